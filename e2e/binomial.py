@@ -1,0 +1,26 @@
+"""How far a fair draw may stray."""
+
+from __future__ import annotations
+
+from math import comb
+
+
+def acceptance_interval(samples: int, probability: float, false_alarm: float) -> tuple[int, int]:
+    """The fewest and most successes that are still believed of `samples` draws of `probability`.
+
+    A fair draw falls outside with a probability of at most `false_alarm`, half of it on either side
+    (exact binomial tails).
+    """
+    mass = [
+        comb(samples, hits) * probability**hits * (1 - probability) ** (samples - hits)
+        for hits in range(samples + 1)
+    ]
+    least, below = 0, mass[0]
+    while below <= false_alarm / 2:
+        least += 1
+        below += mass[least]
+    most, above = samples, mass[samples]
+    while above <= false_alarm / 2:
+        most -= 1
+        above += mass[most]
+    return least, most

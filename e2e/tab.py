@@ -1,0 +1,107 @@
+"""A tab that speaks the wire protocol with a worker, as an implementation's own client would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Page
+
+from e2e.accounting import Event, Fate
+from e2e.case import Finding
+from e2e.implementation import Implementation
+
+READY_TIMEOUT_SECONDS = 10
+DEFAULT_COMPONENT = "mlflow.experiment_list.create_button"
+
+_CONNECT = """({ url, options, ready, timeout_ms }) => new Promise((resolve) => {
+    const worker = new SharedWorker(url, options);
+    window.messages = [];
+    window.port = worker.port;
+    worker.addEventListener("error", (event) =>
+        resolve(`the worker failed to start: ${event.message || "no message"}`));
+    worker.port.onmessage = ({ data }) => {
+        window.messages.push(data);
+        if (data && data.type === ready) resolve(null);
+    };
+    setTimeout(() => resolve(`no ${ready} within ${timeout_ms / 1000} s; ` +
+        `messages so far: ${JSON.stringify(window.messages)}`), timeout_ms);
+})"""
+
+_LOG = """({ type, tab, first, count, installation, component }) => {
+    for (let sequence = first; sequence < first + count; sequence++) {
+        window.port.postMessage({ type, payload: {
+            installation_id: installation,
+            event_name: "ui_event",
+            timestamp_ns: Date.now() * 1e6,
+            params: {
+                componentId: component, componentViewId: `${tab}/${sequence}`,
+                componentType: "button", eventType: "onClick",
+            },
+        } });
+    }
+}"""
+
+
+class Tab:
+    """One tab: a page of the app's origin with a port to the worker."""
+
+    def __init__(self, page: Page, name: str, implementation: Implementation, script_url: str) -> None:
+        self.page = page
+        self.name = name
+        self.events: list[Event] = []
+        self.installation_id = f"installation-of-{name}"
+        self._implementation = implementation
+        self._script_url = script_url
+
+    def connect(self, worker_name: str | None = None) -> None:
+        """Start or join the worker and wait for READY. Raises Finding where it does not come."""
+        protocol, worker = self._implementation.protocol, self._implementation.worker
+        problem = self.page.evaluate(
+            _CONNECT,
+            {
+                "url": self._script_url,
+                "options": {"name": worker_name or worker.name, "type": worker.type},
+                "ready": protocol.ready,
+                "timeout_ms": READY_TIMEOUT_SECONDS * 1000,
+            },
+        )
+        if problem is not None:
+            raise Finding(f"{protocol.ready} as soon as the tab connects", str(problem))
+
+    def log(
+        self, count: int = 1, *, component: str = DEFAULT_COMPONENT, fate: Fate = Fate.STORED
+    ) -> list[Event]:
+        """Log `count` events in one go; `fate` says what has to become of them."""
+        first = len(self.events)
+        self.page.evaluate(
+            _LOG,
+            {
+                "type": self._implementation.protocol.log_event,
+                "tab": self.name,
+                "first": first,
+                "count": count,
+                "installation": self.installation_id,
+                "component": component,
+            },
+        )
+        events = [Event(f"{self.name}/{first + i}", self.name, first + i, fate) for i in range(count)]
+        self.events += events
+        return events
+
+    def post(self, message: object) -> None:
+        """Post anything to the worker, also what the protocol does not know."""
+        self.page.evaluate("(message) => window.port.postMessage(message)", message)
+
+    @property
+    def messages(self) -> list[Any]:
+        """All that the worker has posted to this tab."""
+        messages: list[Any] = self.page.evaluate("() => window.messages")
+        return messages
+
+    def close(self) -> None:
+        """Close the tab."""
+        try:
+            self.page.close()
+        except PlaywrightError as error:
+            raise RuntimeError(f"the tab {self.name} could not be closed: {error}") from error

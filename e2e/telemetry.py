@@ -1,0 +1,231 @@
+"""The system under test as a case sees it: tabs, one worker, the configuration, time, what was stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from e2e.accounting import Accounting, Event, Fate, account
+from e2e.case import Finding
+from e2e.implementation import Implementation
+from e2e.report.observed import Observed
+from e2e.tab import Tab
+from pytest_sharedworker.gateway import Gateway
+from pytest_sharedworker.journal import Exchange
+from pytest_sharedworker.shared_worker import SharedWorkers
+from pytest_sharedworker.toxics import Toxic
+
+TAB_PATH = "/tab.html"
+_TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"
+
+LONGEST_REAL_WAIT_SECONDS = 120
+"""A case that needs more real time than this at once is not run on the real clock."""
+
+ENABLED = {
+    "disable_telemetry": False,
+    "disable_ui_telemetry": False,
+    "disable_ui_events": [],
+    "ui_rollout_percentage": 100,
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One POST and what it carried. `taken`: the server answered that it stored it."""
+
+    exchange: Exchange
+    records: list[dict[str, Any]]
+    taken: bool
+
+    @property
+    def keys(self) -> list[str]:
+        """The events' identities, in the order of the batch."""
+        return [_key(record) for record in self.records]
+
+    @property
+    def session_ids(self) -> set[str]:
+        """The sessions that its records name."""
+        return {str(record.get("session_id")) for record in self.records}
+
+
+def _key(record: dict[str, Any]) -> str:
+    params = record.get("params")
+    return str(params.get("componentViewId")) if isinstance(params, dict) else repr(record)
+
+
+class Telemetry:
+    """One implementation's worker behind a gateway, in front of the reference server."""
+
+    def __init__(
+        self,
+        implementation: Implementation,
+        gateway: Gateway,
+        shared_workers: SharedWorkers,
+        context: BrowserContext,
+        config_file: Path,
+        observed: Observed,
+    ) -> None:
+        self.implementation = implementation
+        self.gateway = gateway
+        self.workers = shared_workers
+        self.context = context
+        self.interval = implementation.protocol.flush_interval_ms / 1000
+        """The flush interval in seconds."""
+        self.resolution = 0.001 if shared_workers.clock_kind == "virtual" else 1.0
+        """How near to a moment this run's clock can stand, in seconds."""
+        self.tabs: list[Tab] = []
+        self.accounted = False
+        self._config_file = config_file
+        self._observed = observed
+        worker = implementation.worker
+        folder = f"/{worker.static_path}/"
+        self._script_path = folder + worker.script.name
+        self.endpoint = urlsplit(
+            urljoin(gateway.url + self._script_path, implementation.protocol.endpoint)
+        ).path
+        if worker.directory is not None:
+            gateway.mount(folder, worker.directory)
+        else:
+            gateway.mount(self._script_path, worker.script)
+        gateway.mount(TAB_PATH, _TAB_PAGE, "text/html")
+        self.configure()
+
+    # --- configuration ----------------------------------------------------------------------------
+
+    def configure(self, **values: object) -> None:
+        """Write the server's configuration: everything enabled, but for `values`."""
+        text = json.dumps({**ENABLED, **values})
+        # Renamed into place: a request in between must not read half a file.
+        fresh = self._config_file.with_suffix(".fresh")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(self._config_file)
+
+    def answer_config(self, body: object, status: int = 200, *, times: int | None = None) -> Toxic:
+        """Have configuration requests answered so, instead of by the server.
+
+        `body` is sent as it stands where it is a string, else as JSON.
+        """
+        text = body if isinstance(body, str) else json.dumps(body)
+        return self.break_config("status", status=status, body=text, times=times)
+
+    def break_config(self, toxic: str, **attributes: Any) -> Toxic:
+        """Apply a toxic to configuration requests."""
+        return self.gateway.toxic(toxic, on=f"GET {self.endpoint}", **attributes)
+
+    def break_posts(self, toxic: str, **attributes: Any) -> Toxic:
+        """Apply a toxic to batches."""
+        return self.gateway.toxic(toxic, on=f"POST {self.endpoint}", **attributes)
+
+    # --- tabs and time ----------------------------------------------------------------------------
+
+    def open_tab(self, context: BrowserContext | None = None, *, connect: bool = True) -> Tab:
+        """Open a tab (in a context of its own where given) and connect it to the worker."""
+        page = (context or self.context).new_page()
+        page.goto(self.gateway.url + TAB_PATH)
+        tab = Tab(page, f"tab-{len(self.tabs) + 1}", self.implementation, self._script_path)
+        self.tabs.append(tab)
+        if connect:
+            tab.connect()
+            _ = self.workers.starts  # On real time a worker's clock starts when it is first seen.
+        return tab
+
+    def open_tabs(self, count: int) -> list[Tab]:
+        """Open several tabs, one after the other."""
+        return [self.open_tab() for _ in range(count)]
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass in every worker; returns when its requests have settled."""
+        if self.workers.clock_kind == "real" and seconds > LONGEST_REAL_WAIT_SECONDS:
+            pytest.skip(f"needs {seconds:.0f} s of real time at once; run it on the virtual clock")
+        self.workers.advance(seconds)
+
+    def settle(self) -> None:
+        """Wait until workers have read all messages and their requests have settled."""
+        self.workers.advance(0)
+
+    def flush(self, intervals: int = 1) -> None:
+        """Let whole flush intervals pass."""
+        self.advance(intervals * self.interval)
+
+    # --- what came of it --------------------------------------------------------------------------
+
+    @property
+    def events(self) -> list[Event]:
+        """All events that tabs have logged, tab by tab."""
+        return [event for tab in self.tabs for event in tab.events]
+
+    @property
+    def batches(self) -> list[Batch]:
+        """All POSTs to the endpoint, oldest first."""
+        return [_batch(exchange) for exchange in self.gateway.journal.select(f"POST {self.endpoint}")]
+
+    @property
+    def config_requests(self) -> list[Exchange]:
+        """All requests for the configuration."""
+        return self.gateway.journal.select(f"GET {self.endpoint}")
+
+    @property
+    def stored(self) -> list[str]:
+        """The keys of all records that the server has stored, as often as it stored them."""
+        return [key for batch in self.batches if batch.taken for key in batch.keys]
+
+    def wait_for_batches(self, count: int, *, timeout_seconds: float = 10) -> list[Batch]:
+        """Wait until `count` POSTs have ended; for real time, where `advance` cannot know."""
+        self.gateway.journal.wait_for(f"POST {self.endpoint}", count=count, timeout_seconds=timeout_seconds)
+        return self.batches
+
+    def wait_for_config_requests(self, count: int) -> list[Exchange]:
+        """Wait until `count` requests for the configuration have ended and return them."""
+        return self.gateway.journal.wait_for(f"GET {self.endpoint}", count=count)
+
+    def expect_batches(self, count: int, what: str) -> list[Batch]:
+        """The batches so far; raises Finding where there are not `count`. `what` ends the sentence."""
+        batches = self.batches
+        if len(batches) != count:
+            sizes = [len(batch.records) for batch in batches]
+            raise Finding(f"{count} POST {what}", f"{len(batches)} POST, of {sizes} records")
+        return batches
+
+    def account(self) -> Accounting:
+        """Close the books: every event has come to the end it had to. Raises Finding."""
+        self.accounted = True
+        accounting = account(self.events, self.stored)
+        self._observed(str(accounting))
+        self._observed.details(self.gateway.journal.tail())
+        if not accounting.balanced:
+            raise Finding("0 lost, 0 duplicated, 0 unexpected", str(accounting))
+        return accounting
+
+
+def order_by_tab(batches: Sequence[Batch]) -> dict[str, list[int]]:
+    """The sequence numbers of each tab in the order in which batches carried them."""
+    order: dict[str, list[int]] = {}
+    for batch in batches:
+        for key in batch.keys:
+            tab, _, sequence = key.partition("/")
+            order.setdefault(tab, []).append(int(sequence))
+    return order
+
+
+def mark(events: Sequence[Event], fate: Fate) -> None:
+    """Change what has to become of events that are logged already."""
+    for event in events:
+        event.fate = fate
+
+
+def _batch(exchange: Exchange) -> Batch:
+    try:
+        records = exchange.json()["records"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Finding('a JSON body {"records": […]}', f"{exchange.body[:200]!r}") from error
+    taken = (
+        exchange.upstream_status == 200 and json.loads(exchange.upstream_answer).get("status") == "success"
+    )
+    return Batch(exchange, records, taken)

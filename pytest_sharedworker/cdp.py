@@ -1,0 +1,173 @@
+"""All that speaks the Chrome DevTools Protocol; everything else is browser-neutral.
+
+Playwright does not attach to SharedWorkers and drops messages of sessions that it does not know, so
+`Target.attachToTarget {flatten: true}` leads nowhere. The nested form (flatten: false) works over the
+browser's own session: messages go out in `Target.sendMessageToTarget` and come back in the event
+`Target.receivedMessageFromTarget`. That form is deprecated upstream (crbug.com/991325).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Browser, CDPSession
+from playwright.sync_api import Error as PlaywrightError
+
+from .control import ConsoleMessage, WorkerError
+from .exceptions import EvaluationError, Unsupported, WaitTimeout, WorkerGone
+
+REPLY_TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class WorkerTarget:
+    """A SharedWorker as the browser lists it."""
+
+    id: str
+    url: str
+    name: str
+    context_id: str
+
+
+class Cdp:
+    """The browser's own DevTools session. Raises Unsupported where the browser is not Chromium."""
+
+    def __init__(self, browser: Browser) -> None:
+        if browser.browser_type.name != "chromium":
+            raise Unsupported(f"{browser.browser_type.name} has no DevTools protocol; use Chromium for this")
+        self._session: CDPSession = browser.new_browser_cdp_session()
+        self._attached: dict[str, AttachedWorker] = {}
+        self._session.on("Target.receivedMessageFromTarget", self._receive)
+        self._session.on("Target.detachedFromTarget", self._detached)
+
+    def shared_workers(self) -> list[WorkerTarget]:
+        """All SharedWorkers of the browser, in any context."""
+        targets = self._session.send("Target.getTargets", {"filter": [{}]})["targetInfos"]
+        return [
+            WorkerTarget(info["targetId"], info["url"], info["title"], info.get("browserContextId", ""))
+            for info in targets
+            if info["type"] == "shared_worker"
+        ]
+
+    def attach(self, target: WorkerTarget) -> AttachedWorker:
+        """Open a session to a worker. Raises WorkerGone."""
+        try:
+            answer = self._session.send("Target.attachToTarget", {"targetId": target.id, "flatten": False})
+        except PlaywrightError as error:
+            raise WorkerGone(f"the worker {target.name or target.url!r} has ended ({error})") from error
+        attached = AttachedWorker(self, answer["sessionId"], target)
+        self._attached[answer["sessionId"]] = attached
+        attached.call("Runtime.enable")
+        return attached
+
+    def terminate(self, target: WorkerTarget) -> None:
+        """End a worker at once, without a word to it or its tabs."""
+        self._session.send("Target.closeTarget", {"targetId": target.id})
+
+    def post(self, session_id: str, message: dict[str, Any]) -> None:
+        """Send one message into an attached session."""
+        self._session.send(
+            "Target.sendMessageToTarget", {"sessionId": session_id, "message": json.dumps(message)}
+        )
+
+    def pump(self) -> None:
+        """Let events come in: the sync API hands them out only while it waits for an answer."""
+        self._session.send("Browser.getVersion")
+
+    def close(self) -> None:
+        """Detach from everything. Idempotent."""
+        try:
+            self._session.detach()
+        except PlaywrightError:
+            pass  # The browser is gone already.
+
+    def _receive(self, event: dict[str, Any]) -> None:
+        if attached := self._attached.get(event["sessionId"]):
+            attached.receive(json.loads(event["message"]))
+
+    def _detached(self, event: dict[str, Any]) -> None:
+        if attached := self._attached.pop(event["sessionId"], None):
+            attached.gone = True
+
+
+class AttachedWorker:
+    """A DevTools session to one worker: evaluation, console (from its first line on) and errors."""
+
+    def __init__(self, cdp: Cdp, session_id: str, target: WorkerTarget) -> None:
+        self.target = target
+        self.gone = False
+        self.console: list[ConsoleMessage] = []
+        self.errors: list[WorkerError] = []
+        self._cdp = cdp
+        self._session_id = session_id
+        self._numbers = itertools.count(1)
+        self._replies: dict[int, dict[str, Any]] = {}
+
+    def call(
+        self,
+        method: str,
+        params: dict[str, Any] | None = None,
+        *,
+        timeout_seconds: float = REPLY_TIMEOUT_SECONDS,
+    ) -> dict[str, Any]:
+        """Call a DevTools method in the worker. Raises EvaluationError, WorkerGone, WaitTimeout."""
+        number = next(self._numbers)
+        name = self.target.name or self.target.url
+        try:
+            self._cdp.post(self._session_id, {"id": number, "method": method, "params": params or {}})
+        except PlaywrightError as error:
+            raise WorkerGone(f"the worker {name!r} has ended; {method} cannot reach it ({error})") from error
+        deadline = time.monotonic() + timeout_seconds
+        while number not in self._replies:
+            if self.gone:
+                raise WorkerGone(f"the worker {name!r} ended before it answered {method}")
+            if time.monotonic() > deadline:
+                raise WaitTimeout(f"waited {timeout_seconds:g} s for the worker {name!r} to answer {method}")
+            self._cdp.pump()
+        reply = self._replies.pop(number)
+        if "error" in reply:
+            raise EvaluationError(f"{method}: {reply['error'].get('message', reply['error'])}")
+        result: dict[str, Any] = reply.get("result", {})
+        return result
+
+    def evaluate(self, expression: str, *args: object) -> Any:
+        """Evaluate an expression, or call a function with JSON arguments; promises are awaited."""
+        values = ", ".join(json.dumps(arg) for arg in args)
+        # As Playwright has it: a function is called, anything else is the value itself.
+        text = (
+            f"(() => {{ const value = ({expression}\n);"
+            f" return typeof value === 'function' ? value({values}) : value; }})()"
+        )
+        answer = self.call(
+            "Runtime.evaluate", {"expression": text, "awaitPromise": True, "returnByValue": True}
+        )
+        if details := answer.get("exceptionDetails"):
+            error = _error_of(details)
+            raise EvaluationError(error.message, error.stack)
+        return answer["result"].get("value")
+
+    def receive(self, message: dict[str, Any]) -> None:
+        """Take in one message of the worker's DevTools agent."""
+        if "id" in message:
+            self._replies[message["id"]] = message
+        elif message["method"] == "Runtime.consoleAPICalled":
+            params = message["params"]
+            level = {"warning": "warn"}.get(params["type"], params["type"])
+            self.console.append(ConsoleMessage(level, " ".join(_text(value) for value in params["args"])))
+        elif message["method"] == "Runtime.exceptionThrown":
+            self.errors.append(_error_of(message["params"]["exceptionDetails"]))
+
+
+def _text(value: dict[str, Any]) -> str:
+    if "value" in value:
+        return value["value"] if isinstance(value["value"], str) else json.dumps(value["value"])
+    return str(value.get("description", value.get("unserializableValue", value.get("type"))))
+
+
+def _error_of(details: dict[str, Any]) -> WorkerError:
+    stack = str(details.get("exception", {}).get("description") or details.get("text", ""))
+    return WorkerError(stack.splitlines()[0] if stack else "", stack)

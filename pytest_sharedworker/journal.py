@@ -1,0 +1,203 @@
+"""The journal: every exchange that passed the gateway, as bytes and times.
+
+Cases assert on it, not on what the server or the worker say of themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from multidict import CIMultiDict
+
+from .exceptions import SharedWorkerError, WaitTimeout
+
+Sender = Literal["tab", "worker", "unknown"]
+
+DEFAULT_TIMEOUT_SECONDS = 10.0
+TAIL_EXCHANGES = 12
+_SHOWN_BYTES = 160
+
+
+@dataclass
+class Exchange:
+    """One request and what became of it.
+
+    `started_seconds` and `ended_seconds` count from the gateway's start (real time);
+    `virtual_seconds` is the sender's virtual time when it asked, where it has a virtual clock.
+    `status` and `answer` are what was sent back to the browser (`status` None: no answer, or not yet);
+    `upstream_status` and `upstream_answer` are what the server said, also where a toxic lost it.
+    """
+
+    number: int
+    method: str
+    url: str
+    path: str
+    request_headers: CIMultiDict[str]
+    body: bytes
+    sender: Sender
+    worker_id: str | None
+    request_number: int | None
+    virtual_seconds: float | None
+    started_at: datetime
+    started_seconds: float
+    ended_seconds: float | None = None
+    status: int | None = None
+    response_headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
+    answer: bytes = b""
+    upstream_status: int | None = None
+    upstream_answer: bytes = b""
+    toxics: list[str] = field(default_factory=list)
+
+    def json(self) -> Any:
+        """The request's body as JSON; raises ValueError where it is none."""
+        return json.loads(self.body)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to this exchange."""
+        return self.ended_seconds is not None
+
+    def __str__(self) -> str:
+        when = f"{self.started_seconds:8.3f} s"
+        virtual = "" if self.virtual_seconds is None else f" (worker {self.virtual_seconds:.3f} s)"
+        outcome = "no answer" if self.ended else "under way"
+        if self.status is not None:
+            outcome = f"{self.status} {_shown(self.answer)}" if self.path_is_data else str(self.status)
+        toxics = f" [{', '.join(self.toxics)}]" if self.toxics else ""
+        body = f" {_shown(self.body)}" if self.body else ""
+        request = f"{self.sender}{virtual} {self.method} {self.path}{body}"
+        return f"#{self.number} {when} {request} → {outcome}{toxics}"
+
+    @property
+    def path_is_data(self) -> bool:
+        """Whether the answer is worth showing in a line: not a script, a page or an image."""
+        kind = self.response_headers.get("Content-Type", "")
+        return not any(word in kind for word in ("javascript", "html", "css", "image"))
+
+
+def _shown(body: bytes) -> str:
+    text = body[:_SHOWN_BYTES].decode("utf-8", "backslashreplace").replace("\n", "\\n")
+    return text + (f"… ({len(body)} bytes)" if len(body) > _SHOWN_BYTES else "")
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """`"POST **/ui-telemetry"`, `"**/api/*"` or `"*"`: a method (optional) and a glob on the path.
+
+    `*` and `**` both match any characters, slashes too; the query counts only where the glob has a `?`.
+    """
+
+    method: str | None
+    glob: str
+
+    @classmethod
+    def parse(cls, text: str) -> Pattern:
+        """Read a pattern; raises SharedWorkerError where there is none in `text`."""
+        words = text.split()
+        if not 1 <= len(words) <= 2:
+            raise SharedWorkerError(
+                f"{text!r} is no pattern: write a glob on the path, with a method before it if you like,"
+                ' as in "POST **/api/*"'
+            )
+        return cls(words[0].upper() if len(words) == 2 else None, words[-1])
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether a request of this method and path (with or without query) is meant."""
+        if self.method is not None and self.method != method:
+            return False
+        subject = path if "?" in self.glob else path.partition("?")[0]
+        return fnmatchcase(subject, self.glob)
+
+
+class Journal:
+    """The exchanges of one gateway, oldest first. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._exchanges: list[Exchange] = []
+        self._changed = threading.Condition()
+        self._origin = time.perf_counter()
+        self.explain: Callable[[], str] = lambda: ""
+        """Returns what else to show when a wait fails, for example a worker's console."""
+
+    def seconds(self) -> float:
+        """Real seconds since the gateway's start."""
+        return time.perf_counter() - self._origin
+
+    def add(self, exchange: Exchange) -> None:
+        """Append an exchange (the gateway's business)."""
+        with self._changed:
+            self._exchanges.append(exchange)
+            self._changed.notify_all()
+
+    def update(self) -> None:
+        """Tell waiters that an exchange has changed (the gateway's business)."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return iter(self.exchanges)
+
+    def __len__(self) -> int:
+        return len(self.exchanges)
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """A copy of all exchanges so far."""
+        with self._changed:
+            return list(self._exchanges)
+
+    def select(
+        self, pattern: str = "*", *, sender: Sender | None = None, worker_id: str | None = None
+    ) -> list[Exchange]:
+        """All exchanges of a pattern (see Pattern), and of a sender or one worker where given."""
+        wanted = Pattern.parse(pattern)
+        return [
+            exchange
+            for exchange in self.exchanges
+            if wanted.matches(exchange.method, exchange.path)
+            and sender in (None, exchange.sender)
+            and worker_id in (None, exchange.worker_id)
+        ]
+
+    def wait_for(
+        self,
+        pattern: str = "*",
+        *,
+        count: int = 1,
+        ended: bool = True,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> list[Exchange]:
+        """Wait until `count` exchanges of a pattern are there (and have ended) and return them all.
+
+        Raises WaitTimeout, which shows what was seen instead.
+        """
+
+        def found() -> list[Exchange]:
+            return [each for each in self.select(pattern) if each.ended or not ended]
+
+        deadline = time.monotonic() + timeout_seconds
+        with self._changed:
+            while len(seen := found()) < count:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+        if len(seen) >= count:
+            return seen
+        raise WaitTimeout(
+            f"waited {timeout_seconds:g} s for {count} of {pattern!r}, saw {len(seen)}.\n"
+            f"{self.tail()}\n{self.explain()}".rstrip()
+        )
+
+    def tail(self, exchanges: int = TAIL_EXCHANGES) -> str:
+        """The last exchanges as text, a line each."""
+        shown = self.exchanges[-exchanges:]
+        lines = [f"The journal's last {len(shown)} of {len(self)} exchanges:", *map(str, shown)]
+        return "\n  ".join(lines)

@@ -1,0 +1,111 @@
+"""The pytest plugin: options and fixtures, on top of pytest-playwright's."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from .control import ControlServer
+from .gateway import Gateway
+from .loop_thread import LoopThread
+from .shared_worker import ClockKind, SharedWorkers
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the plugin's options."""
+    group = parser.getgroup("sharedworker", "SharedWorkers under Playwright")
+    group.addoption(
+        "--worker-clock",
+        choices=("virtual", "real"),
+        default="virtual",
+        help="the time of SharedWorkers: virtual moves only when a test moves it, real waits"
+        " (default: %(default)s)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the plugin's marker."""
+    config.addinivalue_line(
+        "markers",
+        "worker_clock(kind): run this test on a 'virtual' or 'real' worker clock, whatever the option says",
+    )
+
+
+@pytest.fixture(scope="session")
+def sharedworker_loop() -> Iterator[LoopThread]:
+    """The thread in which the plugin's servers run."""
+    loop_thread = LoopThread()
+    yield loop_thread
+    loop_thread.close()
+
+
+@pytest.fixture(scope="session")
+def sharedworker_control(sharedworker_loop: LoopThread) -> Iterator[ControlServer]:
+    """The control server, to which workers with a prologue report."""
+    control = ControlServer(sharedworker_loop)
+    sharedworker_loop.run(control.start())
+    yield control
+    sharedworker_loop.run(control.stop())
+
+
+@pytest.fixture
+def gateway_upstream() -> str | None:
+    """The origin of the server behind the gateway; override it. None: only what a test mounts."""
+    return None
+
+
+@pytest.fixture
+def gateway(
+    sharedworker_loop: LoopThread, sharedworker_control: ControlServer, gateway_upstream: str | None
+) -> Iterator[Gateway]:
+    """A gateway of this test's own: an origin in front of `gateway_upstream`, its journal and its toxics."""
+    gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream)
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def worker_clock_kind(request: pytest.FixtureRequest) -> ClockKind:
+    """Whether this test's workers run on virtual or real time (marker `worker_clock`, else the option)."""
+    marker = request.node.get_closest_marker("worker_clock")
+    kind: ClockKind = marker.args[0] if marker else request.config.getoption("--worker-clock")
+    if kind not in ("virtual", "real"):
+        raise pytest.UsageError(f"the marker worker_clock takes 'virtual' or 'real', not {kind!r}")
+    return kind
+
+
+@pytest.fixture
+def shared_workers(
+    context: BrowserContext,
+    gateway: Gateway,
+    sharedworker_control: ControlServer,
+    sharedworker_loop: LoopThread,
+    worker_clock_kind: ClockKind,
+) -> Iterator[SharedWorkers]:
+    """The SharedWorkers of pytest-playwright's `context`, and of further contexts given to `watch`."""
+    browser = context.browser
+    assert browser is not None
+    workers = SharedWorkers(browser, gateway, sharedworker_control, sharedworker_loop, worker_clock_kind)
+    workers.watch(context)
+    yield workers
+    workers.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the journal's tail and the workers' console under a test that failed."""
+    report = yield
+    if report.when == "call" and report.failed:
+        funcargs: dict[str, Any] = getattr(item, "funcargs", {})
+        gateway, workers = funcargs.get("gateway"), funcargs.get("shared_workers")
+        if isinstance(gateway, Gateway):
+            report.sections.append(("SharedWorker gateway", gateway.journal.tail()))
+        if isinstance(workers, SharedWorkers):
+            report.sections.append(("SharedWorkers", workers.explain()))
+    return report

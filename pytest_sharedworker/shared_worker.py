@@ -1,0 +1,363 @@
+"""Handles to SharedWorkers: find them, look into them, move their time, end them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from itertools import count
+from typing import Any, Literal
+
+from playwright.sync_api import Browser, BrowserContext, Frame
+from playwright.sync_api import Error as PlaywrightError
+
+from .cdp import AttachedWorker, Cdp, WorkerTarget
+from .clock import ADVANCE_TIMEOUT_SECONDS, RealClock, VirtualClock, whole_milliseconds
+from .control import ConsoleMessage, ControlServer, Registry, WorkerError, WorkerSession
+from .exceptions import (
+    AmbiguousWorker,
+    ClockError,
+    EvaluationError,
+    SharedWorkerError,
+    Unsupported,
+    WaitTimeout,
+    WorkerGone,
+    WorkerNotFound,
+)
+from .gateway import Gateway
+from .loop_thread import LoopThread
+from .prologue import tab_script, worker_prologue
+
+ClockKind = Literal["virtual", "real"]
+
+APPEAR_TIMEOUT_SECONDS = 10.0
+DELIVERY_TIMEOUT_SECONDS = 10.0
+END_TIMEOUT_SECONDS = 10.0
+_POLL_SECONDS = 0.01
+
+
+class SharedWorker:
+    """One SharedWorker, alive or ended.
+
+    Behind it stands the control channel where the worker has a prologue, and DevTools in Chromium.
+    """
+
+    def __init__(
+        self,
+        registry: SharedWorkers,
+        session: WorkerSession | None,
+        target: WorkerTarget | None,
+        clock: VirtualClock | RealClock,
+    ) -> None:
+        self._registry = registry
+        self._session = session
+        self._target = target
+        self._attached: AttachedWorker | None = None
+        self.clock = clock
+
+    @property
+    def id(self) -> str:
+        """What tells this worker from others of the same script and name."""
+        if self._session is not None:
+            return self._session.id
+        assert self._target is not None
+        return self._target.id
+
+    @property
+    def url(self) -> str:
+        """The script's URL."""
+        source = self._session or self._target
+        assert source is not None
+        return source.url
+
+    @property
+    def name(self) -> str:
+        """The name it was started under; "" for none."""
+        source = self._session or self._target
+        assert source is not None
+        return source.name
+
+    @property
+    def ended(self) -> bool:
+        """Whether the worker is gone."""
+        if self._session is not None:
+            return self._session.ended
+        assert self._target is not None
+        return self._target.id not in {target.id for target in self._registry.cdp.shared_workers()}
+
+    @property
+    def console(self) -> list[ConsoleMessage]:
+        """All it wrote to the console, from its first line on."""
+        if self._session is not None:
+            return list(self._session.console)
+        attached = self._attach()
+        self._registry.cdp.pump()
+        return list(attached.console)
+
+    @property
+    def errors(self) -> list[WorkerError]:
+        """Its uncaught exceptions and unhandled rejections, from its first line on."""
+        if self._session is not None:
+            return list(self._session.errors)
+        attached = self._attach()
+        self._registry.cdp.pump()
+        return list(attached.errors)
+
+    def evaluate(self, expression: str, *args: object) -> Any:
+        """Evaluate JavaScript in the worker's global scope and return its value (JSON).
+
+        A function is called with `args`; a promise is awaited. Raises EvaluationError with JavaScript's
+        stack, WorkerGone, WaitTimeout.
+        """
+        if self._registry.is_chromium:
+            return self._attach().evaluate(expression, *args)
+        if self._session is None:
+            raise Unsupported("without a prologue only Chromium can evaluate in a SharedWorker")
+        return self._session.call("evaluate", {"expression": expression, "args": args})
+
+    def terminate(self) -> None:
+        """End it at once, as a crash would: neither it nor its tabs are told (Chromium).
+
+        Elsewhere it closes itself, which drops its tasks. Returns when it is gone.
+        """
+        if self._registry.is_chromium:
+            self._registry.cdp.terminate(self._find_target())
+        elif self._session is not None:
+            with suppress(WorkerGone):
+                self._session.call("terminate")
+        else:
+            raise Unsupported("without a prologue only Chromium can end a SharedWorker")
+        self.wait_until_ended()
+
+    def wait_until_ended(self, *, timeout_seconds: float = END_TIMEOUT_SECONDS) -> None:
+        """Wait until the worker is gone. Raises WaitTimeout."""
+        deadline = time.monotonic() + timeout_seconds
+        while not self.ended:
+            if time.monotonic() > deadline:
+                raise WaitTimeout(f"waited {timeout_seconds:g} s for {self} to end; it still lives")
+            self._registry.idle()
+
+    def _attach(self) -> AttachedWorker:
+        if self._attached is None:
+            self._attached = self._registry.cdp.attach(self._find_target())
+        return self._attached
+
+    def _find_target(self) -> WorkerTarget:
+        if self._target is None:
+            self._target, self._attached = self._registry.match(self)
+        return self._target
+
+    def __repr__(self) -> str:
+        return f"<SharedWorker {self.name!r} {self.url}>"
+
+
+class SharedWorkers:
+    """All SharedWorkers that start in the watched contexts of one test."""
+
+    def __init__(
+        self,
+        browser: Browser,
+        gateway: Gateway,
+        control: ControlServer,
+        loop_thread: LoopThread,
+        clock_kind: ClockKind,
+    ) -> None:
+        self.clock_kind: ClockKind = clock_kind
+        self.is_chromium = browser.browser_type.name == "chromium"
+        self._browser = browser
+        self._gateway = gateway
+        self._control = control
+        self._loop_thread = loop_thread
+        self._registry: Registry = control.open_registry()
+        self._registry.at_start.append(gateway.worker_starts)
+        self._init_scripts: list[str] = []
+        self._handles: dict[str, SharedWorker] = {}
+        self._contexts: list[BrowserContext] = []
+        self._marks = count(1)
+        self._cdp: Cdp | None = None
+        gateway.prologue = self._prologue
+        gateway.journal.explain = self.explain
+
+    def watch(self, context: BrowserContext) -> None:
+        """Follow the SharedWorkers of a context; call it before its first page opens."""
+        self._contexts.append(context)
+        context.add_init_script(tab_script(marks=self._has_prologue))
+
+    def add_init_script(self, script: str) -> None:
+        """Run JavaScript in every worker that starts from now on, before its first line.
+
+        The script is a function body of its own. Scripts run in the order in which they were added.
+        Call it before `watch`, that is before the first page.
+        """
+        self._init_scripts.append(script)
+
+    @property
+    def cdp(self) -> Cdp:
+        """The DevTools bridge; raises Unsupported outside Chromium."""
+        if self._cdp is None:
+            self._cdp = Cdp(self._browser)
+        return self._cdp
+
+    @property
+    def starts(self) -> list[SharedWorker]:
+        """Every worker that has started, oldest first, also those that have ended."""
+        if not self._has_prologue:
+            for target in self.cdp.shared_workers():
+                if target.id not in self._handles and target.url.startswith(self._gateway.url):
+                    self._handles[target.id] = SharedWorker(self, None, target, RealClock(time.monotonic()))
+        for session in list(self._registry.sessions):
+            if session.id not in self._handles:
+                self._handles[session.id] = SharedWorker(self, session, None, self._clock(session))
+        return list(self._handles.values())
+
+    @property
+    def all(self) -> list[SharedWorker]:
+        """Every worker that lives, oldest first."""
+        return [worker for worker in self.starts if not worker.ended]
+
+    def wait_for(
+        self, url: str = "*", *, name: str | None = None, timeout_seconds: float = APPEAR_TIMEOUT_SECONDS
+    ) -> SharedWorker:
+        """Wait for the one living worker whose script's URL matches the glob (and whose name is `name`).
+
+        Raises WorkerNotFound, with what tabs said of workers that failed to start, or AmbiguousWorker.
+        """
+        wanted = f"a SharedWorker {url!r}" + (f" named {name!r}" if name is not None else "")
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            found = [
+                worker for worker in self.all if fnmatchcase(worker.url, url) and name in (None, worker.name)
+            ]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise AmbiguousWorker(
+                    f"{len(found)} workers answer to {wanted}: {found}; give a narrower glob or a name"
+                )
+            failures = self._failures()
+            if failures or time.monotonic() > deadline:
+                seen = "\n".join([*failures, f"workers seen: {self.starts}", self._gateway.journal.tail()])
+                reason = "failed to start" if failures else f"did not appear within {timeout_seconds:g} s"
+                raise WorkerNotFound(f"{wanted} {reason}.\n{seen}")
+            self.idle()
+
+    def advance(self, seconds: float, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> None:
+        """Let this much time pass in every worker that lives, at once. Raises as a clock's `advance`."""
+        if self.clock_kind == "real":
+            for worker in self.all:
+                worker.clock.advance(seconds)
+            return
+        self.deliver()
+        sessions = [session for session in self._registry.sessions if not session.ended]
+        try:
+            self._loop_thread.run(
+                _ask_all(sessions, "advance", {"ms": whole_milliseconds(seconds)}),
+                timeout_seconds=timeout_seconds,
+                what=f"the clocks of {len(sessions)} workers to arrive",
+            )
+        except EvaluationError as error:
+            raise ClockError(error.message) from error
+
+    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> None:
+        """Wait until the workers have read all that the tabs posted before. Raises WaitTimeout.
+
+        Messages of a tab arrive in order, so a mark behind them tells. Needs a prologue.
+        """
+        mark = next(self._marks)
+        marked: list[str] = []
+        for frame in self._frames():
+            with suppress(PlaywrightError):  # A frame that is just being closed has nothing to say.
+                marked += frame.evaluate(_SEND_MARKS, mark)
+        self._loop_thread.run(
+            self._wait_for_marks(marked, mark),
+            timeout_seconds=timeout_seconds,
+            what=f"the workers to read what came on {len(marked)} ports (does the worker start its ports?)",
+        )
+
+    def explain(self) -> str:
+        """What the workers wrote and threw, as text for a failure."""
+        lines = []
+        for worker in self.starts:
+            state = "ended" if worker.ended else "alive"
+            lines.append(f"{worker!r} ({state})")
+            with suppress(SharedWorkerError, PlaywrightError):
+                lines += [f"  console {message}" for message in worker.console[-10:]]
+                lines += [f"  uncaught {error}" for error in worker.errors[-5:]]
+        return "\n".join(["The workers:", *lines]) if lines else "No worker has started."
+
+    def idle(self) -> None:
+        """Let a moment pass in which Playwright's events come in."""
+        if self._cdp is not None:
+            self._cdp.pump()
+        time.sleep(_POLL_SECONDS)
+
+    def match(self, worker: SharedWorker) -> tuple[WorkerTarget, AttachedWorker]:
+        """Find the DevTools target of a worker that the control channel knows. Raises WorkerGone."""
+        for target in self.cdp.shared_workers():
+            if target.url == worker.url and target.name == worker.name:
+                attached = self.cdp.attach(target)
+                if attached.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker.id:
+                    return target, attached
+        raise WorkerGone(f"{worker} has ended")
+
+    def close(self) -> None:
+        """Let go of everything. Idempotent."""
+        self._control.close_registry(self._registry)
+        if self._cdp is not None:
+            self._cdp.close()
+            self._cdp = None
+
+    @property
+    def _has_prologue(self) -> bool:
+        # Without DevTools the prologue is the only way in, also on real time.
+        return self.clock_kind == "virtual" or bool(self._init_scripts) or not self.is_chromium
+
+    def _prologue(self) -> str | None:
+        if not self._has_prologue:
+            return None
+        return worker_prologue(
+            {"port": self._control.port, "token": self._registry.token},
+            virtual_clock=self.clock_kind == "virtual",
+            init_scripts=self._init_scripts,
+        )
+
+    def _clock(self, session: WorkerSession) -> VirtualClock | RealClock:
+        if self.clock_kind == "virtual":
+            return VirtualClock(session, self.deliver)
+        return RealClock(session.started_monotonic)
+
+    def _frames(self) -> Iterator[Frame]:
+        for context in self._contexts:
+            for page in context.pages:
+                yield from page.frames
+
+    def _failures(self) -> list[str]:
+        failures = []
+        for frame in self._frames():
+            with suppress(PlaywrightError):
+                failures += [f"{error['url']}: {error['message']}" for error in frame.evaluate(_READ_ERRORS)]
+        return failures
+
+    async def _wait_for_marks(self, ports: list[str], mark: int) -> None:
+        def read(port: str) -> bool:
+            # Where its worker has ended nobody will ever read what this port says.
+            owners = [session for session in self._registry.sessions if port in session.marks]
+            return any(owner.ended or owner.marks[port] >= mark for owner in owners)
+
+        await self._registry.changes.wait_until(lambda: all(map(read, ports)))
+
+
+async def _ask_all(sessions: list[WorkerSession], method: str, params: dict[str, Any]) -> None:
+    await asyncio.gather(*(session.ask(method, params) for session in sessions))
+
+
+_SEND_MARKS = """(mark) => {
+    const tab = window[Symbol.for("pytest-sharedworker")];
+    if (!tab) return [];
+    const ports = tab.ports();
+    tab.mark(ports, mark);
+    return ports;
+}"""
+_READ_ERRORS = "() => window[Symbol.for('pytest-sharedworker')]?.errors ?? []"

@@ -1,0 +1,12 @@
+"""The reference server of UI telemetry: configuration, ingest, storage.
+
+It knows nothing of browsers or tests. `ReferenceServer` runs it inside a program,
+`python -m reference_server` runs it on its own.
+"""
+
+from reference_server.errors import StoreUnavailable
+from reference_server.records import Record
+from reference_server.server import ReferenceServer
+from reference_server.store import SqliteStore, Store
+
+__all__ = ["Record", "ReferenceServer", "SqliteStore", "Store", "StoreUnavailable"]

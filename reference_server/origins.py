@@ -1,0 +1,32 @@
+"""Refusal of requests that a page of another origin makes."""
+
+from aiohttp import web
+from yarl import URL
+
+from reference_server.errors import Handler, WireError
+
+
+@web.middleware
+async def same_origin_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a request pass when it names no origin, or the one that it was sent to.
+
+    Browsers name the origin of whoever asks in every POST; `null` stands for one that they hide.
+    """
+    origins = request.headers.getall("Origin", [])
+    own = _origin(f"{request.scheme}://{request.host}")
+    if any(_origin(origin) != own or own is None for origin in origins):
+        raise WireError(
+            403, "cross_origin", "Pages of another origin may not use this server.", field="Origin"
+        )
+    return await handler(request)
+
+
+def _origin(text: str) -> tuple[str, str, int] | None:
+    """Give scheme, host and port (the scheme's own where none is written), or None for what is no origin."""
+    try:
+        url = URL(text)
+        if url.host is None or url.port is None:
+            return None
+        return url.scheme, url.host.lower(), url.port
+    except ValueError:
+        return None

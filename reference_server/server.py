@@ -1,0 +1,171 @@
+"""The server as an object: start it, ask it for its URL and its store, stop it."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from aiohttp import web
+from yarl import URL
+
+from reference_server.configuration_sources import SERVER_VERSION, FileSource, source_of
+from reference_server.errors import errors_as_json
+from reference_server.ingest import (
+    ENDPOINT,
+    ENVIRON,
+    MAX_BODY_BYTES,
+    NO_STORE,
+    SOURCE,
+    STORE,
+    get_configuration,
+    post_records,
+)
+from reference_server.origins import same_origin_only
+from reference_server.static import (
+    FILES,
+    STATIC_FILES,
+    WORKER_DIRECTORY,
+    WorkerFiles,
+    get_page,
+    get_static_file,
+)
+from reference_server.store import IN_MEMORY, SqliteStore, Store
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
+
+STOP_SECONDS = 3.0
+"""How long `stop()` lets requests finish whose body has come; one that is still being sent is cut off."""
+
+LINGERING_SECONDS = 2.0
+"""How long the rest of a refused body is read and thrown away, so that its sender gets to see the answer."""
+
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
+
+class ReferenceServer:
+    """A telemetry server on one port of this machine.
+
+    It is started and stopped by `start()` and `stop()`, or as an asynchronous context manager, and may be
+    started again after it was stopped.
+
+    host, port: where to listen; port 0 takes a free one.
+    prefix: a path in front of every URL, such as `/app`.
+    config: the configuration, a JSON file or an http(s) URL. Without one telemetry is disabled.
+    database: an SQLite file, created when absent; by default records are kept in memory, until the stop.
+    store: any other store, in place of `database`. The server opens and closes it.
+    max_body: the largest body of a request, in bytes.
+    environ: where the variables that opt out are looked up; by default the process's environment.
+    worker_directory: the folder of the worker's modules.
+
+    Raises ValueError for a prefix that cannot stand in a URL, and for a limit that lets nothing pass.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = DEFAULT_HOST,
+        port: int = 0,
+        prefix: str = "",
+        config: str | Path | None = None,
+        database: str | Path = IN_MEMORY,
+        store: Store | None = None,
+        max_body: int = DEFAULT_MAX_BODY_BYTES,
+        environ: Mapping[str, str] | None = None,
+        worker_directory: str | Path = WORKER_DIRECTORY,
+    ) -> None:
+        self._prefix = "/" + prefix.strip("/") if prefix.strip("/") else ""
+        if not _PREFIX.fullmatch(self._prefix):
+            raise ValueError(f"prefix {prefix!r}: only letters, digits, '.', '_', '~', '-' between slashes")
+        if max_body < 1:
+            raise ValueError(f"max_body {max_body}: has to be at least one byte")
+        self._host = host
+        self._port = port
+        self._config = config
+        self._max_body_bytes = max_body
+        self._environ = os.environ if environ is None else environ
+        self._worker_directory = Path(worker_directory)
+        self._runner: web.AppRunner | None = None
+        self.store: Store = SqliteStore(database) if store is None else store
+        """What is stored; to be read while the server runs."""
+
+    async def start(self) -> URL:
+        """Open the store, listen, and give the base URL (see `url`).
+
+        Raises OSError when the port cannot be had and StoreUnavailable when the store cannot be opened.
+        """
+        if self._runner is not None:
+            raise RuntimeError("the server runs already")
+        source = source_of(self._config)
+        if isinstance(source, FileSource):
+            await source.current()  # logs at once what is wrong with the file
+        app = web.Application(middlewares=[errors_as_json, same_origin_only])
+        app[SOURCE] = source
+        app[ENVIRON] = self._environ
+        app[STORE] = self.store
+        app[MAX_BODY_BYTES] = self._max_body_bytes
+        app[FILES] = WorkerFiles(self._worker_directory)
+        app.add_routes(self._routes())
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=STOP_SECONDS, lingering_time=LINGERING_SECONDS
+        )
+        try:
+            await self.store.open()
+            await self._runner.setup()
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self.url
+
+    @property
+    def url(self) -> URL:
+        """The base URL, prefix included, which ends in a slash. RuntimeError while the server is stopped."""
+        if self._runner is None or not self._runner.addresses:
+            raise RuntimeError("the server is not running")
+        port: int = self._runner.addresses[0][1]
+        return URL.build(scheme="http", host=self._host, port=port, path=f"{self._prefix}/")
+
+    async def stop(self) -> None:
+        """Refuse new requests, let begun ones finish, close the store. Stopping twice does nothing more."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        try:
+            await runner.cleanup()
+        finally:
+            await self.store.close()
+
+    async def __aenter__(self) -> "ReferenceServer":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def _routes(self) -> list[web.RouteDef]:
+        prefix = self._prefix
+        routes = [
+            web.get(f"{prefix}{ENDPOINT}", get_configuration),
+            web.post(f"{prefix}{ENDPOINT}", post_records),
+            web.get(f"{prefix}/{STATIC_FILES}/{{name}}", get_static_file),
+            web.get(f"{prefix}/health", _get_health),
+            web.get(f"{prefix}/", get_page),
+        ]
+        if prefix:
+            routes.append(web.get(prefix, _to_page))  # the page's URLs are relative to its last slash
+        return routes
+
+
+async def _get_health(request: web.Request) -> web.Response:
+    return web.json_response({"status": "ok", "version": SERVER_VERSION}, headers=NO_STORE)
+
+
+async def _to_page(request: web.Request) -> web.Response:
+    raise web.HTTPPermanentRedirect(f"{request.path}/")

@@ -1,0 +1,220 @@
+"""Loading implementations: the ones in the tree, a stranger's, and every way in which a TOML can be wrong.
+
+Not here: downloading a shipped worker; that is the script's own test.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from e2e import implementation as module
+from e2e.implementation import ImplementationError, Protocol, known_names, load_implementation
+from e2e.toml_table import read_table
+
+MINIMAL = 'name = "mine"\n[worker]\nscript = "worker.js"\ntype = "classic"\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "worker.js").write_text("// a worker\n")
+    return tmp_path
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_the_reference_is_a_module_worker_served_with_its_siblings() -> None:
+    reference = load_implementation("reference")
+    assert reference.worker.script.is_file()
+    assert reference.worker.directory == reference.worker.script.parent
+    assert (reference.worker.type, reference.worker.name) == ("module", "telemetry-worker")
+    assert not reference.known_deviations
+
+
+def test_every_implementation_in_the_tree_is_named_after_its_file() -> None:
+    assert {"reference", "mlflow-3.8.0", "mlflow-3.18.0"} <= set(known_names())
+    for name in known_names():
+        assert read_table(module.IMPLEMENTATIONS / f"{name}.toml").text("name") == name
+
+
+def test_what_a_toml_leaves_out_is_as_mlflow_has_it(folder: Path) -> None:
+    loaded = load_implementation(written(folder, MINIMAL))
+    assert loaded.protocol == Protocol()
+    assert loaded.protocol.flush_interval_ms == 30_000
+    assert loaded.worker.static_path == "static-files"
+    assert (loaded.worker.name, loaded.worker.directory) == ("mine", None)
+
+
+def test_a_toml_can_say_everything(folder: Path) -> None:
+    spec = written(
+        folder,
+        """
+        name = "mine"
+        description = "a stranger's worker"
+        [worker]
+        script = "*.js"
+        type = "module"
+        name = "their-worker"
+        directory = "."
+        static_path = "assets/js"
+        [protocol]
+        endpoint = "../collect"
+        flush_interval_ms = 5000
+        log_event = "EVENT"
+        shutdown = "STOP"
+        ready = "HELLO"
+        [known_deviations]
+        "flush/2/1" = "sends at once"
+        """,
+    )
+    loaded = load_implementation(spec)
+    assert loaded.worker.script == folder / "worker.js"
+    assert loaded.worker.directory == folder
+    assert (loaded.worker.name, loaded.worker.static_path) == ("their-worker", "assets/js")
+    assert loaded.protocol == Protocol("../collect", 5000, "EVENT", "STOP", "HELLO")
+    assert dict(loaded.known_deviations) == {"flush/2/1": "sends at once"}
+
+
+def test_a_bare_script_is_a_classic_worker_named_after_its_file(folder: Path) -> None:
+    loaded = load_implementation(str(folder / "worker.js"))
+    assert (loaded.name, loaded.worker.name, loaded.worker.type) == ("worker", "worker", "classic")
+    assert loaded.protocol == Protocol()
+
+
+def test_paths_start_from_the_toml_not_from_the_current_folder(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = written(folder, MINIMAL)
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert load_implementation(spec).worker.script == folder / "worker.js"
+
+
+def test_a_folder_with_the_letters_of_a_pattern_in_its_name_is_just_a_folder(folder: Path) -> None:
+    odd = folder / "[a]*"
+    odd.mkdir()
+    shutil.copy(folder / "worker.js", odd)
+    spec = written(odd, MINIMAL.replace("worker.js", "work*.js"))
+    assert load_implementation(spec).worker.script == odd / "worker.js"
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(
+        ImplementationError, match=r"no implementation is called 'nobody'.*mlflow-3\.8\.0.*reference"
+    ):
+        load_implementation("nobody")
+
+
+@pytest.mark.parametrize("spec", ["missing.toml", "missing.js"])
+def test_a_path_to_nothing_is_named(spec: str) -> None:
+    with pytest.raises(ImplementationError, match=f"{spec}: no such file"):
+        load_implementation(spec)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = ", "cannot be read as TOML"),
+        (MINIMAL.replace("name", "nme"), "name: is missing; expected a text"),
+        (MINIMAL.replace('"mine"', "7"), "name: expected a text that is not empty, not 7"),
+        (MINIMAL.replace("mine", "a/b"), "name: expected printable text without a slash"),
+        (MINIMAL.replace("mine", "a\\u0000"), "name: expected printable text"),
+        ('name = "mine"\n', r"worker: is missing; expected a table \[worker\]"),
+        ('name = "mine"\nworker = 1\n', r"worker: expected a table \[worker\], not 1"),
+        (f'colour = "red"\n{MINIMAL}', "colour: is not known; expected one of description, known_deviations"),
+        (f'{MINIMAL}colour = "red"\n', "worker.colour: is not known; expected one of directory, name"),
+        (MINIMAL.replace('type = "classic"', ""), "worker.type: is missing"),
+        (MINIMAL.replace("classic", "modul"), 'worker.type: expected "classic" or "module", not \'modul\''),
+        (MINIMAL.replace('script = "worker.js"', ""), "worker.script: is missing"),
+        (
+            MINIMAL.replace("worker.js", "other.js"),
+            "worker.script: expected a file, but 'other.js' is not there",
+        ),
+        (
+            MINIMAL.replace("worker.js", "*"),
+            "worker.script: expected one file, but .* matches mine.toml, worker",
+        ),
+        (f'{MINIMAL}directory = "nowhere"\n', "worker.directory: expected a folder that the script is in"),
+        (f'{MINIMAL}static_path = "../up"\n', "worker.static_path: expected a path of plain names"),
+        (f'{MINIMAL}static_path = "/up"\n', "worker.static_path: expected a path of plain names"),
+        (f'{MINIMAL}[protocol]\nendpoint = ""\n', "protocol.endpoint: expected a text that is not empty"),
+        (
+            f"{MINIMAL}[protocol]\nflush_interval_ms = true\n",
+            "protocol.flush_interval_ms: expected a whole number",
+        ),
+        (f"{MINIMAL}[protocol]\nflush_interval_ms = 0\n", "milliseconds above 0, not 0"),
+        (f"{MINIMAL}[protocol]\nflush_interval_ms = 1.5\n", "milliseconds above 0, not 1.5"),
+        (f"{MINIMAL}[protocol]\nflush_interval = 1\n", "protocol.flush_interval: is not known"),
+        (f'{MINIMAL}[protocol]\nshutdown = "LOG_EVENT"\n', "protocol.shutdown: expected another word"),
+        (f'{MINIMAL}[known_deviations]\nflush = "x"\n', "known_deviations.flush: expected a case id"),
+        (f'{MINIMAL}[known_deviations]\n"flush/1/1" = ""\n', "known_deviations.flush/1/1: expected a text"),
+    ],
+)
+def test_a_wrong_toml_is_refused_with_file_key_and_expectation(folder: Path, text: str, message: str) -> None:
+    spec = written(folder, text)
+    with pytest.raises(ImplementationError, match=message) as caught:
+        load_implementation(spec)
+    assert str(caught.value).startswith(spec)
+
+
+def test_bytes_that_are_not_utf8_are_refused(folder: Path) -> None:
+    (folder / "mine.toml").write_bytes(b'name = "\xff"')
+    with pytest.raises(ImplementationError, match="cannot be read as TOML"):
+        load_implementation(str(folder / "mine.toml"))
+
+
+class TestObtain:
+    """A script that is not there yet, brought by a command of the checkout's own scripts folder."""
+
+    @pytest.fixture
+    def checkout(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        (folder / "scripts").mkdir()
+        monkeypatch.setattr(module, "CHECKOUT", folder)
+        return folder
+
+    def script(self, checkout: Path, body: str) -> None:
+        path = checkout / "scripts" / "fetch"
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    def spec(self, checkout: Path, command: str) -> str:
+        return written(checkout, f"obtain = '{command}'\n" + MINIMAL.replace("worker.js", "fetched.js"))
+
+    def test_the_command_runs_once_and_says_so(
+        self, checkout: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.script(checkout, 'echo "// $1" >> "$2"')
+        spec = self.spec(checkout, 'scripts/fetch "two words" fetched.js')
+        for _ in range(2):
+            assert load_implementation(spec).worker.script.read_text() == "// two words\n"
+        assert capsys.readouterr().err.count("running scripts/fetch") == 1
+
+    def test_no_shell_reads_the_command(self, checkout: Path) -> None:
+        self.script(checkout, 'echo "// $*" > fetched.js')
+        spec = self.spec(checkout, "scripts/fetch ; touch injected")
+        assert load_implementation(spec).worker.script.read_text() == "// ; touch injected\n"
+        assert not (checkout / "injected").exists()
+
+    def test_a_command_that_fails_is_quoted(self, checkout: Path) -> None:
+        self.script(checkout, "echo no network >&2; exit 1")
+        with pytest.raises(ImplementationError, match=r"obtain: .* ended with status 1:\nno network"):
+            load_implementation(self.spec(checkout, "scripts/fetch"))
+
+    def test_a_command_that_brings_nothing_is_told(self, checkout: Path) -> None:
+        self.script(checkout, "exit 0")
+        with pytest.raises(ImplementationError, match="'scripts/fetch' ran and did not bring it"):
+            load_implementation(self.spec(checkout, "scripts/fetch"))
+
+    @pytest.mark.parametrize(
+        "command",
+        ["touch fetched.js", "/bin/true", "scripts/../worker.js", "scripts/no", "scripts/", '"', "./x"],
+    )
+    def test_nothing_else_is_run(self, checkout: Path, command: str) -> None:
+        with pytest.raises(ImplementationError, match="obtain: expected scripts/NAME of this checkout"):
+            load_implementation(self.spec(checkout, command))
+        assert not (checkout / "fetched.js").exists()

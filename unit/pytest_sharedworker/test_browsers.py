@@ -1,0 +1,215 @@
+"""How a browser is found and started: the order of the places, the messages, the arguments.
+
+The executables are small files made on the spot, in folders of the test's own. That a real browser
+starts with these arguments is for the cases to show, since each of them starts one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_sharedworker import browsers
+from pytest_sharedworker.browsers import BrowserNotFound, find_browser, launch_arguments, main
+from pytest_sharedworker.exceptions import SharedWorkerError
+
+
+class Machine:
+    """A machine without browsers, on which a test installs those that it wants."""
+
+    def __init__(self, folder: Path) -> None:
+        self.commands = folder / "bin"
+        self.home = folder / "home"
+        self.builds = folder / "builds"
+        for each in (self.commands, self.home, self.builds):
+            each.mkdir()
+
+    def install(self, command: str) -> Path:
+        return executable(self.commands / command)
+
+    def install_application(self, path: str) -> Path:
+        return executable(self.home / "Applications" / path)
+
+    def download_own_build(self, name: str) -> Path:
+        """Put a file where the installed Playwright keeps its own build of the browser."""
+        question = (
+            "from playwright.sync_api import sync_playwright\n"
+            "with sync_playwright() as playwright:\n"
+            f"    print(playwright.{name}.executable_path)\n"
+        )
+        answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True)
+        return executable(Path(answer.stdout.strip()))
+
+
+def executable(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    machine = Machine(tmp_path)
+    monkeypatch.setenv("PATH", str(machine.commands))
+    monkeypatch.setenv("HOME", str(machine.home))
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(machine.builds))
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.delenv("FIREFOX", raising=False)
+    if Path("/Applications").exists():
+        pytest.skip("applications that are installed for everyone cannot be hidden from the search")
+    return machine
+
+
+@pytest.mark.parametrize("command", ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"])
+def test_an_installed_chromium_is_found_under_each_of_its_names(machine: Machine, command: str) -> None:
+    path = machine.install(command)
+    assert find_browser("chromium") == browsers.Browser("chromium", path, channel=None)
+
+
+@pytest.mark.parametrize("command", ["firefox-esr", "firefox"])
+def test_an_installed_firefox_is_driven_through_its_own_channel(machine: Machine, command: str) -> None:
+    path = machine.install(command)
+    assert find_browser("firefox") == browsers.Browser("firefox", path, channel="moz-firefox")
+
+
+@pytest.mark.parametrize(
+    ("name", "application"),
+    [
+        ("chromium", "Chromium.app/Contents/MacOS/Chromium"),
+        ("chromium", "Google Chrome.app/Contents/MacOS/Google Chrome"),
+        ("firefox", "Firefox.app/Contents/MacOS/firefox"),
+    ],
+)
+def test_a_macos_application_is_found(machine: Machine, name: str, application: str) -> None:
+    path = machine.install_application(application)
+    assert find_browser(name).executable == path
+
+
+def test_an_installed_chromium_comes_before_playwrights_own(machine: Machine) -> None:
+    own_build = machine.download_own_build("chromium")
+    assert find_browser("chromium").executable == own_build
+    installed = machine.install("chromium")
+    assert find_browser("chromium").executable == installed
+
+
+def test_playwrights_own_firefox_comes_before_an_installed_one(machine: Machine) -> None:
+    installed = machine.install("firefox")
+    assert find_browser("firefox").executable == installed
+    own_build = machine.download_own_build("firefox")
+    assert find_browser("firefox") == browsers.Browser("firefox", own_build, channel=None)
+
+
+@pytest.mark.parametrize(("name", "variable"), [("chromium", "CHROMIUM"), ("firefox", "FIREFOX")])
+def test_the_variable_comes_before_every_other_place(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, variable: str
+) -> None:
+    machine.install(name)
+    chosen = executable(tmp_path / "elsewhere" / "a browser")
+    monkeypatch.setenv(variable, str(chosen))
+    assert find_browser(name).executable == chosen
+
+
+def test_a_variable_set_to_playwrights_own_firefox_keeps_the_default_channel(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FIREFOX", str(executable(tmp_path / "firefox-1234" / "firefox" / "firefox")))
+    assert find_browser("firefox").channel is None
+    monkeypatch.setenv("FIREFOX", str(executable(tmp_path / "firefox-nightly" / "firefox")))
+    assert find_browser("firefox").channel == "moz-firefox"
+
+
+def test_an_empty_variable_counts_as_unset(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = machine.install("chromium")
+    monkeypatch.setenv("CHROMIUM", "")
+    assert find_browser("chromium").executable == path
+
+
+@pytest.mark.parametrize("wrong", ["missing", "a folder", "not executable"])
+def test_a_wrong_variable_is_an_error_even_where_a_browser_is_installed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str
+) -> None:
+    machine.install("chromium")
+    path = tmp_path / wrong
+    if wrong == "a folder":
+        path.mkdir()
+    elif wrong == "not executable":
+        executable(path).chmod(0o644)
+    monkeypatch.setenv("CHROMIUM", str(path))
+    with pytest.raises(
+        BrowserNotFound, match=r"CHROMIUM is set to .* not an executable file.*unset CHROMIUM"
+    ):
+        find_browser("chromium")
+
+
+@pytest.mark.parametrize(("name", "package"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
+def test_the_error_names_the_commands_that_bring_the_browser(
+    machine: Machine, name: str, package: str
+) -> None:
+    with pytest.raises(SharedWorkerError) as raised:
+        find_browser(name)
+    assert f"-m playwright install --with-deps {name}`" in str(raised.value)
+    assert f"`apt-get install {package}`" in str(raised.value)
+
+
+def test_another_browsers_name_is_an_error_that_lists_the_supported_ones() -> None:
+    with pytest.raises(BrowserNotFound, match=r"'webkit' is not supported.*chromium.*firefox"):
+        launch_arguments("webkit")
+
+
+@pytest.mark.parametrize(("user_id", "has_sandbox"), [(0, False), (1000, True)])
+def test_only_root_goes_without_the_sandbox(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, user_id: int, has_sandbox: bool
+) -> None:
+    path = machine.install("chromium")
+    monkeypatch.setattr(os, "geteuid", lambda: user_id)
+    arguments = launch_arguments("chromium")
+    assert arguments["executable_path"] == str(path)
+    assert "channel" not in arguments
+    assert ("--no-sandbox" not in arguments["args"]) is has_sandbox
+    assert "--disable-background-networking" in arguments["args"]
+
+
+def test_a_system_without_user_ids_keeps_the_sandbox(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.install("chromium")
+    monkeypatch.delattr(os, "geteuid")
+    assert "--no-sandbox" not in launch_arguments("chromium")["args"]
+
+
+def test_an_installed_firefox_gets_its_channel_and_no_chromium_arguments(machine: Machine) -> None:
+    path = machine.install("firefox-esr")
+    assert launch_arguments("firefox") == {"executable_path": str(path), "channel": "moz-firefox"}
+
+
+def test_the_command_prints_the_path(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    chromium, firefox = machine.install("chromium"), machine.install("firefox")
+    assert main([]) == 0
+    assert main(["firefox"]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(chromium), str(firefox)]
+
+
+def test_the_command_fails_with_the_message_when_there_is_none(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["chromium"]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("No Chromium was found on this machine.")
+
+
+def test_the_module_can_be_asked_before_anything_is_installed(machine: Machine) -> None:
+    path = machine.install("chromium")
+    answer = subprocess.run(
+        # -S: without site-packages, so that an import of anything but the standard library fails.
+        [sys.executable, "-S", "-m", "pytest_sharedworker.browsers"],
+        cwd=Path(browsers.__file__).parent.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, f"{path}\n", "")

@@ -1,0 +1,41 @@
+"""Servers on free ports, a client to talk to them, and a configuration that enables telemetry."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from reference_server import ReferenceServer
+from unit.reference_server.samples import write_configuration
+
+StartServer = Callable[..., Awaitable[ReferenceServer]]
+
+
+@pytest.fixture
+def configuration_file(tmp_path: Path) -> Path:
+    return write_configuration(tmp_path / "configuration.json")
+
+
+@pytest_asyncio.fixture
+async def start_server(configuration_file: Path) -> AsyncIterator[StartServer]:
+    """Start servers that are enabled, and blind to this machine's environment, unless told otherwise."""
+    servers: list[ReferenceServer] = []
+
+    async def start(**options: Any) -> ReferenceServer:
+        server = ReferenceServer(**{"config": configuration_file, "environ": {}, **options})
+        servers.append(server)
+        await server.start()
+        return server
+
+    yield start
+    for server in servers:
+        await server.stop()
+
+
+@pytest_asyncio.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
