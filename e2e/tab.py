@@ -6,6 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from e2e.accounting import Event, Fate
 from e2e.case import Finding
@@ -14,31 +15,38 @@ from e2e.implementation import Implementation
 READY_TIMEOUT_SECONDS = 10
 DEFAULT_COMPONENT = "mlflow.experiment_list.create_button"
 
-_CONNECT = """({ url, options, ready, timeout_ms }) => new Promise((resolve) => {
+_CONNECT = """({ url, options, ready }) => {
     const worker = new SharedWorker(url, options);
     window.messages = [];
     window.port = worker.port;
-    worker.addEventListener("error", (event) =>
-        resolve(`the worker failed to start: ${event.message || "no message"}`));
-    worker.port.onmessage = ({ data }) => {
-        window.messages.push(data);
-        if (data && data.type === ready) resolve(null);
-    };
-    setTimeout(() => resolve(`no ${ready} within ${timeout_ms / 1000} s; ` +
-        `messages so far: ${JSON.stringify(window.messages)}`), timeout_ms);
-})"""
+    window.greeted = new Promise((resolve, reject) => {
+        worker.addEventListener("error", (event) =>
+            reject(new Error(`the worker failed to start: ${event.message || "no message"}`)));
+        worker.port.onmessage = ({ data }) => {
+            window.messages.push(data);
+            if (data && data.type === ready) resolve(true);
+        };
+    });
+}"""
 
-_LOG = """({ type, tab, first, count, installation, component }) => {
-    for (let sequence = first; sequence < first + count; sequence++) {
-        window.port.postMessage({ type, payload: {
-            installation_id: installation,
-            event_name: "ui_event",
-            timestamp_ns: Date.now() * 1e6,
-            params: {
-                componentId: component, componentViewId: `${tab}/${sequence}`,
-                componentType: "button", eventType: "onClick",
-            },
-        } });
+_LOG = """({ type, tab, first, count, installation, component, interval_ms }) => {
+    let sequence = first;
+    const log = () => window.port.postMessage({ type, payload: {
+        installation_id: installation,
+        event_name: "ui_event",
+        timestamp_ns: Date.now() * 1e6,
+        params: {
+            componentId: component, componentViewId: `${tab}/${sequence++}`,
+            componentType: "button", eventType: "onClick",
+        },
+    } });
+    if (interval_ms === null) {
+        while (sequence < first + count) log();
+    } else {
+        const timer = setInterval(() => {
+            log();
+            if (sequence === first + count) clearInterval(timer);
+        }, interval_ms);
     }
 }"""
 
@@ -57,22 +65,34 @@ class Tab:
     def connect(self, worker_name: str | None = None) -> None:
         """Start or join the worker and wait for READY. Raises Finding where it does not come."""
         protocol, worker = self._implementation.protocol, self._implementation.worker
-        problem = self.page.evaluate(
+        self.page.evaluate(
             _CONNECT,
             {
                 "url": self._script_url,
                 "options": {"name": worker_name or worker.name, "type": worker.type},
                 "ready": protocol.ready,
-                "timeout_ms": READY_TIMEOUT_SECONDS * 1000,
             },
         )
-        if problem is not None:
-            raise Finding(f"{protocol.ready} as soon as the tab connects", str(problem))
+        try:
+            self.page.wait_for_function("() => window.greeted", timeout=READY_TIMEOUT_SECONDS * 1000)
+        except PlaywrightTimeout:
+            seen = f"none within {READY_TIMEOUT_SECONDS} s; messages so far: {self.messages}"
+            raise Finding(f"{protocol.ready} as soon as the tab connects", seen) from None
+        except PlaywrightError as error:
+            raise Finding(f"{protocol.ready} as soon as the tab connects", error.message) from None
 
     def log(
-        self, count: int = 1, *, component: str = DEFAULT_COMPONENT, fate: Fate = Fate.STORED
+        self,
+        count: int = 1,
+        *,
+        component: str = DEFAULT_COMPONENT,
+        fate: Fate = Fate.STORED,
+        interval_ms: int | None = None,
     ) -> list[Event]:
-        """Log `count` events in one go; `fate` says what has to become of them."""
+        """Log `count` events, all at once or one every `interval_ms` of the tab's time.
+
+        `fate` says what has to become of them.
+        """
         first = len(self.events)
         self.page.evaluate(
             _LOG,
@@ -83,6 +103,7 @@ class Tab:
                 "count": count,
                 "installation": self.installation_id,
                 "component": component,
+                "interval_ms": interval_ms,
             },
         )
         events = [Event(f"{self.name}/{first + i}", self.name, first + i, fate) for i in range(count)]

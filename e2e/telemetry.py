@@ -38,11 +38,15 @@ ENABLED = {
 
 @dataclass(frozen=True)
 class Batch:
-    """One POST and what it carried. `taken`: the server answered that it stored it."""
+    """One POST and what it carried. `taken`: the server answered that it stored it.
+
+    `ended`: nothing more will happen to it.
+    """
 
     exchange: Exchange
     records: list[dict[str, Any]]
     taken: bool
+    ended: bool
 
     @property
     def keys(self) -> list[str]:
@@ -81,6 +85,7 @@ class Telemetry:
         self.resolution = 0.001 if shared_workers.clock_kind == "virtual" else 1.0
         """How near to a moment this run's clock can stand, in seconds."""
         self.tabs: list[Tab] = []
+        self._batches: dict[int, Batch] = {}
         self.accounted = False
         self._config_file = config_file
         self._observed = observed
@@ -164,7 +169,12 @@ class Telemetry:
     @property
     def batches(self) -> list[Batch]:
         """All POSTs to the endpoint, oldest first."""
-        return [_batch(exchange) for exchange in self.gateway.journal.select(f"POST {self.endpoint}")]
+        exchanges = self.gateway.journal.select(f"POST {self.endpoint}")
+        for exchange in exchanges:
+            known = self._batches.get(exchange.number)
+            if known is None or not known.ended:
+                self._batches[exchange.number] = _batch(exchange)
+        return [self._batches[exchange.number] for exchange in exchanges]
 
     @property
     def config_requests(self) -> list[Exchange]:
@@ -221,6 +231,7 @@ def mark(events: Sequence[Event], fate: Fate) -> None:
 
 
 def _batch(exchange: Exchange) -> Batch:
+    ended = exchange.ended  # Asked first: it may end while its body is read here.
     try:
         records = exchange.json()["records"]
     except (ValueError, KeyError, TypeError) as error:
@@ -228,4 +239,4 @@ def _batch(exchange: Exchange) -> Batch:
     taken = (
         exchange.upstream_status == 200 and json.loads(exchange.upstream_answer).get("status") == "success"
     )
-    return Batch(exchange, records, taken)
+    return Batch(exchange, records, taken, ended)

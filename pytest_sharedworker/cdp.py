@@ -11,7 +11,9 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any
 
 from playwright.sync_api import Browser, CDPSession
@@ -74,6 +76,12 @@ class Cdp:
             "Target.sendMessageToTarget", {"sessionId": session_id, "message": json.dumps(message)}
         )
 
+    def release(self, session_id: str) -> None:
+        """End one attached session."""
+        self._attached.pop(session_id, None)
+        with suppress(PlaywrightError):  # The worker has ended, and its session with it.
+            self._session.send("Target.detachFromTarget", {"sessionId": session_id})
+
     def pump(self) -> None:
         """Let events come in: the sync API hands them out only while it waits for an answer."""
         self._session.send("Browser.getVersion")
@@ -134,6 +142,10 @@ class AttachedWorker:
         result: dict[str, Any] = reply.get("result", {})
         return result
 
+    def detach(self) -> None:
+        """Let go of the worker."""
+        self._cdp.release(self._session_id)
+
     def evaluate(self, expression: str, *args: object) -> Any:
         """Evaluate an expression, or call a function with JSON arguments; promises are awaited."""
         values = ", ".join(json.dumps(arg) for arg in args)
@@ -157,9 +169,16 @@ class AttachedWorker:
         elif message["method"] == "Runtime.consoleAPICalled":
             params = message["params"]
             level = {"warning": "warn"}.get(params["type"], params["type"])
-            self.console.append(ConsoleMessage(level, " ".join(_text(value) for value in params["args"])))
+            text = " ".join(_text(value) for value in params["args"])
+            self.console.append(ConsoleMessage(level, text, _date(params["timestamp"])))
         elif message["method"] == "Runtime.exceptionThrown":
-            self.errors.append(_error_of(message["params"]["exceptionDetails"]))
+            params = message["params"]
+            error = _error_of(params["exceptionDetails"])
+            self.errors.append(replace(error, at=_date(params["timestamp"])))
+
+
+def _date(timestamp_ms: float) -> datetime:
+    return datetime.fromtimestamp(timestamp_ms / 1000, timezone.utc)
 
 
 def _text(value: dict[str, Any]) -> str:
@@ -169,5 +188,9 @@ def _text(value: dict[str, Any]) -> str:
 
 
 def _error_of(details: dict[str, Any]) -> WorkerError:
-    stack = str(details.get("exception", {}).get("description") or details.get("text", ""))
+    thrown = details.get("exception", {})
+    if thrown.get("subtype") == "error":
+        stack = str(thrown.get("description", ""))
+    else:  # Anything can be thrown.
+        stack = _text(thrown) if thrown else str(details.get("text", ""))
     return WorkerError(stack.splitlines()[0] if stack else "", stack)

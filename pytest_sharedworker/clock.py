@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any, Protocol
 
 from .control import WorkerSession
-from .exceptions import ClockError, EvaluationError, Unsupported, WaitTimeout
+from .exceptions import ClockError, EvaluationError, Unsupported, WaitTimeout, WorkerGone
 
 ADVANCE_TIMEOUT_SECONDS = 30.0
+STATE_TIMEOUT_SECONDS = 2.0
+"""How long a worker that is late is asked what it waits for."""
+
 SETTLE_SECONDS = 0.4
 """What the real clock adds to a wait, for messages to be read and requests to settle."""
+
+
+INTERRUPTION_SECONDS = 10.0
+"""A test that is behind its worker's time by more than this sat in a debugger; it is not just slow."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,22 @@ class Timer:
 
     due_seconds: float
     interval_seconds: float | None
+
+
+@dataclass(frozen=True)
+class TabClocks:
+    """Where the clocks of tabs on virtual time stand, by the ids of each tab's ports, oldest first."""
+
+    by_tab: list[tuple[list[str], dict[str, float | None]]]
+
+    def of(self, session: WorkerSession) -> dict[str, dict[str, float | None]]:
+        """The tabs that move along with this worker, each by the first of its ports to it."""
+        clocks = {}
+        for ports, clock in self.by_tab:
+            own = [port for port in ports if port in session.marks]
+            if own:
+                clocks[own[0]] = clock
+        return clocks
 
 
 class WorkerClock(Protocol):
@@ -33,6 +58,9 @@ class WorkerClock(Protocol):
     @property
     def now(self) -> float:
         """Seconds since the worker's start."""
+
+    def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
+        """All that is known of the clock, for JSON: its `kind`, `now_seconds` and what else it can tell."""
 
     def advance(self, seconds: float) -> None:
         """Let this much time pass; returns when the requests started by it have settled."""
@@ -47,7 +75,7 @@ class VirtualClock:
 
     resolution_seconds = 0.001
 
-    def __init__(self, session: WorkerSession, deliver: Callable[[], None]) -> None:
+    def __init__(self, session: WorkerSession, deliver: Callable[[], TabClocks]) -> None:
         self._session = session
         self._deliver = deliver
 
@@ -59,15 +87,12 @@ class VirtualClock:
     @property
     def date(self) -> datetime:
         """What the worker takes for the present (an aware datetime in UTC)."""
-        return datetime.fromtimestamp(self._session.call("clock")["date_ms"] / 1000).astimezone()
+        return datetime.fromtimestamp(self._session.call("clock")["date_ms"] / 1000, timezone.utc)
 
     @property
     def pending_timers(self) -> list[Timer]:
         """The timers that wait, in the order in which they will fire."""
-        return [
-            Timer(timer["due_ms"] / 1000, timer["interval_ms"] and timer["interval_ms"] / 1000)
-            for timer in self._session.call("clock")["timers"]
-        ]
+        return [_timer(timer) for timer in self._session.call("clock")["timers"]]
 
     def advance(self, seconds: float, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> None:
         """Let this much virtual time pass, firing timers in order.
@@ -76,6 +101,21 @@ class VirtualClock:
         already, and where requests do not settle within `timeout_seconds` of real time.
         """
         self._move("advance", {"ms": whole_milliseconds(seconds)}, timeout_seconds)
+
+    def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
+        """`now_seconds`, `date`, `moving`, `timers` (as Timer has them) and `pending` requests.
+
+        A pending request that is `held` is one that the clock does not wait for. Raises WaitTimeout.
+        """
+        state = self._session.call("clock", timeout_seconds=timeout_seconds)
+        return {
+            "kind": "virtual",
+            "now_seconds": state["now_ms"] / 1000,
+            "date": datetime.fromtimestamp(state["date_ms"] / 1000, timezone.utc).isoformat(),
+            "moving": self._session.moving,
+            "timers": [asdict(_timer(timer)) for timer in state["timers"]],
+            "pending": state["pending"],
+        }
 
     def run_next(self, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> bool:
         """Move on to the next timer and fire it; returns False where no timer waits."""
@@ -92,20 +132,66 @@ class VirtualClock:
         self._session.call("set_date", {"epoch_ms": round(date.timestamp() * 1000)})
 
     def _move(self, method: str, params: dict[str, object], timeout_seconds: float) -> object:
-        self._deliver()
-        try:
+        expect_standing([self._session])
+        params = {**params, "tab_clocks": self._deliver().of(self._session)}
+        with moving([self._session], timeout_seconds):
             return self._session.call(method, params, timeout_seconds=timeout_seconds)
-        except EvaluationError as error:
-            raise ClockError(error.message) from error
-        except WaitTimeout as error:
-            pending = [each["what"] for each in self._session.call("clock")["pending"] if not each["held"]]
-            reason = f"these requests have not settled: {pending}" if pending else "its timers keep firing"
-            raise ClockError(f"the clock did not arrive within {timeout_seconds:g} s: {reason}") from error
+
+
+def expect_standing(sessions: Sequence[WorkerSession]) -> None:
+    """Raise ClockError where one of these workers' clocks is being moved."""
+    for session in sessions:
+        if session.moving:
+            raise ClockError(
+                f"the clock of the {session} is already moving: let the other advance return first"
+            )
+
+
+@contextmanager
+def moving(sessions: Sequence[WorkerSession], timeout_seconds: float) -> Iterator[None]:
+    """Around a move of these workers' clocks: one at a time, and its failures become ClockErrors."""
+    expect_standing(sessions)
+    for session in sessions:
+        session.moving = True
+    try:
+        yield
+    except EvaluationError as error:
+        raise ClockError(error.message) from error
+    except WaitTimeout as error:
+        reasons = "; ".join(filter(None, map(_why_late, sessions)))
+        reasons = reasons or str(error)  # All clocks stand: the time was lost before they moved.
+        raise ClockError(f"the clock did not arrive within {timeout_seconds:g} s: {reasons}") from error
+    finally:
+        for session in sessions:
+            session.moving = False
+
+
+def _why_late(session: WorkerSession) -> str:
+    try:
+        state = session.call("clock", timeout_seconds=STATE_TIMEOUT_SECONDS)
+    except WaitTimeout:
+        return f"the {session} does not answer at all; does one of its callbacks run for ever?"
+    except WorkerGone:
+        return f"the {session} has ended"
+    if not state["moving"]:
+        return ""
+    unsettled = [each["what"] for each in state["pending"] if not each["held"]]
+    if unsettled:
+        return (
+            f"these requests of the {session} have not settled: {', '.join(unsettled)}; does the server"
+            " answer them? A request that a toxic holds back does not stop the clock"
+        )
+    return f"the timers of the {session} keep firing, it is at {state['now_ms'] / 1000:g} s"
+
+
+def _timer(told: Mapping[str, Any]) -> Timer:
+    interval_ms = told["interval_ms"]
+    return Timer(told["due_ms"] / 1000, None if interval_ms is None else interval_ms / 1000)
 
 
 def whole_milliseconds(seconds: float) -> int:
-    """Seconds to advance as milliseconds. Raises ClockError where they are negative or finer."""
-    ms = round(seconds * 1000)
+    """Seconds to advance as milliseconds. Raises ClockError where they are negative, finer or not finite."""
+    ms = round(seconds * 1000) if math.isfinite(seconds) else -1
     if ms < 0 or abs(ms - seconds * 1000) > 1e-6:
         raise ClockError(f"cannot advance by {seconds!r} s: give whole milliseconds, 0 or more")
     return ms
@@ -115,7 +201,7 @@ class RealClock:
     """Real time, for debugging and for worker scripts that must not be touched.
 
     Advancing waits. Several calls do not add up their own cost: each ends when the sum of all has passed
-    since the worker's start.
+    since the worker's start. Where a person held the test up in between, waiting starts over from there.
     """
 
     resolution_seconds = 1.0
@@ -133,8 +219,14 @@ class RealClock:
         """Wait until this much more time has passed since the worker's start."""
         if seconds < 0:
             raise ClockError(f"cannot advance by {seconds!r} s: time does not run backwards")
+        if self.now - self._target > INTERRUPTION_SECONDS:
+            self._target = self.now
         self._target = self._target + seconds
         time.sleep(max(0.0, self._target + SETTLE_SECONDS - self.now))
+
+    def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
+        """`now_seconds`: a browser does not tell its timers."""
+        return {"kind": "real", "now_seconds": self.now}
 
     def settle(self) -> None:
         """Give messages and requests a moment of real time."""

@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -21,15 +22,27 @@ from aiohttp import WSMsgType, web
 from .exceptions import EvaluationError, WorkerGone
 from .loop_thread import DEFAULT_TIMEOUT_SECONDS, LoopThread
 
+SOCKET_TIMEOUT_SECONDS = 5.0
+"""A worker whose socket has not come by then died at its start, or its last tab closed too soon."""
+
 _CORS = {"Access-Control-Allow-Origin": "*"}
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True)
 class ConsoleMessage:
-    """A line that a worker wrote: `level` is debug, log, info, warn or error."""
+    """A line that a worker wrote: `level` is debug, log, info, warn or error.
+
+    `at` is when (real time), `virtual_seconds` the worker's own time since its start, where it has one.
+    """
 
     level: str
     text: str
+    at: datetime | None = field(default=None, compare=False)
+    virtual_seconds: float | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.level}: {self.text}"
@@ -37,10 +50,12 @@ class ConsoleMessage:
 
 @dataclass(frozen=True)
 class WorkerError:
-    """An uncaught exception or unhandled rejection of a worker."""
+    """An uncaught exception or unhandled rejection of a worker; times as in ConsoleMessage."""
 
     message: str
     stack: str = ""
+    at: datetime | None = field(default=None, compare=False)
+    virtual_seconds: float | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.stack if self.message in self.stack else f"{self.message}\n{self.stack}".rstrip()
@@ -73,6 +88,10 @@ class WorkerSession:
     loop_thread: LoopThread
     changes: Changes
     started_monotonic: float = field(default_factory=time.monotonic)
+    started_at: datetime = field(default_factory=_now)
+    clock_skew: timedelta = timedelta()
+    """What to add to the browser's date to get this machine's."""
+
     console: list[ConsoleMessage] = field(default_factory=list)
     errors: list[WorkerError] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
@@ -84,6 +103,10 @@ class WorkerSession:
         self._call_numbers = itertools.count(1)
         self._outgoing: asyncio.Queue[str] = asyncio.Queue()
         self.ended = False
+        self.ended_at: datetime | None = None
+        self.moving = False
+        """Whether its virtual clock is being moved."""
+        self._connected = False
 
     def call(
         self,
@@ -128,13 +151,29 @@ class WorkerSession:
         await self.changes.wait_until(lambda: request in self._released or self.ended)
         return not self.ended
 
+    async def hold_until(self, request: int, released: Callable[[], bool]) -> bool:
+        """Hold one of the worker's requests back until `released()`, which `let_go` makes it look at.
+
+        The worker's clock does not wait for it meanwhile. Returns False where the worker ended or gave the
+        request up first.
+        """
+        if not released():
+            self.send(method="hold", params={"request": request, "delay_ms": None})
+            await self.changes.wait_until(lambda: released() or request in self._released or self.ended)
+        return released() and not self.ended
+
+    def let_go(self, request: int) -> None:
+        """Have the worker's clock wait again for a request that was held (in the loop's thread)."""
+        self.send(method="let_go", params={"request": request})
+        self.changes.notify()
+
     def receive(self, message: dict[str, Any]) -> None:
         """Take in one message of the worker (in the loop's thread)."""
         event = message.get("event")
         if event == "console":
-            self.console.append(ConsoleMessage(message["level"], message["text"]))
+            self.console.append(ConsoleMessage(message["level"], message["text"], *self._times(message)))
         elif event == "error":
-            self.errors.append(WorkerError(message["message"], message["stack"]))
+            self.errors.append(WorkerError(message["message"], message["stack"], *self._times(message)))
         elif event == "mark":
             self.marks[message["port"]] = max(message["mark"], self.marks.get(message["port"], 0))
         elif event == "release":
@@ -147,8 +186,15 @@ class WorkerSession:
                     future.set_result(message["result"])
         self.changes.notify()
 
+    def _times(self, message: dict[str, Any]) -> tuple[datetime, float | None]:
+        virtual_ms = message["virtual_ms"]
+        at = datetime.fromtimestamp(message["at_ms"] / 1000, timezone.utc) + self.clock_skew
+        return at, None if virtual_ms is None else virtual_ms / 1000
+
     async def serve(self, socket: web.WebSocketResponse) -> None:
         """Carry messages both ways until the worker ends."""
+        self._connected = True
+        self.ended = False
         writer = asyncio.create_task(self._write(socket))
         try:
             async for message in socket:
@@ -162,8 +208,15 @@ class WorkerSession:
         while True:
             await socket.send_str(await self._outgoing.get())
 
+    def end_unless_connected(self) -> None:
+        """Take the worker for gone if it has never opened its socket."""
+        if not self._connected:
+            self.end()
+
     def end(self) -> None:
         """Note that the worker is gone; whoever waits for an answer learns it now."""
+        if not self.ended:
+            self.ended_at = _now()
         self.ended = True
         for future in self._calls.values():
             if not future.done():
@@ -202,7 +255,8 @@ class ControlServer:
     async def start(self) -> None:
         """Listen on a free port."""
         app = web.Application()
-        app.add_routes([web.post("/start", self._start), web.get("/socket/{id}", self._socket)])
+        app.add_routes([web.post("/start", self._start), web.post("/end/{id}", self._end)])
+        app.add_routes([web.get("/socket/{id}", self._socket)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -241,12 +295,24 @@ class ControlServer:
         session = WorkerSession(
             secrets.token_hex(6), message["name"], message["url"], self._loop_thread, registry.changes
         )
+        browser_date = datetime.fromtimestamp(message["at_ms"] / 1000, timezone.utc)
+        session.clock_skew = session.started_at - browser_date
         self._sessions[session.id] = session
         registry.sessions.append(session)
         for callback in registry.at_start:
             await callback(session)
         registry.changes.notify()
+        asyncio.get_running_loop().call_later(SOCKET_TIMEOUT_SECONDS, session.end_unless_connected)
         return web.json_response({"id": session.id, "epoch_ms": round(registry.epoch_ms())}, headers=_CORS)
+
+    async def _end(self, request: web.Request) -> web.Response:
+        """Take in the last words of a worker that closes itself."""
+        session = self._sessions.get(request.match_info["id"])
+        if session is not None:
+            for message in json.loads(await request.text()):
+                session.receive(message)
+            session.end()
+        return web.Response(headers=_CORS)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         session = self._sessions.get(request.match_info["id"])

@@ -12,19 +12,23 @@ import mimetypes
 import socket
 import struct
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, web
 from multidict import CIMultiDict
+from yarl import URL
 
-from .control import ControlServer, WorkerSession
+from .control import Changes, ControlServer, WorkerSession
 from .exceptions import GatewayError
 from .journal import Exchange, Journal, Pattern, Sender
 from .loop_thread import LoopThread
-from .prologue import TAG_HEADER, has_static_imports
+from .prologue import TAG_HEADER, has_static_imports, is_strict
+from .routes import Abort, Answer, Asked, BrowserGaveUp, Handler, RouteRule, Routes, Way
+from .timeline import Moment
 from .toxics import Stream, Toxic, make_toxic
 
 OWN_PREFIX = "/__pytest_sharedworker__/"
@@ -43,7 +47,10 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds, so that close() se
 
 
 class _Cut(Exception):
-    """A toxic ended the exchange: nothing more is sent."""
+    """A toxic or a route ended the exchange: nothing more is sent."""
+
+    def __init__(self, how: Literal["reset", "closed"] | None = None) -> None:
+        self.how = how
 
 
 class Gateway:
@@ -61,7 +68,11 @@ class Gateway:
         """Returns the prologue that goes in front of a worker's script, or None for none."""
         self._loop_thread = loop_thread
         self._control = control
+        self.journal.describe_worker = self._describe_worker
         self._toxics: list[Toxic] = []
+        self._routes = Routes(loop_thread)
+        self.notes: list[Moment] = []
+        """When toxics and routes came and went."""
         self._mounts: dict[str, tuple[Path | bytes, str]] = {}
         self._own: dict[str, str] = {}
         self._script_urls: set[str] = set()
@@ -137,8 +148,12 @@ class Gateway:
         """
         if isinstance(content, str):
             content = content.encode()
+        if not path.startswith("/"):
+            raise GatewayError(f"cannot mount at {path!r}: a path begins with a slash")
         if isinstance(content, Path) and not content.exists():
             raise GatewayError(f"cannot mount {content} at {path}: there is no such file or folder")
+        if isinstance(content, Path) and content.is_dir() and not path.endswith("/"):
+            raise GatewayError(f"cannot mount the folder {content} at {path}: end the path in a slash")
         guessed = mimetypes.guess_type(path)[0] or "application/octet-stream"
         self._mounts[path] = (content, content_type or guessed)
         return self.url + path
@@ -166,15 +181,46 @@ class Gateway:
             probability=probability, seed=seed, **attributes,
         )  # fmt: skip
         self._toxics.append(toxic)
+        self._note(f"toxic {toxic} on {on} added")
         if name == "down" and not toxic.attributes["at_worker_start"]:
             self._loop_thread.run(self._down())
         return toxic
 
+    def route(self, pattern: str, handler: Handler, *, times: int | None = None) -> RouteRule:
+        """Have `handler` decide what becomes of the requests of a pattern (see journal.Pattern, routes.py).
+
+        The newest rule is asked first; `times` limits how many requests it gets. A handler that raises
+        makes the test fail. Raises SharedWorkerError where `pattern` is none.
+        """
+        self._note(f"route on {pattern} added")
+        return self._routes.add(pattern, handler, times)
+
+    @property
+    def rules(self) -> list[RouteRule]:
+        """The routes that are in force, oldest first."""
+        return self._routes.rules
+
+    def unroute(self, pattern: str, handler: Handler | None = None) -> None:
+        """Remove the rules that were added with this pattern, and this handler where one is given."""
+        self._routes.remove(pattern, handler)
+
+    def raise_handler_error(self) -> None:
+        """Raise what a route's handler has raised since the last call; nothing where all went well."""
+        self._routes.raise_error()
+
+    def _note(self, text: str) -> None:
+        self.notes.append(Moment(datetime.now(timezone.utc), f"gateway: {text}"))
+
     def _remove(self, toxic: Toxic) -> None:
         if toxic in self._toxics:
             self._toxics.remove(toxic)
-            if toxic.name == "down":
+            self._note(f"toxic {toxic} removed")
+            if toxic.name == "down" and not any(other.name == "down" for other in self._toxics):
                 self._loop_thread.run(self._up())
+
+    def _describe_worker(self, worker_id: str) -> str:
+        session = self._control.session(worker_id)
+        return f"worker {worker_id}" if session is None else str(session)
 
     async def worker_starts(self, session: WorkerSession) -> None:
         """Apply what was ordered for the moment before a worker's first line (in the loop's thread)."""
@@ -186,14 +232,20 @@ class Gateway:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.path.startswith(OWN_PREFIX):
             return self._answer_own(request)
+        if self._site is None:  # Down: a browser may have connected ahead of need, before that.
+            with suppress(_Cut):
+                self._close(request, reset=True)
+            return web.Response()
         exchange = self._begin(request)
         self.journal.add(exchange)
         try:
             exchange.body = await request.read()
-            toxics = [toxic for toxic in list(self._toxics) if toxic.take(exchange)]
+            exchange.received_seconds = self.journal.seconds()
+            toxics = [each for each in list(self._toxics) if each.name != "down" and each.take(exchange)]
             exchange.toxics = [str(toxic) for toxic in toxics]
             return await self._exchange(request, exchange, toxics)
-        except _Cut:
+        except (_Cut, BrowserGaveUp) as cut:
+            exchange.cut = cut.how if isinstance(cut, _Cut) else None
             # The connection is closed: aiohttp notices when it tries to write, and lets it be.
             return web.Response()
         finally:
@@ -271,7 +323,7 @@ class Gateway:
         else:
             await asyncio.sleep(delay_ms / 1000)
 
-    def _close(self, request: web.Request, *, reset: bool) -> None:
+    def _close(self, request: web.Request, *, reset: bool) -> NoReturn:
         transport = request.transport
         if transport is not None:
             if reset:
@@ -280,24 +332,55 @@ class Gateway:
                 transport.abort()
             else:
                 transport.close()
-        raise _Cut
+        raise _Cut("reset" if reset else "closed")
 
-    async def _answer(self, request: web.Request, exchange: Exchange) -> tuple[int, CIMultiDict[str], bytes]:
-        """What the browser should get where no toxic interferes: a mounted file or the server's answer."""
+    async def _answer(self, request: web.Request, exchange: Exchange) -> Answer:
+        """What the browser should get where no toxic interferes: what a route or the server decides."""
         wants_worker = self._wants_worker_script(request)
-        mounted = self._mounted(request.path)
-        if mounted is not None:
-            status, (body, content_type) = 200, mounted
-            headers = CIMultiDict({"Content-Type": content_type, "Cache-Control": "no-store"})
-        elif self.upstream is None:
-            return 404, CIMultiDict({"Content-Type": "text/plain"}), b"nothing is mounted here"
-        else:
-            status, headers, body = await self._forward(request, exchange, identity=wants_worker)
-            exchange.upstream_status, exchange.upstream_answer = status, body
+        asked = Asked(request.method, _without(request.headers, _HOP_BY_HOP), exchange.body)
+        if wants_worker:  # A script that gets a prologue has to come as plain text.
+            asked.headers["Accept-Encoding"] = "identity"
+        decided = await self._routes.decide(exchange, asked, self._way(request, exchange))
+        if isinstance(decided, Abort):
+            self._close(request, reset=decided.reset)
+        status, headers, body = decided
         if wants_worker and status == 200:
             self._script_urls.add(request.path)
             body = self._with_prologue(body, headers)
-        return status, headers, body
+        return Answer(status, headers, body)
+
+    def _way(self, request: web.Request, exchange: Exchange) -> Way:
+        """What a route can do with this request on the wire."""
+        session = self._control.session(exchange.worker_id) if exchange.worker_id else None
+        number = exchange.request_number
+        changes = Changes()
+
+        async def hold(released: Callable[[], bool]) -> None:
+            if session is None or number is None:
+                await changes.wait_until(released)
+            elif not await session.hold_until(number, released):
+                raise BrowserGaveUp
+
+        def release() -> None:
+            if session is None or number is None:
+                changes.notify()
+            else:
+                session.let_go(number)
+
+        return Way(lambda asked: self._ask(request.path, exchange, asked), hold, release)
+
+    async def _ask(self, path: str, exchange: Exchange, asked: Asked) -> Answer:
+        """The answer where no route interferes: a mounted file's, or the server's."""
+        mounted = self._mounted(path)
+        if mounted is not None:
+            body, kind = mounted
+            headers = CIMultiDict({"Content-Type": kind, "Cache-Control": "no-store"})
+            return Answer(200, headers, body)
+        if self.upstream is None:
+            return Answer(404, CIMultiDict({"Content-Type": "text/plain"}), b"nothing is mounted here")
+        answer = await self._forward(exchange.path, asked)
+        exchange.upstream_status, exchange.upstream_answer = answer.status, answer.body
+        return answer
 
     def _mounted(self, path: str) -> tuple[bytes, str] | None:
         if path in self._mounts:
@@ -310,27 +393,22 @@ class Gateway:
                     return file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         return None
 
-    async def _forward(
-        self, request: web.Request, exchange: Exchange, *, identity: bool
-    ) -> tuple[int, CIMultiDict[str], bytes]:
+    async def _forward(self, path: str, asked: Asked) -> Answer:
         assert self._session is not None
-        headers = _without(request.headers, _HOP_BY_HOP)
-        if identity:  # A script that gets a prologue has to come as plain text.
-            headers["Accept-Encoding"] = "identity"
         try:
             async with self._session.request(
-                request.method,
-                f"{self.upstream}{exchange.path}",
-                headers=headers,
-                data=exchange.body or None,
+                asked.method,
+                URL(f"{self.upstream}{path}", encoded=True),  # Byte for byte as the browser wrote it.
+                headers=asked.headers,
+                data=asked.body or None,
                 allow_redirects=False,
                 skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
             ) as answer:
                 body = await answer.read()
-                return answer.status, _without(answer.headers, _HOP_BY_HOP), body
+                return Answer(answer.status, _without(answer.headers, _HOP_BY_HOP), body)
         except (ClientError, asyncio.TimeoutError) as error:
             text = f"pytest-sharedworker's gateway cannot reach the server {self.upstream}: {error!r}"
-            return 502, CIMultiDict({"Content-Type": "text/plain"}), text.encode()
+            return Answer(502, CIMultiDict({"Content-Type": "text/plain"}), text.encode())
 
     # --- worker scripts ---------------------------------------------------------------------------
 
@@ -351,7 +429,8 @@ class Gateway:
         headers["Cache-Control"] = "no-store"
         _allow_control(headers, self._control.port)
         if not has_static_imports(script):
-            return prologue.encode() + b" " + script
+            directive = b'"use strict"; ' if is_strict(script) else b""
+            return directive + prologue.encode() + b" " + script
         path = f"{OWN_PREFIX}prologue-{len(self._own)}.js"
         self._own[path] = prologue
         return f'import "{path}"; '.encode() + script
@@ -381,6 +460,7 @@ class Gateway:
         if status not in (204, 304):
             response.content_length = len(body)
         exchange.response_headers = CIMultiDict(headers)
+        exchange.answered_seconds = self.journal.seconds()
         await response.prepare(request)
         exchange.status = status
         if request.method == "HEAD" or status in (204, 304):
@@ -431,9 +511,13 @@ def _parse_tag(tag: str | None) -> tuple[str | None, int | None, float | None]:
 
 def _allow_control(headers: CIMultiDict[str], port: int) -> None:
     """Let a worker under a Content-Security-Policy reach the control channel, and nothing else."""
-    policy = headers.get("Content-Security-Policy")
-    if policy is None:
-        return
+    # Several headers, or one with commas, are as many policies, and all of them count.
+    lines = headers.popall("Content-Security-Policy", [])
+    for policy in (policy for line in lines for policy in line.split(",")):
+        headers.add("Content-Security-Policy", _with_control(policy, port))
+
+
+def _with_control(policy: str, port: int) -> str:
     directives = [directive.strip() for directive in policy.split(";") if directive.strip()]
     names = [directive.split()[0].lower() for directive in directives]
     sources = f"http://*:{port} ws://*:{port}"
@@ -444,4 +528,4 @@ def _allow_control(headers: CIMultiDict[str], port: int) -> None:
     elif "default-src" in names:
         words = [word for word in directives[names.index("default-src")].split()[1:] if word != "'none'"]
         directives.append(" ".join(["connect-src", *words, sources]))
-    headers["Content-Security-Policy"] = "; ".join(directives)
+    return "; ".join(directives)

@@ -10,13 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from fnmatch import fnmatchcase
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Literal
 
 from multidict import CIMultiDict
 
 from .exceptions import SharedWorkerError, WaitTimeout
+from .har import har
 
 Sender = Literal["tab", "worker", "unknown"]
 
@@ -29,10 +32,12 @@ _SHOWN_BYTES = 160
 class Exchange:
     """One request and what became of it.
 
-    `started_seconds` and `ended_seconds` count from the gateway's start (real time);
+    `started_seconds`, `received_seconds` (the whole request is there), `answered_seconds` (the answer
+    begins) and `ended_seconds` count from the gateway's start (real time);
     `virtual_seconds` is the sender's virtual time when it asked, where it has a virtual clock.
     `status` and `answer` are what was sent back to the browser (`status` None: no answer, or not yet);
     `upstream_status` and `upstream_answer` are what the server said, also where a toxic lost it.
+    `cut` tells how the gateway ended the connection where it did; `route` what a route did.
     """
 
     number: int
@@ -47,6 +52,8 @@ class Exchange:
     virtual_seconds: float | None
     started_at: datetime
     started_seconds: float
+    received_seconds: float | None = None
+    answered_seconds: float | None = None
     ended_seconds: float | None = None
     status: int | None = None
     response_headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
@@ -54,6 +61,8 @@ class Exchange:
     upstream_status: int | None = None
     upstream_answer: bytes = b""
     toxics: list[str] = field(default_factory=list)
+    cut: Literal["reset", "closed"] | None = None
+    route: str | None = None
 
     def json(self) -> Any:
         """The request's body as JSON; raises ValueError where it is none."""
@@ -64,16 +73,32 @@ class Exchange:
         """Whether nothing more will happen to this exchange."""
         return self.ended_seconds is not None
 
-    def __str__(self) -> str:
-        when = f"{self.started_seconds:8.3f} s"
-        virtual = "" if self.virtual_seconds is None else f" (worker {self.virtual_seconds:.3f} s)"
+    @property
+    def reason(self) -> str:
+        """The phrase that belongs to `status`, "" for none."""
+        try:
+            return HTTPStatus(self.status or 0).phrase
+        except ValueError:
+            return ""
+
+    @property
+    def request_text(self) -> str:
+        """The method, the path and the beginning of the body."""
+        return f"{self.method} {self.path}" + (f" {_shown(self.body)}" if self.body else "")
+
+    @property
+    def outcome_text(self) -> str:
+        """The status and the beginning of the answer, or that there is none; in brackets what interfered."""
         outcome = "no answer" if self.ended else "under way"
         if self.status is not None:
             outcome = f"{self.status} {_shown(self.answer)}" if self.path_is_data else str(self.status)
-        toxics = f" [{', '.join(self.toxics)}]" if self.toxics else ""
-        body = f" {_shown(self.body)}" if self.body else ""
-        request = f"{self.sender}{virtual} {self.method} {self.path}{body}"
-        return f"#{self.number} {when} {request} → {outcome}{toxics}"
+        causes = [*self.toxics, *([f"route: {self.route}"] if self.route else [])]
+        return outcome.rstrip() + (f" [{', '.join(causes)}]" if causes else "")
+
+    def __str__(self) -> str:
+        when = f"{self.started_seconds:8.3f} s"
+        virtual = "" if self.virtual_seconds is None else f" (worker {self.virtual_seconds:.3f} s)"
+        return f"#{self.number} {when} {self.sender}{virtual} {self.request_text} → {self.outcome_text}"
 
     @property
     def path_is_data(self) -> bool:
@@ -123,8 +148,12 @@ class Journal:
         self._exchanges: list[Exchange] = []
         self._changed = threading.Condition()
         self._origin = time.perf_counter()
+        self.started_at = datetime.now(timezone.utc)
+        """The date at which `seconds` counts from."""
         self.explain: Callable[[], str] = lambda: ""
         """Returns what else to show when a wait fails, for example a worker's console."""
+        self.describe_worker: Callable[[str], str] = lambda worker_id: f"worker {worker_id}"
+        """Returns the title of the worker with this id, for people."""
 
     def seconds(self) -> float:
         """Real seconds since the gateway's start."""
@@ -195,6 +224,13 @@ class Journal:
             f"waited {timeout_seconds:g} s for {count} of {pattern!r}, saw {len(seen)}.\n"
             f"{self.tail()}\n{self.explain()}".rstrip()
         )
+
+    def to_har(self, path: str | Path) -> Path:
+        """Write the journal as an HTTP Archive (see har.py), its folder too, and return the path."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(har(self), indent=1), encoding="utf-8")
+        return path
 
     def tail(self, exchanges: int = TAIL_EXCHANGES) -> str:
         """The last exchanges as text, a line each."""

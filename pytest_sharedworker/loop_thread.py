@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
-from .exceptions import WaitTimeout
+from .exceptions import SharedWorkerError, WaitTimeout
 
 T = TypeVar("T")
 
@@ -32,6 +32,11 @@ class LoopThread:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs in this thread."""
+        return threading.current_thread() is self._thread
+
     def run(
         self,
         coroutine: Coroutine[Any, Any, T],
@@ -42,8 +47,18 @@ class LoopThread:
         """Run `coroutine` to its end and return its result.
 
         Raises WaitTimeout after `timeout_seconds`; the coroutine is cancelled then, and also when the
-        waiting thread is interrupted.
+        waiting thread is interrupted. Raises SharedWorkerError in the loop's own thread, which would wait
+        for itself.
         """
+        if self.is_current:
+            coroutine.close()
+            raise SharedWorkerError(
+                f"the gateway's thread cannot wait for {what}: a route's handler runs in it, and must"
+                " neither move clocks nor call workers; do that in the test"
+            )
+        if self.loop.is_closed():
+            coroutine.close()
+            raise SharedWorkerError(f"no thread is left for {what}: the harness is closed")
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         try:
             return future.result(timeout_seconds)

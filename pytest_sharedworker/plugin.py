@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import BrowserContext
 
+from . import artefacts, output_folder
 from .control import ControlServer
 from .gateway import Gateway
 from .loop_thread import LoopThread
@@ -27,7 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plugin's marker."""
+    """Register the plugin's markers and its other parts."""
+    config.pluginmanager.register(artefacts, "sharedworker-artefacts")
+    output_folder.install(config)
+    config.addinivalue_line(
+        "markers", "virtual_tabs: the timers and dates of tabs are virtual too and move with their worker's"
+    )
     config.addinivalue_line(
         "markers",
         "worker_clock(kind): run this test on a 'virtual' or 'real' worker clock, whatever the option says",
@@ -59,13 +64,17 @@ def gateway_upstream() -> str | None:
 
 @pytest.fixture
 def gateway(
-    sharedworker_loop: LoopThread, sharedworker_control: ControlServer, gateway_upstream: str | None
+    sharedworker_loop: LoopThread,
+    sharedworker_control: ControlServer,
+    gateway_upstream: str | None,
+    output_path: str,  # Not used here: where artefacts.py writes to if the test fails.
 ) -> Iterator[Gateway]:
     """A gateway of this test's own: an origin in front of `gateway_upstream`, its journal and its toxics."""
     gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream)
     gateway.start()
     yield gateway
     gateway.stop()
+    gateway.raise_handler_error()  # Of a handler that was called after the test's own end.
 
 
 @pytest.fixture
@@ -85,27 +94,19 @@ def shared_workers(
     sharedworker_control: ControlServer,
     sharedworker_loop: LoopThread,
     worker_clock_kind: ClockKind,
+    request: pytest.FixtureRequest,
 ) -> Iterator[SharedWorkers]:
     """The SharedWorkers of pytest-playwright's `context`, and of further contexts given to `watch`."""
     browser = context.browser
     assert browser is not None
-    workers = SharedWorkers(browser, gateway, sharedworker_control, sharedworker_loop, worker_clock_kind)
+    workers = SharedWorkers(
+        browser,
+        gateway,
+        sharedworker_control,
+        sharedworker_loop,
+        worker_clock_kind,
+        virtual_tabs=request.node.get_closest_marker("virtual_tabs") is not None,
+    )
     workers.watch(context)
     yield workers
     workers.close()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the journal's tail and the workers' console under a test that failed."""
-    report = yield
-    if report.when == "call" and report.failed:
-        funcargs: dict[str, Any] = getattr(item, "funcargs", {})
-        gateway, workers = funcargs.get("gateway"), funcargs.get("shared_workers")
-        if isinstance(gateway, Gateway):
-            report.sections.append(("SharedWorker gateway", gateway.journal.tail()))
-        if isinstance(workers, SharedWorkers):
-            report.sections.append(("SharedWorkers", workers.explain()))
-    return report

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from itertools import count
 from typing import Any, Literal
@@ -14,12 +15,18 @@ from playwright.sync_api import Browser, BrowserContext, Frame
 from playwright.sync_api import Error as PlaywrightError
 
 from .cdp import AttachedWorker, Cdp, WorkerTarget
-from .clock import ADVANCE_TIMEOUT_SECONDS, RealClock, VirtualClock, whole_milliseconds
+from .clock import (
+    ADVANCE_TIMEOUT_SECONDS,
+    RealClock,
+    TabClocks,
+    VirtualClock,
+    expect_standing,
+    moving,
+    whole_milliseconds,
+)
 from .control import ConsoleMessage, ControlServer, Registry, WorkerError, WorkerSession
 from .exceptions import (
     AmbiguousWorker,
-    ClockError,
-    EvaluationError,
     SharedWorkerError,
     Unsupported,
     WaitTimeout,
@@ -36,6 +43,7 @@ APPEAR_TIMEOUT_SECONDS = 10.0
 DELIVERY_TIMEOUT_SECONDS = 10.0
 END_TIMEOUT_SECONDS = 10.0
 _POLL_SECONDS = 0.01
+_RECHECK_SECONDS = 0.25
 
 
 class SharedWorker:
@@ -55,6 +63,7 @@ class SharedWorker:
         self._session = session
         self._target = target
         self._attached: AttachedWorker | None = None
+        self._seen_at = datetime.now(timezone.utc)
         self.clock = clock
 
     @property
@@ -78,6 +87,21 @@ class SharedWorker:
         source = self._session or self._target
         assert source is not None
         return source.name
+
+    @property
+    def label(self) -> str:
+        """What people call it: by its name, else by its script."""
+        return f"worker {self.name or self.url!r}"
+
+    @property
+    def started_at(self) -> datetime:
+        """When it started (real time); without a prologue, when it was first seen."""
+        return self._seen_at if self._session is None else self._session.started_at
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended; None where it lives, or where it has no prologue to tell."""
+        return self._session.ended_at if self._session is not None and self._session.ended else None
 
     @property
     def ended(self) -> bool:
@@ -163,8 +187,12 @@ class SharedWorkers:
         control: ControlServer,
         loop_thread: LoopThread,
         clock_kind: ClockKind,
+        *,
+        virtual_tabs: bool = False,
     ) -> None:
         self.clock_kind: ClockKind = clock_kind
+        self.virtual_tabs = virtual_tabs
+        """Whether the timers and dates of tabs are virtual too, and move along with their worker's."""
         self.is_chromium = browser.browser_type.name == "chromium"
         self._browser = browser
         self._gateway = gateway
@@ -183,7 +211,9 @@ class SharedWorkers:
     def watch(self, context: BrowserContext) -> None:
         """Follow the SharedWorkers of a context; call it before its first page opens."""
         self._contexts.append(context)
-        context.add_init_script(tab_script(marks=self._has_prologue))
+        context.add_init_script(
+            tab_script(marks=self._has_prologue, virtual_clock=self.virtual_tabs and self._has_prologue)
+        )
 
     def add_init_script(self, script: str) -> None:
         """Run JavaScript in every worker that starts from now on, before its first line.
@@ -236,8 +266,9 @@ class SharedWorkers:
                 raise AmbiguousWorker(
                     f"{len(found)} workers answer to {wanted}: {found}; give a narrower glob or a name"
                 )
-            failures = self._failures()
+            failures = self._failures(url, name)
             if failures or time.monotonic() > deadline:
+                failures = failures or self._failures("*", None)
                 seen = "\n".join([*failures, f"workers seen: {self.starts}", self._gateway.journal.tail()])
                 reason = "failed to start" if failures else f"did not appear within {timeout_seconds:g} s"
                 raise WorkerNotFound(f"{wanted} {reason}.\n{seen}")
@@ -249,32 +280,68 @@ class SharedWorkers:
             for worker in self.all:
                 worker.clock.advance(seconds)
             return
-        self.deliver()
+        ms = whole_milliseconds(seconds)
+        expect_standing(self._registry.sessions)
+        tab_clocks = self.deliver()
         sessions = [session for session in self._registry.sessions if not session.ended]
-        try:
+        with moving(sessions, timeout_seconds):
             self._loop_thread.run(
-                _ask_all(sessions, "advance", {"ms": whole_milliseconds(seconds)}),
+                _advance_all(sessions, ms, tab_clocks),
                 timeout_seconds=timeout_seconds,
                 what=f"the clocks of {len(sessions)} workers to arrive",
             )
-        except EvaluationError as error:
-            raise ClockError(error.message) from error
 
-    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> None:
+    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> TabClocks:
         """Wait until the workers have read all that the tabs posted before. Raises WaitTimeout.
 
         Messages of a tab arrive in order, so a mark behind them tells. Needs a prologue.
+        Returns where the clocks of tabs on virtual time stand.
         """
         mark = next(self._marks)
         marked: list[str] = []
+        by_tab: list[tuple[list[str], dict[str, float | None]]] = []
         for frame in self._frames():
             with suppress(PlaywrightError):  # A frame that is just being closed has nothing to say.
-                marked += frame.evaluate(_SEND_MARKS, mark)
-        self._loop_thread.run(
-            self._wait_for_marks(marked, mark),
-            timeout_seconds=timeout_seconds,
-            what=f"the workers to read what came on {len(marked)} ports (does the worker start its ports?)",
-        )
+                tab = frame.evaluate(_SEND_MARKS, mark)
+                marked += tab["ports"]
+                if tab["clock"] is not None:
+                    by_tab.append((tab["ports"], tab["clock"]))
+        deadline = time.monotonic() + timeout_seconds
+        while unread := self._unread(marked, mark):
+            if time.monotonic() > deadline:
+                raise WaitTimeout(
+                    f"waited {timeout_seconds:g} s for the workers to read what came on {len(unread)} of"
+                    f" {len(marked)} ports; does the worker set port.onmessage or call port.start()?\n"
+                    + self.explain()
+                )
+            # Tabs that went away meanwhile, and workers that failed to start, read nothing any more.
+            expected = self._expected_ports()
+            marked = [port for port in marked if port in expected]
+        return TabClocks(by_tab)
+
+    def _unread(self, marked: list[str], mark: int) -> list[str]:
+        """Wait a moment for marks to be read; return the ports where they were not."""
+
+        def unread() -> list[str]:
+            return [port for port in marked if not self._has_read(port, mark)]
+
+        with suppress(WaitTimeout):
+            self._loop_thread.run(
+                self._registry.changes.wait_until(lambda: not unread()), timeout_seconds=_RECHECK_SECONDS
+            )
+        return unread()
+
+    def _has_read(self, port: str, mark: int) -> bool:
+        # Where its worker has ended nobody will ever read what this port says.
+        owners = [session for session in self._registry.sessions if port in session.marks]
+        return any(owner.ended or owner.marks[port] >= mark for owner in owners)
+
+    def _expected_ports(self) -> set[str]:
+        expected: set[str] = set()
+        for frame in self._frames():
+            with suppress(PlaywrightError):
+                expected |= set(frame.evaluate(_READ_PORTS))
+        return expected
 
     def explain(self) -> str:
         """What the workers wrote and threw, as text for a failure."""
@@ -297,9 +364,11 @@ class SharedWorkers:
         """Find the DevTools target of a worker that the control channel knows. Raises WorkerGone."""
         for target in self.cdp.shared_workers():
             if target.url == worker.url and target.name == worker.name:
-                attached = self.cdp.attach(target)
-                if attached.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker.id:
-                    return target, attached
+                with suppress(WorkerGone):  # Another of this name may just be ending.
+                    attached = self.cdp.attach(target)
+                    if attached.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker.id:
+                        return target, attached
+                    attached.detach()
         raise WorkerGone(f"{worker} has ended")
 
     def close(self) -> None:
@@ -333,31 +402,64 @@ class SharedWorkers:
             for page in context.pages:
                 yield from page.frames
 
-    def _failures(self) -> list[str]:
-        failures = []
+    def _failures(self, url: str, name: str | None) -> list[str]:
+        """Workers that tabs could not start, each with what is known of why."""
+        failed: list[str] = []
         for frame in self._frames():
             with suppress(PlaywrightError):
-                failures += [f"{error['url']}: {error['message']}" for error in frame.evaluate(_READ_ERRORS)]
-        return failures
+                failed += [
+                    error["url"]
+                    for error in frame.evaluate(_READ_ERRORS)
+                    if fnmatchcase(error["url"], url) and name in (None, error["name"])
+                ]
+        return [f"{each}: {self._why_failed(each)}" for each in dict.fromkeys(failed)]
 
-    async def _wait_for_marks(self, ports: list[str], mark: int) -> None:
-        def read(port: str) -> bool:
-            # Where its worker has ended nobody will ever read what this port says.
-            owners = [session for session in self._registry.sessions if port in session.marks]
-            return any(owner.ended or owner.marks[port] >= mark for owner in owners)
+    def _why_failed(self, url: str) -> str:
+        asked = [exchange for exchange in self._gateway.journal if exchange.url == url]
+        if not asked:
+            return (
+                "its script was not asked for here; is it of another origin, does a Content-Security-Policy"
+                " (worker-src) forbid it, or is the gateway down?"
+            )
+        script = asked[-1]
+        if script.status is None:
+            return "its script got no answer (see the toxics in the journal)"
+        if script.status >= 300:
+            return f"its script was answered with {script.status}; mount it, or mend the URL"
+        content_type = script.response_headers.get("Content-Type", "")
+        if "javascript" not in content_type:
+            return f"its script has the type {content_type!r}; a browser runs text/javascript only"
+        return f"its script was served but does not run: {self._syntax_error(url)}"
 
-        await self._registry.changes.wait_until(lambda: all(map(read, ports)))
+    def _syntax_error(self, url: str) -> str:
+        if self.is_chromium:
+            for target in self.cdp.shared_workers():
+                if target.url == url:
+                    with suppress(WorkerGone):
+                        attached = self.cdp.attach(target)
+                        self.cdp.pump()
+                        if attached.errors:
+                            return str(attached.errors[0])
+        return "a syntax error, a failed import, or a module started without {type: 'module'}"
 
 
-async def _ask_all(sessions: list[WorkerSession], method: str, params: dict[str, Any]) -> None:
-    await asyncio.gather(*(session.ask(method, params) for session in sessions))
+async def _advance_all(sessions: list[WorkerSession], ms: int, tab_clocks: TabClocks) -> None:
+    async def advance(session: WorkerSession) -> None:
+        with suppress(WorkerGone):  # A worker that ends on the way has no time any more.
+            await session.ask("advance", {"ms": ms, "tab_clocks": tab_clocks.of(session)})
+
+    await asyncio.gather(*map(advance, sessions))
 
 
 _SEND_MARKS = """(mark) => {
     const tab = window[Symbol.for("pytest-sharedworker")];
-    if (!tab) return [];
+    if (!tab) return { ports: [], clock: null };
     const ports = tab.ports();
     tab.mark(ports, mark);
-    return ports;
+    return { ports, clock: tab.clock() };
+}"""
+_READ_PORTS = """() => {
+    const tab = window[Symbol.for("pytest-sharedworker")];
+    return tab ? tab.ports().filter((port) => !tab.failed().includes(port)) : [];
 }"""
 _READ_ERRORS = "() => window[Symbol.for('pytest-sharedworker')]?.errors ?? []"

@@ -60,6 +60,13 @@ KINDS: Mapping[str, _Kind] = {
 }
 
 
+_NUMBERS: Mapping[str, float] = {
+    "latency_ms": 0, "jitter_ms": 0, "timeout_ms": 0, "delay_ms": 0, "bytes": 0,
+    "average_size": 1, "rate_kib_per_second": 0.001, "status": 200,
+}  # fmt: skip
+"""Attributes that are numbers, with the least that each may be."""
+
+
 @dataclass
 class Toxic:
     """A fault that applies to the exchanges of a pattern until it is removed or used up.
@@ -106,6 +113,17 @@ class Toxic:
         return self.name + "".join(shown)
 
 
+def _check_values(name: str, attributes: Mapping[str, Any]) -> None:
+    for key, value in attributes.items():
+        if key not in _NUMBERS:
+            continue
+        least = _NUMBERS[key]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
+            raise ToxicError(
+                f"the toxic {name!r} needs a number of at least {least:g} as {key}, not {value!r}"
+            )
+
+
 def make_toxic(
     name: str,
     *,
@@ -133,6 +151,9 @@ def make_toxic(
         raise ToxicError(f"the toxic {name!r} needs {', '.join(missing)}")
     if stream not in (None, kind.stream) and not (kind.both_streams and stream in ("upstream", "downstream")):
         raise ToxicError(f"the toxic {name!r} works {kind.stream} only, not {stream!r}")
+    _check_values(name, whole)
+    if name == "down" and (on != "*" or times is not None or probability != 1):
+        raise ToxicError("the toxic 'down' takes the whole origin: it has no on, times or probability")
     if not 0 <= probability <= 1:
         raise ToxicError(f"a probability lies between 0 and 1, not at {probability!r}")
     if times is not None and times < 1:

@@ -1,7 +1,7 @@
 """The prologue: JavaScript that runs before a worker's first line.
 
-The parts are `control.js` (the channel to the harness), `clock.js` (virtual time) and the case's own
-init scripts. `tab.js` is their counterpart in the page.
+The parts are `control.js` (the channel to the harness), `timers.js` and `clock.js` (virtual time) and the
+case's own init scripts. `tab.js` is their counterpart in the page.
 
 A prologue is served on the line of the script's first line, so that line numbers in errors and
 coverage stay those of the script. A script without static imports may be classic or module: the
@@ -25,7 +25,27 @@ TAG_HEADER = "x-pytest-sharedworker"
 """Request header `<worker id>.<request number>.<virtual ms>`; the gateway takes it out."""
 
 _COMMENT_LINE = re.compile(r"^\s*//.*$", re.MULTILINE)
-_STATIC_IMPORT = re.compile(rb"(?:^|[;}\n])\s*(?:import\s*(?:[\w$*{][^()]*?\bfrom\s*)?[\"']|export\s*[{*\w])")
+_NO_CODE = re.compile(
+    rb"""
+    (?P<comment> //[^\n]* | /\*.*?\*/ )
+    | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | `(?:\\.|[^`\\])*`
+    # A slash behind one of these begins a regular expression, elsewhere it divides.
+    | (?<=[(,=:\[!&|?{};\n])[ \t]* /(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""Comments, strings, templates and regular expressions: where a word is not a keyword."""
+
+_STATIC_IMPORT = re.compile(
+    rb"""(?:^|[;}\n])\s*(?:
+        import\s*"" | import(?:\s+[\w$]|\s*[{*])[^()";]*\bfrom\s*""
+        | export(?:\s+\w|\s*[{*])
+    )""",
+    re.VERBOSE,
+)
+_STRICT = re.compile(
+    rb"""(?:\s|//[^\n]*\n|/\*.*?\*/)*("use\ strict"|'use\ strict')""", re.DOTALL | re.VERBOSE
+)
 
 
 @cache
@@ -44,18 +64,28 @@ def worker_prologue(
     whole = json.dumps({**settings, "mark": MARK, "tag": TAG_HEADER})
     parts = [_part("control.js")]
     if virtual_clock:
-        parts.append(_part("clock.js"))
+        parts += [_part("timers.js"), _part("clock.js")]
     start = f"(() => {{ const settings = {whole}; {' '.join(parts)} }})();"
     # An init script is a script of its own: its declarations stay inside, a `return` is allowed.
     return " ".join([start, *(f"(() => {{ {script}\n}})();" for script in init_scripts)])
 
 
-def tab_script(*, marks: bool) -> str:
-    """Return what runs first in a tab. `marks`: whether the workers carry a prologue that reads them."""
-    settings = json.dumps({"mark": MARK if marks else None})
-    return f"(() => {{ const settings = {settings}; {_part('tab.js')} }})();"
+def tab_script(*, marks: bool, virtual_clock: bool) -> str:
+    """Return what runs first in a tab.
+
+    `marks`: whether the workers carry a prologue that reads marks. `virtual_clock`: whether the tab's
+    timers and dates are virtual and move along with its worker's.
+    """
+    settings = json.dumps({"mark": MARK if marks else None, "virtual_clock": virtual_clock})
+    return f"(() => {{ const settings = {settings}; {_part('timers.js')} {_part('tab.js')} }})();"
 
 
 def has_static_imports(script: bytes) -> bool:
     """Tell whether `script` has import or export statements, and so can only be a module."""
-    return _STATIC_IMPORT.search(script) is not None
+    bare = _NO_CODE.sub(lambda found: b" " if found["comment"] else b'""', script)
+    return _STATIC_IMPORT.search(bare) is not None
+
+
+def is_strict(script: bytes) -> bool:
+    """Tell whether `script` begins with "use strict", which counts only where nothing stands before it."""
+    return _STRICT.match(script) is not None

@@ -1,100 +1,9 @@
-// Virtual time: it moves only when the harness moves it, fires timers in order, and waits for the
-// requests they start before it moves on. Covers setTimeout, setInterval and their clears, Date and
-// performance.now; HTML's rules for delays hold (integers, at least 4 ms from the sixth nesting on),
-// so that a loop of zero delays comes to an end as it does in real time.
+// Virtual time of a worker: it moves only when the harness moves it, fires timers in order, and waits
+// for the requests they start before it moves on. Tabs on virtual time move along, in one order.
 (() => {
-  const MINIMUM_NESTED_DELAY_MS = 4;
-  const FREE_NESTING = 5;
-  const native = { Date, fetch: self.fetch, setTimeout: self.setTimeout };
-
-  // All times are milliseconds since the worker's start; `origin_ms` maps them to dates.
-  let now_ms = 0;
-  let origin_ms = control.epoch_ms;
-
-  // --- timers ---------------------------------------------------------------------------------
-  const timers = new Map();
-  let next_timer_id = 1;
-  let next_order = 0;
-  let current_nesting = 0;
-
-  const delay_of = (delay, nesting) => {
-    const whole_ms = Math.max(0, delay | 0);
-    return nesting > FREE_NESTING ? Math.max(MINIMUM_NESTED_DELAY_MS, whole_ms) : whole_ms;
-  };
-  const add_timer = (callback, delay, args, repeat) => {
-    const nesting = current_nesting + 1;
-    const timer = {
-      id: next_timer_id++, callback, args, nesting, repeat, delay,
-      due_ms: now_ms + delay_of(delay, nesting), order: next_order++,
-    };
-    timers.set(timer.id, timer);
-    return timer.id;
-  };
-  const next_timer = () => {
-    let first = null;
-    for (const timer of timers.values()) {
-      if (!first || timer.due_ms < first.due_ms || (timer.due_ms === first.due_ms && timer.order < first.order)) {
-        first = timer;
-      }
-    }
-    return first;
-  };
-  const fire = (timer) => {
-    now_ms = Math.max(now_ms, timer.due_ms);
-    if (timer.repeat) {
-      timer.nesting += 1;
-      timer.due_ms = now_ms + Math.max(1, delay_of(timer.delay, timer.nesting));
-      timer.order = next_order++;
-    } else {
-      timers.delete(timer.id);
-    }
-    current_nesting = timer.nesting;
-    try {
-      if (typeof timer.callback === "function") {
-        timer.callback.apply(self, timer.args);
-      } else {
-        (0, eval)(String(timer.callback));
-      }
-    } catch (error) {
-      // As in real time: one timer's exception is reported and the others go on.
-      self.reportError(error);
-    }
-  };
-  const clear = (id) => {
-    timers.delete(Number(id));
-  };
-  self.setTimeout = function setTimeout(callback, delay, ...args) {
-    return add_timer(callback, delay, args, false);
-  };
-  self.setInterval = function setInterval(callback, delay, ...args) {
-    return add_timer(callback, delay, args, true);
-  };
-  self.clearTimeout = function clearTimeout(id) {
-    clear(id);
-  };
-  self.clearInterval = function clearInterval(id) {
-    clear(id);
-  };
-
-  // --- dates ----------------------------------------------------------------------------------
-  const VirtualDate = function Date(...args) {
-    if (!new.target) {
-      return new native.Date(origin_ms + now_ms).toString();
-    }
-    return Reflect.construct(native.Date, args.length ? args : [origin_ms + now_ms], new.target);
-  };
-  Object.defineProperties(VirtualDate, {
-    length: { value: 7 },
-    prototype: { value: native.Date.prototype },
-    now: { value: () => origin_ms + now_ms, writable: true, configurable: true },
-    parse: { value: native.Date.parse, writable: true, configurable: true },
-    UTC: { value: native.Date.UTC, writable: true, configurable: true },
-  });
-  native.Date.prototype.constructor = VirtualDate;
-  self.Date = VirtualDate;
-  const performance_origin_ms = control.epoch_ms;
-  Object.defineProperty(performance, "now", { value: () => now_ms, writable: true, configurable: true });
-  Object.defineProperty(performance, "timeOrigin", { get: () => performance_origin_ms, configurable: true });
+  const timers = make_timers(self, control.epoch_ms);
+  const native = { fetch: self.fetch };
+  control.now_ms = timers.now_ms;
 
   // --- requests under way ---------------------------------------------------------------------
   // What time has to wait for. A request that a toxic holds back until some virtual time, or for
@@ -115,7 +24,7 @@
     return promise;
   };
   const tag = (headers, number) => {
-    headers.set(settings.tag, `${control.id}.${number}.${now_ms}`);
+    headers.set(settings.tag, `${control.id}.${number}.${timers.now_ms()}`);
   };
   const same_origin = (url) => {
     try {
@@ -128,7 +37,10 @@
     pending.set(number, what);
     const done = () => {
       pending.delete(number);
-      held.delete(number);
+      if (held.delete(number)) {
+        // The worker gave it up meanwhile: the gateway need not hold it any longer.
+        control.send({ event: "release", request: number });
+      }
       wake();
     };
     promise.then(done, done);
@@ -165,7 +77,7 @@
     const number = next_request++;
     const { method, url } = opened.get(this) || { method: "GET", url: "" };
     if (same_origin(url)) {
-      this.setRequestHeader(settings.tag, `${control.id}.${number}.${now_ms}`);
+      this.setRequestHeader(settings.tag, `${control.id}.${number}.${timers.now_ms()}`);
     }
     const ended = new Promise((resolve) => this.addEventListener("loadend", resolve, { once: true }));
     track_request(number, `${method} ${url}`, ended);
@@ -174,10 +86,67 @@
 
   control.methods.hold = ({ request, delay_ms }) => {
     if (pending.has(request)) {
-      held.set(request, delay_ms === null ? Infinity : now_ms + delay_ms);
+      held.set(request, delay_ms === null ? Infinity : timers.now_ms() + delay_ms);
       wake();
+    } else {
+      control.send({ event: "release", request });
     }
   };
+
+  control.methods.let_go = ({ request }) => {
+    held.delete(request);
+    wake();
+  };
+
+  // --- tabs on virtual time -------------------------------------------------------------------
+  // Each has timers of its own and answers on its own port, behind all that these timers posted.
+  const tabs = (() => {
+    let clocks = new Map();
+    let waiting = 0;
+    let all_there = () => {};
+    let target_ms = Infinity;
+    control.on_tab = (port, next_due_ms) => {
+      const clock = clocks.get(port);
+      if (clock) {
+        clock.due_ms = next_due_ms === null ? Infinity : next_due_ms + clock.offset_ms;
+        waiting -= 1;
+        if (waiting === 0) {
+          all_there();
+        }
+      }
+    };
+    return {
+      // `states` tells of each tab's port where its clock stands and when its next timer is due.
+      join: (states, to_ms) => {
+        target_ms = to_ms;
+        clocks = new Map();
+        for (const [port, { now_ms, next_due_ms }] of Object.entries(states || {})) {
+          const offset_ms = timers.now_ms() - now_ms;
+          clocks.set(port, { offset_ms, due_ms: next_due_ms === null ? Infinity : next_due_ms + offset_ms });
+        }
+      },
+      next_due_ms: () => {
+        let first_ms = Infinity;
+        for (const { due_ms } of clocks.values()) {
+          first_ms = Math.min(first_ms, due_ms);
+        }
+        return first_ms;
+      },
+      run_to: async (to_ms) => {
+        const moved = [...clocks].filter(([, { due_ms }]) => due_ms <= to_ms || to_ms === target_ms);
+        waiting = moved.length;
+        if (waiting === 0) {
+          return;
+        }
+        const done = new Promise((resolve) => { all_there = resolve; });
+        const date_ms = timers.date_ms() - timers.now_ms() + to_ms;
+        for (const [port, { offset_ms }] of moved) {
+          control.ports.get(port).postMessage({ [settings.mark]: { run_to_ms: to_ms - offset_ms, date_ms } });
+        }
+        await done;
+      },
+    };
+  })();
 
   // --- moving time ----------------------------------------------------------------------------
   const channel = new MessageChannel();
@@ -192,7 +161,7 @@
     do {
       await turn();
       // Not before: what a callback's promises do in this turn still belongs to its timer.
-      current_nesting = 0;
+      timers.end_task();
       while (busy()) {
         await new Promise((resolve) => { wake = resolve; });
         await turn();
@@ -210,26 +179,31 @@
     }
     return first;
   };
-  const step = (limit_ms) => {
-    const timer = next_timer();
+  const step = async (limit_ms) => {
+    const timer = timers.next();
     const release = next_release();
-    if (release && release.due_ms <= limit_ms && (!timer || release.due_ms <= timer.due_ms)) {
-      now_ms = Math.max(now_ms, release.due_ms);
+    const tab_ms = tabs.next_due_ms();
+    const due_ms = Math.min(timer ? timer.due_ms : Infinity, release ? release.due_ms : Infinity, tab_ms);
+    if (due_ms > limit_ms || due_ms === Infinity) {
+      return false;
+    }
+    if (tab_ms === due_ms) {
+      await tabs.run_to(due_ms);
+      timers.set_now(due_ms);
+    } else if (release && release.due_ms === due_ms) {
+      timers.set_now(due_ms);
       held.delete(release.request);
       control.send({ event: "release", request: release.request });
-      return true;
+    } else {
+      timers.fire(timer);
     }
-    if (timer && timer.due_ms <= limit_ms) {
-      fire(timer);
-      return true;
-    }
-    return false;
+    return true;
   };
 
   let moving = false;
   const exclusively = (move) => async (params) => {
     if (moving) {
-      throw new Error("this clock is already moving");
+      throw new Error("this clock is already moving: let the other advance return first");
     }
     moving = true;
     try {
@@ -238,32 +212,32 @@
       moving = false;
     }
   };
-  control.methods.advance = exclusively(async ({ ms }) => {
-    const target_ms = now_ms + ms;
+  control.methods.advance = exclusively(async ({ ms, tab_clocks }) => {
+    const target_ms = timers.now_ms() + ms;
+    tabs.join(tab_clocks, target_ms);
     await settle();
-    while (step(target_ms)) {
+    while (await step(target_ms)) {
       await settle();
     }
-    now_ms = target_ms;
-    return { now_ms };
+    timers.set_now(target_ms);
+    await tabs.run_to(target_ms);
+    return { now_ms: target_ms };
   });
-  control.methods.run_next = exclusively(async () => {
+  control.methods.run_next = exclusively(async ({ tab_clocks }) => {
+    tabs.join(tab_clocks, Infinity);
     await settle();
-    if (!step(Infinity)) {
+    if (!(await step(Infinity))) {
       return null;
     }
     await settle();
-    return { now_ms };
+    return { now_ms: timers.now_ms() };
   });
-  control.methods.set_date = ({ epoch_ms }) => {
-    origin_ms = epoch_ms - now_ms;
-  };
+  control.methods.set_date = ({ epoch_ms }) => timers.set_date(epoch_ms);
   control.methods.clock = () => ({
-    now_ms,
-    date_ms: origin_ms + now_ms,
-    timers: [...timers.values()]
-      .sort((a, b) => a.due_ms - b.due_ms || a.order - b.order)
-      .map(({ id, due_ms, repeat, delay }) => ({ id, due_ms, interval_ms: repeat ? Number(delay) || 0 : null })),
+    now_ms: timers.now_ms(),
+    date_ms: timers.date_ms(),
+    moving,
+    timers: timers.list(),
     pending: [...pending].map(([key, what]) => ({ what, held: held.has(key) })),
   });
 })();

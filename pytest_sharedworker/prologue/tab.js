@@ -7,7 +7,22 @@
   }
   const ports = new Map();
   const errors = [];
+  const failed = new Set();
   const random = new Uint32Array(2);
+  const timers = settings.virtual_clock ? make_timers(window, Date.now()) : null;
+  const next_due_ms = () => {
+    const timer = timers.next();
+    return timer ? timer.due_ms : null;
+  };
+  const run_to = async ({ run_to_ms, date_ms }) => {
+    for (let timer = timers.next(); timer && timer.due_ms <= run_to_ms; timer = timers.next()) {
+      timers.fire(timer);
+      await null;
+      timers.end_task();
+    }
+    timers.set_now(run_to_ms);
+    timers.set_date(date_ms);
+  };
 
   window.SharedWorker = class SharedWorker extends NativeSharedWorker {
     constructor(...args) {
@@ -15,11 +30,32 @@
       const id = crypto.getRandomValues(random).join("-");
       ports.set(id, this.port);
       const url = String(new URL(args[0], document.baseURI));
+      const name = (typeof args[1] === "string" ? args[1] : args[1] && args[1].name) || "";
+      // What went wrong before counts no more: this is the next attempt.
+      errors.splice(0, Infinity, ...errors.filter((error) => error.url !== url || error.name !== name));
       this.addEventListener("error", (event) => {
-        errors.push({ url, message: event.message || "the script could not be loaded or run" });
+        // An ErrorEvent comes from a worker that runs, and tells of itself.
+        if (!(event instanceof ErrorEvent)) {
+          errors.push({ url, name });
+          failed.add(id);
+        }
       });
       if (settings.mark) {
-        this.port.postMessage({ [settings.mark]: { port: id, mark: 0 } });
+        const { port } = this;
+        port.postMessage({ [settings.mark]: { port: id, mark: 0 } });
+        port.close = () => {
+          // Behind all that was posted, and higher than any mark that will be asked for.
+          port.postMessage({ [settings.mark]: { port: id, mark: Number.MAX_SAFE_INTEGER } });
+          MessagePort.prototype.close.call(port);
+        };
+        this.port.addEventListener("message", async (event) => {
+          const order = event.data && event.data[settings.mark];
+          if (order) {
+            event.stopImmediatePropagation();
+            await run_to(order);
+            this.port.postMessage({ [settings.mark]: { port: id, next_due_ms: next_due_ms() } });
+          }
+        });
       }
     }
   };
@@ -27,6 +63,8 @@
     value: {
       errors,
       ports: () => [...ports.keys()],
+      failed: () => [...failed],
+      clock: () => timers && { now_ms: timers.now_ms(), next_due_ms: next_due_ms() },
       mark: (ids, mark) => {
         for (const id of ids) {
           ports.get(id).postMessage({ [settings.mark]: { port: id, mark } });

@@ -1,0 +1,33 @@
+"""The harness's own servers for real, with a real server behind the gateway; no browser."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_sharedworker.control import ControlServer
+from pytest_sharedworker.gateway import Gateway
+from pytest_sharedworker.loop_thread import LoopThread
+from unit.pytest_sharedworker.servers import Upstream
+
+
+@pytest.fixture
+def upstream(sharedworker_loop: LoopThread) -> Iterator[Upstream]:
+    """The server behind the gateway."""
+    upstream = Upstream()
+    sharedworker_loop.run(upstream.start())
+    yield upstream
+    sharedworker_loop.run(upstream.stop())
+
+
+@pytest.fixture
+def gateway_upstream(upstream: Upstream) -> str:
+    """What the plugin's fixture `gateway` stands in front of."""
+    return upstream.url
+
+
+@pytest.fixture
+def lone_gateway(sharedworker_loop: LoopThread, sharedworker_control: ControlServer) -> Iterator[Gateway]:
+    """A gateway with nothing behind it, that is not started yet."""
+    gateway = Gateway(sharedworker_loop, sharedworker_control)
+    yield gateway
+    gateway.stop()

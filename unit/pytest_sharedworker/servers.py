@@ -1,0 +1,117 @@
+"""A server that keeps what it is sent, and a client that hides nothing of what it is answered."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from pytest_sharedworker.gateway import Gateway
+
+CLIENT_TIMEOUT_SECONDS = 10.0
+
+Respond = Callable[[web.Request], web.StreamResponse]
+
+
+@dataclass
+class Received:
+    """A request as it came out of the gateway."""
+
+    method: str
+    raw_path: str
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def header(self, name: str) -> list[str]:
+        """All values of a header."""
+        return [value.decode() for key, value in self.headers if key.decode().lower() == name.lower()]
+
+
+@dataclass
+class Upstream:
+    """A server behind a gateway: an answer that can be exchanged, and all that it received."""
+
+    respond: Respond = lambda request: web.Response(text="fine")
+    received: list[Received] = field(default_factory=list)
+    url: str = ""
+
+    async def start(self) -> None:
+        """Listen on a free port of 127.0.0.1."""
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """Close every connection and stop listening."""
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.received.append(
+            Received(request.method, request.raw_path, list(request.raw_headers), body),
+        )
+        return self.respond(request)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """All bytes of an answer, and whether the connection was reset behind them."""
+
+    raw: bytes
+    reset: bool
+
+    @property
+    def status(self) -> int:
+        """The status; raises where no answer came."""
+        return int(self.raw.split(b" ", 2)[1])
+
+    @property
+    def body(self) -> bytes:
+        """What follows the headers."""
+        return self.raw.partition(b"\r\n\r\n")[2]
+
+    def header(self, name: str) -> list[str]:
+        """All values of a header."""
+        lines = self.raw.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+        pairs = [line.split(": ", 1) for line in lines]
+        return [value for key, value in pairs if key.lower() == name.lower()]
+
+
+class Client:
+    """One connection to a gateway, and one request on it. A context manager."""
+
+    def __init__(
+        self, gateway: Gateway, request: str = "GET / HTTP/1.1", *headers: str, body: bytes = b""
+    ) -> None:
+        port = int(gateway.url.rpartition(":")[2])
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=CLIENT_TIMEOUT_SECONDS)
+        length = [f"Content-Length: {len(body)}"] if body else []
+        lines = [request, f"Host: 127.0.0.1:{port}", *headers, *length, "", ""]
+        self._socket.sendall("\r\n".join(lines).encode() + body)
+
+    def read(self) -> Reply:
+        """Read to the end of the connection. Raises TimeoutError where there is none."""
+        raw = b""
+        try:
+            while piece := self._socket.recv(1 << 16):
+                raw += piece
+        except ConnectionResetError:
+            return Reply(raw, reset=True)
+        return Reply(raw, reset=False)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+def ask(gateway: Gateway, request: str = "GET / HTTP/1.1", *headers: str, body: bytes = b"") -> Reply:
+    """Send one request on a connection of its own and read all that comes back."""
+    with Client(gateway, request, *headers, body=body) as client:
+        return client.read()

@@ -1,0 +1,52 @@
+"""Clocks without a browser: how seconds become milliseconds, and real time. Virtual time: e2e/harness."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from pytest_sharedworker.clock import SETTLE_SECONDS, RealClock, whole_milliseconds
+from pytest_sharedworker.exceptions import ClockError, Unsupported
+
+
+@pytest.mark.parametrize(
+    ("seconds", "milliseconds"),
+    [(0, 0), (0.001, 1), (0.1 + 0.2, 300), (29.999, 29_999), (3_600, 3_600_000), (86_400.001, 86_400_001)],
+)
+def test_seconds_become_whole_milliseconds(seconds: float, milliseconds: int) -> None:
+    assert whole_milliseconds(seconds) == milliseconds
+
+
+@pytest.mark.parametrize("seconds", [-0.001, 0.0005, 1.00001, float("nan"), float("inf"), -float("inf")])
+def test_what_is_negative_too_fine_or_not_finite_is_refused(seconds: float) -> None:
+    with pytest.raises(ClockError, match="give whole milliseconds, 0 or more"):
+        whole_milliseconds(seconds)
+
+
+def test_real_time_counts_from_the_workers_start() -> None:
+    assert RealClock(time.monotonic() - 60).now == pytest.approx(60, abs=5)
+
+
+def test_real_time_that_has_passed_already_is_not_waited_for_again() -> None:
+    clock = RealClock(time.monotonic() - 60)
+    begun = time.monotonic()
+    clock.advance(30)
+    clock.advance(20)
+    assert time.monotonic() - begun < 5
+
+
+def test_real_time_is_waited_for_together_with_the_time_to_settle() -> None:
+    clock = RealClock(time.monotonic())
+    clock.advance(0.1)
+    assert clock.now >= 0.1 + SETTLE_SECONDS
+
+
+def test_real_time_does_not_run_backwards() -> None:
+    with pytest.raises(ClockError, match="does not run backwards"):
+        RealClock(time.monotonic()).advance(-1)
+
+
+def test_real_timers_cannot_be_listed() -> None:
+    with pytest.raises(Unsupported, match="use the virtual clock"):
+        _ = RealClock(time.monotonic()).pending_timers

@@ -1,0 +1,163 @@
+"""The journal: patterns, selection, waiting, and what it shows. Its HAR export stands elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from multidict import CIMultiDict
+
+from pytest_sharedworker.exceptions import SharedWorkerError, WaitTimeout
+from pytest_sharedworker.journal import Exchange, Journal, Pattern
+
+SHORT_SECONDS = 0.05
+
+
+def exchange(number: int = 1, method: str = "POST", path: str = "/api/items", **more: Any) -> Exchange:
+    values: dict[str, Any] = {
+        "number": number, "method": method, "url": f"http://127.0.0.1:1{path}", "path": path,
+        "request_headers": CIMultiDict(), "body": b"", "sender": "worker", "worker_id": "w1",
+        "request_number": number, "virtual_seconds": None, "started_at": datetime.now(timezone.utc),
+        "started_seconds": 0.5, "ended_seconds": 0.75,
+    }  # fmt: skip
+    return Exchange(**{**values, **more})
+
+
+@pytest.fixture
+def journal() -> Journal:
+    journal = Journal()
+    journal.add(exchange(1, "GET", "/page.html", sender="tab", worker_id=None))
+    journal.add(exchange(2, "POST", "/api/items?page=2"))
+    journal.add(exchange(3, "POST", "/api/items", worker_id="w2"))
+    return journal
+
+
+@pytest.mark.parametrize(
+    ("pattern", "method", "path", "matches"),
+    [
+        ("*", "GET", "/", True),
+        ("/api/*", "GET", "/api/a/b", True),
+        ("/api/*", "GET", "/api", False),
+        ("**/items", "GET", "/api/items", True),
+        ("POST **/items", "POST", "/api/items", True),
+        ("post **/items", "POST", "/api/items", True),
+        ("POST **/items", "GET", "/api/items", False),
+        ("/api/items", "GET", "/api/items?page=2", True),
+        ("/api/items[?]page=2", "GET", "/api/items?page=2", True),
+        ("/api/items[?]page=2", "GET", "/api/items?page=3", False),
+        ("/API/items", "GET", "/api/items", False),
+    ],
+)
+def test_pattern(pattern: str, method: str, path: str, matches: bool) -> None:
+    assert Pattern.parse(pattern).matches(method, path) is matches
+
+
+@pytest.mark.parametrize("text", ["", "   ", "POST /a /b"])
+def test_what_is_no_pattern_is_told_how_to_write_one(text: str) -> None:
+    with pytest.raises(SharedWorkerError, match=r'is no pattern.*as in "POST \*\*/api/\*"'):
+        Pattern.parse(text)
+
+
+def test_select_takes_pattern_sender_and_worker(journal: Journal) -> None:
+    assert [each.number for each in journal.select()] == [1, 2, 3]
+    assert [each.number for each in journal.select("POST *")] == [2, 3]
+    assert [each.number for each in journal.select(sender="tab")] == [1]
+    assert [each.number for each in journal.select("/api/*", worker_id="w2")] == [3]
+
+
+def test_exchanges_are_a_copy(journal: Journal) -> None:
+    journal.exchanges.clear()
+    assert len(journal) == 3
+
+
+def test_wait_for_returns_at_once_what_is_there(journal: Journal) -> None:
+    assert [each.number for each in journal.wait_for("POST *", count=2, timeout_seconds=0)] == [2, 3]
+
+
+def test_wait_for_sees_what_another_thread_adds(journal: Journal) -> None:
+    threading.Timer(SHORT_SECONDS, journal.add, [exchange(4, "PUT")]).start()
+    assert [each.number for each in journal.wait_for("PUT *")] == [4]
+
+
+def test_wait_for_waits_for_the_end_unless_told_otherwise(journal: Journal) -> None:
+    open_exchange = exchange(4, "PUT", ended_seconds=None)
+    journal.add(open_exchange)
+    assert journal.wait_for("PUT *", ended=False, timeout_seconds=0) == [open_exchange]
+    with pytest.raises(WaitTimeout):
+        journal.wait_for("PUT *", timeout_seconds=0)
+
+    def end() -> None:
+        open_exchange.ended_seconds = 1.0
+        journal.update()
+
+    threading.Timer(SHORT_SECONDS, end).start()
+    assert journal.wait_for("PUT *") == [open_exchange]
+
+
+def test_a_wait_that_fails_says_what_it_saw_instead(journal: Journal) -> None:
+    journal.explain = lambda: "The workers: none."
+    started = time.monotonic()
+    with pytest.raises(WaitTimeout) as error:
+        journal.wait_for("POST *", count=3, timeout_seconds=SHORT_SECONDS)
+    assert time.monotonic() - started < 1
+    text = str(error.value)
+    assert text.startswith("waited 0.05 s for 3 of 'POST *', saw 2.")
+    assert "The journal's last 3 of 3 exchanges:" in text
+    assert "#1" in text
+    assert text.endswith("The workers: none.")
+
+
+def test_a_wait_timeout_is_also_a_timeout_error(journal: Journal) -> None:
+    with pytest.raises(TimeoutError):
+        journal.wait_for("DELETE *", timeout_seconds=0)
+
+
+def test_the_tail_shows_the_last_ones_alone(journal: Journal) -> None:
+    tail = journal.tail(2)
+    assert "last 2 of 3" in tail
+    assert "#1 " not in tail
+    assert "#3 " in tail
+
+
+def test_a_line_tells_sender_times_bodies_outcome_and_toxics() -> None:
+    busy = exchange(7, virtual_seconds=30.0, body=b'{"a": 1}', status=503, answer=b"busy")
+    busy.toxics = ["status status=503"]
+    line = str(busy)
+    assert line.startswith("#7")
+    for part in (
+        "0.500 s",
+        "worker 30.000 s",
+        "POST /api/items",
+        '{"a": 1}',
+        "503 busy",
+        "[status status=503]",
+    ):
+        assert part in line
+
+
+def test_a_line_tells_no_answer_from_not_yet() -> None:
+    assert "no answer" in str(exchange(status=None))
+    assert "under way" in str(exchange(status=None, ended_seconds=None))
+
+
+def test_a_long_or_binary_body_is_shortened_to_one_line() -> None:
+    line = str(exchange(body=b"\xff\n" * 1_000))
+    assert "\n" not in line
+    assert "(2000 bytes)" in line
+    assert len(line) < 900
+
+
+def test_a_scripts_text_is_not_shown() -> None:
+    served = exchange(
+        status=200, answer=b"let secret", response_headers=CIMultiDict({"Content-Type": "text/javascript"})
+    )
+    assert "secret" not in str(served)
+
+
+def test_json_is_the_requests_body() -> None:
+    assert exchange(body=b'{"records": []}').json() == {"records": []}
+    with pytest.raises(ValueError, match="Expecting"):
+        exchange(body=b"").json()

@@ -1,0 +1,116 @@
+"""The prologue as text: what stands in front of a worker's script, and how scripts are told apart.
+
+What it does inside a browser stands in e2e/harness.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_sharedworker.prologue import MARK, has_static_imports, is_strict, tab_script, worker_prologue
+
+MODULES = {
+    "side effect only": b'import "./a.js";',
+    "default": b'import a from "./a.js";',
+    "default and named": b"import a, { b as c } from './a.js'",
+    "all": b'import * as a from "./a.js"',
+    "several lines": b'import {\n  a,\n  b as c,\n} from "./a.js";',
+    "minified": b'import{a}from"./a.js";import*as b from"./b.js";a()',
+    "minified, after a statement": b'self.x=1;import"./a.js"',
+    "behind a licence": b'/*! licence (c) */import{a}from"./a.js"',
+    "behind a comment with a quote": b'// it\'s\nimport a from "./a.js"',
+    "behind a regular expression with quotes": b'const quote = /["\'`]/;\nimport a from "./a.js"',
+    "behind a string with a comment's beginning": b'const glob = "/*";\nimport a from "./a.js"',
+    "with an attribute": b'import a from "./a.json" with { type: "json" };',
+    "export of a declaration": b"export const a = 1;",
+    "export list": b"const a=1;export{a as b};",
+    "export of another module": b'export*from"./a.js"',
+    "Windows lines": b'const a = 1;\r\nimport b from "./b.js";\r\n',
+}
+
+CLASSIC_OR_UNDECIDED = {
+    "nothing": b"",
+    "importScripts": b'importScripts("./a.js");',
+    "importScripts and a word": b'importScripts("./a.js"); const kept = "taken from";',
+    "dynamic": b'const a = await import("./a.js");',
+    "dynamic at a line's start": b'import("./a.js").then(({ from }) => from("x"));',
+    "import.meta": b"import.meta.url;",
+    "a name that begins so": b'imports = {};\n// taken from "./a.js"',
+    "an exported name": b"exports = { a: 1 };",
+    "line comment": b'// import a from "./a.js"\nself.a = 1;',
+    "block comment": b'/*\nimport a from "./a.js"\n*/ self.a = 1;',
+    "example in documentation": b'/**\n * @example\n import a from "./a.js"\n */',
+    "string": b"const code = 'x;import \"./a.js\"';",
+    "string over lines": b"const code = 'a\\\nimport \"./a.js\"';",
+    "template": b'const code = `\nimport a from "./a.js";\n`;',
+    "regular expression": b'const code = /;import "a"/;',
+    "key": b"const table = {\n  import: 1,\n  export: 2,\n};",
+    "member": b"module\n  .import (a)",
+}
+
+
+@pytest.mark.parametrize("script", MODULES.values(), ids=MODULES.keys())
+def test_a_script_with_imports_or_exports_is_a_module(script: bytes) -> None:
+    assert has_static_imports(script)
+
+
+@pytest.mark.parametrize("script", CLASSIC_OR_UNDECIDED.values(), ids=CLASSIC_OR_UNDECIDED.keys())
+def test_a_script_that_only_speaks_of_imports_is_none(script: bytes) -> None:
+    assert not has_static_imports(script)
+
+
+def test_a_large_bundle_is_looked_through_in_time() -> None:
+    bundle = b'const text="it\'s";function f(a){return a/2+`${a}`}/* x */\n' * 20_000
+    assert not has_static_imports(bundle)
+    assert has_static_imports(bundle + b"export{f};")
+
+
+@pytest.mark.parametrize(
+    ("script", "strict"),
+    [
+        (b'"use strict"; a = 1', True),
+        (b"'use strict'\na = 1", True),
+        (b'/* licence */\n// more\n"use strict";', True),
+        (b'a = 1; "use strict";', False),
+        (b'f("use strict")', False),
+        (b"", False),
+    ],
+)
+def test_strict_is_a_script_that_begins_so(script: bytes, strict: bool) -> None:
+    assert is_strict(script) is strict
+
+
+@pytest.mark.parametrize("virtual_clock", [True, False])
+def test_the_prologue_is_one_line(virtual_clock: bool) -> None:
+    assert "\n" not in worker_prologue({"port": 1, "token": "t"}, virtual_clock=virtual_clock)
+    assert "\n" not in tab_script(marks=True)
+
+
+@pytest.mark.parametrize("virtual_clock", [True, False])
+def test_no_comment_is_left_that_would_swallow_the_line(virtual_clock: bool) -> None:
+    text = worker_prologue({"port": 1, "token": "t"}, virtual_clock=virtual_clock) + tab_script(marks=True)
+    assert "// " not in text
+    # What looks like a comment but is none has to survive.
+    assert "`//${location.hostname}:${settings.port}`" in text
+
+
+def test_settings_reach_it_as_json() -> None:
+    prologue = worker_prologue({"port": 1, "token": 'a"b'}, virtual_clock=False)
+    settings, _ = json.JSONDecoder().raw_decode(prologue.partition("const settings = ")[2])
+    assert settings["token"] == 'a"b'
+    assert settings["mark"] == MARK
+
+
+def test_only_a_virtual_clock_replaces_timers() -> None:
+    settings = {"port": 1, "token": "t"}
+    assert "setTimeout" in worker_prologue(settings, virtual_clock=True)
+    assert "setTimeout" not in worker_prologue(settings, virtual_clock=False)
+
+
+def test_init_scripts_follow_in_order_each_in_a_scope_of_its_own() -> None:
+    prologue = worker_prologue(
+        {"port": 1, "token": "t"}, virtual_clock=False, init_scripts=["first(); // so", "second();"]
+    )
+    assert prologue.endswith("(() => { first(); // so\n})(); (() => { second();\n})();")
