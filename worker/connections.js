@@ -13,7 +13,7 @@ import { LOG_EVENT, READY, SHUTDOWN } from "./protocol.js";
  * @typedef {object} Connection
  * @property {"worker" | "page"} kind where the session runs
  * @property {Promise<void>} ready settles when events may be sent; may never settle
- * @property {(event: LogEvent) => void} send may throw what the browser throws for an event that cannot be copied
+ * @property {(event: LogEvent) => void} send may throw the browser's error for an event that cannot be copied
  * @property {(withdrawn: boolean) => void} close leaves; with `withdrawn` the session ends for all tabs
  */
 

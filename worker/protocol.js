@@ -5,7 +5,7 @@
  * @module
  */
 
-/** The telemetry endpoint, relative to the worker's own script, so that a path prefix in front of the app works. */
+/** The endpoint, relative to the worker's own script, so that a path prefix in front of the app works. */
 export const ENDPOINT_PATH = "../ajax-api/3.0/mlflow/ui-telemetry";
 
 /** Time between two flushes, in milliseconds. A trade of fidelity against requests. */

@@ -113,7 +113,7 @@ class TelemetryClient extends EventTarget {
   }
 
   /**
-   * Tells one event to the session, at once or after READY. Never throws.
+   * Tells one event to the session, at once or after READY. Storage, consent and worker make it throw nothing.
    *
    * @param {{eventName?: string, componentId?: string, [name: string]: unknown}} event
    *   `eventName` is "ui_event" when left out; everything else becomes the event's params
@@ -158,7 +158,7 @@ class TelemetryClient extends EventTarget {
     return enabled;
   }
 
-  /** @param {number} timeoutMs after which another attempt is made; a worker that is ending never says READY */
+  /** @param {number} timeoutMs after which another attempt is made: an ending worker never says READY */
   #start(timeoutMs) {
     const connection = this.#connect();
     this.#connection = connection;
@@ -188,7 +188,7 @@ class TelemetryClient extends EventTarget {
     }
   }
 
-  /** Follows a worker that another tab has ended; what waits here goes to the next one, if there is consent. */
+  /** Leaves a worker that has ended; what waits here goes to the next one, if there is consent. */
   #reconnect() {
     this.#disconnect(false);
     this.#followConsent();
@@ -236,7 +236,7 @@ class TelemetryClient extends EventTarget {
     this.dispatchEvent(new Event("statechange"));
   }
 
-  /** Looked up at every event: two tabs that made one at the same time agree on the one that was stored last. */
+  /** Looked up at every event: tabs that made one at the same time agree on the one stored last. */
   #installationId() {
     const stored = readItem(this.#installationIdKey);
     if (stored) return stored;

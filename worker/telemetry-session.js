@@ -105,7 +105,9 @@ async function readConfig(endpoint, signal) {
     const response = await fetch(endpoint, { cache: "no-store", signal });
     if (!response.ok) return null;
     const config = await response.json();
-    const { disable_ui_telemetry: disabled, disable_ui_events: events, ui_rollout_percentage: percentage } = config;
+    const disabled = config.disable_ui_telemetry;
+    const events = config.disable_ui_events;
+    const percentage = config.ui_rollout_percentage;
     if (typeof disabled !== "boolean") return null;
     return {
       disable_ui_telemetry: disabled,

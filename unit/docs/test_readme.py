@@ -1,0 +1,64 @@
+"""README and code agree: commands, options, fixtures, toxics and the TOML example. Not its prose.
+
+The Python example is run in a browser by `e2e/harness/test_readme.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import pytest_sharedworker.plugin
+from e2e import verify_options
+from e2e.implementation import load_implementation
+from pytest_sharedworker.toxics import KINDS
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("script", sorted(set(re.findall(r"scripts/[a-z-]+", README))))
+def test_named_scripts_exist_and_run(script: str) -> None:
+    assert os.access(CHECKOUT / script, os.X_OK)
+
+
+@pytest.mark.parametrize(
+    "command", re.findall(r"^scripts/verify (--[^\n#]*)", "\n".join(blocks("sh")), re.MULTILINE)
+)
+def test_options_of_verify_are_taken(command: str) -> None:
+    verify_options.parser().parse_args(command.split())
+
+
+def test_all_toxics_are_named() -> None:
+    (sentence,) = re.findall(r"Faults carry the names.*?`\.", README, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", sentence)) == set(KINDS)
+
+
+@pytest.mark.parametrize("fixture", re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE))
+def test_named_fixtures_exist(fixture: str) -> None:
+    assert hasattr(pytest_sharedworker.plugin, fixture)
+
+
+def test_toml_example_loads(tmp_path: Path) -> None:
+    (example,) = blocks("toml")
+    (tmp_path / "mine.toml").write_text(example, encoding="utf-8")
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "my.worker.js").touch()
+    implementation = load_implementation(str(tmp_path / "mine.toml"))
+    assert implementation.name == "mine"
+    assert implementation.protocol.flush_interval_ms == 60_000
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_relative_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8"))
+    missing = [link for link in links if not (document.parent / link).exists()]
+    assert not missing
