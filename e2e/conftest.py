@@ -65,6 +65,7 @@ def telemetry(
 ) -> Iterator[Telemetry]:
     """The system under test. A case that ends without its accounting is a defect of the case."""
     telemetry = Telemetry(implementation, gateway, shared_workers, context, config_file, observed)
+    observed.at_end(timeline=telemetry.recorder.timeline, if_not_held=gateway.journal.tail)
     yield telemetry
     if request.node.stash.get(_PASSED, False) and not telemetry.accounted:
         pytest.fail(f"{request.node.nodeid} ended without telemetry.account()", pytrace=False)

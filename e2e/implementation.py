@@ -108,19 +108,19 @@ def load_implementation(spec: str) -> Implementation:
 def _from_script(path: Path) -> Implementation:
     if not path.is_file():
         raise ImplementationError(f"{path}: no such file; expected the script of a classic worker")
-    name = Table(path, {"name": path.stem}).text("name", check=_printable)
+    name = Table(path, {"name": path.stem}).text("name", check=printable)
     files = WorkerFiles(path.resolve(), "classic", name)
     return Implementation(name, f"the classic worker {path.name}", files)
 
 
 def _from_toml(path: Path) -> Implementation:
     table = read_table(path)
-    name = table.text("name", check=_printable)
+    name = table.text("name", check=printable)
     description = table.text("description", "")
     obtain = table.optional_text("obtain")
     protocol = _protocol(table.table("protocol"))
-    deviations = _known_deviations(table.table("known_deviations"))
-    only_cases = _only_cases(table)
+    deviations = known_deviations_in(table.table("known_deviations"))
+    only_cases = only_cases_in(table)
     worker = table.table("worker", required=True)
     table.finish()
     files = _worker_files(worker, name, obtain)
@@ -129,7 +129,8 @@ def _from_toml(path: Path) -> Implementation:
     )
 
 
-def _only_cases(table: Table) -> frozenset[str]:
+def only_cases_in(table: Table) -> frozenset[str]:
+    """The case ids of the key `only_cases`. Raises ImplementationError."""
     case_ids = table.take("only_cases", [])
     if not isinstance(case_ids, list) or not all(
         isinstance(each, str) and is_case_id(each) for each in case_ids
@@ -152,7 +153,8 @@ def _protocol(table: Table) -> Protocol:
     return Protocol(endpoint, interval_ms, log_event, shutdown, ready)
 
 
-def _known_deviations(table: Table) -> dict[str, str]:
+def known_deviations_in(table: Table) -> dict[str, str]:
+    """A table of case id → reason. Raises ImplementationError."""
     for case_id in table.keys:
         if not is_case_id(case_id):
             raise table.error(case_id, "expected a case id, like flush/2/1")
@@ -230,7 +232,8 @@ def _obtain(table: Table, command: str) -> None:
         raise table.error("obtain", f"{command!r} ended with status {done.returncode}:\n{tail}")
 
 
-def _printable(text: str) -> str | None:
+def printable(text: str) -> str | None:
+    """What is wrong with a name, None where nothing is."""
     ok = text.isprintable() and text == text.strip() and "/" not in text
     return None if ok else "printable text without a slash or outer spaces"
 

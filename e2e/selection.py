@@ -11,13 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from e2e import arrangement, server_selection
 from e2e.case import Case, case_of, family_of, sort_key
 from e2e.implementation import Implementation, ImplementationError, load_implementation
+from e2e.server_implementation import ServerImplementation
 
 DEFAULT_WORKER = "reference"
 DEFAULT_ROLLOUT_SAMPLES = 200
 IMPLEMENTATION_ARGUMENT = "implementation"
 USAGE_ERROR = "conformance_usage_error"
+
+System = Implementation | ServerImplementation
 
 _implementations_key = pytest.StashKey[list[Implementation]]()
 
@@ -43,12 +47,14 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="NAME|FILE.toml|FILE.js",
         help=f"implementation to run the cases on; may be repeated (default: {DEFAULT_WORKER})",
     )
+    server_selection.add_option(group)
     group.addoption(
         "--case",
         action="append",
         metavar="PREFIX",
         help="run only the cases whose id begins so (flush, flush/2, flush/2/1); may be repeated",
     )
+    arrangement.add_options(group)
     group.addoption(
         "--rollout-samples",
         type=positive_integer,
@@ -59,7 +65,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--report",
         metavar="DIR",
-        help="print a verdict a case and write results.json and index.html into this folder",
+        help="print a verdict a case; write results.json, junit.xml and index.html into this folder",
     )
 
 
@@ -84,7 +90,11 @@ def implementations(config: pytest.Config) -> list[Implementation]:
 
 
 def generate(metafunc: pytest.Metafunc) -> None:
-    """Run a test that wants `implementation`, itself or through a fixture, once for each of them."""
+    """Run a test that wants `implementation`, itself or through a fixture, once for each of them.
+
+    So too with a server's test and `server_implementation`.
+    """
+    server_selection.generate(metafunc)
     if IMPLEMENTATION_ARGUMENT in metafunc.fixturenames:
         chosen = implementations(metafunc.config)
         metafunc.parametrize(
@@ -95,11 +105,26 @@ def generate(metafunc: pytest.Metafunc) -> None:
         )
 
 
+def systems(config: pytest.Config) -> list[System]:
+    """All that this run may judge: workers, then servers. Raises pytest.UsageError."""
+    return [*implementations(config), *server_selection.servers(config)]
+
+
+def system_of(item: pytest.Item) -> System | None:
+    """The worker's or server's implementation that this item runs on, or None where it asks for none."""
+    return implementation_of(item) or server_selection.server_of(item)
+
+
 def implementation_of(item: pytest.Item) -> Implementation | None:
-    """The implementation that this item runs on, or None where it does not ask for one."""
+    """The worker's implementation that this item runs on, or None where it does not ask for one."""
     callspec = getattr(item, "callspec", None)
     value = callspec.params.get(IMPLEMENTATION_ARGUMENT) if callspec else None
     return value if isinstance(value, Implementation) else None
+
+
+def _is_asked_for(config: pytest.Config, item: pytest.Item) -> bool:
+    on_worker = implementation_of(item) is not None
+    return server_selection.is_asked_for(config, item, on_worker=on_worker)
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -128,22 +153,27 @@ def raise_sent_home(output: Mapping[str, object]) -> None:
 def _select(config: pytest.Config, items: list[pytest.Item]) -> None:
     cases = [(item, found) for item in items if (found := case_of(item)) is not None]
     _refuse_duplicates(cases)
+    _deselect(config, items, [item for item, _ in cases if not _is_asked_for(config, item)])
+    cases = [(item, found) for item, found in cases if _is_asked_for(config, item)]
     if cases and _is_whole_suite(config, [item for item, _ in cases]):
-        _refuse_unknown_deviations(config, {found.id for _, found in cases})
+        _refuse_unknown_deviations(cases)
     for item, found in cases:
-        implementation = implementation_of(item)
-        reason = implementation.known_deviations.get(found.id) if implementation else None
+        system = system_of(item)
+        reason = system.known_deviations.get(found.id) if system else None
         if reason is not None:
             item.add_marker(pytest.mark.xfail(strict=True, reason=reason))
     _deselect(config, items, [item for item, found in cases if not _runs_on(item, found)])
     prefixes: list[str] = config.getoption("case", None) or []
+    by_item = {id(item): found for item, found in cases}
     if prefixes:
-        _keep_prefixes(config, items, prefixes, {id(item): found for item, found in cases})
+        _keep_prefixes(config, items, prefixes, by_item)
+    _deselect(config, items, arrangement.of_another_level(config, items, by_item))
+    arrangement.shuffle(config, items)
 
 
 def _runs_on(item: pytest.Item, case: Case) -> bool:
-    implementation = implementation_of(item)
-    return implementation is None or not implementation.only_cases or case.id in implementation.only_cases
+    system = system_of(item)
+    return system is None or not system.only_cases or case.id in system.only_cases
 
 
 def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]) -> None:
@@ -179,8 +209,8 @@ def matches(case_id: str, prefix: str) -> bool:
 def _refuse_duplicates(cases: Iterable[tuple[pytest.Item, Case]]) -> None:
     seen: dict[tuple[str, str | None], pytest.Item] = {}
     for item, found in cases:
-        implementation = implementation_of(item)
-        first = seen.setdefault((found.id, implementation.name if implementation else None), item)
+        system = system_of(item)
+        first = seen.setdefault((found.id, system.name if system else None), item)
         # A node id that comes again is the same test, asked for twice on the command line.
         if first.nodeid != item.nodeid:
             raise pytest.UsageError(
@@ -197,9 +227,17 @@ def _is_whole_suite(config: pytest.Config, items: list[pytest.Item]) -> bool:
     return any(all(item.path.is_relative_to(folder) for item in items) for folder in folders)
 
 
-def _refuse_unknown_deviations(config: pytest.Config, case_ids: set[str]) -> None:
-    for implementation in implementations(config):
-        unknown = set(implementation.known_deviations) - case_ids
+def _refuse_unknown_deviations(cases: Iterable[tuple[pytest.Item, Case]]) -> None:
+    """Only systems that some case runs on: a folder of server cases says nothing about workers."""
+    case_ids: set[str] = set()
+    tried: dict[str, System] = {}
+    for item, found in cases:
+        case_ids.add(found.id)
+        system = system_of(item)
+        if system is not None:
+            tried[system.name] = system
+    for system in tried.values():
+        unknown = set(system.known_deviations) - case_ids
         if unknown:
             first = min(unknown, key=sort_key)
-            raise pytest.UsageError(UNKNOWN_DEVIATION.format(name=implementation.name, id=first))
+            raise pytest.UsageError(UNKNOWN_DEVIATION.format(name=system.name, id=first))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import Error as PlaywrightError
@@ -11,8 +12,12 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from e2e.accounting import Event, Fate
 from e2e.case import Finding
 from e2e.implementation import Implementation
+from e2e.report.timeline import Kind
 
 READY_TIMEOUT_SECONDS = 10
+
+Record = Callable[[str, Kind, str], None]
+"""Takes the tab's name, the kind of what it does and a few words, for the timeline."""
 DEFAULT_COMPONENT = "mlflow.experiment_list.create_button"
 
 _CONNECT = """({ url, options, ready }) => {
@@ -54,17 +59,26 @@ _LOG = """({ type, tab, first, count, installation, component, interval_ms }) =>
 class Tab:
     """One tab: a page of the app's origin with a port to the worker."""
 
-    def __init__(self, page: Page, name: str, implementation: Implementation, script_url: str) -> None:
+    def __init__(
+        self,
+        page: Page,
+        name: str,
+        implementation: Implementation,
+        script_url: str,
+        record: Record = lambda name, kind, text: None,
+    ) -> None:
         self.page = page
         self.name = name
         self.events: list[Event] = []
         self.installation_id = f"installation-of-{name}"
         self._implementation = implementation
         self._script_url = script_url
+        self._record = record
 
     def connect(self, worker_name: str | None = None) -> None:
         """Start or join the worker and wait for READY. Raises Finding where it does not come."""
         protocol, worker = self._implementation.protocol, self._implementation.worker
+        self._record(self.name, Kind.OPENED, "connects")
         self.page.evaluate(
             _CONNECT,
             {
@@ -94,6 +108,10 @@ class Tab:
         `fate` says what has to become of them.
         """
         first = len(self.events)
+        keys = f"{self.name}/{first}" + (f" to {first + count - 1}" if count > 1 else "")
+        pace = "" if interval_ms is None else f", one every {interval_ms} ms"
+        what = "" if component == DEFAULT_COMPONENT else f" of {component}"
+        self._record(self.name, Kind.EVENTS, f"logs {keys}{what}{pace}")
         self.page.evaluate(
             _LOG,
             {
@@ -112,6 +130,7 @@ class Tab:
 
     def post(self, message: object) -> None:
         """Post anything to the worker, also what the protocol does not know."""
+        self._record(self.name, Kind.MESSAGE, f"posts {message}")
         self.page.evaluate("(message) => window.port.postMessage(message)", message)
 
     @property
@@ -122,6 +141,7 @@ class Tab:
 
     def close(self) -> None:
         """Close the tab."""
+        self._record(self.name, Kind.CLOSED, "closes")
         try:
             self.page.close()
         except PlaywrightError as error:

@@ -16,11 +16,13 @@ from e2e.accounting import Accounting, Event, Fate, account
 from e2e.case import Finding
 from e2e.implementation import Implementation
 from e2e.report.observed import Observed
+from e2e.report.recorder import Recorder
 from e2e.tab import Tab
 from pytest_sharedworker.gateway import Gateway
 from pytest_sharedworker.journal import Exchange
 from pytest_sharedworker.shared_worker import SharedWorkers
 from pytest_sharedworker.toxics import Toxic
+from reference_server.ingest import ENDPOINT as SERVER_ENDPOINT
 
 TAB_PATH = "/tab.html"
 _TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"
@@ -89,12 +91,15 @@ class Telemetry:
         self.accounted = False
         self._config_file = config_file
         self._observed = observed
+        self.recorder = Recorder(gateway, shared_workers)
         worker = implementation.worker
         folder = f"/{worker.static_path}/"
         self._script_path = folder + worker.script.name
         self.endpoint = urlsplit(
             urljoin(gateway.url + self._script_path, implementation.protocol.endpoint)
         ).path
+        if self.endpoint != SERVER_ENDPOINT:
+            gateway.rewrite(self.endpoint, SERVER_ENDPOINT)
         if worker.directory is not None:
             gateway.mount(folder, worker.directory)
         else:
@@ -134,7 +139,9 @@ class Telemetry:
         """Open a tab (in a context of its own where given) and connect it to the worker."""
         page = (context or self.context).new_page()
         page.goto(self.gateway.url + TAB_PATH)
-        tab = Tab(page, f"tab-{len(self.tabs) + 1}", self.implementation, self._script_path)
+        tab = Tab(
+            page, f"tab-{len(self.tabs) + 1}", self.implementation, self._script_path, self.recorder.tab
+        )
         self.tabs.append(tab)
         if connect:
             tab.connect()
@@ -149,7 +156,8 @@ class Telemetry:
         """Let time pass in every worker; returns when its requests have settled."""
         if self.workers.clock_kind == "real" and seconds > LONGEST_REAL_WAIT_SECONDS:
             pytest.skip(f"needs {seconds:.0f} s of real time at once; run it on the virtual clock")
-        self.workers.advance(seconds)
+        with self.recorder.passing(seconds):
+            self.workers.advance(seconds)
 
     def settle(self) -> None:
         """Wait until workers have read all messages and their requests have settled."""
@@ -208,7 +216,6 @@ class Telemetry:
         self.accounted = True
         accounting = account(self.events, self.stored)
         self._observed(str(accounting))
-        self._observed.details(self.gateway.journal.tail())
         if not accounting.balanced:
             raise Finding("0 lost, 0 duplicated, 0 unexpected", str(accounting))
         return accounting

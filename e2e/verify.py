@@ -51,7 +51,11 @@ def _run(options: argparse.Namespace) -> int:
     workers = [_from_where_invoked(options.invoked_from, spec) for spec in options.worker or []]
     for spec in workers:
         load_implementation(spec)
-    chosen = _repeat("--worker", workers) + _repeat("--case", options.case or [])
+    servers = [_from_where_invoked(options.invoked_from, spec) for spec in options.server or []]
+    chosen = (
+        _repeat("--worker", workers) + _repeat("--server", servers) + _repeat("--case", options.case or [])
+    )
+    chosen += [f"--level={options.level}"] if options.level else []
     base = ["-c", str(CHECKOUT / "pyproject.toml"), "--rootdir", str(CHECKOUT), *chosen]
     base += [str(cases_directory), "-m", MARKER_NAME, "-qq", "--no-header", "--no-summary"]
     # Cases use no property-based tests, and this plugin costs a second to load.
@@ -88,6 +92,10 @@ def _run_arguments(options: argparse.Namespace) -> list[str]:
     # Verdicts have lines of their own: neither pytest's tracebacks nor its percentages come between.
     result = ["--report", str(report.absolute()), "--tb=no", "-o", "console_output_style=classic"]
     result += ["-n", str(options.processes)]
+    if options.durations:
+        result.append("--case-durations")
+    if options.shuffle is not None:
+        result.append(f"--shuffle={options.shuffle}")
     if options.rollout_samples is not None:
         result += ["--rollout-samples", str(options.rollout_samples)]
     if options.worker_clock is not None:

@@ -6,13 +6,13 @@ import argparse
 import os
 from pathlib import Path
 
-from e2e import selection
+from e2e import arrangement, selection, server_selection
 from e2e.implementation import CHECKOUT, known_names
 
 DEFAULT_PROCESSES = 2
 CLOCKS = ("virtual", "real")
 
-DESCRIPTION = "Run the conformance cases and write report/results.json and report/index.html."
+DESCRIPTION = "Run the conformance cases and write index.html, results.json and junit.xml into report/."
 EPILOG = """\
 exit status:
   0    every MUST holds
@@ -25,6 +25,7 @@ examples:
   scripts/verify
   scripts/verify --worker reference --worker mlflow-3.18.0
   scripts/verify --worker my-worker.js --case flush --case batch/1
+  scripts/verify --server http://127.0.0.1:8080/prefix/
   scripts/verify --case flush/2/1 --headed --slowmo 200 --worker-clock real -n 0
 """
 
@@ -47,11 +48,19 @@ def parser() -> argparse.ArgumentParser:
         f"that speaks the protocol; may be repeated (default: {selection.DEFAULT_WORKER})",
     )
     result.add_argument(
+        "--server",
+        action="append",
+        metavar=server_selection.SERVER_METAVAR,
+        help=server_selection.SERVER_HELP,
+    )
+    result.add_argument(
         "--case",
         action="append",
         metavar="PREFIX",
         help="run only the cases whose id begins so (flush, flush/2, flush/2/1); may be repeated",
     )
+    result.add_argument("--level", choices=arrangement.LEVEL_NAMES, help=arrangement.LEVEL_HELP)
+    result.add_argument("--shuffle", type=int, metavar="SEED", help=arrangement.SHUFFLE_HELP)
     result.add_argument("--list", action="store_true", help="print id, level and requirement; run nothing")
     result.add_argument(
         "--report", type=Path, metavar="DIR", help="folder for the report (default: report/ in the checkout)"
@@ -67,6 +76,11 @@ def parser() -> argparse.ArgumentParser:
         "--worker-clock",
         choices=CLOCKS,
         help="time that the worker sees (default: virtual, where a case may)",
+    )
+    result.add_argument(
+        "--durations",
+        action="store_true",
+        help="show at the end what the slowest cases and each family cost",
     )
     result.add_argument("--headed", action="store_true", help="show the browser")
     result.add_argument(

@@ -18,14 +18,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .gateway import Gateway
+from .har import har
 from .shared_worker import SharedWorkers
 from .timeline import line, timeline, worker_moments
+
+
+@dataclass
+class Scene:
+    """What a test works with, and the folder for what it leaves behind if it fails."""
+
+    gateway: Gateway
+    folder: Path
+    workers: SharedWorkers | None = None
+
+
+SCENE = pytest.StashKey[Scene]()
+"""Where the plugin's fixtures leave it, in the test's stash."""
 
 CLOCK_TIMEOUT_SECONDS = 2.0
 """How long a worker may take to tell its clock's state; one in an endless loop never does."""
@@ -49,30 +64,28 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Write the files of a test that failed, and show the journal's tail and the workers' console."""
     report = yield
-    gateway, workers = _fixture(item, "gateway", Gateway), _fixture(item, "shared_workers", SharedWorkers)
-    if report.when == "teardown" or not report.failed or gateway is None:
+    scene = item.stash.get(SCENE, None)
+    if scene is None or report.when == "teardown" or not report.failed:
         return report
-    _show(report, "SharedWorker gateway", gateway.journal.tail())
-    if workers is not None:
-        _show(report, "SharedWorkers", workers.explain())
-    folder = Path(item.funcargs["output_path"])  # type: ignore[attr-defined]  # Functions have it.
-    _show(report, "SharedWorker artefacts", "\n".join([str(folder), *write(folder, gateway, workers)]))
+    _show(report, "SharedWorker gateway", scene.gateway.journal.tail)
+    if scene.workers is not None:
+        _show(report, "SharedWorkers", scene.workers.explain)
+    _show(report, "SharedWorker artefacts", lambda: "\n".join([str(scene.folder), *write(scene)]))
     return report
 
 
-def write(folder: Path, gateway: Gateway, workers: SharedWorkers | None) -> list[str]:
-    """Write all files into `folder` and return a line for each: its name, or why it is not there."""
+def write(scene: Scene) -> list[str]:
+    """Write all files and return a line for each: its name, or why it is not there."""
+    folder, gateway, workers = scene.folder, scene.gateway, scene.workers
     journal = gateway.journal
     contents: dict[str, Callable[[], str]] = {
+        "journal.har": lambda: json.dumps(har(journal), indent=1),
         "journal.txt": lambda: "".join(f"{exchange}\n" for exchange in journal),
         "worker-console.txt": lambda: console_text(gateway, workers),
         "timeline.txt": lambda: timeline(journal, gateway.notes, workers.starts if workers else ()),
         "clock.json": lambda: json.dumps(clock_states(workers), indent=1) + "\n",
     }
-    lines = [_attempt("journal.har", lambda: journal.to_har(folder / "journal.har"))]
-    for name, content in contents.items():
-        lines.append(_attempt(name, lambda name=name, content=content: _write(folder / name, content())))  # type: ignore[misc]
-    return lines
+    return [_write(folder / name, content) for name, content in contents.items()]
 
 
 def console_text(gateway: Gateway, workers: SharedWorkers | None) -> str:
@@ -99,30 +112,25 @@ def clock_states(workers: SharedWorkers | None) -> dict[str, Any]:
     return states
 
 
-def _attempt(name: str, write_file: Callable[[], object]) -> str:
+def _write(path: Path, content: Callable[[], str]) -> str:
     try:
-        write_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content(), encoding="utf-8", errors="backslashreplace")
     except Exception as error:  # An artefact must never hide the failure that it is to explain.
-        return f"  {name} could not be written: {error!r}"
-    return f"  {name}"
+        return f"  {path.name} could not be written: {error!r}"
+    return f"  {path.name}"
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def _show(report: pytest.TestReport, title: str, text: str) -> None:
+def _show(report: pytest.TestReport, title: str, content: Callable[[], str]) -> None:
+    try:
+        text = content()
+    except Exception as error:  # A browser that crashed cannot be asked any more.
+        text = f"could not be read: {error!r}"
     # Half a surrogate pair, which JavaScript allows, can neither be printed nor sent to another process.
     report.sections.append((title, text.encode("utf-8", "backslashreplace").decode()))
 
 
 def _raise_handler_error(item: pytest.Item) -> None:
-    gateway = _fixture(item, "gateway", Gateway)
-    if gateway is not None:
-        gateway.raise_handler_error()
-
-
-def _fixture(item: pytest.Item, name: str, kind: type[Any]) -> Any:
-    value = getattr(item, "funcargs", {}).get(name)
-    return value if isinstance(value, kind) else None
+    scene = item.stash.get(SCENE, None)
+    if scene is not None:
+        scene.gateway.raise_handler_error()

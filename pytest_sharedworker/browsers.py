@@ -1,6 +1,6 @@
 """Which browser executable is used, and with which arguments it starts.
 
-``python -m pytest_sharedworker.browsers [chromium|firefox]`` prints the executable's path.
+``python -m pytest_sharedworker.browsers [chromium|firefox|webkit]`` prints the executable's path.
 Importing this module needs the standard library alone, so that a machine can be asked for its
 browser before anything is installed on it.
 """
@@ -69,12 +69,12 @@ class _Kind:
     """Where one kind of browser is looked for, and how a found one is driven."""
 
     title: str
-    variable: str
-    commands: tuple[str, ...]
-    macos_applications: tuple[str, ...]
-    debian_package: str
-    installed_channel: str | None
-    prefers_own_build: bool
+    variable: str | None = None
+    commands: tuple[str, ...] = ()
+    macos_applications: tuple[str, ...] = ()
+    debian_package: str | None = None
+    installed_channel: str | None = None
+    prefers_own_build: bool = False
 
 
 _KINDS = {
@@ -87,8 +87,6 @@ _KINDS = {
             "Google Chrome.app/Contents/MacOS/Google Chrome",
         ),
         debian_package="chromium",
-        installed_channel=None,
-        prefers_own_build=False,
     ),
     "firefox": _Kind(
         title="Firefox",
@@ -100,21 +98,23 @@ _KINDS = {
         installed_channel="moz-firefox",
         prefers_own_build=True,
     ),
+    # Playwright drives its own build of WebKit and no other.
+    "webkit": _Kind(title="WebKit build of Playwright"),
 }
 
 
 def find_browser(name: str) -> Browser:
-    """Find the browser ``"chromium"`` or ``"firefox"`` on this machine.
+    """Find the browser ``"chromium"``, ``"firefox"`` or ``"webkit"`` on this machine.
 
     Chromium: the executable in ``$CHROMIUM``, else an installed Chromium or Chrome, else Playwright's
     own build where it has been downloaded. Firefox: the executable in ``$FIREFOX``, else Playwright's
-    own build, else an installed Firefox.
+    own build, else an installed Firefox. WebKit: Playwright's own build.
 
     Raises `BrowserNotFound` when there is none, when the variable names no executable, or when
-    ``name`` is neither of the two.
+    ``name`` is none of the three.
     """
     kind = _kind(name)
-    if value := os.environ.get(kind.variable):
+    if kind.variable is not None and (value := os.environ.get(kind.variable)):
         return _named_by_variable(name, kind, value)
     searches: list[Callable[[str, _Kind], Browser | None]] = [_installed, _own_build]
     if kind.prefers_own_build:
@@ -123,22 +123,30 @@ def find_browser(name: str) -> Browser:
         if browser := search(name, kind):
             return browser
     install = f"{shlex.quote(sys.executable)} -m playwright install --with-deps {name}"
-    raise BrowserNotFound(
-        f"No {kind.title} was found on this machine. Run `{install}`, or on Debian "
-        f"`apt-get install {kind.debian_package}`, or set {kind.variable} to the path of an installed one."
-    )
+    ways = [f"Run `{install}`"]
+    if kind.debian_package is not None:
+        ways.append(f"on Debian `apt-get install {kind.debian_package}`")
+    if kind.variable is not None:
+        ways.append(f"set {kind.variable} to the path of an installed one")
+    raise BrowserNotFound(f"No {kind.title} was found on this machine. {', or '.join(ways)}.")
 
 
-def launch_arguments(name: str) -> LaunchArguments:
+def launch_arguments(name: str, *, channel: str | None = None) -> LaunchArguments:
     """Give the keyword arguments for Playwright's ``launch`` that start the browser `find_browser` finds.
 
+    A `channel` names a browser by itself, which Playwright then looks for: none is searched here.
     Raises `BrowserNotFound` as `find_browser` does.
     """
-    browser = find_browser(name)
-    arguments = LaunchArguments(executable_path=str(browser.executable))
-    if browser.channel is not None:
-        arguments["channel"] = browser.channel
-    if browser.name == "chromium":
+    arguments = LaunchArguments()
+    if channel is not None:
+        arguments["channel"] = channel
+    else:
+        browser = find_browser(name)
+        if _KINDS[name].commands:  # Where only Playwright's own build will do, Playwright knows its place.
+            arguments["executable_path"] = str(browser.executable)
+        if browser.channel is not None:
+            arguments["channel"] = browser.channel
+    if name == "chromium":
         arguments["args"] = [*CHROMIUM_ARGUMENTS, *(ROOT_CHROMIUM_ARGUMENTS if _is_root() else ())]
     return arguments
 

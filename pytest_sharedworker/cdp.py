@@ -11,8 +11,9 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -33,6 +34,7 @@ class WorkerTarget:
     url: str
     name: str
     context_id: str
+    cdp: Cdp = field(compare=False, repr=False)
 
 
 class Cdp:
@@ -49,21 +51,42 @@ class Cdp:
     def shared_workers(self) -> list[WorkerTarget]:
         """All SharedWorkers of the browser, in any context."""
         targets = self._session.send("Target.getTargets", {"filter": [{}]})["targetInfos"]
-        return [
-            WorkerTarget(info["targetId"], info["url"], info["title"], info.get("browserContextId", ""))
-            for info in targets
-            if info["type"] == "shared_worker"
-        ]
+        return [self._target(info) for info in targets if info["type"] == "shared_worker"]
+
+    def attach_at_start(self, prepare: Callable[[AttachedWorker], None]) -> None:
+        """From now on, open a session to every worker that starts, and call `prepare` with it.
+
+        That happens as soon as the browser lists the worker, and it lists it while its script is still
+        being fetched: what `prepare` posts takes effect before the worker's first line if the script is
+        held back until then. The worker cannot answer yet, so `prepare` must not wait for an answer.
+        """
+
+        def created(event: dict[str, Any]) -> None:
+            if event["targetInfo"]["type"] == "shared_worker":
+                with suppress(WorkerGone):
+                    prepare(self._open(self._target(event["targetInfo"])))
+
+        self._session.on("Target.targetCreated", created)
+        only = [{"type": "shared_worker", "exclude": False}, {"exclude": True}]
+        self._session.send("Target.setDiscoverTargets", {"discover": True, "filter": only})
 
     def attach(self, target: WorkerTarget) -> AttachedWorker:
-        """Open a session to a worker. Raises WorkerGone."""
+        """Open a session to a worker, which tells console and errors. Raises WorkerGone."""
+        attached = self._open(target)
+        attached.call("Runtime.enable")
+        return attached
+
+    def _target(self, info: dict[str, Any]) -> WorkerTarget:
+        context_id = info.get("browserContextId", "")
+        return WorkerTarget(info["targetId"], info["url"], info["title"], context_id, self)
+
+    def _open(self, target: WorkerTarget) -> AttachedWorker:
         try:
             answer = self._session.send("Target.attachToTarget", {"targetId": target.id, "flatten": False})
         except PlaywrightError as error:
             raise WorkerGone(f"the worker {target.name or target.url!r} has ended ({error})") from error
         attached = AttachedWorker(self, answer["sessionId"], target)
         self._attached[answer["sessionId"]] = attached
-        attached.call("Runtime.enable")
         return attached
 
     def terminate(self, target: WorkerTarget) -> None:
@@ -114,6 +137,21 @@ class AttachedWorker:
         self._session_id = session_id
         self._numbers = itertools.count(1)
         self._replies: dict[int, dict[str, Any]] = {}
+        self._listeners: dict[str, Callable[[dict[str, Any]], None]] = {}
+
+    def on(self, event: str, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Call `listener` with the parameters of each DevTools event of this name."""
+        self._listeners[event] = listener
+
+    def post(self, method: str, params: dict[str, Any] | None = None) -> int:
+        """Send a DevTools call to the worker without waiting for its answer. Raises WorkerGone."""
+        number = next(self._numbers)
+        try:
+            self._cdp.post(self._session_id, {"id": number, "method": method, "params": params or {}})
+        except PlaywrightError as error:
+            name = self.target.name or self.target.url
+            raise WorkerGone(f"the worker {name!r} has ended; {method} cannot reach it ({error})") from error
+        return number
 
     def call(
         self,
@@ -123,12 +161,8 @@ class AttachedWorker:
         timeout_seconds: float = REPLY_TIMEOUT_SECONDS,
     ) -> dict[str, Any]:
         """Call a DevTools method in the worker. Raises EvaluationError, WorkerGone, WaitTimeout."""
-        number = next(self._numbers)
+        number = self.post(method, params)
         name = self.target.name or self.target.url
-        try:
-            self._cdp.post(self._session_id, {"id": number, "method": method, "params": params or {}})
-        except PlaywrightError as error:
-            raise WorkerGone(f"the worker {name!r} has ended; {method} cannot reach it ({error})") from error
         deadline = time.monotonic() + timeout_seconds
         while number not in self._replies:
             if self.gone:
@@ -162,6 +196,11 @@ class AttachedWorker:
             raise EvaluationError(error.message, error.stack)
         return answer["result"].get("value")
 
+    def heap_used(self) -> int:
+        """Bytes of JavaScript objects that are left after garbage collection."""
+        self.call("HeapProfiler.collectGarbage")
+        return int(self.call("Runtime.getHeapUsage")["usedSize"])
+
     def receive(self, message: dict[str, Any]) -> None:
         """Take in one message of the worker's DevTools agent."""
         if "id" in message:
@@ -175,6 +214,13 @@ class AttachedWorker:
             params = message["params"]
             error = _error_of(params["exceptionDetails"])
             self.errors.append(replace(error, at=_date(params["timestamp"])))
+        elif message["method"] == "Inspector.targetCrashed":
+            # The session itself outlives its worker, and would go over to the next one of the same URL,
+            # which would be held back before its first line, as if somebody wanted to debug it.
+            self.gone = True
+            self.detach()
+        if listener := self._listeners.get(message.get("method", "")):
+            listener(message["params"])
 
 
 def _date(timestamp_ms: float) -> datetime:

@@ -25,6 +25,9 @@ from .loop_thread import DEFAULT_TIMEOUT_SECONDS, LoopThread
 SOCKET_TIMEOUT_SECONDS = 5.0
 """A worker whose socket has not come by then died at its start, or its last tab closed too soon."""
 
+LARGEST_REQUEST_TIME = timedelta(seconds=1)
+"""Where the browser's date differs by more, its machine has another clock; by less, the request took time."""
+
 _CORS = {"Access-Control-Allow-Origin": "*"}
 
 
@@ -189,6 +192,7 @@ class WorkerSession:
     def _times(self, message: dict[str, Any]) -> tuple[datetime, float | None]:
         virtual_ms = message["virtual_ms"]
         at = datetime.fromtimestamp(message["at_ms"] / 1000, timezone.utc) + self.clock_skew
+        at = max(at, self.started_at)  # Two clocks of one machine may still differ by a little.
         return at, None if virtual_ms is None else virtual_ms / 1000
 
     async def serve(self, socket: web.WebSocketResponse) -> None:
@@ -296,7 +300,8 @@ class ControlServer:
             secrets.token_hex(6), message["name"], message["url"], self._loop_thread, registry.changes
         )
         browser_date = datetime.fromtimestamp(message["at_ms"] / 1000, timezone.utc)
-        session.clock_skew = session.started_at - browser_date
+        if abs(session.started_at - browser_date) > LARGEST_REQUEST_TIME:
+            session.clock_skew = session.started_at - browser_date
         self._sessions[session.id] = session
         registry.sessions.append(session)
         for callback in registry.at_start:
@@ -311,7 +316,7 @@ class ControlServer:
         if session is not None:
             for message in json.loads(await request.text()):
                 session.receive(message)
-            session.end()
+            session.end_unless_connected()  # Where it is, the socket tells when it is really gone.
         return web.Response(headers=_CORS)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:

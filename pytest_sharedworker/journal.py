@@ -34,7 +34,8 @@ class Exchange:
 
     `started_seconds`, `received_seconds` (the whole request is there), `answered_seconds` (the answer
     begins) and `ended_seconds` count from the gateway's start (real time);
-    `virtual_seconds` is the sender's virtual time when it asked, where it has a virtual clock.
+    `virtual_seconds` is the sender's virtual time when it asked, where it has a virtual clock;
+    `paused_seconds` is how long toxics kept the exchange, in the sender's time.
     `status` and `answer` are what was sent back to the browser (`status` None: no answer, or not yet);
     `upstream_status` and `upstream_answer` are what the server said, also where a toxic lost it.
     `cut` tells how the gateway ended the connection where it did; `route` what a route did.
@@ -54,6 +55,7 @@ class Exchange:
     started_seconds: float
     received_seconds: float | None = None
     answered_seconds: float | None = None
+    paused_seconds: float = 0.0
     ended_seconds: float | None = None
     status: int | None = None
     response_headers: CIMultiDict[str] = field(default_factory=CIMultiDict)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, BrowserType
 
-from . import artefacts, output_folder
+from . import artefacts, launching, output_folder
 from .control import ControlServer
+from .crash import PersistentBrowser
 from .gateway import Gateway
 from .loop_thread import LoopThread
 from .shared_worker import ClockKind, SharedWorkers
@@ -24,11 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the time of SharedWorkers: virtual moves only when a test moves it, real waits"
         " (default: %(default)s)",
     )
+    launching.add_options(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the plugin's markers and its other parts."""
     config.pluginmanager.register(artefacts, "sharedworker-artefacts")
+    launching.check_options(config)
+    config.pluginmanager.register(launching, "sharedworker-launching")
     output_folder.install(config)
     config.addinivalue_line(
         "markers", "virtual_tabs: the timers and dates of tabs are virtual too and move with their worker's"
@@ -67,11 +74,13 @@ def gateway(
     sharedworker_loop: LoopThread,
     sharedworker_control: ControlServer,
     gateway_upstream: str | None,
-    output_path: str,  # Not used here: where artefacts.py writes to if the test fails.
+    output_path: str,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Gateway]:
     """A gateway of this test's own: an origin in front of `gateway_upstream`, its journal and its toxics."""
     gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream)
     gateway.start()
+    request.node.stash[artefacts.SCENE] = artefacts.Scene(gateway, Path(output_path))
     yield gateway
     gateway.stop()
     gateway.raise_handler_error()  # Of a handler that was called after the test's own end.
@@ -108,5 +117,26 @@ def shared_workers(
         virtual_tabs=request.node.get_closest_marker("virtual_tabs") is not None,
     )
     workers.watch(context)
+    request.node.stash[artefacts.SCENE].workers = workers
     yield workers
     workers.close()
+
+
+@pytest.fixture
+def persistent_browser(
+    browser_type: BrowserType,
+    browser_type_launch_args: dict[str, Any],
+    browser_context_args: dict[str, Any],
+    shared_workers: SharedWorkers,
+) -> Iterator[PersistentBrowser]:
+    """A browser of this test's own, on a profile that outlives `kill()`; the profile is removed at the end."""
+    with TemporaryDirectory(prefix="pytest-sharedworker-", ignore_cleanup_errors=True) as profile:
+        browser = PersistentBrowser(
+            browser_type,
+            Path(profile),
+            shared_workers,
+            launch_arguments=browser_type_launch_args,
+            context_arguments=browser_context_args,
+        )
+        yield browser
+        browser.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from itertools import count
@@ -35,7 +35,7 @@ from .exceptions import (
 )
 from .gateway import Gateway
 from .loop_thread import LoopThread
-from .prologue import tab_script, worker_prologue
+from .prologue import offline_script, tab_script, worker_prologue
 
 ClockKind = Literal["virtual", "real"]
 
@@ -44,6 +44,8 @@ DELIVERY_TIMEOUT_SECONDS = 10.0
 END_TIMEOUT_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 _RECHECK_SECONDS = 0.25
+_ORPHAN_SECONDS = 2.0
+"""How long a tab's new worker is waited for where others of its script and name have ended."""
 
 
 class SharedWorker:
@@ -62,7 +64,8 @@ class SharedWorker:
         self._registry = registry
         self._session = session
         self._target = target
-        self._attached: AttachedWorker | None = None
+        self._console: list[ConsoleMessage] = []
+        self._errors: list[WorkerError] = []
         self._seen_at = datetime.now(timezone.utc)
         self.clock = clock
 
@@ -109,25 +112,23 @@ class SharedWorker:
         if self._session is not None:
             return self._session.ended
         assert self._target is not None
-        return self._target.id not in {target.id for target in self._registry.cdp.shared_workers()}
+        return self._target.id not in {target.id for target in self._registry.targets()}
 
     @property
     def console(self) -> list[ConsoleMessage]:
         """All it wrote to the console, from its first line on."""
         if self._session is not None:
             return list(self._session.console)
-        attached = self._attach()
-        self._registry.cdp.pump()
-        return list(attached.console)
+        self._replay()
+        return list(self._console)
 
     @property
     def errors(self) -> list[WorkerError]:
         """Its uncaught exceptions and unhandled rejections, from its first line on."""
         if self._session is not None:
             return list(self._session.errors)
-        attached = self._attach()
-        self._registry.cdp.pump()
-        return list(attached.errors)
+        self._replay()
+        return list(self._errors)
 
     def evaluate(self, expression: str, *args: object) -> Any:
         """Evaluate JavaScript in the worker's global scope and return its value (JSON).
@@ -135,11 +136,46 @@ class SharedWorker:
         A function is called with `args`; a promise is awaited. Raises EvaluationError with JavaScript's
         stack, WorkerGone, WaitTimeout.
         """
+        if self._session is not None and self._session.ended:
+            raise WorkerGone(f"the {self._session} has ended; there is nothing to evaluate in")
         if self._registry.is_chromium:
-            return self._attach().evaluate(expression, *args)
+            with self._devtools() as devtools:
+                return devtools.evaluate(expression, *args)
         if self._session is None:
             raise Unsupported("without a prologue only Chromium can evaluate in a SharedWorker")
         return self._session.call("evaluate", {"expression": expression, "args": args})
+
+    def set_offline(self, offline: bool) -> None:
+        """Take this one worker off the network, or back on; tabs and other workers do not notice.
+
+        `navigator.onLine` turns, the worker's `offline` or `online` event fires, and its requests by
+        fetch and XMLHttpRequest fail with the browser's own network error: nothing leaves the browser.
+        Requests under way go on, as they may in reality. WebSocket, EventSource, importScripts and
+        imports are not cut. A worker without a prologue has to call `fetch` by that name each time.
+        """
+        if self._session is None:
+            self.evaluate(offline_script())
+        self.evaluate("(offline) => self[Symbol.for('pytest-sharedworker.offline')](offline)", offline)
+
+    @contextmanager
+    def offline(self) -> Iterator[None]:
+        """Have the worker off the network while the block runs; see `set_offline`."""
+        self.set_offline(True)
+        try:
+            yield
+        finally:
+            with suppress(WorkerGone):  # One that ended meanwhile needs no network.
+                self.set_offline(False)
+
+    def heap_used(self) -> int:
+        """Bytes of JavaScript objects that the worker holds on to, after garbage collection.
+
+        The contents of ArrayBuffers are not among them. Raises Unsupported outside Chromium.
+        """
+        if not self._registry.is_chromium:
+            raise Unsupported("only Chromium tells how much memory a SharedWorker uses")
+        with self._devtools() as devtools:
+            return devtools.heap_used()
 
     def terminate(self) -> None:
         """End it at once, as a crash would: neither it nor its tabs are told (Chromium).
@@ -147,7 +183,8 @@ class SharedWorker:
         Elsewhere it closes itself, which drops its tasks. Returns when it is gone.
         """
         if self._registry.is_chromium:
-            self._registry.cdp.terminate(self._find_target())
+            target = self._find_target()
+            target.cdp.terminate(target)
         elif self._session is not None:
             with suppress(WorkerGone):
                 self._session.call("terminate")
@@ -163,14 +200,29 @@ class SharedWorker:
                 raise WaitTimeout(f"waited {timeout_seconds:g} s for {self} to end; it still lives")
             self._registry.idle()
 
-    def _attach(self) -> AttachedWorker:
-        if self._attached is None:
-            self._attached = self._registry.cdp.attach(self._find_target())
-        return self._attached
+    @contextmanager
+    def _devtools(self) -> Iterator[AttachedWorker]:
+        """A DevTools session for a moment.
+
+        None may outlive its worker: Chromium hands it on to the next worker of that script and name, and
+        holds that one back before its first line, as if somebody wanted to debug it.
+        """
+        target = self._find_target()
+        attached = target.cdp.attach(target)
+        try:
+            yield attached
+        finally:
+            attached.detach()
+
+    def _replay(self) -> None:
+        """Take over console and errors, which the browser tells from the worker's start on each time."""
+        with suppress(WorkerGone), self._devtools() as devtools:
+            devtools.target.cdp.pump()
+            self._console, self._errors = devtools.console, devtools.errors
 
     def _find_target(self) -> WorkerTarget:
         if self._target is None:
-            self._target, self._attached = self._registry.match(self)
+            self._target = self._registry.match(self)
         return self._target
 
     def __repr__(self) -> str:
@@ -204,12 +256,16 @@ class SharedWorkers:
         self._handles: dict[str, SharedWorker] = {}
         self._contexts: list[BrowserContext] = []
         self._marks = count(1)
-        self._cdp: Cdp | None = None
-        gateway.prologue = self._prologue
+        self._orphans: set[str] = set()
+        self._bridges: dict[Browser, Cdp] = {}
+        gateway.scripts.prologue = self._prologue
         gateway.journal.explain = self.explain
 
     def watch(self, context: BrowserContext) -> None:
-        """Follow the SharedWorkers of a context; call it before its first page opens."""
+        """Follow the SharedWorkers of a context; call it before its first page opens.
+
+        The context may be one of another browser, of the same kind.
+        """
         self._contexts.append(context)
         context.add_init_script(
             tab_script(marks=self._has_prologue, virtual_clock=self.virtual_tabs and self._has_prologue)
@@ -224,17 +280,27 @@ class SharedWorkers:
         self._init_scripts.append(script)
 
     @property
-    def cdp(self) -> Cdp:
-        """The DevTools bridge; raises Unsupported outside Chromium."""
-        if self._cdp is None:
-            self._cdp = Cdp(self._browser)
-        return self._cdp
+    def cdps(self) -> list[Cdp]:
+        """The DevTools bridges, one a living browser; raises Unsupported outside Chromium."""
+        watched = [context.browser for context in self._contexts]
+        for browser in [self._browser, *filter(None, watched)]:
+            if browser not in self._bridges and browser.is_connected():
+                self._bridges[browser] = Cdp(browser)
+        return [bridge for browser, bridge in self._bridges.items() if browser.is_connected()]
+
+    def targets(self) -> list[WorkerTarget]:
+        """All SharedWorkers of the browsers, as DevTools list them."""
+        targets = []
+        for cdp in self.cdps:
+            with suppress(PlaywrightError):  # The browser is just ending.
+                targets += cdp.shared_workers()
+        return targets
 
     @property
     def starts(self) -> list[SharedWorker]:
         """Every worker that has started, oldest first, also those that have ended."""
         if not self._has_prologue:
-            for target in self.cdp.shared_workers():
+            for target in self.targets():
                 if target.id not in self._handles and target.url.startswith(self._gateway.url):
                     self._handles[target.id] = SharedWorker(self, None, target, RealClock(time.monotonic()))
         for session in list(self._registry.sessions):
@@ -260,6 +326,8 @@ class SharedWorkers:
             found = [
                 worker for worker in self.all if fnmatchcase(worker.url, url) and name in (None, worker.name)
             ]
+            if found and not self._has_prologue and self._failures(url, name):
+                found = []  # DevTools lists a worker whose script does not even parse.
             if len(found) == 1:
                 return found[0]
             if found:
@@ -268,7 +336,7 @@ class SharedWorkers:
                 )
             failures = self._failures(url, name)
             if failures or time.monotonic() > deadline:
-                failures = failures or self._failures("*", None)
+                failures = failures or self._failures("*", None) or self._silent_scripts()
                 seen = "\n".join([*failures, f"workers seen: {self.starts}", self._gateway.journal.tail()])
                 reason = "failed to start" if failures else f"did not appear within {timeout_seconds:g} s"
                 raise WorkerNotFound(f"{wanted} {reason}.\n{seen}")
@@ -316,6 +384,9 @@ class SharedWorkers:
                 )
             # Tabs that went away meanwhile, and workers that failed to start, read nothing any more.
             expected = self._expected_ports()
+            if time.monotonic() > deadline - timeout_seconds + _ORPHAN_SECONDS:
+                orphans = [port for port, worker in expected.items() if self._is_orphan(port, worker)]
+                self._orphans.update(orphans)
             marked = [port for port in marked if port in expected]
         return TabClocks(by_tab)
 
@@ -334,13 +405,19 @@ class SharedWorkers:
     def _has_read(self, port: str, mark: int) -> bool:
         # Where its worker has ended nobody will ever read what this port says.
         owners = [session for session in self._registry.sessions if port in session.marks]
-        return any(owner.ended or owner.marks[port] >= mark for owner in owners)
+        return port in self._orphans or any(owner.ended or owner.marks[port] >= mark for owner in owners)
 
-    def _expected_ports(self) -> set[str]:
-        expected: set[str] = set()
+    def _is_orphan(self, port: str, worker: tuple[str, str]) -> bool:
+        """Whether the port's worker ended before it read anything, as far as can be told."""
+        same = [session for session in self._registry.sessions if (session.url, session.name) == worker]
+        return bool(same) and all(session.ended and port not in session.marks for session in same)
+
+    def _expected_ports(self) -> dict[str, tuple[str, str]]:
+        """The ports of living tabs to workers that did not fail to start, with script and name of each."""
+        expected: dict[str, tuple[str, str]] = {}
         for frame in self._frames():
             with suppress(PlaywrightError):
-                expected |= set(frame.evaluate(_READ_PORTS))
+                expected |= {port: (url, name) for port, (url, name) in frame.evaluate(_READ_PORTS)}
         return expected
 
     def explain(self) -> str:
@@ -356,27 +433,30 @@ class SharedWorkers:
 
     def idle(self) -> None:
         """Let a moment pass in which Playwright's events come in."""
-        if self._cdp is not None:
-            self._cdp.pump()
+        for browser, bridge in self._bridges.items():
+            with suppress(PlaywrightError):
+                if browser.is_connected():
+                    bridge.pump()
         time.sleep(_POLL_SECONDS)
 
-    def match(self, worker: SharedWorker) -> tuple[WorkerTarget, AttachedWorker]:
+    def match(self, worker: SharedWorker) -> WorkerTarget:
         """Find the DevTools target of a worker that the control channel knows. Raises WorkerGone."""
-        for target in self.cdp.shared_workers():
+        for target in self.targets():
             if target.url == worker.url and target.name == worker.name:
                 with suppress(WorkerGone):  # Another of this name may just be ending.
-                    attached = self.cdp.attach(target)
-                    if attached.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker.id:
-                        return target, attached
+                    attached = target.cdp.attach(target)
+                    found = attached.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker.id
                     attached.detach()
+                    if found:
+                        return target
         raise WorkerGone(f"{worker} has ended")
 
     def close(self) -> None:
         """Let go of everything. Idempotent."""
         self._control.close_registry(self._registry)
-        if self._cdp is not None:
-            self._cdp.close()
-            self._cdp = None
+        for bridge in self._bridges.values():
+            bridge.close()
+        self._bridges.clear()
 
     @property
     def _has_prologue(self) -> bool:
@@ -414,6 +494,12 @@ class SharedWorkers:
                 ]
         return [f"{each}: {self._why_failed(each)}" for each in dict.fromkeys(failed)]
 
+    def _silent_scripts(self) -> list[str]:
+        """Scripts that were asked for and never ran, also where the browser told the tab nothing."""
+        started = {session.url.partition("?")[0] for session in self._registry.sessions}
+        silent = [url for url in self._gateway.worker_script_urls if url not in started]
+        return [f"{url}: {self._why_failed(url)}" for url in silent] if self._has_prologue else []
+
     def _why_failed(self, url: str) -> str:
         asked = [exchange for exchange in self._gateway.journal if exchange.url == url]
         if not asked:
@@ -433,11 +519,12 @@ class SharedWorkers:
 
     def _syntax_error(self, url: str) -> str:
         if self.is_chromium:
-            for target in self.cdp.shared_workers():
+            for target in self.targets():
                 if target.url == url:
                     with suppress(WorkerGone):
-                        attached = self.cdp.attach(target)
-                        self.cdp.pump()
+                        attached = target.cdp.attach(target)
+                        target.cdp.pump()
+                        attached.detach()
                         if attached.errors:
                             return str(attached.errors[0])
         return "a syntax error, a failed import, or a module started without {type: 'module'}"
@@ -460,6 +547,6 @@ _SEND_MARKS = """(mark) => {
 }"""
 _READ_PORTS = """() => {
     const tab = window[Symbol.for("pytest-sharedworker")];
-    return tab ? tab.ports().filter((port) => !tab.failed().includes(port)) : [];
+    return tab ? tab.expected() : [];
 }"""
 _READ_ERRORS = "() => window[Symbol.for('pytest-sharedworker')]?.errors ?? []"

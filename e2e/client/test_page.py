@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -58,7 +59,8 @@ def test_clicks_of_all_tabs_are_stored_by_one_request(
     shared_workers.advance(FLUSH_INTERVAL_SECONDS)
     (post,) = gateway.journal.select(POST)
     assert len(post.json()["records"]) == 6
-    stored = [record.as_dict() for record in sharedworker_loop.run(reference_server.store.records())]
+    records = sharedworker_loop.run(reference_server.store.records())
+    stored: list[Any] = [record.as_dict() for record in records]
     assert [record["params"]["componentId"] for record in stored] == ["demo.search", "demo.create-run"] * 3
     assert len({record["session_id"] for record in stored}) == 1
     assert len({record["installation_id"] for record in stored}) == 1, "one browser is one installation"

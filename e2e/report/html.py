@@ -18,6 +18,7 @@ from e2e.case import Level, Verdict, family_of, sort_key
 from e2e.report.book import RESULTS_FILE, Book
 from e2e.report.files import write_atomically
 from e2e.report.judgement import Judgement
+from e2e.report.picture import picture, shapes
 
 PAGE_FILE = "index.html"
 TEMPLATE_FILE = "page.html.j2"
@@ -89,6 +90,8 @@ def render(book: Book, descriptions: Mapping[str, str], now: datetime | None = N
         problems=book.problems,
         successful=book.successful,
         symbols=SYMBOLS,
+        picture=picture,
+        shapes=shapes(),
         written=(now or datetime.now(timezone.utc)).strftime("%Y-%m-%d %H:%M UTC"),
         results_file=RESULTS_FILE,
         style=Markup((Path(__file__).parent / STYLE_FILE).read_text(encoding="utf-8")),

@@ -11,13 +11,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
 
 from e2e.case import Case, Finding, Level, Verdict
 from e2e.report.text import MAX_DETAILS_CHARACTERS, clean, first_lines
+from e2e.report.timeline import Timeline
 
 AS_EXPECTED = "as expected"
 NO_IMPLEMENTATION = "none"
@@ -43,17 +44,25 @@ class Judgement:
     known_deviation: str | None = None
     stale_deviation: bool = False
     details: str | None = None
+    timeline: Timeline | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """As plain values, which travel between processes."""
-        return {**asdict(self), "level": self.level.value, "verdict": self.verdict and self.verdict.value}
+        return {
+            **{field.name: getattr(self, field.name) for field in fields(self)},
+            "level": self.level.value,
+            "verdict": self.verdict and self.verdict.value,
+            "timeline": self.timeline and self.timeline.to_wire(),
+        }
 
     @classmethod
     def from_wire(cls, values: dict[str, Any]) -> Judgement:
         """The opposite of `to_wire`."""
         known = {field.name: values[field.name] for field in fields(cls)}
-        verdict = None if values["verdict"] is None else Verdict(values["verdict"])
-        return cls(**{**known, "level": Level(values["level"]), "verdict": verdict})
+        known["level"] = Level(values["level"])
+        known["verdict"] = values["verdict"] and Verdict(values["verdict"])
+        known["timeline"] = values["timeline"] and Timeline.from_wire(values["timeline"])
+        return cls(**known)
 
     def worse(self, other: Judgement) -> Judgement:
         """The worse of two; at a draw this one. A stale deviation stays stale."""
@@ -63,9 +72,14 @@ class Judgement:
         return replace(self if badness >= other_badness else other, stale_deviation=stale)
 
     def followed_by(self, later: Judgement) -> Judgement:
-        """Two phases of the same run: the worse verdict, the time of both, the details known last."""
-        seconds = self.seconds + later.seconds
-        return replace(self.worse(later), seconds=seconds, details=later.details or self.details)
+        """Two phases of the same run: the worse verdict, the time of both, what is known last of the rest."""
+        told = later.details is not None and self.details is not None and later.details in self.details
+        return replace(
+            self.worse(later),
+            seconds=self.seconds + later.seconds,
+            details=self.details if told else later.details or self.details,
+            timeline=later.timeline or self.timeline,
+        )
 
 
 def judge(
@@ -76,8 +90,9 @@ def judge(
     *,
     observed: str | None,
     details: str | None,
+    timeline: Timeline | None = None,
 ) -> Judgement:
-    """Judge one phase. `error` is what it raised; `observed` and `details` are the case's own words."""
+    """Judge one phase. `error` is what it raised; the rest is what the case itself told."""
     start = Judgement(
         implementation=clean(implementation),
         id=case.id,
@@ -88,6 +103,7 @@ def judge(
         actual=clean(observed or AS_EXPECTED),
         seconds=report.duration,
         details=clean(details, MAX_DETAILS_CHARACTERS) if details else None,
+        timeline=timeline,
     )
     if isinstance(error, pytest.skip.Exception):
         return replace(start, verdict=Verdict.UNIMPLEMENTED, actual=clean(str(error) or "skipped"))

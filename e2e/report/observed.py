@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from e2e.report.timeline import Timeline
+
 
 class Observed:
     """What a case saw: `observed("3 records in 1 POST")`; the account behind it: `observed.details(text)`.
@@ -12,6 +16,10 @@ class Observed:
     def __init__(self) -> None:
         self._actual: list[str] = []
         self._details: list[str] = []
+        self.timeline: Timeline | None = None
+        """What happened, once the case has ended."""
+        self._make_timeline: Callable[[], Timeline] | None = None
+        self._make_details: Callable[[], str] | None = None
 
     def __call__(self, actual: str) -> None:
         """Add what was seen, in a few words; the report shows it where the case holds."""
@@ -20,6 +28,23 @@ class Observed:
     def details(self, text: str) -> None:
         """Add plain text of any length, such as an accounting or the tail of a journal."""
         self._details.append(text)
+
+    def at_end(self, *, timeline: Callable[[], Timeline], if_not_held: Callable[[], str]) -> None:
+        """Say how to make the timeline, and the details of a case that does not hold, once it has ended.
+
+        Both are called before any fixture ends.
+        """
+        self._make_timeline, self._make_details = timeline, if_not_held
+
+    def end(self, *, held: bool) -> None:
+        """Make what `at_end` ordered. What cannot be made must not cost the case its verdict."""
+        try:
+            if self._make_timeline is not None:
+                self.timeline = self._make_timeline()
+            if self._make_details is not None and not held:
+                self.details(self._make_details())
+        except Exception as error:  # Whatever it is: a browser that has died tells nothing more.
+            self.details(f"What happened cannot be told: {error!r}")
 
     @property
     def actual_text(self) -> str | None:

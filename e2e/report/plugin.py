@@ -18,6 +18,7 @@ from e2e.case import MARKER_HELP, Verdict, case_of
 from e2e.report.book import Book
 from e2e.report.html import write_html
 from e2e.report.judgement import NO_IMPLEMENTATION, Judgement, judge
+from e2e.report.junit import write_junit
 from e2e.report.observed import Observed
 from e2e.report.terminal import Printer
 from e2e.report.text import clean
@@ -38,8 +39,8 @@ def install(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER_HELP)
     config.pluginmanager.register(sys.modules[__name__], "conformance-verdicts")
     directory: str | None = config.getoption("report", None)
-    if directory is not None or config.getoption("worker", None):
-        selection.implementations(config)
+    if directory is not None or config.getoption("worker", None) or config.getoption("server", None):
+        selection.systems(config)
     runs_elsewhere = hasattr(config, "workerinput")
     if directory is not None and not runs_elsewhere and not config.getoption("collectonly", False):
         reporter = Reporter(config, prepare_directory(Path(config.invocation_params.dir, directory)))
@@ -71,15 +72,18 @@ def pytest_runtest_makereport(
     case = case_of(item)
     if case is None:
         return report
-    implementation = selection.implementation_of(item)
+    system = selection.system_of(item)
     said = item.stash.get(_observed_key, None)
+    if said is not None and call.when == "call":
+        said.end(held=call.excinfo is None)
     judged = judge(
         case,
-        implementation.name if implementation else NO_IMPLEMENTATION,
+        system.name if system else NO_IMPLEMENTATION,
         report,
         call.excinfo.value if call.excinfo else None,
         observed=said.actual_text if said else None,
         details=said.details_text if said else None,
+        timeline=said.timeline if said else None,
     )
     report.user_properties.append((PROPERTY, judged.to_wire()))
     _make_sendable(report)
@@ -222,9 +226,10 @@ class Reporter:
             self.book.problems.append(clean(self._interruption))
         if missing:
             self.book.problems.append(f"{missing} of {len(self._planned)} cases were not judged")
-        chosen = selection.implementations(self._config)
+        chosen = selection.systems(self._config)
         self.book.put_in_order(clean(implementation.name) for implementation in chosen)
         descriptions = {clean(chosen_one.name): clean(chosen_one.description) for chosen_one in chosen}
         self.book.write(self._directory)
+        write_junit(self.book, self._directory)
         page = write_html(self.book, self._directory, descriptions)
-        self.printer.summary(self.book, page)
+        self.printer.summary(self.book, page, with_costs=self._config.getoption("case_durations", False))

@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Protocol
 
 from e2e.case import Level, Verdict
+from e2e.report import github
 from e2e.report.book import Book
+from e2e.report.costs import costs
 from e2e.report.judgement import Judgement
+from e2e.report.timeline import Timeline
 
 WORD_WIDTH = max(len(verdict.value) for verdict in Verdict)
 INDENT = "        "
+TIMELINE_LINES = 40
+"""Lines of a timeline below a case that does not hold; the report has all."""
 NARROWEST = 40
 
 _COLOURS = {
@@ -61,8 +66,11 @@ class Printer:
         for name, text in _remarks(judged):
             self._remark(name, text)
 
-    def summary(self, book: Book, page: Path) -> None:
-        """Per implementation and level: how many cases have which verdict; then where the report is."""
+    def summary(self, book: Book, page: Path, *, with_costs: bool = False) -> None:
+        """Per implementation and level: how many cases have which verdict; then where the report is.
+
+        Where GitHub reads along, its annotations come too.
+        """
         if self._output is None:
             return
         self._output.ensure_newline()
@@ -75,6 +83,13 @@ class Printer:
             if judged.stale_deviation:
                 line = f"{judged.id} holds on {judged.implementation} now: remove it from known_deviations."
                 self._output.write_line(line, red=True)
+        if with_costs:
+            self._output.write_line("")
+            for line in costs(book):
+                self._output.write_line(line)
+        if github.is_reading():
+            for line in github.workflow_commands(book):
+                self._output.write_line(line)
         self._output.write_line(f"report: {page}")
 
     def _remark(self, name: str, text: str) -> None:
@@ -89,13 +104,29 @@ class Printer:
 def _remarks(judged: Judgement) -> list[tuple[str, str]]:
     remarks: list[tuple[str, str]] = []
     if judged.verdict in (Verdict.FAILED, Verdict.NON_STRICT):
+        if judged.known_deviation is None:
+            remarks.append(("requires", judged.requirement))
         remarks += [("expected", judged.expected), ("actual", judged.actual)]
     if judged.verdict is Verdict.UNIMPLEMENTED:
         remarks.append(("reason", judged.actual))
     if judged.known_deviation:
         name = "stale" if judged.stale_deviation else "known"
         remarks.append((name, judged.known_deviation))
+    if judged.timeline is not None and _is_news(judged):
+        remarks.append(("timeline", _timeline_text(judged.timeline)))
     return remarks
+
+
+def _is_news(judged: Judgement) -> bool:
+    """Whether a case does not hold and nobody knew."""
+    return judged.verdict in (Verdict.FAILED, Verdict.NON_STRICT) and judged.known_deviation is None
+
+
+def _timeline_text(timeline: Timeline) -> str:
+    heading, *lines = timeline.lines()
+    more = len(lines) - TIMELINE_LINES
+    left_out = [f"… {more} marks before these stand in the report"] if more > 0 else []
+    return "\n".join([heading, *left_out, *lines[-TIMELINE_LINES:]])
 
 
 def _matrix(book: Book) -> list[str]:

@@ -62,12 +62,17 @@ def worker_prologue(
     `settings` holds `port` (of the control server) and `token` (which registry the worker belongs to).
     """
     whole = json.dumps({**settings, "mark": MARK, "tag": TAG_HEADER})
-    parts = [_part("control.js")]
+    parts = [_part("control.js"), _part("offline.js")]
     if virtual_clock:
         parts += [_part("timers.js"), _part("clock.js")]
     start = f"(() => {{ const settings = {whole}; {' '.join(parts)} }})();"
     # An init script is a script of its own: its declarations stay inside, a `return` is allowed.
     return " ".join([start, *(f"(() => {{ {script}\n}})();" for script in init_scripts)])
+
+
+def offline_script() -> str:
+    """Return what makes a worker that has no prologue ready to be taken offline; a function's text."""
+    return f"() => {{ {_part('offline.js')} }}"
 
 
 def tab_script(*, marks: bool, virtual_clock: bool) -> str:

@@ -33,14 +33,17 @@
       return false;
     }
   };
+  // A held request that the worker gives up need not be held any longer, and ends like any other.
+  const give_up = (number) => {
+    if (held.delete(number)) {
+      control.send({ event: "release", request: number });
+    }
+  };
   const track_request = (number, what, promise) => {
     pending.set(number, what);
     const done = () => {
       pending.delete(number);
-      if (held.delete(number)) {
-        // The worker gave it up meanwhile: the gateway need not hold it any longer.
-        control.send({ event: "release", request: number });
-      }
+      give_up(number);
       wake();
     };
     promise.then(done, done);
@@ -57,6 +60,10 @@
       tagged = { ...init, headers };
     }
     const method = (init && init.method) || (request ? request.method : "GET");
+    const signal = (init && init.signal) || (request && request.signal);
+    if (signal) {
+      signal.addEventListener("abort", () => give_up(number));
+    }
     return track_request(number, `${method} ${url}`, native.fetch.call(self, input, tagged));
   };
   for (const name of ["arrayBuffer", "blob", "bytes", "formData", "json", "text"]) {
@@ -70,12 +77,16 @@
   const { open, send } = XMLHttpRequest.prototype;
   const opened = new WeakMap();
   XMLHttpRequest.prototype.open = function (method, url, ...rest) {
-    opened.set(this, { method, url: String(url) });
+    opened.set(this, { method, url: String(url), waits: rest.length > 0 && !rest[0] });
     return open.call(this, method, url, ...rest);
   };
   XMLHttpRequest.prototype.send = function (...args) {
+    const { method, url, waits } = opened.get(this) || { method: "GET", url: "" };
+    if (waits) {
+      // The worker stands still until it is answered: nobody could move its time meanwhile.
+      return send.apply(this, args);
+    }
     const number = next_request++;
-    const { method, url } = opened.get(this) || { method: "GET", url: "" };
     if (same_origin(url)) {
       this.setRequestHeader(settings.tag, `${control.id}.${number}.${timers.now_ms()}`);
     }
@@ -158,17 +169,15 @@
   });
   const busy = () => pending.size > held.size;
   const settle = async () => {
-    do {
+    await turn();
+    // Not before: what a callback's promises do in this turn still belongs to its timer.
+    timers.end_task();
+    while (busy()) {
+      await new Promise((resolve) => { wake = resolve; });
+      // Two turns: what just settled may go on in a task of its own and start the next request.
       await turn();
-      // Not before: what a callback's promises do in this turn still belongs to its timer.
-      timers.end_task();
-      while (busy()) {
-        await new Promise((resolve) => { wake = resolve; });
-        await turn();
-      }
-      // One more turn: what just settled may start the next request.
       await turn();
-    } while (busy());
+    }
   };
   const next_release = () => {
     let first = null;

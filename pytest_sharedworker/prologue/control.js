@@ -5,8 +5,10 @@
 const control = (() => {
   const base = `//${location.hostname}:${settings.port}`;
 
-  // Taken before the clock becomes virtual: when something happened in real time.
-  const real_now = Date.now.bind(Date);
+  // Taken before the clock becomes virtual: when something happened in real time, finer than Date's ms.
+  const time_origin = performance.timeOrigin;
+  const performance_now = performance.now.bind(performance);
+  const real_now = () => time_origin + performance_now();
 
   // A synchronous request: the harness can act before the worker's first line runs.
   const request = new XMLHttpRequest();

@@ -8,6 +8,7 @@
   const ports = new Map();
   const errors = [];
   const failed = new Set();
+  const workers = new Map();
   const random = new Uint32Array(2);
   const timers = settings.virtual_clock ? make_timers(window, Date.now()) : null;
   const next_due_ms = () => {
@@ -31,6 +32,7 @@
       ports.set(id, this.port);
       const url = String(new URL(args[0], document.baseURI));
       const name = (typeof args[1] === "string" ? args[1] : args[1] && args[1].name) || "";
+      workers.set(id, [url, name]);
       // What went wrong before counts no more: this is the next attempt.
       errors.splice(0, Infinity, ...errors.filter((error) => error.url !== url || error.name !== name));
       this.addEventListener("error", (event) => {
@@ -63,7 +65,7 @@
     value: {
       errors,
       ports: () => [...ports.keys()],
-      failed: () => [...failed],
+      expected: () => [...workers].filter(([id]) => !failed.has(id)),
       clock: () => timers && { now_ms: timers.now_ms(), next_due_ms: next_due_ms() },
       mark: (ids, mark) => {
         for (const id of ids) {

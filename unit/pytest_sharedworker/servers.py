@@ -83,16 +83,32 @@ class Reply:
 
 
 class Client:
-    """One connection to a gateway, and one request on it. A context manager."""
+    """One connection to a gateway, and one request on it; without `last_line` it is not complete yet.
+
+    A context manager.
+    """
 
     def __init__(
-        self, gateway: Gateway, request: str = "GET / HTTP/1.1", *headers: str, body: bytes = b""
+        self,
+        gateway: Gateway,
+        request: str = "GET / HTTP/1.1",
+        *headers: str,
+        body: bytes = b"",
+        last_line: bool = True,
     ) -> None:
         port = int(gateway.url.rpartition(":")[2])
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=CLIENT_TIMEOUT_SECONDS)
         length = [f"Content-Length: {len(body)}"] if body else []
-        lines = [request, f"Host: 127.0.0.1:{port}", *headers, *length, "", ""]
+        lines = [request, f"Host: 127.0.0.1:{port}", *headers, *length, *([""] if last_line else []), ""]
         self._socket.sendall("\r\n".join(lines).encode() + body)
+
+    def send(self, text: str) -> None:
+        """Send more."""
+        self._socket.sendall(text.encode())
+
+    def settimeout(self, seconds: float) -> None:
+        """Limit how long `read` waits."""
+        self._socket.settimeout(seconds)
 
     def read(self) -> Reply:
         """Read to the end of the connection. Raises TimeoutError where there is none."""

@@ -157,8 +157,30 @@ def test_the_error_names_the_commands_that_bring_the_browser(
 
 
 def test_another_browsers_name_is_an_error_that_lists_the_supported_ones() -> None:
-    with pytest.raises(BrowserNotFound, match=r"'webkit' is not supported.*chromium.*firefox"):
+    with pytest.raises(BrowserNotFound, match=r"'konqueror' is not supported.*chromium.*firefox.*webkit"):
+        launch_arguments("konqueror")
+
+
+def test_webkit_is_playwrights_own_and_needs_no_arguments(machine: Machine) -> None:
+    own_build = machine.download_own_build("webkit")
+    assert find_browser("webkit").executable == own_build
+    assert launch_arguments("webkit") == {}
+
+
+def test_without_playwrights_webkit_the_error_names_the_one_command_that_brings_it(machine: Machine) -> None:
+    with pytest.raises(BrowserNotFound) as raised:
         launch_arguments("webkit")
+    assert str(raised.value).endswith("-m playwright install --with-deps webkit`.")
+    assert "Debian" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["chromium", "firefox"])
+def test_a_channel_names_its_browser_itself(machine: Machine, name: str) -> None:
+    machine.install(name)
+    arguments = launch_arguments(name, channel="another")
+    assert arguments["channel"] == "another"
+    assert "executable_path" not in arguments
+    assert ("args" in arguments) is (name == "chromium")
 
 
 @pytest.mark.parametrize(("user_id", "has_sandbox"), [(0, False), (1000, True)])

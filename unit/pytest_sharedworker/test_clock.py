@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pytest_sharedworker.clock import SETTLE_SECONDS, RealClock, whole_milliseconds
+from pytest_sharedworker.clock import INTERRUPTION_SECONDS, SETTLE_SECONDS, RealClock, whole_milliseconds
 from pytest_sharedworker.exceptions import ClockError, Unsupported
 
 
@@ -29,11 +29,18 @@ def test_real_time_counts_from_the_workers_start() -> None:
 
 
 def test_real_time_that_has_passed_already_is_not_waited_for_again() -> None:
-    clock = RealClock(time.monotonic() - 60)
+    clock = RealClock(time.monotonic() - 5)
     begun = time.monotonic()
-    clock.advance(30)
-    clock.advance(20)
-    assert time.monotonic() - begun < 5
+    clock.advance(3)
+    clock.advance(1)
+    assert time.monotonic() - begun < 1
+
+
+def test_real_time_that_a_person_took_in_between_is_not_taken_for_the_tests() -> None:
+    clock = RealClock(time.monotonic() - INTERRUPTION_SECONDS - 50)
+    begun = clock.now
+    clock.advance(0.1)
+    assert clock.now >= begun + 0.1
 
 
 def test_real_time_is_waited_for_together_with_the_time_to_settle() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,10 @@ def registry(sharedworker_control: ControlServer) -> Registry:
     return sharedworker_control.open_registry()
 
 
+def times(virtual_ms: float | None = None) -> dict[str, float | None]:
+    return {"at_ms": time.time() * 1000, "virtual_ms": virtual_ms}
+
+
 class Worker:
     """What the prologue does, spoken by hand."""
 
@@ -29,7 +34,7 @@ class Worker:
         self._token = token
 
     async def start(self, http: aiohttp.ClientSession) -> str:
-        message = {"token": self._token, "name": "counter", "url": "http://127.0.0.1:1/w.js"}
+        message = {"token": self._token, "name": "counter", "url": "http://127.0.0.1:1/w.js", **times()}
         async with http.post(f"{self._url}/start", data=json.dumps(message)) as answer:
             text = await answer.text()
             if answer.status != 200:
@@ -136,9 +141,11 @@ def test_what_it_tells_is_kept_in_order(
     async def scene() -> None:
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
             [session] = registry.sessions
-            await socket.send_json({"event": "console", "level": "log", "text": "one"})
-            await socket.send_json({"event": "console", "level": "warn", "text": "two"})
-            await socket.send_json({"event": "error", "message": "Error: no", "stack": "Error: no\n  at x"})
+            await socket.send_json({"event": "console", "level": "log", "text": "one", **times(30)})
+            await socket.send_json({"event": "console", "level": "warn", "text": "two", **times()})
+            await socket.send_json(
+                {"event": "error", "message": "Error: no", "stack": "Error: no\n  at x", **times()}
+            )
             await socket.send_json({"event": "mark", "port": "p", "mark": 2})
             await socket.send_json({"event": "mark", "port": "p", "mark": 1})
             await socket.send_json({"event": "mark", "port": "q", "mark": 0})
@@ -177,7 +184,7 @@ def test_last_words_of_a_worker_that_closes_itself_count(
     async def scene() -> None:
         async with aiohttp.ClientSession() as http:
             worker_id = await worker.start(http)
-            await worker.end(http, worker_id, {"event": "console", "level": "log", "text": "last"})
+            await worker.end(http, worker_id, {"event": "console", "level": "log", "text": "last", **times()})
 
     sharedworker_loop.run(scene())
     [session] = registry.sessions

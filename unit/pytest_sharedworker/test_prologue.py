@@ -85,12 +85,14 @@ def test_strict_is_a_script_that_begins_so(script: bytes, strict: bool) -> None:
 @pytest.mark.parametrize("virtual_clock", [True, False])
 def test_the_prologue_is_one_line(virtual_clock: bool) -> None:
     assert "\n" not in worker_prologue({"port": 1, "token": "t"}, virtual_clock=virtual_clock)
-    assert "\n" not in tab_script(marks=True)
+    assert "\n" not in tab_script(marks=True, virtual_clock=virtual_clock)
 
 
 @pytest.mark.parametrize("virtual_clock", [True, False])
 def test_no_comment_is_left_that_would_swallow_the_line(virtual_clock: bool) -> None:
-    text = worker_prologue({"port": 1, "token": "t"}, virtual_clock=virtual_clock) + tab_script(marks=True)
+    text = worker_prologue({"port": 1, "token": "t"}, virtual_clock=virtual_clock) + tab_script(
+        marks=True, virtual_clock=virtual_clock
+    )
     assert "// " not in text
     # What looks like a comment but is none has to survive.
     assert "`//${location.hostname}:${settings.port}`" in text

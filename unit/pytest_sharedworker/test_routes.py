@@ -14,7 +14,7 @@ from aiohttp import web
 
 from pytest_sharedworker.exceptions import GatewayError, SharedWorkerError, WaitTimeout
 from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.routes import Route
+from pytest_sharedworker.route import Route
 from unit.pytest_sharedworker.servers import Reply, Upstream, ask
 
 
@@ -50,7 +50,9 @@ def test_a_continued_request_can_change_its_method_headers_and_body(
 ) -> None:
     gateway.route(
         "*",
-        lambda route: route.continue_(method="PUT", headers={"x-a": "2", "X-B": None, "X-C": "3"}, body="new"),
+        lambda route: route.continue_(
+            method="PUT", headers={"x-a": "2", "X-B": None, "X-C": "3"}, body="new"
+        ),
     )
     ask(gateway, "POST /x HTTP/1.1", "X-A: 1", "X-B: 1", body=b"longer than before")
     (received,) = upstream.received

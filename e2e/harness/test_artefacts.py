@@ -1,0 +1,235 @@
+"""What a failed test leaves behind: a project of its own, whose tests fail in a real Chromium.
+
+Not covered: Playwright's own artefacts, and how a text looks in an editor.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+NAMES = ["clock.json", "journal.har", "journal.txt", "timeline.txt", "worker-console.txt"]
+
+CONFTEST = """
+import pytest
+from pytest_sharedworker.browsers import launch_arguments
+
+WORKER = '''
+console.log("first line");
+const ask = async () => {
+    const answer = await fetch("/data.json", { method: "POST", body: "[1]" });
+    console.warn(`got ${answer.status}`);
+};
+setInterval(ask, 30000);
+self.onconnect = ({ ports: [port] }) => port.start();
+'''
+PAGE = '<!doctype html><link rel=icon href=data:,><script>new SharedWorker("/worker.js", "asker")</script>'
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    return {**launch_arguments("chromium"), **browser_type_launch_args}
+
+@pytest.fixture
+def worker(context, gateway, shared_workers):
+    gateway.mount("/worker.js", WORKER)
+    gateway.mount("/page.html", PAGE)
+    gateway.mount("/data.json", '{"a": 1}')
+    page = context.new_page()
+    page.goto(gateway.url + "/page.html")
+    return shared_workers.wait_for(name="asker")
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makeconftest(CONFTEST)
+    pytester.makeini("[pytest]\naddopts = -p no:cacheprovider\n")
+    return pytester
+
+
+def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return project.runpytest_subprocess("--browser=chromium", *arguments, timeout=60)
+
+
+def folders(project: pytest.Pytester) -> list[Path]:
+    """The folders of tests that have left something behind."""
+    output = project.path / "test-results"
+    return sorted(output.iterdir()) if output.exists() else []
+
+
+@pytest.fixture
+def failed(project: pytest.Pytester) -> tuple[pytest.RunResult, Path]:
+    """A test that failed after half a minute of virtual time, and its folder."""
+    project.makepyfile(
+        test_app="""
+        def test_app_fails(worker, gateway):
+            worker.clock.settle()
+            with gateway.toxic("status", status=503, on="POST *", times=1):
+                worker.clock.advance(30)
+            worker.clock.advance(31.5)
+            worker.evaluate("() => { setTimeout(() => { throw new Error('late') }) }")
+            worker.clock.advance(0)
+            assert 0
+        """
+    )
+    result = run(project)
+    result.assert_outcomes(failed=1)
+    (folder,) = folders(project)
+    return result, folder
+
+
+def test_a_failed_test_leaves_all_files_and_its_text_names_the_folder(
+    failed: tuple[pytest.RunResult, Path],
+) -> None:
+    result, folder = failed
+    assert folder.name == "test-app-py-test-app-fails-chromium"
+    assert sorted(path.name for path in folder.iterdir()) == NAMES
+    text = str(result.stdout)
+    assert str(folder) in text
+    assert "POST /data.json [1] → 503" in text
+    assert "console log: first line" in text
+
+    archive = json.loads((folder / "journal.har").read_text())
+    paths = [entry["request"]["url"].rpartition("/")[2] for entry in archive["log"]["entries"]]
+    assert paths == ["page.html", "worker.js", "data.json", "data.json"]
+    assert [page["title"] for page in archive["log"]["pages"]] == ["tab", "worker 'asker'"]
+    assert len((folder / "journal.txt").read_text().splitlines()) == 4
+
+
+def test_the_timeline_has_everything_in_the_order_of_time(failed: tuple[pytest.RunResult, Path]) -> None:
+    text = (failed[1] / "timeline.txt").read_text()
+    # In two parts: the gateway's clock and the worker's may differ by less than the steps between them.
+    on_the_wire = [
+        "tab GET /page.html",
+        "tab GET /worker.js",
+        "gateway: toxic status status=503 on POST * added",
+        "30.000  #3 worker 'asker' POST /data.json [1]",
+        "#3 → 503",
+        "gateway: toxic status status=503 removed",
+        "60.000  #4 worker 'asker' POST /data.json [1]",
+        '#4 → 200 {"a": 1}',
+    ]
+    in_the_worker = [
+        "worker 'asker' starts",
+        "0.000  worker 'asker' console log: first line",
+        "30.000  worker 'asker' console warn: got 503",
+        "60.000  worker 'asker' console warn: got 200",
+        "61.500  worker 'asker' uncaught Error: late",
+    ]
+    for part in (on_the_wire, in_the_worker):
+        places = [text.index(each) for each in part]
+        assert places == sorted(places)
+    seconds = [float(row.split()[0]) for row in text.splitlines()[1:] if not row.startswith(" " * 20)]
+    assert len(seconds) >= len(on_the_wire) + len(in_the_worker)
+    assert seconds == sorted(seconds)
+
+
+def test_console_and_clock_tell_the_workers_state(failed: tuple[pytest.RunResult, Path]) -> None:
+    console = (failed[1] / "worker-console.txt").read_text()
+    assert "worker 'asker' http://127.0.0.1:" in console
+    assert "alive)" in console
+    assert console.index("console log: first line") < console.index("console warn: got 503")
+    assert "uncaught Error: late" in console
+
+    (state,) = json.loads((failed[1] / "clock.json").read_text()).values()
+    assert (state["kind"], state["now_seconds"], state["ended"]) == ("virtual", 61.5, False)
+    assert state["timers"] == [{"due_seconds": 90.0, "interval_seconds": 30.0}]
+    assert state["pending"] == []
+    assert state["date"].endswith("+00:00")
+
+
+def test_only_tests_that_fail_unexpectedly_leave_something(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+
+        def test_passes(gateway): pass
+
+        @pytest.mark.xfail
+        def test_expected(gateway): assert 0
+
+        def test_skips(gateway): pytest.skip()
+
+        def test_without_gateway(): assert 0
+
+        @pytest.fixture
+        def broken(gateway): assert 0
+
+        def test_setup(broken): pass
+        """
+    )
+    run(project).assert_outcomes(passed=1, xfailed=1, skipped=1, failed=1, errors=1)
+    (folder,) = folders(project)
+    assert folder.name.endswith("-test-setup")
+
+
+def test_a_worker_in_an_endless_loop_costs_its_clock_only(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        def test_stuck(context, gateway, shared_workers):
+            gateway.mount("/stuck.js", "onconnect = ({ ports: [port] }) => { for (;;); }")
+            gateway.mount("/page.html", "<script>new SharedWorker('/stuck.js')</script>")
+            context.new_page().goto(gateway.url + "/page.html")
+            shared_workers.wait_for()
+            assert 0
+        """
+    )
+    run(project).assert_outcomes(failed=1)
+    (folder,) = folders(project)
+    assert sorted(path.name for path in folder.iterdir()) == NAMES
+    (state,) = json.loads((folder / "clock.json").read_text()).values()
+    assert "waited 2 s" in state["error"]
+
+
+def test_a_handler_that_raises_fails_the_test_in_its_own_call_and_leaves_files(
+    project: pytest.Pytester,
+) -> None:
+    project.makepyfile(
+        """
+        import pytest
+
+        def wrong(route): raise LookupError("no such thing")
+
+        def test_ignores_the_500(worker, gateway):
+            gateway.route("POST *", wrong)
+            worker.clock.advance(30)
+
+        def test_stumbles_over_the_500(worker, gateway):
+            gateway.route("POST *", wrong)
+            worker.clock.advance(30)
+            assert worker.console[-1].text == "got 200"
+
+        @pytest.mark.xfail(raises=LookupError, strict=True)
+        def test_expected(worker, gateway):
+            gateway.route("POST *", wrong)
+            worker.clock.advance(30)
+        """
+    )
+    result = run(project)
+    result.assert_outcomes(failed=2, xfailed=1)
+    result.stdout.fnmatch_lines(["*LookupError: no such thing*", "*During handling of the above*"])
+    assert len(folders(project)) == 2
+
+
+def test_under_xdist_no_process_deletes_what_another_has_left(project: pytest.Pytester) -> None:
+    """The second test crashes its process; the one that takes its place used to empty the folder."""
+    project.makepyfile(
+        """
+        import os
+
+        def test_1_fails(gateway): assert 0
+
+        def test_2_crashes(gateway): os._exit(1)
+
+        def test_3_runs_in_a_new_process(gateway): pass
+        """
+    )
+    (project.path / "test-results" / "of-an-earlier-run").mkdir(parents=True)
+    result = run(project, "-n1", "--max-worker-restart=1")
+    result.assert_outcomes(passed=1, failed=2)
+    (folder,) = folders(project)
+    assert sorted(path.name for path in folder.iterdir()) == NAMES

@@ -1,0 +1,58 @@
+"""The exported HAR is one that a browser's tools take: Playwright serves a page out of it.
+
+Its fields are checked against the specification without a browser.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext
+
+from pytest_sharedworker.gateway import Gateway
+from pytest_sharedworker.shared_worker import SharedWorkers
+
+ONE_PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+PAGE = """<!doctype html><meta charset=utf-8><title>recorded</title><link rel=icon href=data:,>
+<p>Grüße</p><img src="/pixel.gif">
+<script>
+    new SharedWorker("/worker.js", "recorder");
+    fetch("/api/items?page=2", { method: "POST", body: "[1]" })
+        .then((answer) => answer.text())
+        .then((text) => { document.querySelector("p").textContent += ` ${text}`; });
+</script>"""
+
+
+def test_a_page_is_served_from_the_exported_archive(
+    gateway: Gateway,
+    shared_workers: SharedWorkers,
+    context: BrowserContext,
+    new_context: Callable[[], BrowserContext],
+    tmp_path: Path,
+) -> None:
+    gateway.mount("/page.html", PAGE)
+    gateway.mount("/pixel.gif", ONE_PIXEL)
+    gateway.mount("/worker.js", "self.onconnect = () => {}; fetch('/data.json');")
+    gateway.mount("/data.json", "{}")
+    gateway.route("POST /api/items", lambda route: route.fulfill(json={"got": route.request.json()}))
+    page = context.new_page()
+    page.goto(f"{gateway.url}/page.html")
+    page.get_by_text('Grüße {"got": [1]}').wait_for()
+    worker = shared_workers.wait_for(name="recorder")
+    gateway.journal.wait_for("/data.json")
+    gateway.journal.wait_for("/pixel.gif")
+    assert [exchange.worker_id for exchange in gateway.journal.select("/data.json")] == [worker.id]
+    archive = gateway.journal.to_har(tmp_path / "journal.har")
+    recorded = len(gateway.journal)
+
+    replay = new_context()
+    replay.route_from_har(archive, not_found="abort")
+    again = replay.new_page()
+    again.goto(f"{gateway.url}/page.html")
+    again.get_by_text('Grüße {"got": [1]}').wait_for()
+    assert again.title() == "recorded"
+    assert again.evaluate("document.querySelector('img').naturalWidth") == 1
+    by_tabs = [exchange for exchange in gateway.journal.exchanges[recorded:] if exchange.sender == "tab"]
+    assert [exchange.path for exchange in by_tabs if exchange.path != "/worker.js"] == []

@@ -1,0 +1,146 @@
+"""One worker off the network: what it sees, what its requests do, and that nobody else notices.
+
+Not here: a server that cannot be reached (the toxics), and ways out other than fetch and XMLHttpRequest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
+
+from pytest_sharedworker.gateway import Gateway
+from pytest_sharedworker.shared_worker import SharedWorker, SharedWorkers
+
+WORKER = """
+const get = fetch;  // Kept before anyone could have replaced it, as a bundle may do.
+self.seen = [];
+addEventListener("offline", () => seen.push("offline"));
+addEventListener("online", () => seen.push("online"));
+onconnect = ({ ports: [port] }) => port.start();
+self.by_fetch = (url) => get(url).then((answer) => answer.text(), (error) => error.name);
+self.by_xhr = (url) => new Promise((resolve) => {
+  const request = new XMLHttpRequest();
+  request.open("POST", url);
+  request.setRequestHeader("Content-Type", "text/plain");
+  request.onload = () => resolve(request.responseText);
+  request.onerror = () => resolve(`error, status ${request.status}`);
+  request.send("body");
+});
+self.by_synchronous_xhr = (url) => {
+  const request = new XMLHttpRequest();
+  request.open("GET", url, false);
+  try {
+    request.send();
+    return request.responseText;
+  } catch (error) {
+    return error.name;
+  }
+};
+"""
+WITHOUT_KEPT_FETCH = WORKER.replace("const get = fetch;", "const get = (url) => fetch(url);")
+START = "(name) => { (self.workers ??= []).push(new SharedWorker('/worker.js', name)); }"
+PER_CLOCK = pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(WORKER, marks=pytest.mark.worker_clock("virtual"), id="virtual"),
+        pytest.param(WITHOUT_KEPT_FETCH, marks=pytest.mark.worker_clock("real"), id="real"),
+    ],
+)
+
+
+@pytest.fixture
+def page(gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext) -> Page:
+    gateway.mount("/", "<title>a tab</title>", "text/html")
+    gateway.mount("/worker.js", WORKER, "text/javascript")
+    gateway.mount("/data", "data", "text/plain")
+    page = context.new_page()
+    page.goto(gateway.url + "/")
+    return page
+
+
+def start(page: Page, shared_workers: SharedWorkers, name: str = "") -> SharedWorker:
+    page.evaluate(START, name)
+    return shared_workers.wait_for(name=name)
+
+
+def requests_of(worker: SharedWorker) -> dict[str, Any]:
+    return {way: worker.evaluate(f"() => by_{way}('/data')") for way in ("fetch", "xhr", "synchronous_xhr")}
+
+
+@PER_CLOCK
+def test_requests_of_an_offline_worker_fail_and_never_reach_the_network(
+    gateway: Gateway, shared_workers: SharedWorkers, page: Page, script: str
+) -> None:
+    gateway.mount("/worker.js", script, "text/javascript")
+    worker = start(page, shared_workers)
+    with worker.offline():
+        while_offline = requests_of(worker)
+        assert gateway.journal.select("/data") == []
+    assert while_offline == {
+        "fetch": "TypeError",
+        "xhr": "error, status 0",
+        "synchronous_xhr": "NetworkError",
+    }
+    assert requests_of(worker) == {"fetch": "data", "xhr": "data", "synchronous_xhr": "data"}
+    assert [exchange.method for exchange in gateway.journal.select("/data")] == ["GET", "POST", "GET"]
+
+
+@PER_CLOCK
+def test_the_worker_sees_that_it_is_offline_and_is_told_each_change_once(
+    gateway: Gateway, shared_workers: SharedWorkers, page: Page, script: str
+) -> None:
+    gateway.mount("/worker.js", script, "text/javascript")
+    worker = start(page, shared_workers)
+    assert worker.evaluate("navigator.onLine") is True
+    worker.set_offline(True)
+    worker.set_offline(True)
+    assert worker.evaluate("navigator.onLine") is False
+    assert worker.evaluate("seen") == ["offline"]
+    worker.set_offline(False)
+    assert worker.evaluate("navigator.onLine") is True
+    assert worker.evaluate("seen") == ["offline", "online"]
+
+
+def test_tabs_and_other_workers_stay_online(
+    gateway: Gateway, shared_workers: SharedWorkers, page: Page
+) -> None:
+    first, second = start(page, shared_workers, "first"), start(page, shared_workers, "second")
+    with first.offline():
+        assert page.evaluate("navigator.onLine") is True
+        assert page.evaluate("fetch('/data').then((answer) => answer.text())") == "data"
+        assert second.evaluate("navigator.onLine") is True
+        assert second.evaluate("() => by_fetch('/data')") == "data"
+        assert second.evaluate("seen") == []
+
+
+def test_what_needs_no_network_works_offline(shared_workers: SharedWorkers, page: Page) -> None:
+    worker = start(page, shared_workers)
+    with worker.offline():
+        assert worker.evaluate("() => by_fetch('data:,inside')") == "inside"
+
+
+def test_an_aborted_request_fails_as_aborted_also_offline(shared_workers: SharedWorkers, page: Page) -> None:
+    worker = start(page, shared_workers)
+    with worker.offline():
+        aborted = "fetch('/data', { signal: AbortSignal.abort() }).catch((error) => error.name)"
+        assert worker.evaluate(aborted) == "AbortError"
+
+
+def test_virtual_time_goes_on_over_requests_that_fail_offline(
+    gateway: Gateway, shared_workers: SharedWorkers, page: Page
+) -> None:
+    worker = start(page, shared_workers)
+    worker.evaluate("() => { setInterval(() => by_fetch('/data').then((what) => seen.push(what)), 1000); }")
+    with worker.offline():
+        worker.clock.advance(2)
+    worker.clock.advance(1)
+    assert worker.evaluate("seen") == ["offline", "TypeError", "TypeError", "online", "data"]
+
+
+def test_a_worker_may_end_while_it_is_offline(shared_workers: SharedWorkers, page: Page) -> None:
+    worker = start(page, shared_workers)
+    with worker.offline():
+        worker.terminate()
+    assert worker.ended

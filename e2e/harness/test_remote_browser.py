@@ -1,0 +1,110 @@
+"""`--browser-ws-endpoint`: the browsers run on a Playwright server, this machine is lent to them.
+
+The server is a real `playwright run-server`. It finds a browser where Playwright keeps its own builds, and
+the run that uses it finds none on its own machine. The example project shows that pages, worker, control
+channel and DevTools reach across. Not here: Firefox, since there is no build of Playwright's own to serve.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_sharedworker.browsers import find_browser
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "counter"
+RUN_TIMEOUT_SECONDS = 100
+STOP_TIMEOUT_SECONDS = 10
+
+CLOSED_PORT = 9
+"""The port "discard", which a browser's machine does not serve."""
+
+BROWSER_ELSEWHERE = """#!/bin/sh
+exec '{chromium}' --proxy-server=127.0.0.1:{closed_port} '--proxy-bypass-list=<-loopback>' "$@"
+"""
+"""A Chromium to which 127.0.0.1 leads nowhere, as on another machine, unless it is told another proxy."""
+
+WHERE = """
+from playwright.sync_api import sync_playwright
+with sync_playwright() as playwright:
+    print(playwright.chromium.executable_path)
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The address of a Playwright server that has a Chromium."""
+    environment = {**os.environ, "PLAYWRIGHT_BROWSERS_PATH": str(tmp_path / "builds")}
+    answer = subprocess.run(
+        [sys.executable, "-c", WHERE], env=environment, capture_output=True, text=True, check=True
+    )
+    build = Path(answer.stdout.strip())
+    build.parent.mkdir(parents=True)
+    chromium = find_browser("chromium").executable
+    build.write_text(BROWSER_ELSEWHERE.format(chromium=chromium, closed_port=CLOSED_PORT))
+    build.chmod(0o755)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "playwright", "run-server", "--host", "127.0.0.1", "--port", "0"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # The command starts a process of its own, which has to end with it.
+    )
+    assert process.stdout is not None
+    try:
+        address = re.search(r"ws://\S+", process.stdout.readline())
+        assert address is not None
+        yield address[0]
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(STOP_TIMEOUT_SECONDS)
+        process.stdout.close()
+
+
+def run_example(endpoint: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the example where no browser can be started; `--browser-channel` chooses among the server's."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment |= {"CHROMIUM": "/no/browser/here", "PLAYWRIGHT_BROWSERS_PATH": "/no/browsers/here"}
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", str(EXAMPLE)),
+            *("--browser-ws-endpoint", endpoint, "--browser-channel", "chromium", *options),
+        ],
+        env=environment,
+        cwd=EXAMPLE,
+        capture_output=True,
+        text=True,
+        timeout=RUN_TIMEOUT_SECONDS,
+    )
+
+
+@pytest.mark.only_browser("chromium")
+def test_counter_project_passes_in_a_browser_elsewhere(
+    server: str, browser_name: str, tmp_path: Path
+) -> None:
+    run = run_example(server, "--output", str(tmp_path / "results"))
+    assert "4 passed" in run.stdout, run.stdout
+    assert run.returncode == pytest.ExitCode.OK
+
+
+@pytest.mark.only_browser("chromium")
+def test_address_that_nobody_answers_fails_with_that_address(browser_name: str, tmp_path: Path) -> None:
+    run = run_example(
+        f"ws://127.0.0.1:{CLOSED_PORT}/", "-k", "init_script", "--output", str(tmp_path / "results")
+    )
+    assert f"ECONNREFUSED 127.0.0.1:{CLOSED_PORT}" in run.stdout
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/", "ws://", "ws://[", "3000", ""])
+def test_what_is_no_websocket_address_is_wrong_use(address: str) -> None:
+    run = run_example(address)
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "give an address as `playwright run-server` prints it" in run.stderr

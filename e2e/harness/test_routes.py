@@ -1,0 +1,142 @@
+"""Routes for the requests of a worker and of its tab, in a real browser, on virtual time.
+
+Everything about a route that a plain connection can show is for the tests without a browser.
+"""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
+
+from pytest_sharedworker.gateway import Gateway
+from pytest_sharedworker.route import Route
+from pytest_sharedworker.shared_worker import SharedWorker, SharedWorkers
+
+WORKER = """
+self.seen = [];
+const ask = async (path, options) => {
+    try {
+        const answer = await fetch(path, options);
+        seen.push(`${answer.status} ${await answer.text()}`);
+    } catch (error) {
+        seen.push(error.name);
+    }
+};
+self.onconnect = ({ ports: [port] }) => port.start();
+"""
+PAGE = """<!doctype html><title>tab</title><link rel=icon href=data:,>
+<script>new SharedWorker("/worker.js", "router");</script>"""
+
+
+@pytest.fixture
+def page(context: BrowserContext, gateway: Gateway) -> Page:
+    gateway.mount("/worker.js", WORKER)
+    gateway.mount("/page.html", PAGE)
+    gateway.mount("/data.json", '{"a": 1}')
+    page = context.new_page()
+    page.goto(f"{gateway.url}/page.html")
+    return page
+
+
+@pytest.fixture
+def worker(shared_workers: SharedWorkers, page: Page) -> SharedWorker:
+    return shared_workers.wait_for(name="router")
+
+
+def test_a_worker_gets_what_the_route_fulfills(worker: SharedWorker, gateway: Gateway) -> None:
+    gateway.route("POST /api/*", lambda route: route.fulfill(status=201, json=[*route.request.json(), 2]))
+    worker.evaluate("() => ask('/api/items', { method: 'POST', body: '[1]' })")
+    assert worker.evaluate("seen") == ["201 [1, 2]"]
+    (exchange,) = gateway.journal.select("POST /api/*")
+    assert (exchange.sender, exchange.route) == ("worker", "fulfilled")
+
+
+def test_a_worker_gets_the_servers_answer_as_the_route_changed_it(
+    worker: SharedWorker, gateway: Gateway
+) -> None:
+    async def add_b(route: Route) -> None:
+        answer = await route.fetch()
+        route.fulfill(answer=answer, json={**answer.json(), "b": 2})
+
+    gateway.route("/data.json", add_b)
+    worker.evaluate("() => ask('/data.json')")
+    assert worker.evaluate("seen") == ['200 {"a": 1, "b": 2}']
+
+
+def test_an_aborted_request_of_a_worker_fails(worker: SharedWorker, gateway: Gateway) -> None:
+    # Firefox asks again by itself where a GET's connection is reset, so `times=1` would not do.
+    with gateway.route("/data.json", lambda route: route.abort()):
+        worker.evaluate("() => ask('/data.json')")
+    worker.evaluate("() => ask('/data.json')")
+    assert worker.evaluate("seen") == ["TypeError", '200 {"a": 1}']
+
+
+def test_a_tabs_request_is_routed_too(page: Page, gateway: Gateway) -> None:
+    gateway.route("/data.json", lambda route: route.fulfill(json={"sender": route.exchange.sender}))
+    assert page.evaluate("fetch('/data.json').then(answer => answer.json())") == {"sender": "tab"}
+
+
+def test_virtual_time_does_not_wait_for_a_held_request_and_waits_again_once_it_is_released(
+    worker: SharedWorker, gateway: Gateway
+) -> None:
+    rule = gateway.route("/data.json", lambda route: route.hold())
+    worker.evaluate("() => { setTimeout(() => ask('/data.json'), 1000); }")
+    worker.clock.advance(5)
+    (route,) = rule.routes
+    assert (route.exchange.virtual_seconds, worker.clock.now, worker.evaluate("seen")) == (1, 5, [])
+    route.release()
+    worker.clock.settle()
+    assert worker.evaluate("seen") == ['200 {"a": 1}']
+    assert worker.clock.now == 5
+
+
+def test_a_request_that_the_worker_gives_up_is_held_no_longer(worker: SharedWorker, gateway: Gateway) -> None:
+    rule = gateway.route("/data.json", lambda route: route.hold())
+    worker.evaluate(
+        """() => {
+            self.controller = new AbortController();
+            ask('/data.json', { signal: controller.signal });
+        }"""
+    )
+    rule.wait_for()
+    worker.clock.settle()
+    worker.evaluate("() => controller.abort()")
+    worker.clock.settle()
+    assert worker.evaluate("seen") == ["AbortError"]
+    (exchange,) = gateway.journal.wait_for("/data.json")
+    assert exchange.status is None
+
+
+def test_a_worker_that_ends_lets_go_of_its_held_requests(worker: SharedWorker, gateway: Gateway) -> None:
+    rule = gateway.route("/data.json", lambda route: route.hold())
+    worker.evaluate("() => { ask('/data.json'); }")
+    rule.wait_for()
+    worker.terminate()
+    (exchange,) = gateway.journal.wait_for("/data.json")
+    assert exchange.status is None
+
+
+def test_a_workers_own_script_can_be_replaced(
+    shared_workers: SharedWorkers, context: BrowserContext, gateway: Gateway
+) -> None:
+    gateway.mount("/worker.js", WORKER)
+    gateway.mount("/page.html", PAGE)
+    script = "self.onconnect = ({ ports: [port] }) => port.start(); self.patched = true;"
+    headers = {"Content-Type": "text/javascript"}
+    with gateway.route("/worker.js", lambda route: route.fulfill(headers=headers, body=script)):
+        context.new_page().goto(f"{gateway.url}/page.html")
+        worker = shared_workers.wait_for(name="router")
+    assert worker.evaluate("patched") is True
+    worker.clock.advance(1)
+    assert worker.clock.now == 1
+
+
+def test_a_handler_that_raises_gives_the_worker_a_500(worker: SharedWorker, gateway: Gateway) -> None:
+    def wrong(route: Route) -> None:
+        raise LookupError("no such thing")
+
+    gateway.route("/data.json", wrong)
+    worker.evaluate("() => ask('/data.json')")
+    assert worker.evaluate("seen.map((line) => line.split(' ')[0])") == ["500"]
+    with pytest.raises(LookupError, match="no such thing"):
+        gateway.raise_handler_error()

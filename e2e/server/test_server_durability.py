@@ -1,0 +1,186 @@
+"""What an answer is worth: a record that was answered with success is there after whatever comes.
+
+The end comes by SIGKILL (a crash), by SIGTERM (a new version), or by a disk that is full. A loss of power,
+which takes what the operating system still holds, cannot be tried here. Signals are those of POSIX.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+from e2e.accounting import Fate
+from e2e.case import Finding, Level, case
+from e2e.server.client import CLOSED, Answer
+from e2e.server.conftest import StartServer
+from e2e.server.system import Record, Server, body_of, expect_all
+
+BATCH_SIZE = 20
+WORKERS_AT_ONCE = 4
+ANSWERS_BEFORE_THE_END = 10
+MOST_BATCHES = 400
+FILE_LIMIT_BYTES = 200_000
+CLEAN_EXIT = 0
+
+
+def post_while_it_ends(server: Server, end: Event) -> list[tuple[list[Record], Answer]]:
+    """Post batches from several workers until the server is gone; `end` is set after some answers."""
+    sent: list[tuple[list[Record], Answer]] = []
+    batches = [server.records(BATCH_SIZE, Fate.EITHER) for _ in range(MOST_BATCHES)]
+
+    def post_until_closed() -> None:
+        while batches:
+            batch = batches.pop()
+            try:
+                answer = server.post(*batch)
+            except OSError:  # Nobody listens any more.
+                return
+            sent.append((batch, answer))
+            if len(sent) >= ANSWERS_BEFORE_THE_END:
+                end.set()
+            if answer.status == CLOSED:
+                return
+
+    with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
+        for running in [workers.submit(post_until_closed) for _ in range(WORKERS_AT_ONCE)]:
+            running.result()
+    end.set()
+    return sent
+
+
+def settle(server: Server, sent: list[tuple[list[Record], Answer]]) -> None:
+    """Enter into the books what the answers promised."""
+    for batch, answer in sent:
+        if answer.succeeded:
+            server.decide(batch, Fate.STORED)
+
+
+def expect_whole_batches(server: Server, sent: list[tuple[list[Record], Answer]]) -> None:
+    """Raise a Finding where a part of a batch was stored: its worker will send all of it again."""
+    there = {str(record["params"]["componentViewId"]) for record in server.stored()}
+    for batch, answer in sent:
+        kept = sum(record["params"]["componentViewId"] in there for record in batch)
+        if kept not in (0, len(batch)):
+            raise Finding("all of a batch or nothing", f"{kept} of {len(batch)} records of: {answer}")
+
+
+@case(
+    "server/durability/1/1",
+    Level.SHOULD,
+    "A batch is stored before it is answered: a crash right after the answer loses nothing.",
+    expected="0 lost after SIGKILL at the last byte of the answer",
+    source="wire protocol, answer: on success the worker forgets the batch",
+)
+def test_a_crash_after_the_answer_loses_nothing(start_server: StartServer) -> None:
+    server = start_server()
+    answer = server.post(*server.records(BATCH_SIZE))
+    server.process.kill()
+    if not answer.succeeded:
+        raise Finding('200 {"status": "success"}', str(answer))
+    server.account()
+
+
+@case(
+    "server/durability/1/2",
+    Level.SHOULD,
+    "A crash among many batches loses none that was answered, and leaves none in part.",
+    expected="0 lost, 0 duplicated; of each batch all or nothing",
+    source="data safety: a batch that is stored in part is sent again, and doubled",
+)
+def test_a_crash_among_many_batches_leaves_whole_ones(start_server: StartServer) -> None:
+    server, end = start_server(), Event()
+    with ThreadPoolExecutor(1) as bystander:
+        posting = bystander.submit(post_while_it_ends, server, end)
+        end.wait()
+        server.process.kill()
+        sent = posting.result()
+    settle(server, sent)
+    expect_whole_batches(server, sent)
+    server.account()
+
+
+@case(
+    "server/durability/1/3",
+    Level.SHOULD,
+    "A server that is asked to stop ends what it has begun: nothing answered is lost.",
+    expected="0 lost, 0 duplicated after SIGTERM among many batches; exit status 0",
+    source="data safety: every update of a server stops it",
+)
+def test_a_stop_among_many_batches_loses_nothing(start_server: StartServer) -> None:
+    server, end = start_server(), Event()
+    with ThreadPoolExecutor(1) as bystander:
+        posting = bystander.submit(post_while_it_ends, server, end)
+        end.wait()
+        status = server.process.stop()
+        sent = posting.result()
+    if status != CLEAN_EXIT:
+        raise Finding("exit status 0", f"exit status {status}")
+    settle(server, sent)
+    expect_whole_batches(server, sent)
+    server.account()
+
+
+@case(
+    "server/durability/1/4",
+    Level.SHOULD,
+    "A server that starts again keeps what it had, and takes more.",
+    expected="the records from before a stop, from before a crash and from after them: each stored once",
+    source="data safety",
+)
+def test_a_restart_keeps_what_was_there(start_server: StartServer) -> None:
+    server = start_server()
+    answers = {"at first": server.post(*server.records(BATCH_SIZE))}
+    server.process.stop()
+    server.restart()
+    answers["after a stop"] = server.post(*server.records(BATCH_SIZE))
+    server.process.kill()
+    server.restart()
+    answers["after a crash"] = server.post(*server.records(BATCH_SIZE))
+    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+    server.account()
+
+
+@case(
+    "server/durability/2/1",
+    Level.SHOULD,
+    "What cannot be stored is not answered with success: a full disk is told, and the server lives on.",
+    expected="5xx from the moment on at which the disk is full; what was answered with success is stored",
+    source="wire protocol, failed POST: the worker keeps the batch",
+)
+def test_a_full_disk_is_told(start_server: StartServer) -> None:
+    server = start_server(file_limit_bytes=FILE_LIMIT_BYTES)
+    refused = None
+    for _ in range(MOST_BATCHES):
+        batch = [server.record(Fate.EITHER, params={"value": "x" * 1_000}) for _ in range(BATCH_SIZE)]
+        answer = server.post(*batch)
+        server.decide(batch, Fate.STORED if answer.succeeded else Fate.DROPPED)
+        if not answer.succeeded:
+            refused = answer
+            break
+    if refused is None or refused.status < 500:
+        raise Finding("5xx for the batch that has no room", str(refused))
+    if server.get_config().status != 200:
+        raise Finding("it answers all the same", str(server.get_config()))
+    server.account()
+
+
+@case(
+    "server/durability/2/2",
+    Level.SHOULD,
+    "A batch whose sender goes away before its end is not stored.",
+    expected="0 stored of it, for every point at which the body was cut",
+    source="wire protocol, failed POST: the worker sends it again",
+)
+def test_a_batch_that_is_cut_off_is_not_stored(server: Server) -> None:
+    server.needs_store()
+    body = body_of(*server.records(3, Fate.DROPPED))
+    head = server.client.head(body=body)
+    chunked = server.client.head(body=body, headers={"Content-Length": None, "Transfer-Encoding": "chunked"})
+    for sent in (
+        *(head + body[:length] for length in (0, 1, len(body) // 2, len(body) - 1)),
+        chunked + b"%x\r\n%b\r\n" % (len(body), body),
+    ):
+        with server.client.connect() as connection:
+            connection.sendall(sent)
+    server.still_works()
+    server.account()

@@ -1,0 +1,126 @@
+"""Upstream: what answers where nobody interferes, a mounted file or the server under test."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+from collections.abc import Collection, Mapping
+from io import BytesIO
+from pathlib import Path
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from multidict import CIMultiDict
+from yarl import URL
+
+from .exceptions import GatewayError
+from .journal import Exchange
+from .prologue import TAG_HEADER
+from .route import Answer, Asked
+
+TIMEOUT_SECONDS = 60
+HOP_BY_HOP = frozenset(
+    name.lower()
+    for name in (
+        "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer",
+        "Transfer-Encoding", "Upgrade", "Content-Length", TAG_HEADER,
+    )
+)  # fmt: skip
+
+
+def without(headers: Mapping[str, str], names: Collection[str]) -> CIMultiDict[str]:
+    """Headers less some names, which are given in lower case."""
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)
+
+
+class Upstream:
+    """Mounted content first, then the server at `origin` (None: there is none)."""
+
+    def __init__(self, origin: str | None) -> None:
+        self.origin = origin.rstrip("/") if origin else None
+        self._mounts: dict[str, tuple[Path | bytes, str]] = {}
+        self._rewrites: dict[str, str] = {}
+        self._session: ClientSession | None = None
+
+    async def open(self) -> None:
+        """Get ready to ask the server."""
+        self._session = ClientSession(
+            auto_decompress=False, cookie_jar=DummyCookieJar(), timeout=ClientTimeout(TIMEOUT_SECONDS)
+        )
+
+    async def close(self) -> None:
+        """Close the connections to the server. Idempotent."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def mount(self, path: str, content: Path | bytes | str, content_type: str | None = None) -> None:
+        """Serve a file, the files of a directory, or bytes under `path`.
+
+        A directory's `path` ends in a slash. What is mounted is never asked of the server.
+        """
+        if isinstance(content, str):
+            content = content.encode()
+        if not path.startswith("/"):
+            raise GatewayError(f"cannot mount at {path!r}: a path begins with a slash")
+        if isinstance(content, Path) and not content.exists():
+            raise GatewayError(f"cannot mount {content} at {path}: there is no such file or folder")
+        if isinstance(content, Path) and content.is_dir() and not path.endswith("/"):
+            raise GatewayError(f"cannot mount the folder {content} at {path}: end the path in a slash")
+        guessed = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        self._mounts[path] = (content, content_type or guessed)
+
+    def rewrite(self, path: str, upstream_path: str) -> None:
+        """Ask the server for `upstream_path` where the browser asks for `path`; the query stays.
+
+        The journal, toxics and routes know the path that the browser asked for. Raises GatewayError.
+        """
+        for each in (path, upstream_path):
+            if not each.startswith("/") or set(each) & set("?#"):
+                raise GatewayError(f"cannot rewrite {path!r} to {upstream_path!r}: both are plain paths")
+        self._rewrites[path] = upstream_path
+
+    async def ask(self, path: str, exchange: Exchange, asked: Asked) -> Answer:
+        """The answer where no route interferes: a mounted file's, or the server's."""
+        mounted = self._mounted(path)
+        if mounted is not None:
+            body, kind = mounted
+            headers = CIMultiDict({"Content-Type": kind, "Cache-Control": "no-store"})
+            return Answer(200, headers, body)
+        if self.origin is None:
+            return Answer(404, CIMultiDict({"Content-Type": "text/plain"}), b"nothing is mounted here")
+        asked_path, mark, query = exchange.path.partition("?")
+        upstream_path = self._rewrites.get(asked_path, asked_path)
+        answer = await self._forward(upstream_path + mark + query, asked)
+        exchange.upstream_status, exchange.upstream_answer = answer.status, answer.body
+        return answer
+
+    def _mounted(self, path: str) -> tuple[bytes, str] | None:
+        if path in self._mounts:
+            content, content_type = self._mounts[path]
+            return (content if isinstance(content, bytes) else content.read_bytes()), content_type
+        for prefix, (folder, _) in self._mounts.items():
+            if prefix.endswith("/") and path.startswith(prefix) and isinstance(folder, Path):
+                file = (folder / path[len(prefix) :]).resolve()
+                if file.is_file() and file.is_relative_to(folder.resolve()):
+                    return file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        return None
+
+    async def _forward(self, path: str, asked: Asked) -> Answer:
+        assert self._session is not None
+        try:
+            async with self._session.request(
+                asked.method,
+                URL(f"{self.origin}{path}", encoded=True),  # Byte for byte as the browser wrote it.
+                headers=asked.headers,
+                data=BytesIO(asked.body) if asked.body else None,
+                allow_redirects=False,
+                skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
+            ) as answer:
+                body = await answer.read()
+                headers = without(answer.headers, HOP_BY_HOP)
+                if asked.method == "HEAD" and "Content-Length" in answer.headers:
+                    headers["Content-Length"] = answer.headers["Content-Length"]  # Of the body that GET has.
+                return Answer(answer.status, headers, body)
+        except (ClientError, asyncio.TimeoutError) as error:
+            text = f"pytest-sharedworker's gateway cannot reach the server {self.origin}: {error!r}"
+            return Answer(502, CIMultiDict({"Content-Type": "text/plain"}), text.encode())
