@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from e2e import selection
+from e2e.elsewhere import with_plain_host
 from e2e.report import plugin as report
 
 
@@ -26,3 +29,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Pick the cases that were asked for."""
     selection.select(config, items)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any], browser_name: str) -> dict[str, Any]:
+    """How the browser is started: as it is, and with a name for this machine that is not localhost."""
+    return with_plain_host(browser_type_launch_args, browser_name)

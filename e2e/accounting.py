@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 
 class Fate(Enum):
@@ -28,6 +29,15 @@ class Event:
     tab: str
     sequence: int
     fate: Fate = Fate.STORED
+
+
+def key_of(record: dict[str, Any]) -> str:
+    """The key of a record: its params' componentViewId, else a name `<tab>/<number>`, else all of it."""
+    params = record.get("params")
+    if isinstance(params, dict) and "componentViewId" in params:
+        return str(params["componentViewId"])
+    name = record.get("event_name")
+    return name if isinstance(name, str) and "/" in name else repr(record)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from e2e.implementation import load_implementation
 from e2e.toml_table import read_table
 
 DEFECTS_FOLDER = Path(__file__).parent / "broken_workers"
+UNPARTNERED_FILE = "unpartnered.toml"
+"""Beside the defects: case id = why no defect can be made that the case alone would catch."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Defect:
 
 def load_defects(folder: Path = DEFECTS_FOLDER) -> list[Defect]:
     """All defects, by name. Raises ImplementationError for a file that is not of the shape above."""
-    return [_load(path) for path in sorted(folder.glob("*.toml"))]
+    return [_load(path) for path in sorted(folder.glob("*.toml")) if path.name != UNPARTNERED_FILE]
 
 
 def _load(path: Path) -> Defect:
@@ -60,14 +62,7 @@ def build(defect: Defect, folder: Path) -> Path:
     assert reference.directory is not None
     place = folder / defect.name
     shutil.copytree(reference.directory, place)
-    broken = place / defect.file
-    source = broken.read_text(encoding="utf-8")
-    if source.count(defect.find) != 1:
-        raise ValueError(
-            f"{defect.name}: {defect.find!r} stands {source.count(defect.find)} times in {defect.file};"
-            " a defect changes one place: bring it up to date"
-        )
-    broken.write_text(source.replace(defect.find, defect.replace), encoding="utf-8")
+    break_file(place / defect.file, defect)
     toml = folder / f"{defect.name}.toml"
     toml.write_text(
         f"name = {json.dumps(defect.name)}\n"
@@ -79,3 +74,14 @@ def build(defect: Defect, folder: Path) -> Path:
         encoding="utf-8",
     )
     return toml
+
+
+def break_file(path: Path, defect: Defect) -> None:
+    """Make the defect's change in a file. Raises ValueError where its place is not there exactly once."""
+    source = path.read_text(encoding="utf-8")
+    if source.count(defect.find) != 1:
+        raise ValueError(
+            f"{defect.name}: {defect.find!r} stands {source.count(defect.find)} times in {defect.file};"
+            " a defect changes one place: bring it up to date"
+        )
+    path.write_text(source.replace(defect.find, defect.replace), encoding="utf-8")

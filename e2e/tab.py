@@ -72,21 +72,13 @@ class Tab:
         self.events: list[Event] = []
         self.installation_id = f"installation-of-{name}"
         self._implementation = implementation
-        self._script_url = script_url
+        self.script_url = script_url
         self._record = record
 
     def connect(self, worker_name: str | None = None) -> None:
         """Start or join the worker and wait for READY. Raises Finding where it does not come."""
-        protocol, worker = self._implementation.protocol, self._implementation.worker
-        self._record(self.name, Kind.OPENED, "connects")
-        self.page.evaluate(
-            _CONNECT,
-            {
-                "url": self._script_url,
-                "options": {"name": worker_name or worker.name, "type": worker.type},
-                "ready": protocol.ready,
-            },
-        )
+        protocol = self._implementation.protocol
+        self.start_worker(worker_name)
         try:
             self.page.wait_for_function("() => window.greeted", timeout=READY_TIMEOUT_SECONDS * 1000)
         except PlaywrightTimeout:
@@ -94,6 +86,19 @@ class Tab:
             raise Finding(f"{protocol.ready} as soon as the tab connects", seen) from None
         except PlaywrightError as error:
             raise Finding(f"{protocol.ready} as soon as the tab connects", error.message) from None
+
+    def start_worker(self, worker_name: str | None = None) -> None:
+        """Start or join the worker and wait for nothing."""
+        protocol, worker = self._implementation.protocol, self._implementation.worker
+        self._record(self.name, Kind.OPENED, "connects")
+        self.page.evaluate(
+            _CONNECT,
+            {
+                "url": self.script_url,
+                "options": {"name": worker_name or worker.name, "type": worker.type},
+                "ready": protocol.ready,
+            },
+        )
 
     def log(
         self,

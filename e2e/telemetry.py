@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from playwright.sync_api import BrowserContext
 
-from e2e.accounting import Accounting, Event, Fate, account
+from e2e.accounting import Accounting, Event, Fate, account, key_of
 from e2e.case import Finding
 from e2e.implementation import Implementation
 from e2e.report.observed import Observed
@@ -25,7 +25,7 @@ from pytest_sharedworker.toxics import Toxic
 from reference_server.ingest import ENDPOINT as SERVER_ENDPOINT
 
 TAB_PATH = "/tab.html"
-_TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"
+TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"
 
 LONGEST_REAL_WAIT_SECONDS = 120
 """A case that needs more real time than this at once is not run on the real clock."""
@@ -53,17 +53,12 @@ class Batch:
     @property
     def keys(self) -> list[str]:
         """The events' identities, in the order of the batch."""
-        return [_key(record) for record in self.records]
+        return [key_of(record) for record in self.records]
 
     @property
     def session_ids(self) -> set[str]:
         """The sessions that its records name."""
         return {str(record.get("session_id")) for record in self.records}
-
-
-def _key(record: dict[str, Any]) -> str:
-    params = record.get("params")
-    return str(params.get("componentViewId")) if isinstance(params, dict) else repr(record)
 
 
 class Telemetry:
@@ -94,17 +89,17 @@ class Telemetry:
         self.recorder = Recorder(gateway, shared_workers)
         worker = implementation.worker
         folder = f"/{worker.static_path}/"
-        self._script_path = folder + worker.script.name
+        self.script_path = folder + worker.script.name
         self.endpoint = urlsplit(
-            urljoin(gateway.url + self._script_path, implementation.protocol.endpoint)
+            urljoin(gateway.url + self.script_path, implementation.protocol.endpoint)
         ).path
         if self.endpoint != SERVER_ENDPOINT:
             gateway.rewrite(self.endpoint, SERVER_ENDPOINT)
         if worker.directory is not None:
             gateway.mount(folder, worker.directory)
         else:
-            gateway.mount(self._script_path, worker.script)
-        gateway.mount(TAB_PATH, _TAB_PAGE, "text/html")
+            gateway.mount(self.script_path, worker.script)
+        gateway.mount(TAB_PATH, TAB_PAGE, "text/html")
         self.configure()
 
     # --- configuration ----------------------------------------------------------------------------
@@ -139,9 +134,7 @@ class Telemetry:
         """Open a tab (in a context of its own where given) and connect it to the worker."""
         page = (context or self.context).new_page()
         page.goto(self.gateway.url + TAB_PATH)
-        tab = Tab(
-            page, f"tab-{len(self.tabs) + 1}", self.implementation, self._script_path, self.recorder.tab
-        )
+        tab = Tab(page, f"tab-{len(self.tabs) + 1}", self.implementation, self.script_path, self.recorder.tab)
         self.tabs.append(tab)
         if connect:
             tab.connect()

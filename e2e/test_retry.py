@@ -1,4 +1,8 @@
-"""Retry: a batch that fails goes back to the front of the queue and leaves with the next flush."""
+"""Retry: a batch that fails goes back to the front of the queue and leaves with a later flush.
+
+What the worker makes of answers that refuse, that are damaged or that never come stands in
+`test_retry_answers.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from e2e.case import Finding, Level, case
-from e2e.telemetry import Telemetry, order_by_tab
+from e2e.case import Level, case
+from e2e.patience import expect_all_stored_in_order, need_virtual_time
+from e2e.telemetry import Telemetry
 
 PROTOCOL = "wire protocol, failed POST: records go back to the front of the queue"
+OUTAGE_INTERVALS = 40
 
 
 def failure(number: int, name: str, title: str, toxic: str, **attributes: Any) -> Any:
@@ -26,18 +32,6 @@ def failure(number: int, name: str, title: str, toxic: str, **attributes: Any) -
             source=PROTOCOL,
         ),
     )
-
-
-def expect_all_stored_in_order(telemetry: Telemetry) -> None:
-    """Give the worker time to send again and close the books. Raises Finding."""
-    # A worker that backs off may take its time, but not for ever.
-    telemetry.flush(4)
-    telemetry.advance(3600)
-    taken = [batch for batch in telemetry.batches if batch.taken]
-    for name, order in order_by_tab(taken).items():
-        if order != sorted(order):
-            raise Finding(f"{name}'s events in the order in which it logged them", f"{order}")
-    telemetry.account()
 
 
 @pytest.mark.parametrize(
@@ -77,4 +71,65 @@ def test_failed_batch_goes_in_front_of_what_came_meanwhile(telemetry: Telemetry)
     tab.log(2)
     telemetry.flush()
     tab.log(2)
+    expect_all_stored_in_order(telemetry)
+
+
+@case(
+    "retry/2/2",
+    Level.MUST,
+    f"What two tabs log while the server is down for {OUTAGE_INTERVALS} intervals is stored when it is back.",
+    expected="all stored once, each tab's events in order",
+    source=PROTOCOL,
+)
+def test_long_outage_loses_nothing(telemetry: Telemetry) -> None:
+    need_virtual_time(telemetry)
+    first, second = telemetry.open_tabs(2)
+    with telemetry.break_posts("status", status=503):
+        for _ in range(OUTAGE_INTERVALS // 5):
+            first.log()
+            second.log()
+            telemetry.flush(5)
+    first.log()
+    expect_all_stored_in_order(telemetry)
+
+
+@case(
+    "retry/2/3",
+    Level.MUST,
+    "Failures of every kind, one after the other, lose nothing and double nothing.",
+    expected="all stored once, each tab's events in order",
+    source=PROTOCOL,
+)
+def test_failures_of_every_kind_in_a_row(telemetry: Telemetry) -> None:
+    need_virtual_time(telemetry)
+    tab = telemetry.open_tab()
+    for toxic, attributes in [
+        ("status", {"status": 500}),
+        ("reset_peer", {}),
+        ("status", {"status": 502}),
+        ("timeout", {"timeout_ms": 5_000}),
+        ("status", {"status": 503}),
+    ]:
+        telemetry.break_posts(toxic, times=1, **attributes)
+        tab.log(2)
+        telemetry.flush()
+    expect_all_stored_in_order(telemetry)
+
+
+@case(
+    "retry/3/1",
+    Level.MUST,
+    "What is logged while the browser is offline is stored when it is online again.",
+    expected="all stored once, each tab's events in order",
+    source="wire protocol, flush: when the browser is online",
+)
+def test_offline_loses_nothing(telemetry: Telemetry) -> None:
+    first, second = telemetry.open_tabs(2)
+    first.log(2)
+    telemetry.settle()
+    with telemetry.workers.wait_for().offline():
+        telemetry.flush()
+        second.log(2)
+        telemetry.flush(2)
+    first.log(2)
     expect_all_stored_in_order(telemetry)

@@ -196,6 +196,14 @@ class AttachedWorker:
             raise EvaluationError(error.message, error.stack)
         return answer["result"].get("value")
 
+    def parsed_scripts(self) -> set[str]:
+        """The URLs of the scripts that run in the worker; one with a syntax error is not among them."""
+        urls: set[str] = set()
+        self.on("Debugger.scriptParsed", lambda event: urls.add(event["url"]))
+        self.call("Debugger.enable")
+        self.call("Debugger.disable")
+        return urls
+
     def heap_used(self) -> int:
         """Bytes of JavaScript objects that are left after garbage collection."""
         self.call("HeapProfiler.collectGarbage")

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, BrowserType, Page
+from playwright.sync_api import BrowserContext, BrowserType, Page
 from playwright.sync_api import Error as PlaywrightError
 
 from .exceptions import SharedWorkerError, Unsupported, WaitTimeout
@@ -42,7 +42,7 @@ def crash(page: Page, *, timeout_seconds: float = CRASH_TIMEOUT_SECONDS) -> None
 class PersistentBrowser:
     """A browser of its own on a profile that outlives it: to be killed without warning and reopened.
 
-    `context` is its context; `shared_workers` follows the workers in it.
+    `context` is its context, `profile` the folder of its profile; `shared_workers` follows its workers.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PersistentBrowser:
         context_arguments: dict[str, Any],
     ) -> None:
         self._browser_type = browser_type
-        self._profile = profile
+        self.profile = profile
         self._shared_workers = shared_workers
         self._arguments = {**launch_arguments, **context_arguments}
         self.context = self._open()
@@ -67,19 +67,20 @@ class PersistentBrowser:
         Raises Unsupported where processes cannot be found (there is no /proc), or SharedWorkerError.
         """
         group = self._process_group()
-        os.killpg(group, signal.SIGKILL)
+        with self.context.expect_event("close", timeout=KILL_TIMEOUT_SECONDS * 1000):
+            os.killpg(group, signal.SIGKILL)
         deadline = time.monotonic() + KILL_TIMEOUT_SECONDS
-        while _living(group) or self._is_connected():
+        while _living(group):
             if time.monotonic() > deadline:
                 raise WaitTimeout(f"waited {KILL_TIMEOUT_SECONDS:g} s for the killed browser to be gone")
-            self._shared_workers.idle()
+            time.sleep(_POLL_SECONDS)
 
     def reopen(self) -> BrowserContext:
         """Start the browser again on the same profile and return its new context.
 
         Raises SharedWorkerError where it still runs.
         """
-        if self._is_connected():
+        if not self._closed:
             raise SharedWorkerError("the browser still runs: kill() or close() it before reopen()")
         self.context = self._open()
         return self.context
@@ -90,26 +91,27 @@ class PersistentBrowser:
             self.context.close()
 
     def _open(self) -> BrowserContext:
-        context = self._browser_type.launch_persistent_context(self._profile, **self._arguments)
+        context = self._browser_type.launch_persistent_context(self.profile, **self._arguments)
+        self._closed = False
+        context.on("close", self._note_end)
         self._shared_workers.watch(context)
         return context
 
-    def _is_connected(self) -> bool:
-        browser: Browser | None = self.context.browser
-        return browser is not None and browser.is_connected()
+    def _note_end(self, context: BrowserContext) -> None:
+        self._closed = True
 
     def _process_group(self) -> int:
         """The browser's process group: Playwright starts each browser as the leader of one of its own."""
         if not _PROCESSES.is_dir():
             raise Unsupported("the processes of a browser can be found on Linux only (there is no /proc here)")
-        profile = os.fsencode(self._profile)
+        profile = os.fsencode(self.profile)
         for process in _processes():
             with suppress(OSError):  # It has ended meanwhile.
                 arguments = (process / "cmdline").read_bytes().split(b"\0")
                 leader = os.getpgid(int(process.name)) == int(process.name)
                 if leader and any(profile in argument for argument in arguments):
                     return int(process.name)
-        raise SharedWorkerError(f"no browser runs on the profile {self._profile}: reopen() it first")
+        raise SharedWorkerError(f"no browser runs on the profile {self.profile}: reopen() it first")
 
 
 def _processes() -> list[Path]:

@@ -310,6 +310,8 @@ class Gateway:
         asked = Asked(request.method, without(request.headers, HOP_BY_HOP), exchange.body)
         if wants_worker:  # A script that gets a prologue has to come as plain text.
             asked.headers["Accept-Encoding"] = "identity"
+            if self.scripts.gate is not None:
+                await self.scripts.gate(request.raw_path)
         decided = await self._routes.decide(exchange, asked, self._way(request, exchange))
         if isinstance(decided, Abort):
             close_connection(request, reset=decided.reset)

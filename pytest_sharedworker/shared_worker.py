@@ -214,6 +214,17 @@ class SharedWorker:
         finally:
             attached.detach()
 
+    @property
+    def runs(self) -> bool:
+        """Whether its script has been loaded and parsed; without a prologue only DevTools know."""
+        if self._session is not None:
+            return True
+        try:
+            with self._devtools() as devtools:
+                return self.url in devtools.parsed_scripts()
+        except WorkerGone:
+            return False
+
     def _replay(self) -> None:
         """Take over console and errors, which the browser tells from the worker's start on each time."""
         with suppress(WorkerGone), self._devtools() as devtools:
@@ -267,6 +278,7 @@ class SharedWorkers:
         The context may be one of another browser, of the same kind.
         """
         self._contexts.append(context)
+        context.on("close", self._forget)
         context.add_init_script(
             tab_script(marks=self._has_prologue, virtual_clock=self.virtual_tabs and self._has_prologue)
         )
@@ -326,8 +338,8 @@ class SharedWorkers:
             found = [
                 worker for worker in self.all if fnmatchcase(worker.url, url) and name in (None, worker.name)
             ]
-            if found and not self._has_prologue and self._failures(url, name):
-                found = []  # DevTools lists a worker whose script does not even parse.
+            if not self._has_prologue:  # DevTools lists a worker before its script is there, or parses.
+                found = [worker for worker in found if worker.runs]
             if len(found) == 1:
                 return found[0]
             if found:
@@ -476,6 +488,13 @@ class SharedWorkers:
         if self.clock_kind == "virtual":
             return VirtualClock(session, self.deliver)
         return RealClock(session.started_monotonic)
+
+    def _forget(self, context: BrowserContext) -> None:
+        """Let go of a context that was closed, or whose browser was; nothing can be asked of it."""
+        self._contexts.remove(context)
+        browsers = [self._browser, *(each.browser for each in self._contexts)]
+        if context.browser is not None and context.browser not in browsers:
+            self._bridges.pop(context.browser, None)
 
     def _frames(self) -> Iterator[Frame]:
         for context in self._contexts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -23,6 +23,10 @@ class WorkerScripts:
         self.prologue: Callable[[], str | None] = lambda: None
         self.paths: set[str] = set()
         """The paths of all scripts that browsers asked for as SharedWorkers."""
+        self.prefixes: set[str] = set()
+        """What has been put in front of scripts, each text with the space at its end."""
+        self.gate: Callable[[str], Awaitable[None]] | None = None
+        """Awaited, with path and query, before a script is answered; then no script is kept in a cache."""
         self._control_port = control_port
         self._own: dict[str, str] = {}
 
@@ -44,18 +48,23 @@ class WorkerScripts:
         """The script as it is sent: behind the prologue, if there is one; changes `headers` to fit."""
         self.paths.add(path)
         prologue = self.prologue()
+        if prologue is not None or self.gate is not None:
+            for name in ("ETag", "Last-Modified", "Cache-Control"):
+                headers.popall(name, None)
+            headers["Cache-Control"] = "no-store"
         if prologue is None:
             return script
-        for name in ("ETag", "Last-Modified", "Cache-Control"):
-            headers.popall(name, None)
-        headers["Cache-Control"] = "no-store"
         _allow_control(headers, self._control_port)
         if not has_static_imports(script):
-            directive = b'"use strict"; ' if is_strict(script) else b""
-            return directive + prologue.encode() + b" " + script
+            directive = '"use strict"; ' if is_strict(script) else ""
+            return self._behind(f"{directive}{prologue} ", script)
         own_path = f"{OWN_PREFIX}prologue-{len(self._own)}.js"
         self._own[own_path] = prologue
-        return f'import "{own_path}"; '.encode() + script
+        return self._behind(f'import "{own_path}"; ', script)
+
+    def _behind(self, prefix: str, script: bytes) -> bytes:
+        self.prefixes.add(prefix)
+        return prefix.encode() + script
 
     def answer_own(self, request: web.Request) -> web.Response:
         """Answer a request below OWN_PREFIX."""

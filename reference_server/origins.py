@@ -1,9 +1,14 @@
 """Refusal of requests that a page of another origin makes."""
 
+import re
+
 from aiohttp import web
 from yarl import URL
 
 from reference_server.errors import Handler, WireError
+
+# Scheme, host and port, and nothing that a URL may have besides: RFC 6454 §6.2, RFC 3986 §3.2.2.
+_SHAPE = re.compile(r"[a-z]+://(\[[0-9a-f:.]+\]|[^\s\"<>\\^`{|}/?#@:\[\]]+)(:[0-9]+)?", re.IGNORECASE)
 
 
 @web.middleware
@@ -14,7 +19,9 @@ async def same_origin_only(request: web.Request, handler: Handler) -> web.Stream
     """
     origins = request.headers.getall("Origin", [])
     own = _origin(f"{request.scheme}://{request.host}")
-    if any(_origin(origin) != own or own is None for origin in origins):
+    if own is None:
+        raise WireError(400, "host_invalid", "The request names no host, or what is none.", field="Host")
+    if any(_origin(origin) != own for origin in origins):
         raise WireError(
             403, "cross_origin", "Pages of another origin may not use this server.", field="Origin"
         )
@@ -23,6 +30,8 @@ async def same_origin_only(request: web.Request, handler: Handler) -> web.Stream
 
 def _origin(text: str) -> tuple[str, str, int] | None:
     """Give scheme, host and port (the scheme's own where none is written), or None for what is no origin."""
+    if not _SHAPE.fullmatch(text):
+        return None
     try:
         url = URL(text)
         if url.host is None or url.port is None:

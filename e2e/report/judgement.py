@@ -23,6 +23,8 @@ from e2e.report.timeline import Timeline
 AS_EXPECTED = "as expected"
 NO_IMPLEMENTATION = "none"
 """Column of a case that asks for no implementation."""
+NOT_RUN = "the case could not be run"
+NOT_CLEANED_UP = "the case could not be cleaned up"
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,9 @@ def judge(
         stale = _stale_reason(report)
         return replace(start, verdict=Verdict.OK, known_deviation=stale, stale_deviation=stale is not None)
     if report.when == "setup":
-        return _broken(start, "the case could not be run", report, error)
+        return _broken(start, NOT_RUN, report, error)
     if report.when == "teardown" and not isinstance(error, AssertionError):
-        return _broken(start, "the case could not be cleaned up", report, error)
+        return _broken(start, NOT_CLEANED_UP, report, error)
     return _not_held(start, report, error)
 
 

@@ -41,10 +41,12 @@ def post_while_it_ends(server: Server, end: Event) -> list[tuple[list[Record], A
             if answer.status == CLOSED:
                 return
 
-    with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
-        for running in [workers.submit(post_until_closed) for _ in range(WORKERS_AT_ONCE)]:
-            running.result()
-    end.set()
+    try:
+        with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
+            for running in [workers.submit(post_until_closed) for _ in range(WORKERS_AT_ONCE)]:
+                running.result()
+    finally:
+        end.set()  # Whoever waits for the answers is not left waiting where there are none.
     return sent
 
 

@@ -157,7 +157,7 @@ def test_a_request_without_exactly_one_host_is_refused(server: Server) -> None:
     source="RFC 9112 §3.2: an invalid field value",
 )
 def test_a_request_whose_host_is_none_is_refused(server: Server) -> None:
-    hosts = ("a b", "evil.test/path", "user@evil.test", "[::1", "a:port", "a,b", "a?b", "a#b", "a\\b")
+    hosts = ("a b", "evil.test/path", "user@evil.test", "[::1", "a:port", "a?b", "a#b", "a\\b")
     answers = {
         host: server.post(server.record(Fate.DROPPED), headers={"Host": host, "Origin": f"http://{host}"})
         for host in hosts

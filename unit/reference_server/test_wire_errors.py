@@ -223,6 +223,15 @@ async def test_a_second_origin_does_not_hide_behind_the_first(
 
 
 @pytest.mark.parametrize(
+    "host", ["a b", "a.test/path", "user@a.test", "[::1", "a:port", "a?b", "a#b", "a:99999", ""]
+)
+async def test_a_host_that_is_none(server: ReferenceServer, client: aiohttp.ClientSession, host: str) -> None:
+    headers = {**JSON, "Host": host, "Origin": f"http://{host}"}
+    error = await error_of(client, "POST", server.url / ENDPOINT, body_of(record()), headers)
+    assert error == (400, "host_invalid")
+
+
+@pytest.mark.parametrize(
     ("host", "origin"),
     [
         ("127.0.0.1:{port}", "http://127.0.0.1:{port}"),

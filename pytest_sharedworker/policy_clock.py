@@ -1,0 +1,123 @@
+"""The clock of a worker whose script nobody touches: the browser's own virtual time (Chromium).
+
+Measured: timers fire exact to the millisecond; a wait for a request that is under way costs 10 ms of
+virtual time. The browser moves the time of a whole renderer process. So the tab that started the worker
+jumps along, and between two moves its timers and animation frames stand still: a click there never ends.
+Start the worker from a tab that does nothing else, and act in others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from .cdp import AttachedWorker
+from .clock import ADVANCE_TIMEOUT_SECONDS, Timer, whole_milliseconds
+from .exceptions import ClockError, EvaluationError, Unsupported
+
+_POLICY = "pauseIfNetworkFetchesPending"
+_MOMENT_MS = 0.01
+"""A move too short for any timer; a worker reads its messages only while its time moves."""
+_QUIET_SECONDS = 0.02
+"""Real time for messages of other processes to arrive: without a prologue nothing marks their end."""
+_POLL_SECONDS = 0.002
+
+
+class PolicyClock:
+    """Virtual time by DevTools (`Emulation.setVirtualTimePolicy`), from the worker's first line on.
+
+    While requests of the worker are under way its time stands still. Two workers of one renderer process
+    share one time, and only the younger one's clock moves it.
+    """
+
+    resolution_seconds = 0.05
+
+    def __init__(self, attached: AttachedWorker, reach_tabs: Callable[[], None]) -> None:
+        """Stop the time of a worker that is about to start. `reach_tabs` asks every tab something."""
+        self._attached = attached
+        self._reach_tabs = reach_tabs
+        self._target_ms = 0.0
+        self._granted_ms = 0.0
+        self._expired = 0
+        self._pending: dict[str, str] = {}
+        attached.on("Emulation.virtualTimeBudgetExpired", self._expire)
+        attached.on("Network.requestWillBeSent", self._begin)
+        attached.on("Network.loadingFinished", self._end)
+        attached.on("Network.loadingFailed", self._end)
+        attached.post("Emulation.setVirtualTimePolicy", {"policy": "pause"})
+        attached.post("Network.enable")
+
+    @property
+    def now(self) -> float:
+        """Seconds since the worker's start."""
+        return self._target_ms / 1000
+
+    @property
+    def pending_timers(self) -> list[Timer]:
+        """Raises Unsupported: a browser does not tell its timers."""
+        raise Unsupported("timers cannot be listed under the clock policy; use the virtual clock")
+
+    def advance(self, seconds: float, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> None:
+        """Let this much time pass; returns when the requests started by it have settled.
+
+        Raises ClockError for a time that is negative or finer than a millisecond, and where time or
+        requests do not arrive within `timeout_seconds`; WorkerGone.
+        """
+        ms = whole_milliseconds(seconds)
+        deadline = time.monotonic() + timeout_seconds
+        self._settle(deadline)
+        self._target_ms += ms
+        self._grant(self._target_ms - self._granted_ms, deadline)
+        self._settle(deadline)
+
+    def settle(self) -> None:
+        """Wait until messages are read and requests have settled; time moves by less than a millisecond."""
+        self._settle(time.monotonic() + ADVANCE_TIMEOUT_SECONDS)
+
+    def _settle(self, deadline: float) -> None:
+        self._reach_tabs()
+        self._pump_for(_QUIET_SECONDS)
+        while True:
+            self._grant(_MOMENT_MS, deadline)
+            self._wait(lambda: not self._pending, deadline, "these requests have not settled: {}")
+            with suppress(EvaluationError):  # What settled is handled before this is answered.
+                self._attached.evaluate("0")
+            if not self._pending:
+                return
+
+    def _grant(self, ms: float, deadline: float) -> None:
+        """Let this much time pass, and no more."""
+        if ms <= 0:
+            return
+        before = self._expired
+        self._attached.call("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": ms})
+        self._granted_ms += ms
+        why = "another worker of the same renderer process may have taken its time over; requests: {}"
+        self._wait(lambda: self._expired > before, deadline, why)
+
+    def _wait(self, condition: Callable[[], bool], deadline: float, why: str) -> None:
+        while not condition():
+            if time.monotonic() > deadline:
+                reason = why.format(list(self._pending.values()))
+                raise ClockError(f"the clock did not arrive in time: {reason}")
+            if self._attached.gone:
+                # Its time has gone with it; the next call says so with its name.
+                self._attached.call("Runtime.enable")
+            self._pump_for(_POLL_SECONDS)
+
+    def _pump_for(self, seconds: float) -> None:
+        self._attached.target.cdp.pump()
+        time.sleep(seconds)
+        self._attached.target.cdp.pump()
+
+    def _expire(self, event: dict[str, Any]) -> None:
+        self._expired += 1
+
+    def _begin(self, event: dict[str, Any]) -> None:
+        request = event["request"]
+        self._pending[event["requestId"]] = f"{request['method']} {request['url']}"
+
+    def _end(self, event: dict[str, Any]) -> None:
+        self._pending.pop(event["requestId"], None)
