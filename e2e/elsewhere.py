@@ -14,7 +14,7 @@ from pytest_sharedworker.route import Route
 from reference_server.ingest import ENDPOINT as SERVER_ENDPOINT
 
 PLAIN_HOST = "host.test"
-"""A name that is not localhost, for 127.0.0.1: over plain HTTP browsers do not trust it (W3C, Secure Contexts)."""
+"""A name for 127.0.0.1 that is not localhost: over plain HTTP no secure context (W3C, Secure Contexts)."""
 
 
 def with_plain_host(arguments: Mapping[str, Any], browser_name: str) -> dict[str, Any]:

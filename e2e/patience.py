@@ -1,28 +1,31 @@
-"""How long a case waits for a worker that sends again, and what it expects of it in the end."""
+"""Time for a worker that may back off: in steps, so that what has come to its end costs no more."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable, Iterable
 
-from e2e.case import Finding
-from e2e.telemetry import Telemetry, order_by_tab
+from e2e.accounting import Event
+from e2e.telemetry import Telemetry
 
-PATIENCE_SECONDS = 3600
-"""A worker that backs off may take its time, but not for ever."""
-
-
-def need_virtual_time(telemetry: Telemetry) -> None:
-    """Skip a case that lets hours pass where they would be real ones."""
-    if telemetry.workers.clock_kind == "real":
-        pytest.skip("needs hours of real time; run it on the virtual clock")
+HOUR_SECONDS = 3600
+MOST_REFUSALS = 16
+"""Of one batch, whole or in parts, for the same reason: a worker that goes on so will go on for ever."""
 
 
-def expect_all_stored_in_order(telemetry: Telemetry) -> None:
-    """Give the worker time to send again and close the books. Raises Finding."""
-    telemetry.flush(4)
-    telemetry.advance(PATIENCE_SECONDS)
-    taken = [batch for batch in telemetry.batches if batch.taken]
-    for name, order in order_by_tab(taken).items():
-        if order != sorted(order):
-            raise Finding(f"{name}'s events in the order in which it logged them", f"{order}")
-    telemetry.account()
+def give_time(telemetry: Telemetry, enough: Callable[[], bool], seconds: float = HOUR_SECONDS) -> None:
+    """Let intervals pass until there has been `enough`, or until `seconds` have passed."""
+    for _ in range(int(seconds / telemetry.interval)):
+        if enough():
+            return
+        telemetry.flush()
+
+
+def all_stored(telemetry: Telemetry, events: Iterable[Event] | None = None) -> bool:
+    """Whether these events are stored; every one that was logged where none are named."""
+    wanted = telemetry.events if events is None else events
+    return {event.key for event in wanted} <= set(telemetry.stored)
+
+
+def refused(telemetry: Telemetry, status: int) -> int:
+    """How many POSTs were answered so."""
+    return sum(batch.exchange.status == status for batch in telemetry.batches)

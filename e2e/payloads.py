@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from e2e.accounting import Event, Fate
+from e2e.accounting import Event, Fate, key_of
+from e2e.case import Finding
 from e2e.report.timeline import Kind
 from e2e.tab import Tab
 from e2e.telemetry import Telemetry
@@ -52,3 +53,24 @@ def now_ns(tab: Tab) -> int:
     """The tab's clock in nanoseconds since 1970, as its Date.now() tells it."""
     milliseconds: int = tab.page.evaluate("() => Date.now()")
     return milliseconds * 1_000_000
+
+
+def records_of(telemetry: Telemetry) -> list[dict[str, Any]]:
+    """All records that were sent, oldest first."""
+    return [record for batch in telemetry.batches for record in batch.records]
+
+
+def sent_as(telemetry: Telemetry, payload: dict[str, Any]) -> list[dict[str, Any]]:
+    """All records of the event that was posted so: one for each time that it was sent."""
+    return [record for record in records_of(telemetry) if key_of(record) == key_of(payload)]
+
+
+def expect_sent_as_posted(telemetry: Telemetry, posted: list[dict[str, Any]], field: str) -> None:
+    """This field of each record is what the tab posted. Raises Finding.
+
+    Whether there is a record at all is the accounting's business.
+    """
+    for payload in posted:
+        for record in sent_as(telemetry, payload):
+            if record.get(field) != payload[field]:
+                raise Finding(f"{field} {payload[field]!r:.200}", f"{field} {record.get(field)!r:.200}")

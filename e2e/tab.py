@@ -20,7 +20,7 @@ Record = Callable[[str, Kind, str], None]
 """Takes the tab's name, the kind of what it does and a few words, for the timeline."""
 DEFAULT_COMPONENT = "mlflow.experiment_list.create_button"
 
-_CONNECT = """({ url, options, ready }) => {
+CONNECT = """({ url, options, ready }) => {
     const worker = new SharedWorker(url, options);
     window.messages = [];
     window.port = worker.port;
@@ -89,16 +89,17 @@ class Tab:
 
     def start_worker(self, worker_name: str | None = None) -> None:
         """Start or join the worker and wait for nothing."""
-        protocol, worker = self._implementation.protocol, self._implementation.worker
         self._record(self.name, Kind.OPENED, "connects")
-        self.page.evaluate(
-            _CONNECT,
-            {
-                "url": self.script_url,
-                "options": {"name": worker_name or worker.name, "type": worker.type},
-                "ready": protocol.ready,
-            },
-        )
+        self.page.evaluate(CONNECT, self.start_arguments(worker_name))
+
+    def start_arguments(self, worker_name: str | None = None) -> dict[str, Any]:
+        """What CONNECT takes."""
+        protocol, worker = self._implementation.protocol, self._implementation.worker
+        return {
+            "url": self.script_url,
+            "options": {"name": worker_name or worker.name, "type": worker.type},
+            "ready": protocol.ready,
+        }
 
     def log(
         self,

@@ -15,6 +15,7 @@ from e2e.accounting import Event, Fate
 from e2e.case import Finding, Level, case
 from e2e.endings import ENDINGS, Ending
 from e2e.report.observed import Observed
+from e2e.sessions import expect_one_session, expect_sessions_apart, sessions_by_key
 from e2e.tab import Tab
 from e2e.telemetry import Telemetry
 
@@ -24,9 +25,9 @@ NEW_BUILD = "wire protocol, script: a new build is a new worker beside the old o
 
 HOUR_SECONDS = 3600
 DAY_SECONDS = 24 * HOUR_SECONDS
-RANDOM_STEPS = 24
+RANDOM_STEPS = 16
 MOST_TABS = 4
-BRIEF_VISITS = 8
+BRIEF_VISITS = 6
 
 
 def endings(group: int, level: Level, requirement: str, expected: str, source: str) -> list[Any]:
@@ -182,9 +183,7 @@ def test_tabs_open_and_close_in_any_order(telemetry: Telemetry, observed: Observ
         if random.random() < 0.2:
             telemetry.advance(telemetry.interval / 2)
     telemetry.flush(2)
-    sessions = set(sessions_by_key(telemetry).values())
-    if len(sessions) != 1:
-        raise Finding("one session", f"{len(sessions)} sessions")
+    expect_one_session(telemetry)
     observed(f"{len(telemetry.tabs)} tabs")
     telemetry.account()
 
@@ -207,9 +206,7 @@ def test_brief_visits_disturb_nobody(telemetry: Telemetry) -> None:
         visitor.close()
     stays.log(2)
     telemetry.flush(2)
-    sessions = set(sessions_by_key(telemetry).values())
-    if len(sessions) != 1:
-        raise Finding("one session", f"{len(sessions)} sessions")
+    expect_one_session(telemetry)
     telemetry.account()
 
 
@@ -245,20 +242,3 @@ def test_after_an_idle_day(telemetry: Telemetry) -> None:
     tab.log(2)
     telemetry.flush(2)
     telemetry.account()
-
-
-def sessions_by_key(telemetry: Telemetry) -> dict[str, str]:
-    """The session under which each event was sent last."""
-    return {
-        key: str(record.get("session_id"))
-        for batch in telemetry.batches
-        for key, record in zip(batch.keys, batch.records, strict=True)
-    }
-
-
-def expect_sessions_apart(telemetry: Telemetry, first: Tab, second: Tab) -> None:
-    """The events of two tabs were sent in two sessions, one each. Raises Finding."""
-    by_key = sessions_by_key(telemetry)
-    sessions = [{by_key[event.key] for event in tab.events if event.key in by_key} for tab in (first, second)]
-    if sessions[0] & sessions[1] or any(len(each) > 1 for each in sessions):
-        raise Finding("a session for each of two workers", f"{[sorted(each) for each in sessions]}")

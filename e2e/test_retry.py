@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from e2e.case import Level, case
-from e2e.patience import expect_all_stored_in_order, need_virtual_time
+from e2e.resending import expect_all_stored_in_order, need_virtual_time
 from e2e.telemetry import Telemetry
 
 PROTOCOL = "wire protocol, failed POST: records go back to the front of the queue"

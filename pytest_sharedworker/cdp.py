@@ -37,6 +37,15 @@ class WorkerTarget:
     cdp: Cdp = field(compare=False, repr=False)
 
 
+@dataclass(frozen=True)
+class CountedScript:
+    """A script that ran: its source as V8 has it, and the functions as `Profiler.FunctionCoverage`."""
+
+    url: str
+    source: str
+    functions: list[dict[str, Any]]
+
+
 class Cdp:
     """The browser's own DevTools session. Raises Unsupported where the browser is not Chromium."""
 
@@ -203,6 +212,23 @@ class AttachedWorker:
         self.call("Debugger.enable")
         self.call("Debugger.disable")
         return urls
+
+    def begin_coverage(self) -> None:
+        """Count what the worker runs from now on; does not wait."""
+        self.post("Profiler.enable")
+        self.post("Profiler.startPreciseCoverage", {"callCount": True, "detailed": True})
+
+    def take_coverage(self) -> list[CountedScript]:
+        """What the worker has run since it was asked last; scripts of `evaluate` are left out."""
+        scripts = self.call("Profiler.takePreciseCoverage")["result"]
+        counted = []
+        self.call("Debugger.enable")  # Sources are to be had only while it is on.
+        for script in scripts:
+            if script["url"]:
+                source = self.call("Debugger.getScriptSource", {"scriptId": script["scriptId"]})
+                counted.append(CountedScript(script["url"], source["scriptSource"], script["functions"]))
+        self.call("Debugger.disable")
+        return counted
 
     def heap_used(self) -> int:
         """Bytes of JavaScript objects that are left after garbage collection."""

@@ -122,9 +122,7 @@ def file_coverage(path: str, source: str, functions: Iterable[Function], *, skip
     skip = len(_BESIDE_UNICODE_PLANE_0.sub("xx", source[:skip]))
     functions = list(functions)
     result = FileCoverage(path, digest)
-    for number, start, end, hits in _code_lines(units, skip, _counts(len(units), functions)):
-        del start, end
-        result.lines[number] = hits
+    result.lines.update(_code_lines(units, skip, _counts(len(units), functions)))
     for function in functions:
         whole = function.ranges[0]
         if function.name and whole.start >= skip:
@@ -145,14 +143,14 @@ def _counts(length: int, functions: Iterable[Function]) -> list[int]:
     return counts
 
 
-def _code_lines(text: str, skip: int, counts: Sequence[int]) -> Iterable[tuple[int, int, int, int]]:
-    """The lines with code behind `skip`: number, start, end and count."""
+def _code_lines(text: str, skip: int, counts: Sequence[int]) -> Iterable[tuple[int, int]]:
+    """The lines with code behind `skip`: number, and how often it ran."""
     bare = _NOT_CODE.sub(_blank_comment, text)
     start = skip
     for number, line in enumerate(bare[skip:].split("\n"), 1):
         if not _SILENT.fullmatch(line):
             hits = max(counts[start + at] for at, char in enumerate(line) if not char.isspace())
-            yield number, start, start + len(line), hits
+            yield number, hits
         start += len(line) + 1
 
 

@@ -29,7 +29,8 @@ def add_options(group: pytest.OptionGroup) -> None:
         "--worker-coverage-report",
         metavar="DIR",
         type=Path,
-        help=f"as --worker-coverage; write it to DIR too: {LCOV_FILE} (LCOV) and {COBERTURA_FILE} (Cobertura)",
+        help=f"as --worker-coverage; write it to DIR too, as {LCOV_FILE} (LCOV) and"
+        f" {COBERTURA_FILE} (Cobertura)",
     )
 
 
@@ -76,7 +77,9 @@ class _Reporter:
             for line in table(files):
                 terminalreporter.line(line)
         if late := self._recorder.late:
-            terminalreporter.line(f"{len(late)} scripts ran before they could be counted: {sorted(set(late))}")
+            terminalreporter.line(
+                f"{len(late)} scripts ran before they could be counted: {sorted(set(late))}"
+            )
         folder: Path | None = self._config.getoption("--worker-coverage-report")
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)

@@ -67,6 +67,7 @@ class PersistentBrowser:
         Raises Unsupported where processes cannot be found (there is no /proc), or SharedWorkerError.
         """
         group = self._process_group()
+        self._shared_workers.take_coverage()
         with self.context.expect_event("close", timeout=KILL_TIMEOUT_SECONDS * 1000):
             os.killpg(group, signal.SIGKILL)
         deadline = time.monotonic() + KILL_TIMEOUT_SECONDS
@@ -103,7 +104,9 @@ class PersistentBrowser:
     def _process_group(self) -> int:
         """The browser's process group: Playwright starts each browser as the leader of one of its own."""
         if not _PROCESSES.is_dir():
-            raise Unsupported("the processes of a browser can be found on Linux only (there is no /proc here)")
+            raise Unsupported(
+                "the processes of a browser can be found on Linux only (there is no /proc here)"
+            )
         profile = os.fsencode(self.profile)
         for process in _processes():
             with suppress(OSError):  # It has ended meanwhile.

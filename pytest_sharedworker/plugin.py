@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from playwright.sync_api import BrowserContext, BrowserType
 
-from . import artefacts, launching, output_folder
+from . import artefacts, coverage_plugin, launching, output_folder
 from .control import ControlServer
 from .crash import PersistentBrowser
 from .gateway import Gateway
 from .loop_thread import LoopThread
 from .shared_worker import ClockKind, SharedWorkers
+
+CLOCK_KINDS = get_args(ClockKind)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,18 +25,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("sharedworker", "SharedWorkers under Playwright")
     group.addoption(
         "--worker-clock",
-        choices=("virtual", "real"),
+        choices=CLOCK_KINDS,
         default="virtual",
-        help="the time of SharedWorkers: virtual moves only when a test moves it, real waits"
-        " (default: %(default)s)",
+        help="the time of SharedWorkers: virtual moves only when a test moves it, real waits, policy is"
+        " Chromium's own virtual time, for scripts that must not be touched (default: %(default)s)",
     )
     launching.add_options(group)
+    coverage_plugin.add_options(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the plugin's markers and its other parts."""
     config.pluginmanager.register(artefacts, "sharedworker-artefacts")
     launching.check_options(config)
+    _check_clock(config)
+    coverage_plugin.install(config)
     config.pluginmanager.register(launching, "sharedworker-launching")
     output_folder.install(config)
     config.addinivalue_line(
@@ -42,8 +47,17 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "worker_clock(kind): run this test on a 'virtual' or 'real' worker clock, whatever the option says",
+        "worker_clock(kind): run this test on a 'virtual', 'real' or 'policy' worker clock, whatever the"
+        " option says",
     )
+
+
+def _check_clock(config: pytest.Config) -> None:
+    browsers = config.getoption("--browser", default=None) or []
+    if config.getoption("--worker-clock") == "policy" and any(browser != "chromium" for browser in browsers):
+        raise pytest.UsageError(
+            "only Chromium has its own virtual time: use --browser chromium for --worker-clock policy"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -91,8 +105,12 @@ def worker_clock_kind(request: pytest.FixtureRequest) -> ClockKind:
     """Whether this test's workers run on virtual or real time (marker `worker_clock`, else the option)."""
     marker = request.node.get_closest_marker("worker_clock")
     kind: ClockKind = marker.args[0] if marker else request.config.getoption("--worker-clock")
-    if kind not in ("virtual", "real"):
-        raise pytest.UsageError(f"the marker worker_clock takes 'virtual' or 'real', not {kind!r}")
+    if kind not in CLOCK_KINDS:
+        raise pytest.UsageError(
+            f"the marker worker_clock takes {' or '.join(map(repr, CLOCK_KINDS))}, not {kind!r}"
+        )
+    if kind == "policy" and request.getfixturevalue("browser_name") != "chromium":
+        pytest.skip("only Chromium has the virtual time of the clock 'policy'")
     return kind
 
 
@@ -115,6 +133,7 @@ def shared_workers(
         sharedworker_loop,
         worker_clock_kind,
         virtual_tabs=request.node.get_closest_marker("virtual_tabs") is not None,
+        coverage=coverage_plugin.recorder(request.config),
     )
     workers.watch(context)
     request.node.stash[artefacts.SCENE].workers = workers
@@ -129,7 +148,7 @@ def persistent_browser(
     browser_context_args: dict[str, Any],
     shared_workers: SharedWorkers,
 ) -> Iterator[PersistentBrowser]:
-    """A browser of this test's own, on a profile that outlives `kill()`; the profile is removed at the end."""
+    """A browser of this test's own, on a profile that outlives `kill()` and is removed at the end."""
     with TemporaryDirectory(prefix="pytest-sharedworker-", ignore_cleanup_errors=True) as profile:
         browser = PersistentBrowser(
             browser_type,

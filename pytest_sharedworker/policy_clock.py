@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from .cdp import AttachedWorker
-from .clock import ADVANCE_TIMEOUT_SECONDS, Timer, whole_milliseconds
+from .clock import ADVANCE_TIMEOUT_SECONDS, STATE_TIMEOUT_SECONDS, Timer, whole_milliseconds
 from .exceptions import ClockError, EvaluationError, Unsupported
 
 _POLICY = "pauseIfNetworkFetchesPending"
@@ -54,6 +54,10 @@ class PolicyClock:
         """Seconds since the worker's start."""
         return self._target_ms / 1000
 
+    def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
+        """`now_seconds` and the `pending` requests: a browser does not tell its timers."""
+        return {"kind": "policy", "now_seconds": self.now, "pending": list(self._pending.values())}
+
     @property
     def pending_timers(self) -> list[Timer]:
         """Raises Unsupported: a browser does not tell its timers."""
@@ -81,7 +85,7 @@ class PolicyClock:
         self._pump_for(_QUIET_SECONDS)
         while True:
             self._grant(_MOMENT_MS, deadline)
-            self._wait(lambda: not self._pending, deadline, "these requests have not settled: {}")
+            self._wait(lambda: not self._pending, deadline)
             with suppress(EvaluationError):  # What settled is handled before this is answered.
                 self._attached.evaluate("0")
             if not self._pending:
@@ -94,13 +98,14 @@ class PolicyClock:
         before = self._expired
         self._attached.call("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": ms})
         self._granted_ms += ms
-        why = "another worker of the same renderer process may have taken its time over; requests: {}"
-        self._wait(lambda: self._expired > before, deadline, why)
+        self._wait(lambda: self._expired > before, deadline)
 
-    def _wait(self, condition: Callable[[], bool], deadline: float, why: str) -> None:
+    def _wait(self, condition: Callable[[], bool], deadline: float) -> None:
         while not condition():
             if time.monotonic() > deadline:
-                reason = why.format(list(self._pending.values()))
+                reason = f"these requests have not settled: {list(self._pending.values())}"
+                if not self._pending:
+                    reason = "has a younger worker of the same renderer process taken its time over?"
                 raise ClockError(f"the clock did not arrive in time: {reason}")
             if self._attached.gone:
                 # Its time has gone with it; the next call says so with its name.

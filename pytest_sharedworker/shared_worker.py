@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ from .clock import (
     whole_milliseconds,
 )
 from .control import ConsoleMessage, ControlServer, Registry, WorkerError, WorkerSession
+from .coverage_recorder import CoverageRecorder, before_workers_end
 from .exceptions import (
     AmbiguousWorker,
     SharedWorkerError,
@@ -35,13 +37,16 @@ from .exceptions import (
 )
 from .gateway import Gateway
 from .loop_thread import LoopThread
+from .policy_clock import PolicyClock
 from .prologue import offline_script, tab_script, worker_prologue
+from .start_gate import StartGate
 
-ClockKind = Literal["virtual", "real"]
+ClockKind = Literal["virtual", "real", "policy"]
 
 APPEAR_TIMEOUT_SECONDS = 10.0
 DELIVERY_TIMEOUT_SECONDS = 10.0
 END_TIMEOUT_SECONDS = 10.0
+CONSOLE_TIMEOUT_SECONDS = 5.0
 _POLL_SECONDS = 0.01
 _RECHECK_SECONDS = 0.25
 _ORPHAN_SECONDS = 2.0
@@ -59,7 +64,7 @@ class SharedWorker:
         registry: SharedWorkers,
         session: WorkerSession | None,
         target: WorkerTarget | None,
-        clock: VirtualClock | RealClock,
+        clock: VirtualClock | RealClock | PolicyClock,
     ) -> None:
         self._registry = registry
         self._session = session
@@ -130,6 +135,26 @@ class SharedWorker:
         self._replay()
         return list(self._errors)
 
+    def expect_console(
+        self, text: str | re.Pattern[str], *, timeout_seconds: float = CONSOLE_TIMEOUT_SECONDS
+    ) -> ConsoleMessage:
+        """Wait for a console line that contains `text`, or that the pattern finds, and return it.
+
+        Lines that are there already count. Raises WaitTimeout, which shows the lines there were.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            lines = self.console
+            for line in lines:
+                if text in line.text if isinstance(text, str) else text.search(line.text):
+                    return line
+            if time.monotonic() > deadline:
+                seen = "\n".join(f"  {line}" for line in lines) or "  (nothing)"
+                raise WaitTimeout(
+                    f"waited {timeout_seconds:g} s for {self} to write {text!r}; it wrote:\n{seen}"
+                )
+            self._registry.idle()
+
     def evaluate(self, expression: str, *args: object) -> Any:
         """Evaluate JavaScript in the worker's global scope and return its value (JSON).
 
@@ -184,6 +209,7 @@ class SharedWorker:
         """
         if self._registry.is_chromium:
             target = self._find_target()
+            self._registry.take_coverage()
             target.cdp.terminate(target)
         elif self._session is not None:
             with suppress(WorkerGone):
@@ -252,6 +278,7 @@ class SharedWorkers:
         clock_kind: ClockKind,
         *,
         virtual_tabs: bool = False,
+        coverage: CoverageRecorder | None = None,
     ) -> None:
         self.clock_kind: ClockKind = clock_kind
         self.virtual_tabs = virtual_tabs
@@ -269,6 +296,12 @@ class SharedWorkers:
         self._marks = count(1)
         self._orphans: set[str] = set()
         self._bridges: dict[Browser, Cdp] = {}
+        self._coverage = coverage
+        self._gate: StartGate | None = None
+        if clock_kind == "policy" or coverage is not None:
+            self._gate = StartGate(loop_thread, self._registry.changes)
+            gateway.scripts.gate = self._gate.wait
+        self._policy_clocks: dict[str, PolicyClock] = {}
         gateway.scripts.prologue = self._prologue
         gateway.journal.explain = self.explain
 
@@ -279,6 +312,10 @@ class SharedWorkers:
         """
         self._contexts.append(context)
         context.on("close", self._forget)
+        if self._gate is not None:
+            _ = self.cdps  # They have to be there before the first worker.
+        if self._coverage is not None:
+            before_workers_end(context, self.take_coverage)
         context.add_init_script(
             tab_script(marks=self._has_prologue, virtual_clock=self.virtual_tabs and self._has_prologue)
         )
@@ -287,8 +324,11 @@ class SharedWorkers:
         """Run JavaScript in every worker that starts from now on, before its first line.
 
         The script is a function body of its own. Scripts run in the order in which they were added.
-        Call it before `watch`, that is before the first page.
+        Call it before `watch`, that is before the first page. Raises Unsupported under the clock
+        "policy", which leaves scripts untouched.
         """
+        if self.clock_kind == "policy":
+            raise Unsupported("the clock 'policy' leaves scripts as they are; init scripts need another")
         self._init_scripts.append(script)
 
     @property
@@ -298,6 +338,8 @@ class SharedWorkers:
         for browser in [self._browser, *filter(None, watched)]:
             if browser not in self._bridges and browser.is_connected():
                 self._bridges[browser] = Cdp(browser)
+                if self._gate is not None:
+                    self._bridges[browser].attach_at_start(self._prepare)
         return [bridge for browser, bridge in self._bridges.items() if browser.is_connected()]
 
     def targets(self) -> list[WorkerTarget]:
@@ -313,8 +355,10 @@ class SharedWorkers:
         """Every worker that has started, oldest first, also those that have ended."""
         if not self._has_prologue:
             for target in self.targets():
-                if target.id not in self._handles and target.url.startswith(self._gateway.url):
-                    self._handles[target.id] = SharedWorker(self, None, target, RealClock(time.monotonic()))
+                clock = self._clock_of(target)
+                known = target.id in self._handles or not target.url.startswith(self._gateway.url)
+                if clock is not None and not known:
+                    self._handles[target.id] = SharedWorker(self, None, target, clock)
         for session in list(self._registry.sessions):
             if session.id not in self._handles:
                 self._handles[session.id] = SharedWorker(self, session, None, self._clock(session))
@@ -356,7 +400,7 @@ class SharedWorkers:
 
     def advance(self, seconds: float, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> None:
         """Let this much time pass in every worker that lives, at once. Raises as a clock's `advance`."""
-        if self.clock_kind == "real":
+        if self.clock_kind != "virtual":
             for worker in self.all:
                 worker.clock.advance(seconds)
             return
@@ -432,6 +476,35 @@ class SharedWorkers:
                 expected |= {port: (url, name) for port, (url, name) in frame.evaluate(_READ_PORTS)}
         return expected
 
+    def take_coverage(self) -> None:
+        """Take over what workers have run so far, where coverage is measured; those that end tell no more."""
+        if self._coverage is not None and self._gate is not None:
+            for attached in self._gate.attached:
+                if not attached.gone:
+                    with suppress(SharedWorkerError, PlaywrightError):  # It is just ending.
+                        self._coverage.take(attached, self._gateway.scripts.prefixes)
+
+    def _prepare(self, attached: AttachedWorker) -> None:
+        """Act on a worker before its first line."""
+        assert self._gate is not None
+        if self._coverage is not None:
+            self._coverage.begin(attached)
+        if self.clock_kind == "policy":
+            clock = PolicyClock(attached, self._reach_tabs)
+            self._policy_clocks[attached.target.id] = clock
+        self._gate.admit(attached)
+
+    def _clock_of(self, target: WorkerTarget) -> RealClock | PolicyClock | None:
+        """The clock of a worker without a prologue; None where it has yet to get one."""
+        if self.clock_kind != "policy":
+            return RealClock(time.monotonic())
+        return self._policy_clocks.get(target.id)
+
+    def _reach_tabs(self) -> None:
+        for frame in self._frames():
+            with suppress(PlaywrightError):
+                frame.evaluate("0")
+
     def explain(self) -> str:
         """What the workers wrote and threw, as text for a failure."""
         lines = []
@@ -465,6 +538,11 @@ class SharedWorkers:
 
     def close(self) -> None:
         """Let go of everything. Idempotent."""
+        if self._coverage is not None and self._gate is not None:
+            self.take_coverage()
+            self._coverage.late += self._gate.late
+            self._gate.attached.clear()
+            self._gate.late.clear()
         self._control.close_registry(self._registry)
         for bridge in self._bridges.values():
             bridge.close()

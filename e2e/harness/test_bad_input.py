@@ -40,7 +40,9 @@ def test_a_syntax_error(stage: Stage, kind: str, browser_name: str) -> None:
     reason = (
         "SyntaxError: Unexpected" if browser_name == "chromium" and kind == "classic" else "a syntax error"
     )
-    with pytest.raises(WorkerNotFound, match=rf"/worker.js: its script was served but does not run: {reason}"):
+    with pytest.raises(
+        WorkerNotFound, match=rf"/worker.js: its script was served but does not run: {reason}"
+    ):
         stage.workers.wait_for()
 
 

@@ -117,9 +117,7 @@ def test_the_workers_of_a_killed_browser_end_and_new_ones_are_followed(
     assert stage.workers.all == []
 
 
-def test_pages_of_a_killed_browser_are_not_told(
-    stage: Stage, persistent_browser: PersistentBrowser
-) -> None:
+def test_pages_of_a_killed_browser_are_not_told(stage: Stage, persistent_browser: PersistentBrowser) -> None:
     stage.gateway.mount("/beacon", "", "text/plain")
     page = stage.open(persistent_browser.context)
     page.evaluate("addEventListener('pagehide', () => navigator.sendBeacon('/beacon')); 0")

@@ -5,13 +5,14 @@ Clocks stand in test_clock.py, workers that cannot start in test_bad_input.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.harness.stage import ECHO, Stage
-from pytest_sharedworker.exceptions import AmbiguousWorker, EvaluationError, WorkerGone
+from pytest_sharedworker.exceptions import AmbiguousWorker, EvaluationError, WaitTimeout, WorkerGone
 from pytest_sharedworker.shared_worker import SharedWorker
 
 NewContext = Callable[[], BrowserContext]
@@ -242,6 +243,18 @@ def test_an_exception_has_the_stack(stage: Stage) -> None:
 
 def texts(worker: SharedWorker) -> list[str]:
     return [str(message) for message in worker.console]
+
+
+def test_a_console_line_is_waited_for(stage: Stage) -> None:
+    worker = stage.start("onconnect = () => fetch('/slow').then(() => console.warn('ready at', 7));")
+    assert worker.expect_console("ready").level == "warn"
+    assert worker.expect_console(re.compile(r"at \d$")).text == "ready at 7"
+
+
+def test_a_console_line_that_does_not_come_shows_those_that_did(stage: Stage) -> None:
+    worker = stage.start("console.log('begun'); " + ECHO)
+    with pytest.raises(WaitTimeout, match=r"(?s)to write 'ended'; it wrote:\n  log: begun"):
+        worker.expect_console("ended", timeout_seconds=0.5)
 
 
 def test_the_console_is_kept_from_the_first_line_on(stage: Stage) -> None:

@@ -92,7 +92,7 @@ class Timeline:
 
 
 def timeline(axis: str, lanes: Sequence[str], marks: Sequence[Mark]) -> Timeline:
-    """Put marks in order (those of one moment stay as they come), clean their texts and cut what is too much.
+    """Put marks in order (those of one moment stay as they come), clean all text and cut what is too much.
 
     Lanes without a mark are left out.
     """
@@ -102,11 +102,12 @@ def timeline(axis: str, lanes: Sequence[str], marks: Sequence[Mark]) -> Timeline
         half = MARK_LIMIT // 2
         ordered = ordered[:half] + ordered[-half:]
     kept = tuple(
-        Mark(round(mark.seconds, 3), mark.lane, mark.kind, _one_line(mark.text), mark.exchange)
+        Mark(round(mark.seconds, 3), _one_line(mark.lane), mark.kind, _one_line(mark.text), mark.exchange)
         for mark in ordered
     )
     used = {mark.lane for mark in kept}
-    return Timeline(axis, tuple(lane for lane in lanes if lane in used), kept, left_out)
+    names = dict.fromkeys(_one_line(lane) for lane in lanes)
+    return Timeline(axis, tuple(lane for lane in names if lane in used), kept, left_out)
 
 
 def _one_line(text: str) -> str:

@@ -38,7 +38,7 @@ def test_options_of_verify_are_taken(command: str) -> None:
 
 
 def test_all_toxics_are_named() -> None:
-    (sentence,) = re.findall(r"Faults carry the names.*?`\.", README, re.DOTALL)
+    (sentence,) = re.findall(r"names that Toxiproxy.*?`\.", README, re.DOTALL)
     assert set(re.findall(r"`(\w+)`", sentence)) == set(KINDS)
 
 

@@ -16,6 +16,7 @@ from e2e.report.book import Book
 from e2e.report.html import SYMBOLS, render
 from e2e.report.judgement import Judgement
 from e2e.report.text import MAX_CHARACTERS, clean, first_lines
+from e2e.report.timeline import Kind, Mark, timeline
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc)
 HOSTILE = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>'{{ 7 * 7 }}</pre></style>"
@@ -132,9 +133,11 @@ def test_hostile_text_stays_text_in_every_place() -> None:
         actual=HOSTILE,
         known_deviation=HOSTILE,
         details=HOSTILE,
+        timeline=timeline(HOSTILE, (HOSTILE,), [Mark(0.0, HOSTILE, Kind.EVENTS, HOSTILE)]),
     )
     outline = page_of(hostile, problems=(HOSTILE,), **{HOSTILE: HOSTILE})
-    harmless = page_of(HOLDS, problems=("x",), one="x")
+    told = timeline("x", ("x",), [Mark(0.0, "x", Kind.EVENTS, "x")])
+    harmless = page_of(replace(HOLDS, timeline=told), problems=("x",), one="x")
     assert {tag for tag, _ in outline.elements} <= {tag for tag, _ in harmless.elements} | {"h4", "pre"}
     assert not [name for _, values in outline.elements for name in values if name.startswith("on")]
     assert outline.text.count(HOSTILE) >= 9
@@ -142,9 +145,32 @@ def test_hostile_text_stays_text_in_every_place() -> None:
 
 def test_the_page_needs_nothing_but_itself_and_forbids_itself_scripts() -> None:
     outline = page_of(HOLDS)
-    assert not outline.all("src") + outline.all("href")
+    assert not outline.all("src")
+    assert all(target.startswith("#mark-") for target in outline.all("href"))
     assert not [tag for tag, _ in outline.elements if tag in ("script", "link", "iframe")]
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in outline.all("content")
+
+
+def test_a_timeline_is_a_picture_and_the_same_as_text() -> None:
+    marks = [Mark(30.0, "worker", Kind.FLUSHED, "#1 POST"), Mark(30.0, "server", Kind.ANSWERED, "#1 200")]
+    told = timeline("seconds of virtual time", ("worker", "server"), marks)
+    outline = page_of(replace(HOLDS, timeline=told), replace(HOLDS, id="flush/2/2"))
+    assert outline.all("href") == ["#mark-flushed", "#mark-answered"]
+    assert set(target.removeprefix("#") for target in outline.all("href")) <= set(outline.all("id"))
+    assert "    30.000  worker  ▲ #1 POST\n    30.000  server  ■ #1 200" in outline.text
+    assert ("pre", {"tabindex": "0", "class": "story"}) in outline.elements
+
+
+def test_four_implementations_of_a_hundred_cases_are_less_than_three_megabytes() -> None:
+    marks = [Mark(float(number), "worker", Kind.FLUSHED, "x" * 60, number) for number in range(20)]
+    told = timeline("seconds of virtual time", ("worker",), marks)
+    text = "One sentence of a usual length, which says what a case requires or has seen."
+    book = Book()
+    for implementation in ("one", "two", "three", "four"):
+        for number in range(1, 101):
+            judged = replace(HOLDS, implementation=implementation, id=f"flush/1/{number}", timeline=told)
+            book.add(replace(judged, requirement=text, expected=text, actual=text, source=text))
+    assert len(render(book, {}, NOW).encode()) < 3_000_000
 
 
 def test_an_empty_run_says_so() -> None:

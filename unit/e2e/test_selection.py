@@ -93,6 +93,51 @@ def test_a_prefix_without_a_case_is_answered_with_the_families(
     assert not list((pytester.path / "out").iterdir())
 
 
+LEVELS = """
+@numbered("flush/2/1", Level.MUST)
+def test_a(implementation): pass
+
+@numbered("flush/2/2", Level.SHOULD)
+def test_b(implementation): pass
+
+@numbered("flush/2/3", Level.MAY)
+def test_c(implementation): pass
+
+def test_that_is_no_case(): pass
+"""
+
+
+@pytest.mark.parametrize(("level", "count"), [("must", 1), ("should", 2), ("may", 3)])
+def test_a_level_stands_for_itself_and_the_more_binding_ones(suite: Suite, level: str, count: int) -> None:
+    suite(LEVELS, "--level", level).assert_outcomes(passed=count, deselected=4 - count)
+
+
+def test_a_level_that_leaves_nothing_is_wrong_use(suite: Suite) -> None:
+    result = suite(LEVELS, "--level", "must", "--case", "flush/2/2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --level must: none of the cases asked for is that binding"])
+
+
+MANY = "".join(f'@numbered("flush/1/{n}")\ndef test_{n}(implementation): pass\n' for n in range(1, 21))
+
+
+def order_in(result: pytest.RunResult) -> list[str]:
+    """The tests in the order in which they ran."""
+    return [line.split("::")[1].split("[")[0] for line in result.outlines if "PASSED" in line]
+
+
+def test_a_number_stands_for_an_order_and_another_one_for_another(suite: Suite) -> None:
+    usual = order_in(suite(MANY, "-v"))
+    first, again, other = (order_in(suite(MANY, "-v", f"--shuffle={seed}")) for seed in (1, 1, 2))
+    assert first == again
+    assert len({tuple(usual), tuple(first), tuple(other)}) == 3
+    assert sorted(usual) == sorted(first) == sorted(other)
+
+
+def test_parallel_processes_agree_on_the_order(suite: Suite) -> None:
+    suite(MANY, "--shuffle=7", "-n", "2").assert_outcomes(passed=20)
+
+
 def test_a_known_deviation_is_expected_to_fail(suite: Suite, toml: Toml) -> None:
     cases = '@numbered("flush/2/1")\ndef test_a(implementation): assert implementation.name == "one"\n'
     result = suite(

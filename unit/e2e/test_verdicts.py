@@ -294,9 +294,10 @@ def test_a_run_that_stops_early_says_that_it_is_not_whole(suite: Suite, pytester
     assert "This report is not whole." in (pytester.path / "out" / "index.html").read_text()
 
 
-def test_nothing_is_left_beside_the_two_files(suite: Suite, pytester: pytest.Pytester) -> None:
+def test_nothing_is_left_beside_the_three_files(suite: Suite, pytester: pytest.Pytester) -> None:
     suite(CASES, "--report", "deep/out")
     assert sorted(path.name for path in Path(pytester.path, "deep", "out").iterdir()) == [
         "index.html",
+        "junit.xml",
         "results.json",
     ]

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -98,6 +99,77 @@ def test_a_known_deviation_that_holds_fails_the_run(verify: Verify, toml: Toml) 
     done = verify(HOLDS, "--worker", "cases/mine.toml", mine=toml("mine", flush_1_1="long ago"))
     assert done.returncode == 1
     assert "flush/1/1 holds on mine now: remove it from known_deviations." in done.stdout
+
+
+def test_only_a_level_is_judged(verify: Verify, results: Results, tmp_path: Path) -> None:
+    assert verify(HOLDS + SHOULD_FAILS, "--level", "must").returncode == 0
+    assert list(results(tmp_path / "out")) == ["flush/1/1"]
+
+
+def test_costs_are_shown_where_they_are_asked_for(verify: Verify) -> None:
+    assert "the slowest" not in verify(HOLDS).stdout
+    lines = verify(HOLDS + FAILS, "--durations", "-n", "2").stdout.splitlines()
+    assert "the slowest 2 of 2 cases:" in lines
+    assert "flush (2)" in lines[-3]
+
+
+def test_github_is_told_what_does_not_hold(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    lines = verify(HOLDS + FAILS + SHOULD_FAILS).stdout.splitlines()
+    commands = [line.split("::")[1] for line in lines if line.startswith("::")]
+    assert commands == ["error title=flush/1/2 on one", "warning title=flush/1/3 on one"]
+
+
+def test_junit_stands_beside_the_results(verify: Verify, tmp_path: Path) -> None:
+    verify(HOLDS + FAILS)
+    suites = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
+    assert [test.attrib["name"] for test in suites.iter("testcase")] == ["flush/1/1", "flush/1/2"]
+
+
+TELLS = """
+from e2e.report.timeline import Kind, Mark, timeline
+
+def told():
+    marks = [Mark(float(n), "worker", Kind.FLUSHED, f"#{n}") for n in range(60)]
+    return timeline("seconds", ("worker",), marks)
+
+@numbered("flush/1/5")
+def test_e(implementation, observed):
+    observed.at_end(timeline=told, if_not_held=lambda: "the journal's end")
+    raise Finding("1 POST", "60 POSTs")
+"""
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_failure_tells_requirement_expected_actual_and_the_end_of_the_timeline(
+    verify: Verify, results: Results, tmp_path: Path, processes: str
+) -> None:
+    lines = verify(TELLS, "-n", processes).stdout.splitlines()
+    assert [line.split(":")[0].strip() for line in lines[1:5]] == [
+        "requires",
+        "expected",
+        "actual",
+        "timeline",
+    ]
+    assert "… 20 marks before these stand in the report" in lines[5]
+    assert lines[6].split() == ["20.000", "worker", "▲", "#20"]
+    assert results(tmp_path / "out")["flush/1/5"]["details"] == "the journal's end"
+    assert (tmp_path / "out" / "index.html").read_text().count('href="#mark-flushed"') == 60
+
+
+def test_a_known_failure_is_told_in_short(verify: Verify, toml: Toml) -> None:
+    known = toml("mine", flush_1_5="posts too often")
+    done = verify(TELLS, "--worker", "cases/mine.toml", mine=known)
+    assert "known:    posts too often" in done.stdout
+    assert "timeline" not in done.stdout
+
+
+def test_a_timeline_that_cannot_be_made_costs_no_verdict(
+    verify: Verify, results: Results, tmp_path: Path
+) -> None:
+    done = verify(TELLS.replace("range(60)", "1 / 0").replace('raise Finding("1 POST", "60 POSTs")', "pass"))
+    assert done.returncode == 0
+    assert "ZeroDivisionError" in results(tmp_path / "out")["flush/1/5"]["details"]
 
 
 def test_only_the_cases_asked_for_are_judged(verify: Verify) -> None:
@@ -198,6 +270,7 @@ def test_b(implementation): threading.Event().wait({ENDLESS_SECONDS})
 def test_the_help_names_every_option_and_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of("--help") == 0
     text = capsys.readouterr().out
-    options = ("--worker", "--case", "--list", "--report", "--rollout-samples", "--worker-clock", "--headed")
+    options = ["--worker", "--case", "--list", "--report", "--rollout-samples", "--worker-clock", "--headed"]
+    options += ["--level", "--durations", "--shuffle", "--server"]
     for expected in (*options, "--slowmo", "-n N", "NAME|FILE.toml|FILE.js", "mlflow-3.18.0", "130"):
         assert expected in text

@@ -1,0 +1,157 @@
+"""Coverage of workers' scripts: runs of a small project, each in a pytest process of its own (Chromium).
+
+How counts become lines and files is in unit/pytest_sharedworker/test_coverage.py.
+"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+
+from pytest_sharedworker.coverage_report import COBERTURA_FILE, LCOV_FILE
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.only_browser("chromium")
+
+WORKER = """\
+const start = Date.now();
+function boot(late) {
+  if (late) {
+    console.log("never at boot");
+  }
+  return start;
+}
+boot(false);
+if (self.nothing) {
+  boot(true);
+}
+onconnect = ({ ports: [port] }) => {
+  port.onmessage = ({ data }) => {
+    if (data === "first") {
+      port.postMessage(1);
+    } else {
+      port.postMessage(2);
+    }
+  };
+};
+function never() {
+  return 42;
+}
+"""
+PROJECT = """
+import pytest
+
+WORKER = {worker!r}
+PART = '''export const part = () => 1;
+export const idle = () => {{
+  return 2;
+}};
+'''
+ASK = '''(what) => new Promise((resolve) => {{
+    const {{ port }} = (self.worker ??= new SharedWorker("/js/counter.worker.js", {{ type: "{kind}" }}));
+    port.onmessage = ({{ data }}) => resolve(data);
+    port.postMessage(what);
+}})'''
+
+
+@pytest.fixture
+def page(gateway, shared_workers, context):
+    gateway.mount("/", "<title>a tab</title>", "text/html")
+    gateway.mount("/js/counter.worker.js", WORKER)
+    gateway.mount("/js/part.js", PART)
+    page = context.new_page()
+    page.goto(gateway.url + "/")
+    return page
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, browser_name: str) -> pytest.Pytester:
+    pytester.makeini("[pytest]\naddopts = -p no:cacheprovider -p no:asyncio --installed-browser\n")
+    return pytester
+
+
+def write(project: pytest.Pytester, tests: str, *, worker: str = WORKER, kind: str = "classic") -> None:
+    project.makepyfile(PROJECT.format(worker=worker, kind=kind) + tests)
+
+
+def run(project: pytest.Pytester, *arguments: str) -> list[str]:
+    result = project.runpytest_subprocess("--worker-coverage", *arguments, timeout=60)
+    assert result.ret == pytest.ExitCode.OK
+    rows = [line for line in result.outlines if line.startswith(("js/", "TOTAL"))]
+    assert "ran before they could be counted" not in result.stdout.str()
+    return [" ".join(row.split()) for row in rows]
+
+
+def test_lines_count_from_the_first_one_on_whatever_the_clock(project: pytest.Pytester) -> None:
+    write(project, "def test_ask(page): assert page.evaluate(ASK, 'first') == 1\n")
+    missing = "js/counter.worker.js 16 11 68 4, 10, 17, 21-22"
+    assert run(project) == [missing]
+    assert run(project, "--worker-clock", "real") == [missing]
+
+
+def test_tests_add_up(project: pytest.Pytester) -> None:
+    write(
+        project,
+        "def test_first(page): assert page.evaluate(ASK, 'first') == 1\n"
+        "def test_second(page): assert page.evaluate(ASK, 'second') == 2\n",
+    )
+    assert run(project) == ["js/counter.worker.js 16 12 75 4, 10, 21-22"]
+
+
+def test_processes_add_up_and_reports_are_written(project: pytest.Pytester) -> None:
+    write(
+        project,
+        "def test_first(page): assert page.evaluate(ASK, 'first') == 1\n"
+        "def test_second(page): assert page.evaluate(ASK, 'second') == 2\n",
+    )
+    folder = project.path / "reports"
+    assert run(project, "-n", "2", f"--worker-coverage-report={folder}") == [
+        "js/counter.worker.js 16 12 75 4, 10, 21-22"
+    ]
+    lcov = (folder / LCOV_FILE).read_text()
+    assert "SF:js/counter.worker.js\n" in lcov
+    assert "DA:4,0\n" in lcov
+    assert "FNDA:0,never\n" in lcov
+    assert "LF:16\nLH:12\n" in lcov
+    lines = ElementTree.parse(folder / COBERTURA_FILE).findall(".//class/lines/line")
+    assert [line.get("number") for line in lines if line.get("hits") == "0"] == ["4", "10", "21", "22"]
+
+
+def test_a_module_counts_with_what_it_imports(project: pytest.Pytester) -> None:
+    worker = (
+        'import { part } from "./part.js";\nonconnect = ({ ports: [port] }) => port.postMessage(part());\n'
+    )
+    write(
+        project,
+        "def test_ask(page): assert page.evaluate(ASK, 'first') == 1\n",
+        worker=worker,
+        kind="module",
+    )
+    assert run(project) == ["js/counter.worker.js 2 2 100", "js/part.js 3 2 66 3", "TOTAL 5 4 80"]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "page.close()",
+        "page.reload()",
+        "page.context.close()",
+        "shared_workers.wait_for().terminate()",
+        "from pytest_sharedworker.crash import crash; crash(page)",
+    ],
+)
+def test_what_ran_before_the_worker_ended_counts(project: pytest.Pytester, end: str) -> None:
+    write(
+        project,
+        f"def test_ask(page, shared_workers):\n    assert page.evaluate(ASK, 'second') == 2\n    {end}\n",
+    )
+    assert run(project) == ["js/counter.worker.js 16 11 68 4, 10, 15, 21-22"]
+
+
+def test_a_browser_that_cannot_count_is_refused(project: pytest.Pytester) -> None:
+    write(project, "def test_nothing(): pass\n")
+    result = project.runpytest_subprocess("--worker-coverage", "--browser", "firefox")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: only Chromium counts *--browser chromium*"])
