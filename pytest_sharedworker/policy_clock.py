@@ -1,9 +1,8 @@
 """The clock of a worker whose script nobody touches: the browser's own virtual time (Chromium).
 
 Measured: timers fire exact to the millisecond; a wait for a request that is under way costs 10 ms of
-virtual time. The browser moves the time of a whole renderer process. So the tab that started the worker
-jumps along, and between two moves its timers and animation frames stand still: a click there never ends.
-Start the worker from a tab that does nothing else, and act in others.
+virtual time. The browser moves the time of a whole renderer process: the timers of the tab that started the
+worker move, and stand still, with the worker's; those of other tabs run in real time.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from typing import Any
 
 from .cdp import AttachedWorker
 from .clock import ADVANCE_TIMEOUT_SECONDS, STATE_TIMEOUT_SECONDS, Timer, whole_milliseconds
-from .exceptions import ClockError, EvaluationError, Unsupported
+from .exceptions import ClockError, EvaluationError, Unsupported, WorkerGone
 
 _POLICY = "pauseIfNetworkFetchesPending"
 _MOMENT_MS = 0.01
-"""A move too short for any timer; a worker reads its messages only while its time moves."""
+"""A move too short for any timer."""
 _QUIET_SECONDS = 0.02
 """Real time for messages of other processes to arrive: without a prologue nothing marks their end."""
 _POLL_SECONDS = 0.002
@@ -46,7 +45,9 @@ class PolicyClock:
         attached.on("Network.requestWillBeSent", self._begin)
         attached.on("Network.loadingFinished", self._end)
         attached.on("Network.loadingFailed", self._end)
-        attached.post("Emulation.setVirtualTimePolicy", {"policy": "pause"})
+        # The policy `pause` would hold back messages too. Time that has arrived where it was sent stands
+        # still as well, and lets messages and requests pass.
+        self._grant(_MOMENT_MS)
         attached.post("Network.enable")
 
     @property
@@ -73,32 +74,30 @@ class PolicyClock:
         deadline = time.monotonic() + timeout_seconds
         self._settle(deadline)
         self._target_ms += ms
-        self._grant(self._target_ms - self._granted_ms, deadline)
+        if self._target_ms > self._granted_ms:
+            before = self._expired
+            self._grant(self._target_ms - self._granted_ms)
+            self._wait(lambda: self._expired > before, deadline)
         self._settle(deadline)
 
     def settle(self) -> None:
-        """Wait until messages are read and requests have settled; time moves by less than a millisecond."""
+        """Wait until messages are read and requests have settled, without moving time."""
         self._settle(time.monotonic() + ADVANCE_TIMEOUT_SECONDS)
 
     def _settle(self, deadline: float) -> None:
         self._reach_tabs()
         self._pump_for(_QUIET_SECONDS)
         while True:
-            self._grant(_MOMENT_MS, deadline)
             self._wait(lambda: not self._pending, deadline)
             with suppress(EvaluationError):  # What settled is handled before this is answered.
                 self._attached.evaluate("0")
             if not self._pending:
                 return
 
-    def _grant(self, ms: float, deadline: float) -> None:
-        """Let this much time pass, and no more."""
-        if ms <= 0:
-            return
-        before = self._expired
-        self._attached.call("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": ms})
+    def _grant(self, ms: float) -> None:
+        """Let this much time pass, and no more; does not wait."""
+        self._attached.post("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": ms})
         self._granted_ms += ms
-        self._wait(lambda: self._expired > before, deadline)
 
     def _wait(self, condition: Callable[[], bool], deadline: float) -> None:
         while not condition():
@@ -118,6 +117,9 @@ class PolicyClock:
         self._attached.target.cdp.pump()
 
     def _expire(self, event: dict[str, Any]) -> None:
+        with suppress(WorkerGone):
+            # Time is paused now. Without a budget it goes on standing where it has arrived.
+            self._attached.post("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": 0})
         self._expired += 1
 
     def _begin(self, event: dict[str, Any]) -> None:

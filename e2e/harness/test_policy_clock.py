@@ -72,6 +72,30 @@ def test_messages_that_tabs_posted_before_are_read_before_time_moves(stage: Stag
     assert max(now_ms for _, now_ms in log) - min(now_ms for _, now_ms in log) < 1000
 
 
+def test_messages_are_read_and_answered_while_time_stands_still(stage: Stage) -> None:
+    worker = stage.start(ECHO)
+    tabs = [stage.context.pages[0], stage.open()]
+    for tab in tabs:
+        stage.connect(tab)
+        tab.evaluate("worker.port.postMessage('hello')")
+        # By hand: the function's own polling would stand still with the tab's time.
+        while tab.evaluate("messages") != ["hello"]:
+            stage.workers.idle()
+    worker.clock.advance(1)
+    assert {
+        round(now_ms) for _, now_ms in worker.evaluate("log.map(([what, now]) => [what, now - log[0][1]])")
+    } == {0}
+
+
+def test_the_tab_that_started_the_worker_can_be_worked_with(stage: Stage) -> None:
+    worker = stage.start(TICKS)
+    worker.clock.advance(1)
+    (tab,) = stage.context.pages
+    tab.evaluate("document.body.innerHTML = `<button onclick='this.textContent += 1'>clicked</button>`")
+    tab.click("button")
+    assert tab.text_content("button") == "clicked1"
+
+
 def test_time_waits_for_requests_and_counts_little_for_them(stage: Stage) -> None:
     stage.gateway.mount("/data", "data", "text/plain")
     stage.gateway.toxic("latency", on="/data", latency_ms=200)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from markupsafe import Markup, escape
 
-from e2e.report.timeline import Kind, Mark, Timeline
+from e2e.report.timeline import LONGEST_LANE, Kind, Mark, Timeline
 
 LANE_HEIGHT = 26
 TOP = 8
 AXIS_HEIGHT = 22
 CHARACTER_WIDTH = 6.4
-LONGEST_LABEL = 18
 MARK_STEP = 11
 TIME_WIDTH = 420
 """Least width that time itself gets, beside the steps of the marks."""
@@ -72,7 +71,7 @@ def picture(timeline: Timeline) -> Markup:
 
 
 def _label(lane: str) -> str:
-    return lane if len(lane) <= LONGEST_LABEL else f"{lane[: LONGEST_LABEL - 1]}…"
+    return lane if len(lane) <= LONGEST_LANE else f"{lane[: LONGEST_LANE - 1]}…"
 
 
 def _places(timeline: Timeline, left: int) -> list[int]:

@@ -17,6 +17,8 @@ MARK_LIMIT = 160
 """Marks that a timeline keeps: the first half and the last half of what happened."""
 
 MAX_TEXT_CHARACTERS = 110
+LONGEST_LANE = 18
+"""Characters of a lane's name that others make room for."""
 
 
 class Kind(Enum):
@@ -86,7 +88,7 @@ class Timeline:
         half = len(self.marks) // 2
         left_out = f" ({self.left_out} marks between the first {half} and the last {half} are left out)"
         yield f"{self.axis}{left_out if self.left_out else ''}:"
-        width = max(map(len, self.lanes), default=0)
+        width = min(max(map(len, self.lanes), default=0), LONGEST_LANE)
         for mark in self.marks:
             yield f"{mark.seconds:10.3f}  {mark.lane:<{width}}  {mark.kind.value} {mark.text}"
 
