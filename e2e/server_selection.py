@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+from http.client import HTTP_PORT
+from urllib.parse import urlsplit
+
 import pytest
 
 from e2e.server_implementation import ServerImplementation, known_servers, load_server
@@ -17,6 +21,8 @@ SERVER_HELP = (
     f"may be repeated (default: {DEFAULT_SERVER}). With --worker alone no server case runs, with "
     "--server alone no worker case does; with neither, or both, all of them do"
 )
+CONNECT_TIMEOUT_SECONDS = 5
+NOBODY_LISTENS = "--server {url}: nobody listens there ({reason}); start the server, or correct the URL"
 TWO_SERVERS_OF_ONE_NAME = "--server: two servers are named {name!r}; give each once, under its own name"
 
 _servers_key = pytest.StashKey[list[ServerImplementation]]()
@@ -39,8 +45,22 @@ def servers(config: pytest.Config) -> list[ServerImplementation]:
         for name in names:
             if names.count(name) > 1:
                 raise pytest.UsageError(TWO_SERVERS_OF_ONE_NAME.format(name=name))
+        for server in loaded:
+            _refuse_absent(server)
         config.stash[_servers_key] = loaded
     return config.stash[_servers_key]
+
+
+def _refuse_absent(server: ServerImplementation) -> None:
+    """A server that does not run has no verdicts: failures of every case would hide the one sentence."""
+    if server.url is None:
+        return
+    parts = urlsplit(server.url)
+    try:
+        socket.create_connection((parts.hostname, parts.port or HTTP_PORT), CONNECT_TIMEOUT_SECONDS).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise pytest.UsageError(NOBODY_LISTENS.format(url=server.url, reason=reason)) from None
 
 
 def generate(metafunc: pytest.Metafunc) -> None:

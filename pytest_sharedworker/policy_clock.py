@@ -37,9 +37,9 @@ class PolicyClock:
         """Stop the time of a worker that is about to start. `reach_tabs` asks every tab something."""
         self._attached = attached
         self._reach_tabs = reach_tabs
-        self._target_ms = 0.0
-        self._granted_ms = 0.0
-        self._expired = 0
+        self._now_ms = 0
+        self._grants = 0
+        self._arrivals = 0
         self._pending: dict[str, str] = {}
         attached.on("Emulation.virtualTimeBudgetExpired", self._expire)
         attached.on("Network.requestWillBeSent", self._begin)
@@ -53,7 +53,7 @@ class PolicyClock:
     @property
     def now(self) -> float:
         """Seconds since the worker's start."""
-        return self._target_ms / 1000
+        return self._now_ms / 1000
 
     def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
         """`now_seconds` and the `pending` requests: a browser does not tell its timers."""
@@ -73,11 +73,10 @@ class PolicyClock:
         ms = whole_milliseconds(seconds)
         deadline = time.monotonic() + timeout_seconds
         self._settle(deadline)
-        self._target_ms += ms
-        if self._target_ms > self._granted_ms:
-            before = self._expired
-            self._grant(self._target_ms - self._granted_ms)
-            self._wait(lambda: self._expired > before, deadline)
+        if ms:
+            self._grant(ms)
+            self._now_ms += ms
+            self._wait(self._is_quiet, deadline)
         self._settle(deadline)
 
     def settle(self) -> None:
@@ -88,16 +87,19 @@ class PolicyClock:
         self._reach_tabs()
         self._pump_for(_QUIET_SECONDS)
         while True:
-            self._wait(lambda: not self._pending, deadline)
+            self._wait(self._is_quiet, deadline)
             with suppress(EvaluationError):  # What settled is handled before this is answered.
                 self._attached.evaluate("0")
-            if not self._pending:
+            if self._is_quiet():
                 return
+
+    def _is_quiet(self) -> bool:
+        return self._arrivals == self._grants and not self._pending
 
     def _grant(self, ms: float) -> None:
         """Let this much time pass, and no more; does not wait."""
+        self._grants += 1
         self._attached.post("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": ms})
-        self._granted_ms += ms
 
     def _wait(self, condition: Callable[[], bool], deadline: float) -> None:
         while not condition():
@@ -120,7 +122,7 @@ class PolicyClock:
         with suppress(WorkerGone):
             # Time is paused now. Without a budget it goes on standing where it has arrived.
             self._attached.post("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": 0})
-        self._expired += 1
+        self._arrivals += 1
 
     def _begin(self, event: dict[str, Any]) -> None:
         request = event["request"]

@@ -2,6 +2,7 @@
 
 Colours come from the page's variables. Every mark takes a step of its own to the right, and time takes the
 rest of the width: marks of one moment stand side by side in their order, and long waits are seen as such.
+The words of the marks are not in the picture: the lines of the same timeline stand beneath it.
 """
 
 from __future__ import annotations
@@ -63,9 +64,7 @@ def picture(timeline: Timeline) -> Markup:
     parts += _axis(timeline.marks, places, bottom)
     parts += _exchanges(timeline.marks, places, heights)
     for mark, x in zip(timeline.marks, places, strict=True):
-        title = escape(f"{mark.seconds:.3f} s: {mark.text}")
-        place = f'x="{x}" y="{heights[mark.lane]}"'
-        parts.append(f'<use href="#mark-{mark.kind.word}" {place}><title>{title}</title></use>')
+        parts.append(f'<use href="#mark-{mark.kind.word}" x="{x}" y="{heights[mark.lane]}"/>')
     size = f'viewBox="0 0 {right} {bottom + AXIS_HEIGHT}" width="{right}" height="{bottom + AXIS_HEIGHT}"'
     return Markup(f'<svg class="timeline" aria-hidden="true" {size}>{"".join(parts)}</svg>')
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from e2e.report.text import clean
 
-MARK_LIMIT = 160
+MARK_LIMIT = 120
 """Marks that a timeline keeps: the first half and the last half of what happened."""
 
 MAX_TEXT_CHARACTERS = 110

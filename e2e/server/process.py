@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime  # Python 3.10 does not know it by the other name.
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
@@ -106,7 +107,10 @@ class ServerProcess:
         address: Future[str | None] = Future()
         self._reader = Thread(target=self._read_log, args=(self._process.stderr, address), daemon=True)
         self._reader.start()
-        url = address.result(START_TIMEOUT_SECONDS)
+        try:
+            url = address.result(START_TIMEOUT_SECONDS)
+        except NotInTime:
+            url = None
         if url is None:
             self._end(signal.SIGKILL)
             raise RuntimeError(f"{self._package} did not start:\n{self.log}")

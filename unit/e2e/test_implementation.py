@@ -34,7 +34,6 @@ def test_the_reference_is_a_module_worker_served_with_its_siblings() -> None:
     assert reference.worker.script.is_file()
     assert reference.worker.directory == reference.worker.script.parent
     assert (reference.worker.type, reference.worker.name) == ("module", "telemetry-worker")
-    assert not reference.known_deviations
 
 
 def test_every_implementation_in_the_tree_is_named_after_its_file() -> None:
