@@ -13,7 +13,7 @@ import pytest
 
 from e2e.implementation import CHECKOUT
 
-RUN_TIMEOUT_SECONDS = 580
+RUN_TIMEOUT_SECONDS = 1700
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_SECONDS + 20)
