@@ -13,7 +13,7 @@ import pytest
 
 from e2e.implementation import CHECKOUT
 
-RUN_TIMEOUT_SECONDS = 1700
+RUN_TIMEOUT_SECONDS = 900
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_SECONDS + 20)

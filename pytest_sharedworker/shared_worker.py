@@ -569,7 +569,7 @@ class SharedWorkers:
 
     def _forget(self, context: BrowserContext) -> None:
         """Let go of a context that was closed, or whose browser was; nothing can be asked of it."""
-        self._contexts.remove(context)
+        self._contexts = [each for each in self._contexts if each is not context]
         browsers = [self._browser, *(each.browser for each in self._contexts)]
         if context.browser is not None and context.browser not in browsers:
             self._bridges.pop(context.browser, None)

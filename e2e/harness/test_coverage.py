@@ -89,6 +89,7 @@ def test_lines_count_from_the_first_one_on_whatever_the_clock(project: pytest.Py
     missing = "js/counter.worker.js 16 11 68 4, 10, 17, 21-22"
     assert run(project) == [missing]
     assert run(project, "--worker-clock", "real") == [missing]
+    assert run(project, "--worker-clock", "policy") == [missing]
 
 
 def test_tests_add_up(project: pytest.Pytester) -> None:
