@@ -87,15 +87,6 @@ def test_messages_are_read_and_answered_while_time_stands_still(stage: Stage) ->
     } == {0}
 
 
-def test_the_tab_that_started_the_worker_can_be_worked_with(stage: Stage) -> None:
-    worker = stage.start(TICKS)
-    worker.clock.advance(1)
-    (tab,) = stage.context.pages
-    tab.evaluate("document.body.innerHTML = `<button onclick='this.textContent += 1'>clicked</button>`")
-    tab.click("button")
-    assert tab.text_content("button") == "clicked1"
-
-
 def test_time_waits_for_requests_and_counts_little_for_them(stage: Stage) -> None:
     stage.gateway.mount("/data", "data", "text/plain")
     stage.gateway.toxic("latency", on="/data", latency_ms=200)
