@@ -124,14 +124,14 @@ def test_a_worker_that_failed_does_not_stand_for_another(stage: Stage) -> None:
 
 def test_a_worker_that_failed_holds_no_time_up(stage: Stage) -> None:
     stage.connect(stage.open(), path="/missing.js")
-    stage.workers.deliver(timeout_seconds=SHORT_SECONDS)
+    stage.workers.deliver()  # It raises where it waits for what nobody will read.
     stage.workers.advance(1)
 
 
 def test_a_worker_that_never_reads_is_told_with_its_error(stage: Stage) -> None:
     worker = stage.start("throw new Error('before any port');")
     with pytest.raises(WaitTimeout, match=r"(?s)port.onmessage or call port.start\(\).*before any port"):
-        stage.workers.deliver(timeout_seconds=SHORT_SECONDS)
+        stage.workers.deliver()  # It raises where it waits for what nobody will read.
     assert not worker.ended
 
 
