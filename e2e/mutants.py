@@ -76,7 +76,9 @@ def meet(workers: Sequence[Defect], servers: Sequence[Defect], processes: str) -
         systems = [f"--worker={build(defect, folder)}" for defect in workers]
         systems += [f"--server={build_server(defect, folder)}" for defect in servers]
         command = [sys.executable, "-m", "pytest", "e2e", *systems, "-m", "case", "-n", processes]
-        command += [f"--report={folder}", "--tb=no", "-p", "no:cacheprovider"]
+        # An output folder of its own: pytest-playwright empties the one it is given.
+        command += [f"--report={folder}", f"--output={folder / 'test-results'}"]
+        command += ["--tb=no", "-p", "no:cacheprovider"]
         # In a process of its own: these cases have to fail, and whoever asks may be a test.
         run = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, errors="replace")
         try:
