@@ -26,6 +26,15 @@ MOST_BODY_BYTES = 4096
 HANG_MS = 45_000
 
 
+def expect_stored_once(telemetry: Telemetry) -> None:
+    """Log before and after the POST whose answer is broken. Raises Finding."""
+    tab = telemetry.open_tab()
+    tab.log(2)
+    telemetry.flush()
+    tab.log(2)
+    expect_all_stored_in_order(telemetry)
+
+
 @case(
     "retry/4/1",
     Level.SHOULD,
@@ -35,11 +44,7 @@ HANG_MS = 45_000
 )
 def test_too_many_requests_is_sent_again(telemetry: Telemetry) -> None:
     telemetry.break_posts("status", status=429, headers={"Retry-After": "60"}, times=1)
-    tab = telemetry.open_tab()
-    tab.log(2)
-    telemetry.flush()
-    tab.log(2)
-    expect_all_stored_in_order(telemetry)
+    expect_stored_once(telemetry)
 
 
 @case(
@@ -168,15 +173,6 @@ def test_half_an_answer_stores_once(telemetry: Telemetry) -> None:
 def test_lost_answer_stores_once(telemetry: Telemetry) -> None:
     telemetry.break_posts("drop_response", times=1)
     expect_stored_once(telemetry)
-
-
-def expect_stored_once(telemetry: Telemetry) -> None:
-    """Log before and after the POST whose answer is broken. Raises Finding."""
-    tab = telemetry.open_tab()
-    tab.log(2)
-    telemetry.flush()
-    tab.log(2)
-    expect_all_stored_in_order(telemetry)
 
 
 @case(
