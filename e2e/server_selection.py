@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from e2e.chosen import load_chosen
 from e2e.server_implementation import ServerImplementation, known_servers, load_server
-from e2e.toml_table import ImplementationError
 
 DEFAULT_SERVER = "reference-server"
 SERVER_ARGUMENT = "server_implementation"
@@ -23,7 +23,6 @@ SERVER_HELP = (
 )
 CONNECT_TIMEOUT_SECONDS = 5
 NOBODY_LISTENS = "--server {url}: nobody listens there ({reason}); start the server, or correct the URL"
-TWO_SERVERS_OF_ONE_NAME = "--server: two servers are named {name!r}; give each once, under its own name"
 
 _servers_key = pytest.StashKey[list[ServerImplementation]]()
 
@@ -37,14 +36,7 @@ def servers(config: pytest.Config) -> list[ServerImplementation]:
     """The servers of this run, loaded once. Raises pytest.UsageError."""
     if _servers_key not in config.stash:
         specs: list[str] = config.getoption("server", None) or [DEFAULT_SERVER]
-        try:
-            loaded = [load_server(spec) for spec in specs]
-        except ImplementationError as error:
-            raise pytest.UsageError(f"--server: {error}") from None
-        names = [server.name for server in loaded]
-        for name in names:
-            if names.count(name) > 1:
-                raise pytest.UsageError(TWO_SERVERS_OF_ONE_NAME.format(name=name))
+        loaded = load_chosen("--server", specs, load_server)
         for server in loaded:
             _refuse_absent(server)
         config.stash[_servers_key] = loaded

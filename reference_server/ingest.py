@@ -1,14 +1,18 @@
 """The telemetry endpoint: GET tells the configuration, POST takes records."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
 
+from reference_server.admission import Admission, Load
+from reference_server.batch import Batch
+from reference_server.bodies import ACCEPT_ENCODINGS, encoding_of, read_body
 from reference_server.configuration import Configuration, telemetry_disabled_by
 from reference_server.configuration_sources import ConfigurationSource
+from reference_server.decoding import Decoder
 from reference_server.errors import WireError
-from reference_server.records import MAX_REJECTED_LISTED, decode_records
 from reference_server.store import Store
 
 ENDPOINT = "/ajax-api/3.0/mlflow/ui-telemetry"
@@ -18,13 +22,23 @@ NO_STORE = {"Cache-Control": "no-store"}
 SOURCE: web.AppKey[ConfigurationSource] = web.AppKey("source")
 ENVIRON: web.AppKey[Mapping[str, str]] = web.AppKey("environ")
 STORE: web.AppKey[Store] = web.AppKey("store")
-MAX_BODY_BYTES = web.AppKey("max_body_bytes", int)
+ADMISSION = web.AppKey("admission", Admission)
+DECODER = web.AppKey("decoder", Decoder)
+BODY_LIMITS: web.AppKey["BodyLimits"] = web.AppKey("body_limits")
+
+
+class BodyLimits(NamedTuple):
+    """How large a body may be, packed and unpacked, and how long it may take to come."""
+
+    max_bytes: int
+    timeout_seconds: float
 
 
 async def get_configuration(request: web.Request) -> web.Response:
-    """Answer with the three values."""
+    """Answer with the three values, and with how a body may be packed."""
     configuration = await _current(request.app)
-    return web.json_response(configuration.as_json(), headers=NO_STORE)
+    answer = {**configuration.as_json(), "accept_encodings": ACCEPT_ENCODINGS}
+    return web.json_response(answer, headers=NO_STORE)
 
 
 async def post_records(request: web.Request) -> web.Response:
@@ -39,15 +53,37 @@ async def post_records(request: web.Request) -> web.Response:
     if (await _current(request.app)).disable_ui_telemetry:
         return web.json_response({"status": "disabled"}, headers=NO_STORE)
 
-    accepted, rejected = decode_records(await _read_body(request))
-    if accepted:
-        await request.app[STORE].add(accepted)
-    answer: dict[str, object] = {"status": "success", "accepted": len(accepted)}
-    if rejected:
-        answer["rejected"] = msgspec.to_builtins(rejected[:MAX_REJECTED_LISTED])
-    if len(rejected) > MAX_REJECTED_LISTED:
-        answer["rejected_unlisted"] = len(rejected) - MAX_REJECTED_LISTED
-    return web.json_response(answer, headers=NO_STORE)
+    with request.app[ADMISSION].admit() as load:
+        batch = await _read_batch(request, load)
+        accepted = batch.accepted
+        new_count = 0
+        if accepted or batch.report:
+            new_count = await request.app[STORE].add(accepted, batch.report)
+    return web.json_response(_answer(batch, duplicates=len(accepted) - new_count), headers=NO_STORE)
+
+
+async def _read_batch(request: web.Request, load: Load) -> Batch:
+    """Read and take apart what a request carries, as far as there is room for it."""
+    limits = request.app[BODY_LIMITS]
+    encoding = encoding_of(request)
+    body = await read_body(
+        request, limits.max_bytes, limits.timeout_seconds, lambda more: load.grow(more_bytes=more)
+    )
+    batch, unpacked_bytes = await request.app[DECODER].decode(body, encoding)
+    load.grow(records=len(batch.accepted), more_bytes=unpacked_bytes - len(body))
+    return batch
+
+
+def _answer(batch: Batch, *, duplicates: int) -> dict[str, object]:
+    """Tell a worker what it may forget: all that was accepted, though it had been stored before."""
+    answer: dict[str, object] = {"status": "success", "accepted": len(batch.accepted)}
+    if duplicates:
+        answer["duplicates"] = duplicates
+    if batch.rejected:
+        answer["rejected"] = msgspec.to_builtins(batch.rejected)
+    if batch.rejected_count > len(batch.rejected):
+        answer["rejected_unlisted"] = batch.rejected_count - len(batch.rejected)
+    return answer
 
 
 async def _current(app: web.Application) -> Configuration:
@@ -55,22 +91,3 @@ async def _current(app: web.Application) -> Configuration:
     if telemetry_disabled_by(app[ENVIRON]):
         return Configuration()
     return await app[SOURCE].current()
-
-
-async def _read_body(request: web.Request) -> bytes:
-    """Read the body as far as the limit: refused by its announced length, else when it grows too large."""
-    limit = request.app[MAX_BODY_BYTES]
-    if (request.content_length or 0) > limit:
-        raise _too_large(limit)
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(limit)
-    return bytes(body)
-
-
-def _too_large(limit: int) -> WireError:
-    return WireError(
-        413, "body_too_large", f"A body may have {limit} bytes at most; send fewer records at a time."
-    )

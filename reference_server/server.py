@@ -3,21 +3,32 @@
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from aiohttp import web
 from yarl import URL
 
+from reference_server.admission import (
+    DEFAULT_MAX_WAITING_BYTES,
+    DEFAULT_MAX_WAITING_RECORDS,
+    Admission,
+)
+from reference_server.bodies import DEFAULT_BODY_TIMEOUT_SECONDS
 from reference_server.configuration_sources import SERVER_VERSION, FileSource, source_of
+from reference_server.decoding import Decoder
 from reference_server.errors import errors_as_json
 from reference_server.ingest import (
+    ADMISSION,
+    BODY_LIMITS,
+    DECODER,
     ENDPOINT,
     ENVIRON,
-    MAX_BODY_BYTES,
     NO_STORE,
     SOURCE,
     STORE,
+    BodyLimits,
     get_configuration,
     post_records,
 )
@@ -55,7 +66,9 @@ class ReferenceServer:
     config: the configuration, a JSON file or an http(s) URL. Without one telemetry is disabled.
     database: an SQLite file, created when absent; by default records are kept in memory, until the stop.
     store: any other store, in place of `database`. The server opens and closes it.
-    max_body: the largest body of a request, in bytes.
+    max_body: the largest body of a request, in bytes, as it comes and when it is unpacked.
+    body_timeout_seconds: how long a body may take to come.
+    max_waiting_records, max_waiting_bytes: how much may wait to be stored before batches are refused.
     environ: where the variables that opt out are looked up; by default the process's environment.
     worker_directory: the folder of the worker's modules.
 
@@ -72,18 +85,30 @@ class ReferenceServer:
         database: str | Path = IN_MEMORY,
         store: Store | None = None,
         max_body: int = DEFAULT_MAX_BODY_BYTES,
+        body_timeout_seconds: float = DEFAULT_BODY_TIMEOUT_SECONDS,
+        max_waiting_records: int = DEFAULT_MAX_WAITING_RECORDS,
+        max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
         environ: Mapping[str, str] | None = None,
         worker_directory: str | Path = WORKER_DIRECTORY,
     ) -> None:
         self._prefix = "/" + prefix.strip("/") if prefix.strip("/") else ""
         if not _PREFIX.fullmatch(self._prefix):
             raise ValueError(f"prefix {prefix!r}: only letters, digits, '.', '_', '~', '-' between slashes")
-        if max_body < 1:
-            raise ValueError(f"max_body {max_body}: has to be at least one byte")
+        limits = {
+            "max_body": max_body,
+            "max_waiting_records": max_waiting_records,
+            "max_waiting_bytes": max_waiting_bytes,
+        }
+        for name, limit in limits.items():
+            if limit < 1:
+                raise ValueError(f"{name} {limit}: has to be at least 1")
+        if not 0 < body_timeout_seconds < float("inf"):
+            raise ValueError(f"body_timeout_seconds {body_timeout_seconds}: has to be above 0")
         self._host = host
         self._port = port
         self._config = config
-        self._max_body_bytes = max_body
+        self._body_limits = BodyLimits(max_body, body_timeout_seconds)
+        self._max_waiting = max_waiting_records, max_waiting_bytes
         self._environ = os.environ if environ is None else environ
         self._worker_directory = Path(worker_directory)
         self._runner: web.AppRunner | None = None
@@ -104,11 +129,18 @@ class ReferenceServer:
         app[SOURCE] = source
         app[ENVIRON] = self._environ
         app[STORE] = self.store
-        app[MAX_BODY_BYTES] = self._max_body_bytes
+        app[BODY_LIMITS] = self._body_limits
+        app[ADMISSION] = Admission(*self._max_waiting)
+        app[DECODER] = decoder = Decoder(self._body_limits.max_bytes)
+        app.on_cleanup.append(partial(_close, decoder))
         app[FILES] = WorkerFiles(self._worker_directory)
         app.add_routes(self._routes())
         self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=STOP_SECONDS, lingering_time=LINGERING_SECONDS
+            app,
+            access_log=None,
+            shutdown_timeout=STOP_SECONDS,
+            lingering_time=LINGERING_SECONDS,
+            auto_decompress=False,  # bodies are unpacked in `bodies.py`, to the limit and no further
         )
         try:
             await self.store.open()
@@ -161,6 +193,10 @@ class ReferenceServer:
         if prefix:
             routes.append(web.get(prefix, _to_page))  # the page's URLs are relative to its last slash
         return routes
+
+
+async def _close(decoder: Decoder, app: web.Application) -> None:
+    decoder.close()
 
 
 async def _get_health(request: web.Request) -> web.Response:

@@ -5,37 +5,27 @@
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import msgspec
-
+from reference_server.batch import SessionReport
 from reference_server.errors import StoreUnavailable
+from reference_server.reading import opened_for_reading
 from reference_server.records import Record
+from reference_server.rows import INSERT, INSERT_REPORT, SELECT_ALL, record_of, report_row_of, row_of
+from reference_server.schema import prepare
+from reference_server.summary import Losses, read_losses
 
 IN_MEMORY = ":memory:"
 """SQLite's name for a database that lives and dies with its store."""
 
-SCHEMA_VERSION = 1
 LOCK_WAIT_SECONDS = 2.0
 """How long a transaction waits for another process that holds the database, before the request fails."""
-
-CREATE = f"""
-CREATE TABLE records (
-    id INTEGER PRIMARY KEY,  -- order of arrival
-    installation_id TEXT NOT NULL,
-    event_name TEXT NOT NULL,
-    timestamp_ns INTEGER NOT NULL,
-    session_id TEXT NOT NULL,
-    params TEXT NOT NULL  -- JSON
-);
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
-COLUMNS = "installation_id, event_name, timestamp_ns, session_id, params"
-INSERT = f"INSERT INTO records ({COLUMNS}) VALUES (?, ?, ?, ?, ?)"
 
 Result = TypeVar("Result")
 
@@ -46,8 +36,12 @@ class Store(Protocol):
     async def open(self) -> None:
         """Make the store ready, or raise StoreUnavailable."""
 
-    async def add(self, records: Sequence[Record]) -> None:
-        """Keep all the records, or none and raise StoreUnavailable. Returns only when they are durable."""
+    async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
+        """Keep all the records, and of what a session reports the maximum, or nothing of it.
+
+        A record whose identity is stored already is not stored again. Returns how many were new, and only
+        when all are durable. Raises StoreUnavailable where nothing was stored.
+        """
 
     async def records(self) -> list[Record]:
         """Give everything that is stored, in order of arrival."""
@@ -55,12 +49,24 @@ class Store(Protocol):
     async def count(self) -> int:
         """Give the number of stored records."""
 
+    async def losses(self) -> Losses:
+        """Count what is not stored. Raises StoreUnavailable."""
+
     async def close(self) -> None:
         """Finish what was begun and let go of every resource. Closing a closed store does nothing."""
 
 
+@dataclass
+class _Request:
+    """What one request asks to be stored, and the promise that tells how many of its records were new."""
+
+    records: Sequence[Record]
+    report: SessionReport | None
+    stored: "Future[int]" = field(default_factory=Future)
+
+
 class SqliteStore:
-    """Records in an SQLite database in WAL mode, which one thread alone touches.
+    """Records in an SQLite database in WAL mode, to which one thread alone writes.
 
     Requests that arrive while that thread is busy wait together and are committed in one transaction, so
     that the cost of making data durable is shared. Each is told only of its own end.
@@ -71,11 +77,14 @@ class SqliteStore:
     ) -> None:
         self._database = str(database)
         self._lock_wait_seconds = lock_wait_seconds
-        self._pending: deque[tuple[Sequence[Record], Future[None]]] = deque()
+        self._pending: deque[_Request] = deque()
         self._thread: ThreadPoolExecutor | None = None
+        self._reader: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection
         self.transactions = 0
         """How many transactions have been committed: what grouping saves is seen here."""
+        self.observe_commit: Callable[[float], None] = lambda seconds: None
+        """Called after each commit, in the store's thread, with how long its transaction took."""
 
     async def open(self) -> None:
         """Open the database, creating what is missing. Raises StoreUnavailable when it cannot be used."""
@@ -85,30 +94,36 @@ class SqliteStore:
         try:
             self._connection = await self._run(self._connect)
         except BaseException:
-            self._end_thread()
+            self._end_threads()
             raise
 
-    async def add(self, records: Sequence[Record]) -> None:
+    async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
         """Commit the records, together with those of other requests that wait. All of them, or none."""
         thread = self._open_thread()
-        stored: Future[None] = Future()
-        self._pending.append((records, stored))
+        request = _Request(records, report)
+        self._pending.append(request)
         thread.submit(self._commit_pending)
-        await asyncio.wrap_future(stored)
+        return await asyncio.wrap_future(request.stored)
 
     async def records(self) -> list[Record]:
         """Give everything that is stored, in order of arrival."""
-        rows = await self._run(lambda: self._query(f"SELECT {COLUMNS} FROM records ORDER BY id"))
-        return [
-            Record(installation_id, event_name, timestamp_ns, session_id, msgspec.Raw(params.encode()))
-            for installation_id, event_name, timestamp_ns, session_id, params in rows
-        ]
+        rows = await self._run(lambda: self._query(SELECT_ALL))
+        return [record_of(row) for row in rows]
 
     async def count(self) -> int:
         """Give the number of stored records."""
         [(count,)] = await self._run(lambda: self._query("SELECT count(*) FROM records"))
         stored: int = count
         return stored
+
+    async def losses(self) -> Losses:
+        """Count what is not stored, beside the commits: of a file it is read in a thread of its own."""
+        if self._database == IN_MEMORY:
+            return await self._run(lambda: read_losses(self._connection))
+        self._open_thread()
+        if self._reader is None:
+            self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-reader")
+        return await asyncio.wrap_future(self._reader.submit(self._read_losses))
 
     async def close(self) -> None:
         """Commit what waits, close the database and end the thread."""
@@ -117,7 +132,7 @@ class SqliteStore:
         try:
             await self._run(self._connection.close)
         finally:
-            self._end_thread()
+            self._end_threads()
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         """Do work in the store's thread, after all work that was given to it before."""
@@ -131,10 +146,16 @@ class SqliteStore:
             raise StoreUnavailable("the store is closed")
         return self._thread
 
-    def _end_thread(self) -> None:
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.shutdown(wait=True)
+    def _end_threads(self) -> None:
+        threads = self._thread, self._reader
+        self._thread = self._reader = None
+        for thread in threads:
+            if thread is not None:
+                thread.shutdown(wait=True)
+
+    def _read_losses(self) -> Losses:
+        with opened_for_reading(self._database) as connection:
+            return read_losses(connection)
 
     # What follows runs in the store's thread.
 
@@ -147,67 +168,56 @@ class SqliteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             # FULL: a commit is on the disk when it returns, so an answer holds through a loss of power too.
             connection.execute("PRAGMA synchronous = FULL")
-            self._create_schema(connection)
+            prepare(connection, self._database)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _create_schema(self, connection: sqlite3.Connection) -> None:
-        connection.execute("BEGIN IMMEDIATE")  # two servers may open one new file at once
-        try:
-            [(version,)] = connection.execute("PRAGMA user_version")
-            [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_master")
-            if version == 0 and tables == 0:
-                for statement in CREATE.split(";"):
-                    connection.execute(statement)
-            elif version != SCHEMA_VERSION:
-                raise StoreUnavailable(
-                    f"database {self._database}: it is not a store of this server "
-                    f"(schema version {version}, expected {SCHEMA_VERSION})"
-                )
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
     def _commit_pending(self) -> None:
         """Commit every request that waits; a request whose sender gave up before is left out."""
         waiting = []
         while self._pending:
-            records, stored = self._pending.popleft()
-            if stored.set_running_or_notify_cancel():
-                waiting.append((records, stored))
+            request = self._pending.popleft()
+            if request.stored.set_running_or_notify_cancel():
+                waiting.append(request)
         if not waiting:
             return
-        failure: BaseException | None = None
         try:
-            self._insert(record for records, _ in waiting for record in records)
-        except sqlite3.Error as error:
-            failure = StoreUnavailable(f"database {self._database}: {error}")
+            new_counts = self._store(waiting)
         except BaseException as error:
-            failure = error
-        for _, stored in waiting:
-            if failure is None:
-                stored.set_result(None)
-            else:
-                stored.set_exception(failure)
+            failure: BaseException = error
+            if isinstance(error, sqlite3.Error):
+                failure = StoreUnavailable(f"database {self._database}: {error}")
+            for request in waiting:
+                request.stored.set_exception(failure)
+        else:
+            for request, new_count in zip(waiting, new_counts, strict=True):
+                request.stored.set_result(new_count)
 
-    def _insert(self, records: Iterable[Record]) -> None:
-        rows = (
-            (r.installation_id, r.event_name, r.timestamp_ns, r.session_id, bytes(r.params).decode())
-            for r in records
-        )
+    def _store(self, requests: Sequence[_Request]) -> list[int]:
+        """Commit requests in one transaction; give for each how many of its records were new."""
+        began = time.perf_counter()
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._connection.executemany(INSERT, rows)
+            new_counts = [self._insert(request) for request in requests]
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # SQLite ends it by itself when the disk is full
                 self._connection.execute("ROLLBACK")
             raise
         self.transactions += 1
+        self.observe_commit(time.perf_counter() - began)
+        return new_counts
+
+    def _insert(self, request: _Request) -> int:
+        new_count = 0
+        if request.records:
+            # executemany adds up the rows of all its statements; one that was left out is not among them.
+            new_count = self._connection.executemany(INSERT, map(row_of, request.records)).rowcount
+        if request.report is not None:
+            self._connection.execute(INSERT_REPORT, report_row_of(request.report))
+        return new_count
 
     def _query(self, statement: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement).fetchall()

@@ -10,7 +10,8 @@ ENABLED: dict[str, object] = {
     "disable_ui_events": ["quiet.button"],
     "ui_rollout_percentage": 12.345678,
 }
-DISABLED_ANSWER = {"disable_ui_telemetry": True, "disable_ui_events": [], "ui_rollout_percentage": 0}
+DISABLED_VALUES = {"disable_ui_telemetry": True, "disable_ui_events": [], "ui_rollout_percentage": 0}
+DISABLED_ANSWER = {**DISABLED_VALUES, "accept_encodings": ["gzip"]}
 
 
 def record(number: int = 0, /, **changes: object) -> dict[str, object]:

@@ -9,7 +9,7 @@ import pytest
 
 from reference_server.configuration import Configuration, parse_configuration, telemetry_disabled_by
 from reference_server.errors import ConfigurationUnreadable
-from unit.reference_server.samples import DISABLED_ANSWER, ENABLED
+from unit.reference_server.samples import DISABLED_VALUES, ENABLED
 
 
 def parse(values: object) -> tuple[Configuration, list[str]]:
@@ -28,7 +28,7 @@ def test_a_complete_configuration_is_taken_as_it_stands() -> None:
 
 def test_an_empty_object_disables_without_a_complaint() -> None:
     configuration, problems = parse({})
-    assert configuration.as_json() == DISABLED_ANSWER
+    assert configuration.as_json() == DISABLED_VALUES
     assert problems == []
 
 

@@ -23,7 +23,7 @@ from reference_server.configuration_sources import (
     UrlSource,
     source_of,
 )
-from unit.reference_server.samples import DISABLED_ANSWER, ENABLED, write_configuration
+from unit.reference_server.samples import DISABLED_VALUES, ENABLED, write_configuration
 
 THREE_HOURS = 3 * 60 * 60
 
@@ -82,7 +82,7 @@ async def is_disabled(source: FileSource | UrlSource | NoSource) -> bool:
 
 async def test_without_a_source_telemetry_is_disabled() -> None:
     source = source_of(None)
-    assert (await source.current()).as_json() == DISABLED_ANSWER
+    assert (await source.current()).as_json() == DISABLED_VALUES
 
 
 def test_a_text_is_a_url_only_with_its_scheme(tmp_path: Path) -> None:

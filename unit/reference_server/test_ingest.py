@@ -4,6 +4,7 @@ Requests that are refused are in test_wire_errors.py.
 """
 
 import asyncio
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ import aiohttp
 import pytest
 
 from reference_server import ReferenceServer, SqliteStore
-from reference_server.records import MAX_REJECTED_LISTED
+from reference_server.batch import MAX_REJECTED_LISTED
 from unit.reference_server.conftest import StartServer
 from unit.reference_server.samples import (
     DISABLED_ANSWER,
@@ -49,6 +50,7 @@ async def test_a_worker_is_told_the_three_values_and_no_cache_keeps_them(
             "disable_ui_telemetry": False,
             "disable_ui_events": ["quiet.button"],
             "ui_rollout_percentage": 12.345678,
+            "accept_encodings": ["gzip"],
         }
 
 
@@ -204,9 +206,34 @@ async def test_a_store_that_waits_does_not_hold_up_other_requests(
     assert (await waiting)[0] == 200
 
 
-async def test_gzip_is_understood(start_server: StartServer, client: aiohttp.ClientSession) -> None:
+async def test_a_record_that_comes_again_is_accepted_and_a_duplicate(
+    start_server: StartServer, client: aiohttp.ClientSession
+) -> None:
     server = await start_server()
-    async with client.post(
-        server.url / ENDPOINT, data=body_of(record(1)), headers=JSON, compress="gzip"
-    ) as answer:
-        assert (await answer.json())["accepted"] == 1
+    members = [record(n, tab_id="a-tab", seq=n) for n in range(3)]
+    assert await post(client, server, *members[:2]) == (200, {"status": "success", "accepted": 2})
+    again = {"status": "success", "accepted": 3, "duplicates": 2}
+    assert await post(client, server, *members) == (200, again)
+    assert await stored(server) == members
+
+
+async def test_a_report_without_a_record_is_kept(
+    start_server: StartServer, client: aiohttp.ClientSession
+) -> None:
+    server = await start_server()
+    for dropped in (7, 5):
+        body = json.dumps({"records": [], "session_id": "s", "dropped": dropped}).encode()
+        async with client.post(server.url / ENDPOINT, data=body, headers=JSON) as answer:
+            assert await answer.json() == {"status": "success", "accepted": 0}
+    assert (await server.store.losses()).dropped == 7
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("count", [1, 1000])
+async def test_packed_bodies_are_understood(
+    start_server: StartServer, client: aiohttp.ClientSession, encoding: str, count: int
+) -> None:
+    server = await start_server()
+    body = body_of(*(record(n) for n in range(count)))
+    async with client.post(server.url / ENDPOINT, data=body, headers=JSON, compress=encoding) as answer:
+        assert (await answer.json())["accepted"] == count

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
-from reference_server import Record, ReferenceServer, SqliteStore, StoreUnavailable
+from reference_server import Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailable
 from reference_server.configuration_sources import SERVER_VERSION
 from unit.reference_server.conftest import StartServer
 from unit.reference_server.samples import ENDPOINT, body_of, record
@@ -46,9 +47,13 @@ def test_a_prefix_that_cannot_stand_in_a_url_is_refused(prefix: str) -> None:
         ReferenceServer(prefix=prefix)
 
 
-def test_a_limit_that_lets_nothing_pass_is_refused() -> None:
-    with pytest.raises(ValueError, match="max_body"):
-        ReferenceServer(max_body=0)
+@pytest.mark.parametrize(
+    "name", ["max_body", "max_waiting_records", "max_waiting_bytes", "body_timeout_seconds"]
+)
+def test_a_limit_that_lets_nothing_pass_is_refused(name: str) -> None:
+    options: dict[str, Any] = {name: 0}
+    with pytest.raises(ValueError, match=name):
+        ReferenceServer(**options)
 
 
 async def test_it_is_a_context_manager_that_stops_at_the_end(client: aiohttp.ClientSession) -> None:
@@ -90,9 +95,9 @@ async def test_a_request_whose_records_wait_for_the_store_is_answered_by_the_sto
     start_server: StartServer, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     class WatchedStore(SqliteStore):
-        async def add(self, records: Sequence[Record]) -> None:
+        async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
             reached.set()
-            await super().add(records)
+            return await super().add(records, report)
 
     reached = asyncio.Event()
     database = tmp_path / "records.db"

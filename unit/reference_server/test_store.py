@@ -15,14 +15,16 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from reference_server import Record, SqliteStore, StoreUnavailable
-from reference_server.records import decode_records
+from reference_server import Losses, Record, SessionReport, SqliteStore, StoreUnavailable
+from reference_server.batch import decode_batch
+from reference_server.records import MAX_SEQ
+from reference_server.schema import SCHEMA_VERSION
+from reference_server.store import IN_MEMORY
 from unit.reference_server.samples import body_of, record
 
 
 def records_of(*numbers: int) -> list[Record]:
-    accepted, _ = decode_records(body_of(*(record(number) for number in numbers)))
-    return accepted
+    return decode_batch(body_of(*(record(number) for number in numbers))).accepted
 
 
 def other_process(database: Path) -> sqlite3.Connection:
@@ -178,3 +180,98 @@ async def test_a_database_of_someone_else_is_left_alone(tmp_path: Path, statemen
         other.execute(statement)
     with pytest.raises(StoreUnavailable, match="not a store of this server"):
         await SqliteStore(database).open()
+
+
+def identified(tab_id: str, *seqs: int) -> list[Record]:
+    return decode_batch(body_of(*(record(seq, tab_id=tab_id, seq=seq) for seq in seqs))).accepted
+
+
+async def test_a_record_with_an_identity_is_stored_once_and_the_new_ones_are_counted(
+    store: SqliteStore,
+) -> None:
+    assert await store.add(identified("a", 0, 1, 1)) == 2
+    assert await store.add(identified("a", 1, 2)) == 1
+    assert await store.add(identified("b", 1)) == 1
+    assert await store.records() == identified("a", 0, 1, 2) + identified("b", 1)
+
+
+async def test_a_record_without_an_identity_is_stored_as_often_as_it_comes(store: SqliteStore) -> None:
+    assert await store.add(records_of(1, 1)) == 2
+    assert await store.add(records_of(1)) == 1
+    assert await store.count() == 3
+
+
+async def test_requests_of_one_transaction_each_hear_of_their_own_new_records(store: SqliteStore) -> None:
+    async with busy(store):
+        requests = [asyncio.ensure_future(store.add(identified("a", *range(n)))) for n in (2, 5, 3)]
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*requests) == [2, 3, 0]
+    assert store.transactions == 1
+
+
+async def test_of_what_a_session_reports_the_maximum_is_kept(store: SqliteStore) -> None:
+    for dropped, filtered in ((3, 0), (2, 9), (4, 8)):
+        await store.add([], SessionReport("s", dropped, filtered))
+    await store.add(records_of(1), SessionReport("another", 10))
+    losses = await store.losses()
+    assert (losses.dropped, losses.filtered) == (14, 9)
+
+
+@pytest.mark.parametrize("database", [IN_MEMORY, "records.db"])
+async def test_gaps_are_counted_a_tab(tmp_path: Path, database: str) -> None:
+    store = SqliteStore(IN_MEMORY if database == IN_MEMORY else tmp_path / database)
+    await store.open()
+    assert await store.losses() == Losses(tabs=0, tabs_with_gaps=0, missing=0, dropped=0, filtered=0)
+    await store.add([*identified("a", 0, 1, 2), *identified("b", 3), *identified("c", 1, 5), *records_of(1)])
+    await store.add([], SessionReport("s", dropped=2, filtered=1))
+    losses = await store.losses()
+    assert losses == Losses(tabs=3, tabs_with_gaps=2, missing=3 + 4, dropped=2, filtered=1)
+    assert losses.unexplained == 4
+    await store.close()
+
+
+async def test_numbers_that_tabs_make_up_do_not_break_the_count(store: SqliteStore) -> None:
+    await store.add([record for number in range(2_000) for record in identified(f"tab-{number}", MAX_SEQ)])
+    assert (await store.losses()).missing > MAX_SEQ
+
+
+VERSION_1 = """
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY,  -- order of arrival
+    installation_id TEXT NOT NULL,
+    event_name TEXT NOT NULL,
+    timestamp_ns INTEGER NOT NULL,
+    session_id TEXT NOT NULL,
+    params TEXT NOT NULL  -- JSON
+);
+INSERT INTO records VALUES (5, 'an-installation', 'ui_event', 1700000000000000001, 'a-session',
+                            '{"componentId": "component.1"}');
+PRAGMA user_version = 1;
+"""
+
+
+async def test_a_database_of_version_1_is_brought_up_to_date_with_its_records(tmp_path: Path) -> None:
+    database = tmp_path / "records.db"
+    with closing(other_process(database)) as other:
+        other.executescript(VERSION_1)
+    store = SqliteStore(database)
+    for _ in range(2):  # the second time it is up to date
+        await store.open()
+        assert (await store.records())[0] == records_of(1)[0]
+        await store.add(identified("a", 0))
+        await store.close()
+    with closing(other_process(database)) as other:
+        assert other.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert other.execute("SELECT id FROM records").fetchall() == [(5,), (6,)]
+
+
+async def test_a_database_that_cannot_be_brought_up_to_date_is_left_as_it_was(tmp_path: Path) -> None:
+    database = tmp_path / "records.db"
+    with closing(other_process(database)) as other:
+        other.executescript(VERSION_1 + "CREATE TABLE sessions (session_id TEXT);")
+    with pytest.raises(StoreUnavailable, match=r"sessions.*already exists"):
+        await SqliteStore(database).open()
+    with closing(other_process(database)) as other:
+        columns = [row[1] for row in other.execute("PRAGMA table_info(records)")]
+        assert "tab_id" not in columns
+        assert other.execute("PRAGMA user_version").fetchone() == (1,)

@@ -1,16 +1,17 @@
 """Requests that are refused: each has a status, a stable code, stores nothing, and harms no later request."""
 
 import asyncio
+import gzip
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from yarl import URL
 
-from reference_server import Record, ReferenceServer, SqliteStore
+from reference_server import Record, ReferenceServer, SessionReport, SqliteStore
 from unit.reference_server.conftest import StartServer
 from unit.reference_server.samples import ENDPOINT, body_of, record
 
@@ -151,6 +152,30 @@ async def test_a_body_that_is_not_the_gzip_it_claims_to_be(
     assert error == (400, "body_unreadable")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [lambda packed: packed[:-1], lambda packed: packed + b"x", lambda packed: packed * 2, lambda _: b""],
+    ids=["cut off", "more behind it", "twice", "empty"],
+)
+async def test_gzip_that_is_not_whole(
+    server: ReferenceServer, client: aiohttp.ClientSession, damage: Callable[[bytes], bytes]
+) -> None:
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    body = damage(gzip.compress(body_of(record())))
+    error = await error_of(client, "POST", server.url / ENDPOINT, body, headers)
+    assert error == (400, "body_unreadable")
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "unheard-of", "", "gzip;q=1"])
+async def test_a_body_that_is_packed_in_another_way(
+    server: ReferenceServer, client: aiohttp.ClientSession, encoding: str
+) -> None:
+    headers = {**JSON, "Content-Encoding": encoding}
+    async with client.post(server.url / ENDPOINT, data=body_of(record()), headers=headers) as answer:
+        assert (answer.status, (await answer.json())["error"]) == (415, "unsupported_content_encoding")
+        assert answer.headers["Accept-Encoding"].startswith("gzip")
+
+
 async def test_chunks_that_are_none(server: ReferenceServer) -> None:
     # Not HTTP: refused by the parser below the application, hence in its own words.
     status, _ = await answer_to(server, head_of(server, "Transfer-Encoding: chunked"), b"zz\r\n")
@@ -253,7 +278,7 @@ async def test_a_failure_that_nobody_foresaw_is_logged_and_told_without_its_deta
     start_server: StartServer, client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     class BrokenStore(SqliteStore):
-        async def add(self, records: Sequence[Record]) -> None:
+        async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
             raise LookupError("a secret detail")
 
     server = await start_server(store=BrokenStore())

@@ -1,0 +1,27 @@
+"""Reading a store beside the server that writes it: nothing is changed, nobody is held up."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from reference_server.errors import StoreUnavailable
+from reference_server.schema import expect_current
+
+LOCK_WAIT_SECONDS = 5.0
+"""Readers are not kept waiting in WAL mode, but for the moment in which the last writer closes."""
+
+
+@contextmanager
+def opened_for_reading(database: str | Path) -> Iterator[sqlite3.Connection]:
+    """Open a store's file read-only, for the thread that asks.
+
+    Raises StoreUnavailable where there is no store of today's version, or it cannot be read.
+    """
+    try:
+        uri = f"{Path(database).absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT_SECONDS)) as connection:
+            expect_current(connection, str(database))
+            yield connection
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"database {database}: {error}") from error
