@@ -188,7 +188,7 @@ def test_the_bare_marker_is_refused(suite: Suite) -> None:
         (["--worker", "nobody"], "ERROR: --worker: no implementation is called 'nobody': expected one of *"),
         (
             ["--worker", "one.js", "--worker", "one.js"],
-            "ERROR: --worker: two implementations are named 'one'*",
+            "ERROR: --worker: two of them are named 'one'*",
         ),
         (["--rollout-samples", "0"], "*expected a whole number above 0, not '0'*"),
         (["--rollout-samples", "many"], "*expected a whole number above 0, not 'many'*"),

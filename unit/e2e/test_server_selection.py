@@ -124,7 +124,7 @@ def test_a_server_that_does_not_run_is_wrong_use(run: Run, listening: str) -> No
 def test_a_server_given_twice_is_wrong_use(run: Run) -> None:
     result = run("--server", "reference-server", "--server", "reference-server")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --server: two servers are named 'reference-server';*"])
+    result.stderr.fnmatch_lines(["ERROR: --server: two of them are named 'reference-server';*"])
 
 
 @pytest.mark.parametrize("text", ["http://127.0.0.1:8080", "http://127.0.0.1:8080/app", "http://app.test/"])

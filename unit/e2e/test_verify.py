@@ -219,7 +219,7 @@ def status_of(*arguments: str) -> object:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--worker", "cases/one.js", "--worker", "cases/one.js"], "two implementations are named 'one'"),
+        (["--worker", "cases/one.js", "--worker", "cases/one.js"], "two of them are named 'one'"),
         (["--case", "flsh"], "scripts/verify: --case flsh: no case is called so; the families are flush"),
         (["--report", "cases/one.js"], "cases/one.js: cannot be made a folder"),
     ],
