@@ -22,7 +22,6 @@ from e2e.broken_server import SERVER_DEFECTS_FOLDER, build_server
 from e2e.case import Verdict, is_case_id, sort_key
 from e2e.implementation import CHECKOUT
 from e2e.report.book import RESULTS_FILE
-from e2e.report.judgement import NOT_CLEANED_UP, NOT_RUN
 from e2e.toml_table import read_table
 
 DEFAULT_PROCESSES = 2
@@ -31,7 +30,10 @@ ACTUAL_CHARACTERS = 70
 
 @dataclass(frozen=True)
 class Meeting:
-    """A defect and a case that has to catch it. `said` is what the case saw, or why it saw nothing."""
+    """A defect and a case that has to catch it. `said` is what the case saw, or why it saw nothing.
+
+    A case that broke off by an error of its own has caught nothing: only a finding is about the requirement.
+    """
 
     defect: str
     case: str
@@ -97,7 +99,7 @@ def _meeting(defect: str, case_id: str, judged: Mapping[str, Any] | None) -> Mee
         return Meeting(defect, case_id, False, "there is no such case, or it was not judged")
     said = str(judged["actual"])
     does_not_hold = judged["verdict"] in (Verdict.FAILED.value, Verdict.NON_STRICT.value)
-    return Meeting(defect, case_id, does_not_hold and not said.startswith((NOT_RUN, NOT_CLEANED_UP)), said)
+    return Meeting(defect, case_id, does_not_hold and not judged.get("broke_off", False), said)
 
 
 def matrix(meetings: Sequence[Meeting]) -> Iterator[str]:

@@ -97,6 +97,7 @@ def _case_json(judged: Judgement) -> dict[str, Any]:
     optional = {
         "known_deviation": judged.known_deviation,
         "stale_deviation": judged.stale_deviation or None,
+        "broke_off": judged.broke_off or None,
         "details": judged.details,
     }
     return values | {key: value for key, value in optional.items() if value is not None}

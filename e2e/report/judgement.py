@@ -7,6 +7,9 @@
 | it did not, level SHOULD or MAY | non-strict |
 | it was skipped | unimplemented |
 | it could not be set up, or not be cleaned up | failed |
+| it broke off: its call raised anything but an AssertionError (such as a Finding) | failed |
+
+The last two say nothing about the requirement: they are marked as broken off.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ AS_EXPECTED = "as expected"
 NO_IMPLEMENTATION = "none"
 """Column of a case that asks for no implementation."""
 NOT_RUN = "the case could not be run"
+BROKE_OFF = "the case broke off"
 NOT_CLEANED_UP = "the case could not be cleaned up"
 
 
@@ -32,6 +36,7 @@ class Judgement:
     """What a run says about a case on an implementation; all text is clean (see `e2e.report.text`).
 
     `verdict` is None while only the set-up is over. `stale_deviation` is a known deviation that held.
+    `broke_off`: the case did not come to its end, so that the verdict says nothing about the requirement.
     """
 
     implementation: str
@@ -45,6 +50,7 @@ class Judgement:
     seconds: float = 0.0
     known_deviation: str | None = None
     stale_deviation: bool = False
+    broke_off: bool = False
     details: str | None = None
     timeline: Timeline | None = None
 
@@ -116,8 +122,8 @@ def judge(
         return replace(start, verdict=Verdict.OK, known_deviation=stale, stale_deviation=stale is not None)
     if report.when == "setup":
         return _broken(start, NOT_RUN, report, error)
-    if report.when == "teardown" and not isinstance(error, AssertionError):
-        return _broken(start, NOT_CLEANED_UP, report, error)
+    if not isinstance(error, AssertionError):
+        return _broken(start, BROKE_OFF if report.when == "call" else NOT_CLEANED_UP, report, error)
     return _not_held(start, report, error)
 
 
@@ -133,7 +139,8 @@ def _not_held(start: Judgement, report: pytest.TestReport, error: BaseException)
 
 def _broken(start: Judgement, what: str, report: pytest.TestReport, error: BaseException) -> Judgement:
     actual = clean(f"{what}: {first_lines(_sentence(error))}")
-    return replace(start, verdict=Verdict.FAILED, actual=actual, details=_with_trace(start, report))
+    details = _with_trace(start, report)
+    return replace(start, verdict=Verdict.FAILED, actual=actual, details=details, broke_off=True)
 
 
 def _sentence(error: BaseException) -> str:

@@ -77,6 +77,9 @@ def test_loses(implementation, unbalanced): pass
 @numbered("flush/4/4")
 def test_crashes(implementation): {}["posts"]
 
+@numbered("flush/4/5", Level.MAY)
+def test_crashes_too(implementation): raise TimeoutError("no answer")
+
 @numbered("flush/5/1")
 def test_deviates(implementation): assert False, "sent at once"
 
@@ -89,6 +92,9 @@ def test_deviates_a_little(implementation): raise Finding("a", "b")
 @numbered("flush/5/4")
 def test_deviates_and_has_no_browser(implementation, broken_before): pass
 
+@numbered("flush/5/5")
+def test_deviates_and_crashes(implementation): {}["posts"]
+
 def test_that_is_no_case(): pass
 """
 
@@ -97,6 +103,7 @@ DEVIATIONS = {
     "flush_5_2": "long ago",
     "flush_5_3": "careless",
     "flush_5_4": "any reason",
+    "flush_5_5": "any reason",
 }
 
 
@@ -130,10 +137,12 @@ def test_every_rule_gives_its_verdict(cases: dict[str, Any]) -> None:
         "flush/4/2": "failed",
         "flush/4/3": "non-strict",
         "flush/4/4": "failed",
+        "flush/4/5": "failed",
         "flush/5/1": "failed",
         "flush/5/2": "ok",
         "flush/5/3": "non-strict",
         "flush/5/4": "failed",
+        "flush/5/5": "failed",
     }
     assert list(cases) == sorted(cases)
 
@@ -158,7 +167,12 @@ def test_every_verdict_says_what_was_expected_and_seen(cases: dict[str, Any]) ->
     assert cases["flush/4/1"]["actual"] == "the case could not be run: RuntimeError: no browser"
     assert cases["flush/4/2"]["actual"] == "the case could not be cleaned up: RuntimeError: port is busy"
     assert cases["flush/4/3"]["actual"] == "1 lost"
-    assert cases["flush/4/4"]["actual"] == "KeyError: 'posts'"
+    assert cases["flush/4/4"]["actual"] == "the case broke off: KeyError: 'posts'"
+
+
+def test_a_case_that_did_not_come_to_its_end_is_told_apart(cases: dict[str, Any]) -> None:
+    broke_off = {case_id for case_id, case in cases.items() if case.get("broke_off")}
+    assert broke_off == {"flush/4/1", "flush/4/2", "flush/4/4", "flush/4/5", "flush/5/4", "flush/5/5"}
 
 
 def test_details_hold_what_the_case_said_and_the_place_of_a_surprise(cases: dict[str, Any]) -> None:
@@ -182,26 +196,31 @@ def test_a_known_deviation_does_not_excuse_a_case_that_could_not_be_run(cases: d
     assert cases["flush/5/4"]["actual"] == "the case could not be run: RuntimeError: no browser"
 
 
+def test_a_known_deviation_does_not_excuse_a_case_that_breaks_off(cases: dict[str, Any]) -> None:
+    assert "known_deviation" not in cases["flush/5/5"]
+    assert cases["flush/5/5"]["actual"] == "the case broke off: KeyError: 'posts'"
+
+
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_the_terminal_has_a_line_a_verdict_and_the_matrix(suite: Suite, processes: str) -> None:
     result = suite(CASES, "--report", "out", "-n", processes, "-qq", "--no-summary", "--tb=no")
     lines = result.stdout.lines
     result.stdout.fnmatch_lines_random(
         [
-            "[[]*/1[56][]] ok             flush/1/1  one  requirement of flush/1/1  (0.? s)",
-            "[[]*/1[56][]] failed         flush/2/1  one  requirement of flush/2/1  (0.? s)",
+            "[[]*/1[78][]] ok             flush/1/1  one  requirement of flush/1/1  (0.? s)",
+            "[[]*/1[78][]] failed         flush/2/1  one  requirement of flush/2/1  (0.? s)",
             "        expected: 1 POST",
             "        actual:   3 POSTs",
             "        reason:   no such feature",
         ]
     )
-    assert sum(" one  requirement of " in line for line in lines) == 15
+    assert sum(" one  requirement of " in line for line in lines) == 17
     result.stdout.fnmatch_lines(
         [
             "             ok  non-strict  failed  unimplemented",
-            "one  MUST     3           -       4              2",
+            "one  MUST     3           -       5              2",
             "one  SHOULD   -           3       -              -",
-            "one  MAY      -           1       2              -",
+            "one  MAY      -           1       3              -",
             "report: *out?index.html",
         ]
     )
@@ -289,8 +308,8 @@ def test_lives(implementation): pass
 def test_a_run_that_stops_early_says_that_it_is_not_whole(suite: Suite, pytester: pytest.Pytester) -> None:
     result = suite(CASES, "--report", "out", "--maxfail=1")
     data = json.loads((pytester.path / "out" / "results.json").read_text())
-    assert "12 of 15 cases were not judged" in data["problems"]
-    result.stdout.fnmatch_lines(["The report is not whole: 12 of 15 cases were not judged."])
+    assert "14 of 17 cases were not judged" in data["problems"]
+    result.stdout.fnmatch_lines(["The report is not whole: 14 of 17 cases were not judged."])
     assert "This report is not whole." in (pytester.path / "out" / "index.html").read_text()
 
 
