@@ -42,7 +42,10 @@ def key_of(record: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Accounting:
-    """How many events came to each end; the lists name the ones that should not have."""
+    """How many events came to each end; the lists name the ones that should not have.
+
+    `unknown`: events of which nothing can be said, because the store was not read.
+    """
 
     ok: int
     recovered: int
@@ -50,13 +53,16 @@ class Accounting:
     lost: tuple[str, ...]
     duplicated: tuple[str, ...]
     unexpected: tuple[str, ...]
+    unknown: int = 0
 
     @property
     def balanced(self) -> bool:
-        """Whether nothing was lost, duplicated or unexpected."""
-        return not (self.lost or self.duplicated or self.unexpected)
+        """Whether it is known that nothing was lost, duplicated or unexpected."""
+        return not (self.lost or self.duplicated or self.unexpected or self.unknown)
 
     def __str__(self) -> str:
+        if self.unknown:
+            return f"{self.unknown} unknown: the store could not be read"
         counted = [f"{self.ok} ok"]
         counted += [f"{self.recovered} recovered"] if self.recovered else []
         counted += [f"{self.dropped} dropped as they had to be"] if self.dropped else []
@@ -67,10 +73,15 @@ class Accounting:
         return ", ".join(counted)
 
 
-def account(logged: Iterable[Event], stored: Iterable[str]) -> Accounting:
-    """Compare what was logged with what was stored (a key for every stored record, in any order)."""
-    times = Counter(stored)
+def account(logged: Iterable[Event], stored: Iterable[str] | None) -> Accounting:
+    """Compare what was logged with what was stored (a key for every stored record, in any order).
+
+    `stored` is None where the store could not be read.
+    """
     events = {event.key: event for event in logged}
+    if stored is None:
+        return Accounting(0, 0, 0, (), (), (), unknown=len(events))
+    times = Counter(stored)
     wanted = [event for event in events.values() if event.fate is Fate.STORED]
     optional = [event for event in events.values() if event.fate is Fate.EITHER]
     unwanted = [event for event in events.values() if event.fate is Fate.DROPPED]

@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext
 
 from e2e.implementation import Implementation
 from e2e.report.observed import Observed
+from e2e.stored import StoreReader
 from e2e.telemetry import Telemetry
 from pytest_sharedworker.gateway import Gateway
 from pytest_sharedworker.loop_thread import LoopThread
@@ -37,11 +38,17 @@ def config_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def database_file(tmp_path: Path) -> Path:
+    """The database in which this case's server stores."""
+    return tmp_path / "telemetry.sqlite"
+
+
+@pytest.fixture
 def reference_server(
-    tmp_path: Path, config_file: Path, sharedworker_loop: LoopThread
+    config_file: Path, database_file: Path, sharedworker_loop: LoopThread
 ) -> Iterator[ReferenceServer]:
     """A server of this case's own. Its environment is empty: a CI machine's must not silence it."""
-    server = ReferenceServer(config=config_file, database=tmp_path / "telemetry.sqlite", environ={})
+    server = ReferenceServer(config=config_file, database=database_file, environ={})
     sharedworker_loop.run(server.start())
     yield server
     sharedworker_loop.run(server.stop())
@@ -60,11 +67,13 @@ def telemetry(
     shared_workers: SharedWorkers,
     context: BrowserContext,
     config_file: Path,
+    database_file: Path,
     observed: Observed,
     request: pytest.FixtureRequest,
 ) -> Iterator[Telemetry]:
     """The system under test. A case that ends without its accounting is a defect of the case."""
-    telemetry = Telemetry(implementation, gateway, shared_workers, context, config_file, observed)
+    store = StoreReader(database_file)
+    telemetry = Telemetry(implementation, gateway, shared_workers, context, config_file, store, observed)
     observed.at_end(timeline=telemetry.recorder.timeline, if_not_held=gateway.journal.tail)
     yield telemetry
     if request.node.stash.get(_PASSED, False) and not telemetry.accounted:

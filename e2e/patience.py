@@ -8,6 +8,9 @@ from e2e.accounting import Event
 from e2e.telemetry import Telemetry
 
 HOUR_SECONDS = 3600
+"""A worker that backs off may take its time, but not for ever."""
+
+DAY_SECONDS = 24 * HOUR_SECONDS
 MOST_REFUSALS = 16
 """Of one batch, whole or in parts, for the same reason: a worker that goes on so will go on for ever."""
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.case import Finding
-from e2e.telemetry import Telemetry, order_by_tab
-
-PATIENCE_SECONDS = 3600
-"""A worker that backs off may take its time, but not for ever."""
+from e2e.order import expect_order
+from e2e.patience import HOUR_SECONDS
+from e2e.telemetry import Telemetry
 
 
 def need_virtual_time(telemetry: Telemetry) -> None:
@@ -17,12 +15,14 @@ def need_virtual_time(telemetry: Telemetry) -> None:
         pytest.skip("needs hours of real time; run it on the virtual clock")
 
 
-def expect_all_stored_in_order(telemetry: Telemetry) -> None:
-    """Give the worker time to send again, close the books and look at the order. Raises Finding."""
+def come_to_rest(telemetry: Telemetry) -> None:
+    """Give the worker time to send again, and to send once too often."""
     telemetry.flush(4)
-    telemetry.advance(PATIENCE_SECONDS)
+    telemetry.advance(HOUR_SECONDS)
+
+
+def expect_all_stored_in_order(telemetry: Telemetry) -> None:
+    """Let the worker come to rest, close the books and look at the order. Raises Finding."""
+    come_to_rest(telemetry)
     telemetry.account()
-    taken = [batch for batch in telemetry.batches if batch.taken]
-    for name, order in order_by_tab(taken).items():
-        if order != sorted(order):
-            raise Finding(f"{name}'s events in the order in which it logged them", f"{order}")
+    expect_order(telemetry)

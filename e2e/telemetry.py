@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -12,12 +11,16 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from playwright.sync_api import BrowserContext
 
-from e2e.accounting import Accounting, Event, Fate, account, key_of
+from e2e.accounting import Accounting, Event, Fate, account
+from e2e.batch import Batch, read_batch
 from e2e.case import Finding
 from e2e.implementation import Implementation
 from e2e.report.observed import Observed
 from e2e.report.recorder import Recorder
+from e2e.stored import StoredRecord, StoreReader, StoreUnread
 from e2e.tab import Tab
+from e2e.tried import need_tried
+from pytest_sharedworker.exceptions import WaitTimeout
 from pytest_sharedworker.gateway import Gateway
 from pytest_sharedworker.journal import Exchange
 from pytest_sharedworker.shared_worker import SharedWorkers
@@ -38,29 +41,6 @@ ENABLED = {
 }
 
 
-@dataclass(frozen=True)
-class Batch:
-    """One POST and what it carried. `taken`: the server answered that it stored it.
-
-    `ended`: nothing more will happen to it.
-    """
-
-    exchange: Exchange
-    records: list[dict[str, Any]]
-    taken: bool
-    ended: bool
-
-    @property
-    def keys(self) -> list[str]:
-        """The events' identities, in the order of the batch."""
-        return [key_of(record) for record in self.records]
-
-    @property
-    def session_ids(self) -> set[str]:
-        """The sessions that its records name."""
-        return {str(record.get("session_id")) for record in self.records}
-
-
 class Telemetry:
     """One implementation's worker behind a gateway, in front of the reference server."""
 
@@ -71,6 +51,7 @@ class Telemetry:
         shared_workers: SharedWorkers,
         context: BrowserContext,
         config_file: Path,
+        store: StoreReader,
         observed: Observed,
     ) -> None:
         self.implementation = implementation
@@ -84,7 +65,9 @@ class Telemetry:
         self.tabs: list[Tab] = []
         self._batches: dict[int, Batch] = {}
         self.accounted = False
+        self._faults: list[Toxic] = []
         self._config_file = config_file
+        self._store = store
         self._observed = observed
         self.recorder = Recorder(gateway, shared_workers)
         worker = implementation.worker
@@ -121,12 +104,17 @@ class Telemetry:
         return self.break_config("status", status=status, body=text, times=times)
 
     def break_config(self, toxic: str, **attributes: Any) -> Toxic:
-        """Apply a toxic to configuration requests."""
-        return self.gateway.toxic(toxic, on=f"GET {self.endpoint}", **attributes)
+        """Apply a toxic to configuration requests. It has to meet one, or the case tries nothing."""
+        return self._break(toxic, f"GET {self.endpoint}", attributes)
 
     def break_posts(self, toxic: str, **attributes: Any) -> Toxic:
-        """Apply a toxic to batches."""
-        return self.gateway.toxic(toxic, on=f"POST {self.endpoint}", **attributes)
+        """Apply a toxic to batches. It has to meet one, or the case tries nothing."""
+        return self._break(toxic, f"POST {self.endpoint}", attributes)
+
+    def _break(self, toxic: str, pattern: str, attributes: dict[str, Any]) -> Toxic:
+        fault = self.gateway.toxic(toxic, on=pattern, **attributes)
+        self._faults.append(fault)
+        return fault
 
     # --- tabs and time ----------------------------------------------------------------------------
 
@@ -174,7 +162,7 @@ class Telemetry:
         for exchange in exchanges:
             known = self._batches.get(exchange.number)
             if known is None or not known.ended:
-                self._batches[exchange.number] = _batch(exchange)
+                self._batches[exchange.number] = read_batch(exchange)
         return [self._batches[exchange.number] for exchange in exchanges]
 
     @property
@@ -183,18 +171,31 @@ class Telemetry:
         return self.gateway.journal.select(f"GET {self.endpoint}")
 
     @property
+    def stored_records(self) -> list[StoredRecord]:
+        """All records that the server has stored, in order of arrival. Raises StoreUnread."""
+        return self._store.records()
+
+    @property
     def stored(self) -> list[str]:
-        """The keys of all records that the server has stored, as often as it stored them."""
-        return [key for batch in self.batches if batch.taken for key in batch.keys]
+        """The keys of all records that the server has stored, in order of arrival. Raises StoreUnread."""
+        return [record.key for record in self.stored_records]
 
     def wait_for_batches(self, count: int, *, timeout_seconds: float = 10) -> list[Batch]:
-        """Wait until `count` POSTs have ended; for real time, where `advance` cannot know."""
-        self.gateway.journal.wait_for(f"POST {self.endpoint}", count=count, timeout_seconds=timeout_seconds)
+        """Wait until `count` POSTs have ended; for real time, where `advance` cannot know. Raises Finding."""
+        self._wait_for(f"POST {self.endpoint}", count, timeout_seconds)
         return self.batches
 
-    def wait_for_config_requests(self, count: int) -> list[Exchange]:
-        """Wait until `count` requests for the configuration have ended and return them."""
-        return self.gateway.journal.wait_for(f"GET {self.endpoint}", count=count)
+    def wait_for_config_requests(self, count: int, *, timeout_seconds: float = 10) -> list[Exchange]:
+        """Wait until `count` requests for the configuration have ended and return them. Raises Finding."""
+        return self._wait_for(f"GET {self.endpoint}", count, timeout_seconds)
+
+    def _wait_for(self, pattern: str, count: int, timeout_seconds: float) -> list[Exchange]:
+        try:
+            return self.gateway.journal.wait_for(pattern, count=count, timeout_seconds=timeout_seconds)
+        except WaitTimeout:
+            seen = [exchange for exchange in self.gateway.journal.select(pattern) if exchange.ended]
+            expected = f"{count} {pattern} within {timeout_seconds:g} s"
+            raise Finding(expected, f"{len(seen)} that ended") from None
 
     def expect_batches(self, count: int, what: str) -> list[Batch]:
         """The batches so far; raises Finding where there are not `count`. `what` ends the sentence."""
@@ -205,38 +206,27 @@ class Telemetry:
         return batches
 
     def account(self) -> Accounting:
-        """Close the books: every event has come to the end it had to. Raises Finding."""
+        """Close the books: every event has come to the end it had to.
+
+        Raises Finding where one has not, and StoreUnread where nobody knows. A case whose faults met
+        nothing has tried nothing, and is left undecided.
+        """
         self.accounted = True
-        accounting = account(self.events, self.stored)
+        try:
+            stored = self.stored
+        except StoreUnread:
+            self._observed(str(account(self.events, None)))
+            raise
+        accounting = account(self.events, stored)
         self._observed(str(accounting))
         if not accounting.balanced:
             raise Finding("0 lost, 0 duplicated, 0 unexpected", str(accounting))
+        for fault in self._faults:
+            need_tried(fault.applied, f"no {fault.pattern.method} met the toxic {fault}")
         return accounting
-
-
-def order_by_tab(batches: Sequence[Batch]) -> dict[str, list[int]]:
-    """The sequence numbers of each tab in the order in which batches carried them."""
-    order: dict[str, list[int]] = {}
-    for batch in batches:
-        for key in batch.keys:
-            tab, _, sequence = key.partition("/")
-            order.setdefault(tab, []).append(int(sequence))
-    return order
 
 
 def mark(events: Sequence[Event], fate: Fate) -> None:
     """Change what has to become of events that are logged already."""
     for event in events:
         event.fate = fate
-
-
-def _batch(exchange: Exchange) -> Batch:
-    ended = exchange.ended  # Asked first: it may end while its body is read here.
-    try:
-        records = exchange.json()["records"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise Finding('a JSON body {"records": […]}', f"{exchange.body[:200]!r}") from error
-    taken = (
-        exchange.upstream_status == 200 and json.loads(exchange.upstream_answer).get("status") == "success"
-    )
-    return Batch(exchange, records, taken, ended)

@@ -289,7 +289,7 @@ def test_late_configuration_loses_nothing(telemetry: Telemetry) -> None:
     telemetry.advance(2)
     tab.log(3)
     telemetry.flush(2)
-    keys = [key for batch in telemetry.batches for key in batch.keys]
+    keys = telemetry.stored
     if keys != [event.key for event in tab.events]:
         raise Finding("the order in which they were logged", ", ".join(keys))
     telemetry.account()

@@ -14,6 +14,7 @@ from playwright.sync_api import BrowserContext
 from e2e.accounting import Event, Fate
 from e2e.case import Finding, Level, case
 from e2e.endings import ENDINGS, Ending
+from e2e.patience import DAY_SECONDS, HOUR_SECONDS
 from e2e.report.observed import Observed
 from e2e.sessions import expect_one_session, expect_sessions_apart, sessions_by_key
 from e2e.tab import Tab
@@ -23,8 +24,6 @@ ONE_SESSION = "wire protocol, record: one session a worker, shared by all tabs"
 CONNECTING = "wire protocol, worker → tab: READY on connect"
 NEW_BUILD = "wire protocol, script: a new build is a new worker beside the old one"
 
-HOUR_SECONDS = 3600
-DAY_SECONDS = 24 * HOUR_SECONDS
 RANDOM_STEPS = 16
 MOST_TABS = 4
 BRIEF_VISITS = 6

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 
 from e2e.accounting import Fate
 from e2e.case import Finding, Level, case
 from e2e.elsewhere import limit_bodies
+from e2e.order import expect_order
 from e2e.patience import HOUR_SECONDS, MOST_REFUSALS, all_stored, give_time, refused
 from e2e.report.observed import Observed
 from e2e.sessions import expect_one_session
-from e2e.telemetry import Telemetry, order_by_tab
+from e2e.telemetry import Telemetry
 
 TABS = 10
 OUTAGE_EVENTS = 20_000
@@ -217,11 +216,3 @@ def test_five_bad_minutes(telemetry: Telemetry) -> None:
             telemetry.flush()
     telemetry.advance(HOUR_SECONDS)
     telemetry.account()
-
-
-def expect_order(telemetry: Telemetry) -> None:
-    """Each tab's events were stored in the order in which it logged them. Raises Finding."""
-    for name, order in order_by_tab([batch for batch in telemetry.batches if batch.taken]).items():
-        if order != sorted(order):
-            first = next(later for earlier, later in pairwise(order) if later < earlier)
-            raise Finding(f"{name}'s events in order", f"{name}/{first} behind a later one")

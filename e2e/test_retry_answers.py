@@ -13,8 +13,9 @@ import pytest
 
 from e2e.accounting import Fate
 from e2e.case import Level, case
+from e2e.patience import HOUR_SECONDS
 from e2e.report.observed import Observed
-from e2e.resending import PATIENCE_SECONDS, expect_all_stored_in_order, need_virtual_time
+from e2e.resending import expect_all_stored_in_order, need_virtual_time
 from e2e.telemetry import Telemetry
 from pytest_sharedworker.route import Route
 
@@ -88,7 +89,7 @@ def test_refused_batch_does_not_hold_up_others(telemetry: Telemetry) -> None:
     tab.log(2, component="page.poison", fate=Fate.EITHER)
     telemetry.flush()
     tab.log(2)
-    telemetry.advance(2 * PATIENCE_SECONDS)
+    telemetry.advance(2 * HOUR_SECONDS)
     telemetry.account()
 
 
@@ -111,7 +112,7 @@ def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observed:
     large = tab.log(40, fate=Fate.EITHER)
     telemetry.flush()
     tab.log(2)
-    telemetry.advance(2 * PATIENCE_SECONDS)
+    telemetry.advance(2 * HOUR_SECONDS)
     kept = len({event.key for event in large}.intersection(telemetry.stored))
     observed(f"{kept} of {len(large)} events came through in smaller pieces")
     telemetry.account()
@@ -185,7 +186,7 @@ def test_lost_answer_stores_once(telemetry: Telemetry) -> None:
 def test_hanging_post_that_breaks_off_is_sent_again(telemetry: Telemetry) -> None:
     log_around_a_hanging_post(telemetry)
     telemetry.flush(4)
-    telemetry.advance(PATIENCE_SECONDS)
+    telemetry.advance(HOUR_SECONDS)
     telemetry.account()
 
 
@@ -227,7 +228,7 @@ def test_post_without_an_answer_does_not_hold_up_others(telemetry: Telemetry, ob
     telemetry.expect_batches(1, "that is never answered")
     tab.log(2)
     telemetry.flush(4)
-    telemetry.advance(PATIENCE_SECONDS)
+    telemetry.advance(HOUR_SECONDS)
     again = len({event.key for event in hung}.intersection(telemetry.stored))
     observed(f"{again} of {len(hung)} events of the hanging batch came through")
     telemetry.account()

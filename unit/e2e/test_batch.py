@@ -1,0 +1,72 @@
+"""A POST is taken apart as it was meant, in whatever coding it travelled."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import datetime, timezone
+
+import pytest
+from multidict import CIMultiDict
+
+from e2e.batch import read_batch
+from e2e.case import Finding
+from e2e.order import order_by_tab
+from pytest_sharedworker.journal import Exchange
+
+BODY = json.dumps(
+    {
+        "records": [
+            {"session_id": "a", "params": {"componentViewId": "tab-1/0"}},
+            {"session_id": "b", "params": {"componentViewId": "tab-2/0"}},
+        ],
+        "session_id": "a",
+        "dropped": 3,
+    }
+).encode()
+
+
+def exchange(body: bytes, **headers: str) -> Exchange:
+    names = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
+    return Exchange(
+        1, "POST", "http://x/", "/", names, body, "worker", None, None, None, datetime.now(timezone.utc), 0.0
+    )
+
+
+@pytest.mark.parametrize(
+    "post",
+    [
+        exchange(BODY),
+        exchange(BODY, Content_Encoding="identity"),
+        exchange(gzip.compress(BODY), Content_Encoding="GZIP"),
+    ],
+    ids=["plain", "identity", "gzip"],
+)
+def test_a_batch_has_the_records_of_its_post(post: Exchange) -> None:
+    batch = read_batch(post)
+    assert batch.keys == ["tab-1/0", "tab-2/0"]
+    assert batch.session_ids == {"a", "b"}
+    assert batch.body == BODY
+    assert not batch.ended
+
+
+@pytest.mark.parametrize(
+    "post",
+    [
+        exchange(b"<html>"),
+        exchange(b"[]"),
+        exchange(b'{"records": {}}'),
+        exchange(b'{"records": [1]}'),
+        exchange(BODY, Content_Encoding="gzip"),
+        exchange(gzip.compress(BODY)[:-9], Content_Encoding="gzip"),
+        exchange(BODY, Content_Encoding="br"),
+    ],
+    ids=["no JSON", "no object", "no list", "no record", "no gzip", "half a gzip", "another coding"],
+)
+def test_a_post_without_a_list_of_records_is_a_finding(post: Exchange) -> None:
+    with pytest.raises(Finding, match="records"):
+        read_batch(post)
+
+
+def test_the_order_of_a_tab_is_read_off_the_keys() -> None:
+    assert order_by_tab(["tab-1/1", "tab-2/0", "tab-1/0", "of nobody"]) == {"tab-1": [1, 0], "tab-2": [0]}
