@@ -1,7 +1,9 @@
 """Shutting a worker down and starting it anew, as a tab does whose person withdraws and gives consent.
 
 A browser may give a start that follows at once to the worker that is just ending, and tell nobody: READY
-never comes. Nothing that a worker does can mend that, so a start that was lost so is made again.
+never comes. Nothing that a worker does can mend that, so a start that was lost so is made again. It is made
+again too where the SHUTDOWN of before overtook it: the worker has ended then, or lives on and passes the
+word to the new port as well.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def shut_down_before_ready(telemetry: Telemetry, tab: Tab) -> None:
 def shut_down_and_start(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, messages: int = 1) -> int:
     """Post SHUTDOWN, start the worker anew so much later, and return how many starts it took.
 
-    Raises Finding where no new worker greets the tab.
+    Raises Finding where no worker greets the tab and stays.
     """
     telemetry.recorder.tab(tab.name, Kind.MESSAGE, f"posts {messages} SHUTDOWN, starts {delay_ms} ms later")
     tab.page.evaluate(
@@ -65,7 +67,7 @@ def shut_down_and_start(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, me
 def start_anew(telemetry: Telemetry, tab: Tab, *, lost: int = 0) -> int:
     """Start the worker, again from a fresh page where a start was lost; return how many starts it took.
 
-    `lost`: how many were lost before. Raises Finding where no new worker greets the tab.
+    `lost`: how many were lost before. Raises Finding where no worker greets the tab and stays.
     """
     for number in range(lost, MOST_STARTS):
         if number:
@@ -82,16 +84,21 @@ def _message(telemetry: Telemetry) -> dict[str, str]:
 
 
 def _lives(telemetry: Telemetry, tab: Tab) -> bool:
-    """Wait until the tab is greeted by a worker that does not end; False where the start was lost."""
-    ready = telemetry.implementation.protocol.ready
+    """Wait until the tab is greeted by a worker that stays; False where the start was lost."""
+    protocol = telemetry.implementation.protocol
     begun = alive_at = time.monotonic()
     while time.monotonic() < begun + PATIENCE_SECONDS:
-        if any(isinstance(message, dict) and message.get("type") == ready for message in tab.messages):
-            telemetry.settle()  # A worker that is to end has ended now.
-            return bool(telemetry.workers.all)
+        if _has_heard(tab, protocol.ready):
+            telemetry.settle()  # A worker that is to end has ended now; one that passes the word on has.
+            return bool(telemetry.workers.all) and not _has_heard(tab, protocol.shutdown)
         if telemetry.workers.all:
             alive_at = time.monotonic()
         elif time.monotonic() > alive_at + LOST_SECONDS:
             return False
         telemetry.workers.idle()
     return False
+
+
+def _has_heard(tab: Tab, word: str) -> bool:
+    """Whether the worker has posted a message of this type to the tab, on its present port."""
+    return any(isinstance(message, dict) and message.get("type") == word for message in tab.messages)

@@ -22,13 +22,14 @@ DEFAULT_COMPONENT = "mlflow.experiment_list.create_button"
 
 CONNECT = """({ url, options, ready }) => {
     const worker = new SharedWorker(url, options);
-    window.messages = [];
+    // A port that was left may still hear something: that goes into the list of its own time.
+    const messages = window.messages = [];
     window.port = worker.port;
     window.greeted = new Promise((resolve, reject) => {
         worker.addEventListener("error", (event) =>
             reject(new Error(`the worker failed to start: ${event.message || "no message"}`)));
         worker.port.onmessage = ({ data }) => {
-            window.messages.push(data);
+            messages.push(data);
             if (data && data.type === ready) resolve(true);
         };
     });
