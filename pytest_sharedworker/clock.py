@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any
 
 from .control import WorkerSession
 from .exceptions import ClockError, EvaluationError, Unsupported, WaitTimeout, WorkerGone
@@ -19,7 +19,6 @@ STATE_TIMEOUT_SECONDS = 2.0
 
 SETTLE_SECONDS = 0.4
 """What the real clock adds to a wait, for messages to be read and requests to settle."""
-
 
 INTERRUPTION_SECONDS = 10.0
 """A test that is behind its worker's time by more than this sat in a debugger; it is not just slow."""
@@ -34,48 +33,40 @@ class Timer:
 
 
 @dataclass(frozen=True)
-class TabClocks:
-    """Where the clocks of tabs on virtual time stand, by the ids of each tab's ports, oldest first."""
+class Delivery:
+    """The tabs at the moment at which workers had read all that these posted.
 
-    by_tab: list[tuple[list[str], dict[str, float | None]]]
+    `tab_clocks` tells where the clocks of tabs on virtual time stand, by the ids of each tab's ports, oldest
+    first; `departures` how many documents and workers have gone since the test began.
+    """
 
-    def of(self, session: WorkerSession) -> dict[str, dict[str, float | None]]:
-        """The tabs that move along with this worker, each by the first of its ports to it."""
+    tab_clocks: list[tuple[list[str], dict[str, float | None]]]
+    departures: int
+
+    def params(self, session: WorkerSession) -> dict[str, object]:
+        """What this worker's clock has to know of it before it moves."""
         clocks = {}
-        for ports, clock in self.by_tab:
+        for ports, clock in self.tab_clocks:
             own = [port for port in ports if port in session.marks]
             if own:
                 clocks[own[0]] = clock
-        return clocks
-
-
-class WorkerClock(Protocol):
-    """What a case can do with a worker's time. Seconds count from the worker's start."""
-
-    resolution_seconds: float
-    """How exact `advance` is: a case that wants to stand just before a moment stays this far off it."""
-
-    @property
-    def now(self) -> float:
-        """Seconds since the worker's start."""
-
-    def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
-        """All that is known of the clock, for JSON: its `kind`, `now_seconds` and what else it can tell."""
-
-    def advance(self, seconds: float) -> None:
-        """Let this much time pass; returns when the requests started by it have settled."""
+        somebody_left = self.departures > session.departures_told
+        session.departures_told = self.departures
+        return {"tab_clocks": clocks, "somebody_left": somebody_left}
 
 
 class VirtualClock:
     """Time that moves only when the case moves it, exact to the millisecond.
 
-    Before it moves it waits until the worker has read all that tabs posted before, and until the
-    worker's requests have settled (the DevTools policy `pauseIfNetworkFetchesPending` means the same).
+    Before it moves it waits until the worker has read all that tabs posted before, and until what the
+    worker began has ended (the DevTools policy `pauseIfNetworkFetchesPending` means the same, of requests
+    alone): requests, IndexedDB's databases and transactions, locks that are free, and what the browser
+    answers by a promise or a stream. docs/browsers.md lists what is waited for and what is not.
     """
 
     resolution_seconds = 0.001
 
-    def __init__(self, session: WorkerSession, deliver: Callable[[], TabClocks]) -> None:
+    def __init__(self, session: WorkerSession, deliver: Callable[[], Delivery]) -> None:
         self._session = session
         self._deliver = deliver
 
@@ -98,14 +89,14 @@ class VirtualClock:
         """Let this much virtual time pass, firing timers in order.
 
         Raises ClockError for a time that is negative or finer than a millisecond, for a clock that moves
-        already, and where requests do not settle within `timeout_seconds` of real time.
+        already, and where what the worker began does not end within `timeout_seconds` of real time.
         """
         self._move("advance", {"ms": whole_milliseconds(seconds)}, timeout_seconds)
 
     def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
-        """`now_seconds`, `date`, `moving`, `timers` (as Timer has them) and `pending` requests.
+        """`now_seconds`, `date`, `moving`, `timers` (as Timer has them) and what is `pending`.
 
-        A pending request that is `held` is one that the clock does not wait for. Raises WaitTimeout.
+        Pending work that is `held` is not waited for by the clock. Raises WaitTimeout.
         """
         state = self._session.call("clock", timeout_seconds=timeout_seconds)
         return {
@@ -122,7 +113,7 @@ class VirtualClock:
         return self._move("run_next", {}, timeout_seconds) is not None
 
     def settle(self) -> None:
-        """Wait until messages are read and requests have settled, without moving time."""
+        """Wait until messages are read and what the worker began has ended, without moving time."""
         self.advance(0)
 
     def set_date(self, date: datetime) -> None:
@@ -133,7 +124,7 @@ class VirtualClock:
 
     def _move(self, method: str, params: dict[str, object], timeout_seconds: float) -> object:
         expect_standing([self._session])
-        params = {**params, "tab_clocks": self._deliver().of(self._session)}
+        params = {**params, **self._deliver().params(self._session)}
         with moving([self._session], timeout_seconds):
             return self._session.call(method, params, timeout_seconds=timeout_seconds)
 
@@ -178,8 +169,8 @@ def _why_late(session: WorkerSession) -> str:
     unsettled = [each["what"] for each in state["pending"] if not each["held"]]
     if unsettled:
         return (
-            f"these requests of the {session} have not settled: {', '.join(unsettled)}; does the server"
-            " answer them? A request that a toxic holds back does not stop the clock"
+            f"the {session} still waits for: {', '.join(unsettled)}; does the server answer, do its"
+            " transactions and streams end? A request that a toxic holds back does not stop the clock"
         )
     return f"the timers of the {session} keep firing, it is at {state['now_ms'] / 1000:g} s"
 

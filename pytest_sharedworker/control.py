@@ -109,6 +109,8 @@ class WorkerSession:
         self.ended_at: datetime | None = None
         self.moving = False
         """Whether its virtual clock is being moved."""
+        self.departures_told = 0
+        """Of how many tabs and workers that have gone its clock knows."""
         self._connected = False
 
     def call(

@@ -18,8 +18,8 @@ from playwright.sync_api import Error as PlaywrightError
 from .cdp import AttachedWorker, Cdp, WorkerTarget
 from .clock import (
     ADVANCE_TIMEOUT_SECONDS,
+    Delivery,
     RealClock,
-    TabClocks,
     VirtualClock,
     expect_standing,
     moving,
@@ -295,6 +295,8 @@ class SharedWorkers:
         self._contexts: list[BrowserContext] = []
         self._marks = count(1)
         self._orphans: set[str] = set()
+        self._documents: set[str] = set()
+        self._departures = 0
         self._bridges: dict[Browser, Cdp] = {}
         self._coverage = coverage
         self._gate: StartGate | None = None
@@ -406,30 +408,32 @@ class SharedWorkers:
             return
         ms = whole_milliseconds(seconds)
         expect_standing(self._registry.sessions)
-        tab_clocks = self.deliver()
+        delivery = self.deliver()
         sessions = [session for session in self._registry.sessions if not session.ended]
         with moving(sessions, timeout_seconds):
             self._loop_thread.run(
-                _advance_all(sessions, ms, tab_clocks),
+                _advance_all(sessions, ms, delivery),
                 timeout_seconds=timeout_seconds,
                 what=f"the clocks of {len(sessions)} workers to arrive",
             )
 
-    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> TabClocks:
+    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> Delivery:
         """Wait until the workers have read all that the tabs posted before. Raises WaitTimeout.
 
         Messages of a tab arrive in order, so a mark behind them tells. Needs a prologue.
-        Returns where the clocks of tabs on virtual time stand.
+        Returns what clocks have to know of the tabs.
         """
         mark = next(self._marks)
         marked: list[str] = []
-        by_tab: list[tuple[list[str], dict[str, float | None]]] = []
+        tab_clocks: list[tuple[list[str], dict[str, float | None]]] = []
+        documents: set[str] = set()
         for frame in self._frames():
             with suppress(PlaywrightError):  # A frame that is just being closed has nothing to say.
                 tab = frame.evaluate(_SEND_MARKS, mark)
                 marked += tab["ports"]
+                documents.add(tab["id"])
                 if tab["clock"] is not None:
-                    by_tab.append((tab["ports"], tab["clock"]))
+                    tab_clocks.append((tab["ports"], tab["clock"]))
         deadline = time.monotonic() + timeout_seconds
         while unread := self._unread(marked, mark):
             if time.monotonic() > deadline:
@@ -444,7 +448,10 @@ class SharedWorkers:
                 orphans = [port for port, worker in expected.items() if self._is_orphan(port, worker)]
                 self._orphans.update(orphans)
             marked = [port for port in marked if port in expected]
-        return TabClocks(by_tab)
+        self._departures += len(self._documents - documents)
+        self._documents = documents
+        ended = sum(session.ended for session in self._registry.sessions)
+        return Delivery(tab_clocks, self._departures + ended)
 
     def _unread(self, marked: list[str], mark: int) -> list[str]:
         """Wait a moment for marks to be read; return the ports where they were not."""
@@ -627,20 +634,20 @@ class SharedWorkers:
         return "a syntax error, a failed import, or a module started without {type: 'module'}"
 
 
-async def _advance_all(sessions: list[WorkerSession], ms: int, tab_clocks: TabClocks) -> None:
+async def _advance_all(sessions: list[WorkerSession], ms: int, delivery: Delivery) -> None:
     async def advance(session: WorkerSession) -> None:
         with suppress(WorkerGone):  # A worker that ends on the way has no time any more.
-            await session.ask("advance", {"ms": ms, "tab_clocks": tab_clocks.of(session)})
+            await session.ask("advance", {"ms": ms, **delivery.params(session)})
 
     await asyncio.gather(*map(advance, sessions))
 
 
-_SEND_MARKS = """(mark) => {
+_SEND_MARKS = """async (mark) => {
     const tab = window[Symbol.for("pytest-sharedworker")];
-    if (!tab) return { ports: [], clock: null };
+    if (!tab) return { id: "", ports: [], clock: null };
     const ports = tab.ports();
-    tab.mark(ports, mark);
-    return { ports, clock: tab.clock() };
+    await tab.mark(ports, mark);
+    return { id: tab.id, ports, clock: tab.clock() };
 }"""
 _READ_PORTS = """() => {
     const tab = window[Symbol.for("pytest-sharedworker")];

@@ -4,8 +4,9 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.harness.stage import Stage
+from pytest_sharedworker.clock import VirtualClock
 from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.shared_worker import SharedWorkers
+from pytest_sharedworker.shared_worker import SharedWorker, SharedWorkers
 
 
 @pytest.fixture
@@ -17,3 +18,16 @@ def stage(gateway: Gateway, shared_workers: SharedWorkers, context: BrowserConte
 @pytest.fixture
 def gateway_upstream() -> None:
     """Nothing stands behind the gateway: what a test mounts is all there is."""
+
+
+@pytest.fixture
+def worker(stage: Stage) -> SharedWorker:
+    """The stage's worker, which keeps what it notes in `log`."""
+    return stage.start()
+
+
+@pytest.fixture
+def clock(worker: SharedWorker) -> VirtualClock:
+    """The virtual clock of `worker`."""
+    assert isinstance(worker.clock, VirtualClock)
+    return worker.clock

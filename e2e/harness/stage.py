@@ -27,6 +27,11 @@ _START = """([url, options]) => {
 }"""
 
 
+def log(worker: SharedWorker) -> list[Any]:
+    """What a worker of ECHO has noted: pairs of what and of the virtual milliseconds."""
+    return list(worker.evaluate("log"))
+
+
 class Stage:
     """Opens pages of the gateway's origin and starts workers in them."""
 

@@ -9,33 +9,17 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any
 
 import pytest
 from aiohttp import web
 
-from e2e.harness.stage import ECHO, Stage
+from e2e.harness.stage import ECHO, Stage, log
 from pytest_sharedworker.clock import Timer, VirtualClock
 from pytest_sharedworker.exceptions import ClockError, WorkerGone
 from pytest_sharedworker.loop_thread import LoopThread
 from pytest_sharedworker.shared_worker import SharedWorker
 
 SHORT_SECONDS = 0.5
-
-
-@pytest.fixture
-def worker(stage: Stage) -> SharedWorker:
-    return stage.start()
-
-
-@pytest.fixture
-def clock(worker: SharedWorker) -> VirtualClock:
-    assert isinstance(worker.clock, VirtualClock)
-    return worker.clock
-
-
-def log(worker: SharedWorker) -> list[Any]:
-    return list(worker.evaluate("log"))
 
 
 # --- timers ---------------------------------------------------------------------------------------
@@ -318,14 +302,13 @@ def test_a_request_that_never_settles_is_named(stage: Stage, stuck: SharedWorker
     clock = stuck.clock
     assert isinstance(clock, VirtualClock)
     with pytest.raises(
-        ClockError, match=r"within 0\.5 s: these requests .*have not settled: GET /hangs"
-    ) as error:
+        ClockError, match=r"within 0\.5 s: .*still waits for: GET /hangs; does the server answer"
+    ):
         clock.advance(2, timeout_seconds=SHORT_SECONDS)
-    assert "does the server answer them?" in str(error.value)
 
 
 def test_it_is_named_also_where_all_clocks_move_together(stage: Stage, stuck: SharedWorker) -> None:
-    with pytest.raises(ClockError, match="have not settled: GET /hangs"):
+    with pytest.raises(ClockError, match="still waits for: GET /hangs"):
         stage.workers.advance(2, timeout_seconds=SHORT_SECONDS)
 
 
@@ -352,7 +335,7 @@ def test_a_second_advance_while_one_runs_is_refused(stage: Stage, stuck: SharedW
 
     thread = threading.Thread(target=second)
     thread.start()
-    with pytest.raises(ClockError, match="have not settled"):
+    with pytest.raises(ClockError, match="still waits for"):
         clock.advance(2, timeout_seconds=3 * SHORT_SECONDS)
     thread.join(10)
     assert len(refused) == 2
@@ -360,7 +343,7 @@ def test_a_second_advance_while_one_runs_is_refused(stage: Stage, stuck: SharedW
 
 
 def test_a_clock_that_did_not_arrive_stays_on_its_way(stage: Stage, stuck: SharedWorker) -> None:
-    with pytest.raises(ClockError, match="have not settled"):
+    with pytest.raises(ClockError, match="still waits for"):
         stage.workers.advance(2, timeout_seconds=SHORT_SECONDS)
     with pytest.raises(ClockError, match="already moving"):
         stage.workers.advance(1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import pytest
 
 from e2e.harness.stage import ECHO, Stage
-from pytest_sharedworker.clock import WorkerClock
 from pytest_sharedworker.exceptions import ClockError, Unsupported
 from pytest_sharedworker.policy_clock import PolicyClock
 
@@ -127,7 +126,7 @@ def test_the_next_worker_of_the_script_starts_at_zero(stage: Stage) -> None:
 
 def test_what_the_clock_cannot_do_it_says(stage: Stage) -> None:
     worker = stage.start(TICKS)
-    clock: WorkerClock = worker.clock
+    clock = worker.clock
     assert clock.state() == {"kind": "policy", "now_seconds": 0.0, "pending": []}
     with pytest.raises(Unsupported, match="use the virtual clock"):
         _ = worker.clock.pending_timers

@@ -1,7 +1,8 @@
 """The prologue: JavaScript that runs before a worker's first line.
 
-The parts are `control.js` (the channel to the harness), `timers.js` and `clock.js` (virtual time) and the
-case's own init scripts. `tab.js` is their counterpart in the page.
+The parts are `control.js` (the channel to the harness), `offline.js`, those of virtual time (`clock.js`
+moves it, `work.js` knows what it waits for, and the files between them what the browser does for a worker)
+and the case's own init scripts. `tab.js` is their counterpart in the page.
 
 A prologue is served on the line of the script's first line, so that line numbers in errors and
 coverage stay those of the script. A script without static imports may be classic or module: the
@@ -23,6 +24,12 @@ MARK = "pytest-sharedworker-mark"
 
 TAG_HEADER = "x-pytest-sharedworker"
 """Request header `<worker id>.<request number>.<virtual ms>`; the gateway takes it out."""
+
+_VIRTUAL_TIME = (
+    "timers.js", "work.js", "requests.js", "indexeddb.js", "locks.js", "streams.js", "promises.js",
+    "clock.js",
+)  # fmt: skip
+"""The parts of virtual time, in the order in which they build on one another."""
 
 _COMMENT_LINE = re.compile(r"^\s*//.*$", re.MULTILINE)
 _NO_CODE = re.compile(
@@ -64,7 +71,7 @@ def worker_prologue(
     whole = json.dumps({**settings, "mark": MARK, "tag": TAG_HEADER})
     parts = [_part("control.js"), _part("offline.js")]
     if virtual_clock:
-        parts += [_part("timers.js"), _part("clock.js")]
+        parts += map(_part, _VIRTUAL_TIME)
     start = f"(() => {{ const settings = {whole}; {' '.join(parts)} }})();"
     # An init script is a script of its own: its declarations stay inside, a `return` is allowed.
     return " ".join([start, *(f"(() => {{ {script}\n}})();" for script in init_scripts)])

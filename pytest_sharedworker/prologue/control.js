@@ -127,6 +127,8 @@ const control = (() => {
   // The name by which the harness knows this worker among others of the same script.
   Object.defineProperty(self, Symbol.for("pytest-sharedworker"), { value: id });
 
-  const channel = { id, epoch_ms, methods, send, ports, on_tab: () => {}, now_ms: () => null };
+  const channel = {
+    id, epoch_ms, methods, send, ports, real_now, on_tab: () => {}, now_ms: () => null,
+  };
   return channel;
 })();

@@ -10,6 +10,17 @@
   const failed = new Set();
   const workers = new Map();
   const random = new Uint32Array(2);
+  // A lock that this tab gives back is free for a worker once the browser has read of it. It has when it
+  // answers what it was asked afterwards.
+  let uses_locks = false;
+  const locks_are_told = () => navigator.locks.query();
+  if (navigator.locks) {
+    const { request } = LockManager.prototype;
+    LockManager.prototype.request = function (...args) {
+      uses_locks = true;
+      return request.apply(this, args);
+    };
+  }
   const timers = settings.virtual_clock ? make_timers(window, Date.now()) : null;
   const next_due_ms = () => {
     const timer = timers.next();
@@ -55,6 +66,9 @@
           if (order) {
             event.stopImmediatePropagation();
             await run_to(order);
+            if (uses_locks) {
+              await locks_are_told();
+            }
             this.port.postMessage({ [settings.mark]: { port: id, next_due_ms: next_due_ms() } });
           }
         });
@@ -63,11 +77,15 @@
   };
   Object.defineProperty(window, Symbol.for("pytest-sharedworker"), {
     value: {
+      id: crypto.getRandomValues(random).join("-"),
       errors,
       ports: () => [...ports.keys()],
       expected: () => [...workers].filter(([id]) => !failed.has(id)),
       clock: () => timers && { now_ms: timers.now_ms(), next_due_ms: next_due_ms() },
-      mark: (ids, mark) => {
+      mark: async (ids, mark) => {
+        if (uses_locks) {
+          await locks_are_told();
+        }
         for (const id of ids) {
           ports.get(id).postMessage({ [settings.mark]: { port: id, mark } });
         }
