@@ -13,6 +13,7 @@ from reference_server.configuration import Configuration, telemetry_disabled_by
 from reference_server.configuration_sources import ConfigurationSource
 from reference_server.decoding import Decoder
 from reference_server.errors import WireError
+from reference_server.metrics import METRICS
 from reference_server.store import Store
 
 ENDPOINT = "/ajax-api/3.0/mlflow/ui-telemetry"
@@ -59,7 +60,9 @@ async def post_records(request: web.Request) -> web.Response:
         new_count = 0
         if accepted or batch.report:
             new_count = await request.app[STORE].add(accepted, batch.report)
-    return web.json_response(_answer(batch, duplicates=len(accepted) - new_count), headers=NO_STORE)
+    duplicates = len(accepted) - new_count
+    request.app[METRICS].taken(batch, duplicates=duplicates)
+    return web.json_response(_answer(batch, duplicates=duplicates), headers=NO_STORE)
 
 
 async def _read_batch(request: web.Request, load: Load) -> Batch:

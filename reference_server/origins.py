@@ -1,6 +1,7 @@
 """Refusal of requests that a page of another origin makes."""
 
 import re
+from typing import NamedTuple
 
 from aiohttp import web
 from yarl import URL
@@ -18,17 +19,25 @@ async def same_origin_only(request: web.Request, handler: Handler) -> web.Stream
     Browsers name the origin of whoever asks in every POST; `null` stands for one that they hide.
     """
     origins = request.headers.getall("Origin", [])
-    own = _origin(f"{request.scheme}://{request.host}")
+    own = origin_of(f"{request.scheme}://{request.host}")
     if own is None:
         raise WireError(400, "host_invalid", "The request names no host, or what is none.", field="Host")
-    if any(_origin(origin) != own for origin in origins):
+    if any(origin_of(origin) != own for origin in origins):
         raise WireError(
             403, "cross_origin", "Pages of another origin may not use this server.", field="Origin"
         )
     return await handler(request)
 
 
-def _origin(text: str) -> tuple[str, str, int] | None:
+class Origin(NamedTuple):
+    """An origin in its one spelling. `host` is in lower case and without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def origin_of(text: str) -> Origin | None:
     """Give scheme, host and port (the scheme's own where none is written), or None for what is no origin."""
     if not _SHAPE.fullmatch(text):
         return None
@@ -36,6 +45,6 @@ def _origin(text: str) -> tuple[str, str, int] | None:
         url = URL(text)
         if url.host is None or url.port is None:
             return None
-        return url.scheme, url.host.lower(), url.port
+        return Origin(url.scheme, url.host.lower(), url.port)
     except ValueError:
         return None

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +16,10 @@ from reference_server.admission import (
     Admission,
 )
 from reference_server.bodies import DEFAULT_BODY_TIMEOUT_SECONDS
-from reference_server.configuration_sources import SERVER_VERSION, FileSource, source_of
+from reference_server.configuration_sources import SERVER_VERSION, ConfigurationSource, FileSource, source_of
 from reference_server.decoding import Decoder
 from reference_server.errors import errors_as_json
+from reference_server.hosts import ANY_HOST, AllowedHosts, allowed_hosts_only
 from reference_server.ingest import (
     ADMISSION,
     BODY_LIMITS,
@@ -32,7 +33,10 @@ from reference_server.ingest import (
     get_configuration,
     post_records,
 )
+from reference_server.metrics import METRICS, Metrics, count_requests, get_metrics
+from reference_server.openapi import PREFIX, get_openapi
 from reference_server.origins import same_origin_only
+from reference_server.policies import add_policies
 from reference_server.static import (
     FILES,
     STATIC_FILES,
@@ -69,10 +73,14 @@ class ReferenceServer:
     max_body: the largest body of a request, in bytes, as it comes and when it is unpacked.
     body_timeout_seconds: how long a body may take to come.
     max_waiting_records, max_waiting_bytes: how much may wait to be stored before batches are refused.
+    allowed_hosts: the names in a request's header Host to which the server answers, without a port; see
+        `AllowedHosts`. By default all: a program puts proxies in front of it, under names of their own. The
+        command's default is `default_hosts`.
     environ: where the variables that opt out are looked up; by default the process's environment.
     worker_directory: the folder of the worker's modules.
 
-    Raises ValueError for a prefix that cannot stand in a URL, and for a limit that lets nothing pass.
+    Raises ValueError for a prefix that cannot stand in a URL, for a limit that lets nothing pass, and for an
+    allowed host that is none.
     """
 
     def __init__(
@@ -88,6 +96,7 @@ class ReferenceServer:
         body_timeout_seconds: float = DEFAULT_BODY_TIMEOUT_SECONDS,
         max_waiting_records: int = DEFAULT_MAX_WAITING_RECORDS,
         max_waiting_bytes: int = DEFAULT_MAX_WAITING_BYTES,
+        allowed_hosts: Collection[str] = (ANY_HOST,),
         environ: Mapping[str, str] | None = None,
         worker_directory: str | Path = WORKER_DIRECTORY,
     ) -> None:
@@ -104,6 +113,7 @@ class ReferenceServer:
                 raise ValueError(f"{name} {limit}: has to be at least 1")
         if not 0 < body_timeout_seconds < float("inf"):
             raise ValueError(f"body_timeout_seconds {body_timeout_seconds}: has to be above 0")
+        self._allowed_hosts = AllowedHosts(allowed_hosts)
         self._host = host
         self._port = port
         self._config = config
@@ -125,18 +135,8 @@ class ReferenceServer:
         source = source_of(self._config)
         if isinstance(source, FileSource):
             await source.current()  # logs at once what is wrong with the file
-        app = web.Application(middlewares=[errors_as_json, same_origin_only])
-        app[SOURCE] = source
-        app[ENVIRON] = self._environ
-        app[STORE] = self.store
-        app[BODY_LIMITS] = self._body_limits
-        app[ADMISSION] = Admission(*self._max_waiting)
-        app[DECODER] = decoder = Decoder(self._body_limits.max_bytes)
-        app.on_cleanup.append(partial(_close, decoder))
-        app[FILES] = WorkerFiles(self._worker_directory)
-        app.add_routes(self._routes())
         self._runner = web.AppRunner(
-            app,
+            self._application(source),
             access_log=None,
             shutdown_timeout=STOP_SECONDS,
             lingering_time=LINGERING_SECONDS,
@@ -181,6 +181,31 @@ class ReferenceServer:
     ) -> None:
         await self.stop()
 
+    def _application(self, source: ConfigurationSource) -> web.Application:
+        app = web.Application(
+            middlewares=[
+                count_requests,
+                errors_as_json,
+                same_origin_only,
+                allowed_hosts_only(self._allowed_hosts),
+            ]
+        )
+        app.on_response_prepare.append(add_policies)
+        app[SOURCE] = source
+        app[PREFIX] = self._prefix
+        app[ENVIRON] = self._environ
+        app[STORE] = self.store
+        app[BODY_LIMITS] = self._body_limits
+        app[ADMISSION] = admission = Admission(*self._max_waiting)
+        app[METRICS] = metrics = Metrics(self.store, admission)
+        if isinstance(self.store, SqliteStore):
+            self.store.observe_commit = metrics.committed
+        app[DECODER] = decoder = Decoder(self._body_limits.max_bytes)
+        app.on_cleanup.append(partial(_close, decoder))
+        app[FILES] = WorkerFiles(self._worker_directory)
+        app.add_routes(self._routes())
+        return app
+
     def _routes(self) -> list[web.RouteDef]:
         prefix = self._prefix
         routes = [
@@ -188,6 +213,8 @@ class ReferenceServer:
             web.post(f"{prefix}{ENDPOINT}", post_records),
             web.get(f"{prefix}/{STATIC_FILES}/{{name}}", get_static_file),
             web.get(f"{prefix}/health", _get_health),
+            web.get(f"{prefix}/metrics", get_metrics),
+            web.get(f"{prefix}/openapi.json", get_openapi),
             web.get(f"{prefix}/", get_page),
         ]
         if prefix:

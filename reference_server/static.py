@@ -11,6 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from reference_server.errors import WireError
+from reference_server.policies import POLICY, SCRIPTS, new_nonce, page_policy
 
 WORKER_DIRECTORY = Path(__file__).resolve().parent.parent / "worker"
 PAGE = Path(__file__).resolve().with_name("page.html")
@@ -61,7 +62,10 @@ async def get_static_file(request: web.Request) -> web.Response:
     if content is None:
         raise WireError(404, "not_found", "No worker file has this name and this content hash.")
     return web.Response(
-        body=content, content_type="text/javascript", charset="utf-8", headers={"Cache-Control": FOREVER}
+        body=content,
+        content_type="text/javascript",
+        charset="utf-8",
+        headers={"Cache-Control": FOREVER, POLICY: SCRIPTS},
     )
 
 
@@ -73,4 +77,6 @@ async def get_page(request: web.Request) -> web.Response:
         if module not in built:
             raise WireError(404, "not_found", f"The worker directory holds no {module}.")
         page = page.replace(placeholder, f"{STATIC_FILES}/{built[module][0]}")
-    return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-cache"})
+    nonce = new_nonce()
+    headers = {"Cache-Control": "no-cache", POLICY: page_policy(nonce)}
+    return web.Response(text=page.replace("{{nonce}}", nonce), content_type="text/html", headers=headers)

@@ -1,6 +1,6 @@
 """Servers on free ports, a client to talk to them, and a configuration that enables telemetry."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from reference_server import ReferenceServer
+from unit.reference_server.command import PYTHON, Command, StartCommand
 from unit.reference_server.samples import write_configuration
 
 StartServer = Callable[..., Awaitable[ReferenceServer]]
@@ -39,3 +40,17 @@ async def start_server(configuration_file: Path) -> AsyncIterator[StartServer]:
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
+
+
+@pytest.fixture
+def start_command() -> Iterator[StartCommand]:
+    commands: list[Command] = []
+
+    def start(*arguments: object, python: Sequence[str] = PYTHON) -> Command:
+        commands.append(Command(*arguments, python=python))
+        return commands[-1]
+
+    yield start
+    for command in commands:
+        command.process.kill()
+        command.process.communicate()

@@ -3,27 +3,21 @@
 Signals, limits on files and SIGKILL are those of POSIX.
 """
 
-import json
 import re
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from unit.reference_server.samples import ENDPOINT, body_of, record
+from unit.reference_server.command import PYTHON, TIMEOUT_SECONDS, StartCommand, run
+from unit.reference_server.samples import ENDPOINT, record
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-TIMEOUT_SECONDS = 30
 FILE_LIMIT_BYTES = 300_000
-PYTHON = [sys.executable]
 LIMITED_PYTHON = [
     *PYTHON,
     "-c",
@@ -33,81 +27,18 @@ LIMITED_PYTHON = [
 ]
 """A Python in which a file that grows beyond the limit fails to be written, as on a full disk."""
 
-OPTIONS = ["--host", "--port", "--prefix", "--config", "--database", "--max-body"]
-
-
-class Command:
-    """A running server process and the URL that it logged."""
-
-    def __init__(self, *arguments: object, python: Sequence[str] = PYTHON) -> None:
-        self.process = subprocess.Popen(
-            [*python, "-m", "reference_server", *map(str, arguments)],
-            cwd=CHECKOUT,
-            env={},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr
-        self.lines: list[str] = []
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if found := re.search(r"listening on (http://\S+/)$", line):
-                self.url = found[1]
-                return
-        raise AssertionError(f"no address in {self.lines}")
-
-    def post(self, *members: object) -> int:
-        """Post records and give the status of the answer."""
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + ENDPOINT, body_of(*members), headers)
-        try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code
-
-    def get(self, path: str) -> dict[str, object]:
-        """Give the JSON that a path answers with."""
-        with urllib.request.urlopen(self.url + path, timeout=TIMEOUT_SECONDS) as answer:
-            content: dict[str, object] = json.load(answer)
-            return content
-
-    def end(self, number: int) -> tuple[int, str]:
-        """Send a signal; give the exit status and everything that was logged."""
-        self.process.send_signal(number)
-        _, rest = self.process.communicate(timeout=TIMEOUT_SECONDS)
-        return self.process.returncode, "".join(self.lines) + rest
-
-
-StartCommand = Callable[..., Command]
-
-
-@pytest.fixture
-def start_command() -> Iterator[StartCommand]:
-    commands: list[Command] = []
-
-    def start(*arguments: object, python: Sequence[str] = PYTHON) -> Command:
-        commands.append(Command(*arguments, python=python))
-        return commands[-1]
-
-    yield start
-    for command in commands:
-        command.process.kill()
-        command.process.communicate()
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end, which comes by itself."""
-    return subprocess.run(
-        [sys.executable, "-m", "reference_server", *map(str, arguments)],
-        cwd=CHECKOUT,
-        env={},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
+OPTIONS = [
+    "--host",
+    "--port",
+    "--prefix",
+    "--config",
+    "--database",
+    "--max-body",
+    "--body-timeout",
+    "--max-waiting-records",
+    "--max-waiting-bytes",
+    "--allowed-host",
+]
 
 
 def stored_in(database: Path) -> int:
@@ -210,6 +141,10 @@ def test_a_database_that_cannot_be_used_is_one_line_and_status_2(tmp_path: Path)
         ["--port", "-1"],
         ["--prefix", "/{name}"],
         ["--max-body", "0"],
+        ["--body-timeout", "nan"],
+        ["--max-waiting-records", "0"],
+        ["--allowed-host", "http://app.test"],
+        ["serve", "extra"],
         ["--max", "5"],
         ["extra"],
         ["--host", "256.256.256.256"],
@@ -220,3 +155,15 @@ def test_wrong_use_is_explained_without_a_traceback(arguments: list[str]) -> Non
     assert result.returncode == 2
     assert "error: " in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_serve_may_be_said(start_command: StartCommand) -> None:
+    assert start_command("serve", "--port", 0).get("health")["status"] == "ok"
+
+
+def test_by_default_it_answers_to_no_other_host(start_command: StartCommand) -> None:
+    command = start_command()
+    request = urllib.request.Request(command.url + "health", headers={"Host": "evil.test"})
+    with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+        urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    refused.value.close()

@@ -1,0 +1,67 @@
+"""The formats of an export: each writes pages of rows to a file of bytes."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any, BinaryIO
+
+import msgspec
+
+from reference_server.errors import ReferenceServerError
+from reference_server.export import ExportedRow
+
+Pages = Iterable[list[ExportedRow]]
+Write = Callable[[Pages, BinaryIO], None]
+
+WITHOUT_PYARROW = "the format parquet needs pyarrow, which is not installed: pip install pyarrow"
+
+
+class FormatUnavailable(ReferenceServerError):
+    """A format that needs what is not installed."""
+
+
+def write_jsonl(pages: Pages, file: BinaryIO) -> None:
+    """Write one record a line, in the shape of the wire; `params` keeps its numbers to the last digit."""
+    for page in pages:
+        file.write(b"".join(_line_of(row) for row in page))
+
+
+def _line_of(row: ExportedRow) -> bytes:
+    values: dict[str, object] = row._asdict()
+    # Clients may have laid their JSON out over several lines; less than 0: no white space at all.
+    values["params"] = msgspec.Raw(msgspec.json.format(row.params.encode(), indent=-1))
+    if row.tab_id is None:
+        del values["tab_id"], values["seq"]
+    return msgspec.json.encode(values) + b"\n"
+
+
+def write_csv(pages: Pages, file: BinaryIO) -> None:
+    """Write RFC 4180 with a head line; a record without an identity has two empty fields."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(ExportedRow._fields)
+    for page in pages:
+        writer.writerows(page)
+        file.write(text.getvalue().encode())
+        text.seek(0)
+        text.truncate()
+    file.write(text.getvalue().encode())
+
+
+def write_parquet(pages: Pages, file: BinaryIO) -> None:
+    """Write a row group a page. Raises FormatUnavailable where pyarrow is not installed."""
+    try:
+        pyarrow: Any = import_module("pyarrow")
+        parquet: Any = import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise FormatUnavailable(WITHOUT_PYARROW) from error
+    text, integer = pyarrow.string(), pyarrow.int64()
+    types = dict.fromkeys(ExportedRow._fields, text) | {"timestamp_ns": integer, "seq": integer}
+    schema = pyarrow.schema(list(types.items()))
+    with parquet.ParquetWriter(file, schema) as writer:
+        for page in pages:
+            writer.write_table(pyarrow.Table.from_pylist([row._asdict() for row in page], schema))
+
+
+FORMATS: dict[str, Write] = {"csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet}
