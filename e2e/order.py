@@ -1,4 +1,4 @@
-"""In which order the events of a tab were stored."""
+"""In which order the events of a tab left, and were stored."""
 
 from __future__ import annotations
 
@@ -21,7 +21,19 @@ def order_by_tab(keys: Iterable[str]) -> dict[str, list[int]]:
 
 def expect_order(telemetry: Telemetry) -> None:
     """Each tab's events were stored in the order in which it logged them. Raises Finding."""
-    for name, order in order_by_tab(telemetry.stored).items():
+    _expect_in_order(telemetry.stored)
+
+
+def expect_order_of_sending(telemetry: Telemetry) -> None:
+    """Each tab's events left in the order in which it logged them. Raises Finding.
+
+    Of POSTs side by side, which a worker may send in time, a server may store the later one first.
+    """
+    _expect_in_order(key for batch in telemetry.batches for key in batch.keys)
+
+
+def _expect_in_order(keys: Iterable[str]) -> None:
+    for name, order in order_by_tab(keys).items():
         for earlier, later in pairwise(order):
             if later < earlier:
                 raise Finding(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from e2e.accounting import Event
 from e2e.telemetry import Telemetry
+from pytest_sharedworker.toxics import Toxic
 
 HOUR_SECONDS = 3600
 """A worker that backs off may take its time, but not for ever."""
@@ -21,6 +22,11 @@ def give_time(telemetry: Telemetry, enough: Callable[[], bool], seconds: float =
         if enough():
             return
         telemetry.flush()
+
+
+def until_met(telemetry: Telemetry, fault: Toxic) -> None:
+    """Let intervals pass until the fault has met a request, an hour at most."""
+    give_time(telemetry, lambda: fault.applied > 0)
 
 
 def all_stored(telemetry: Telemetry, events: Iterable[Event] | None = None) -> bool:

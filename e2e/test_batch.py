@@ -7,7 +7,7 @@ from collections import Counter
 from playwright.sync_api import BrowserContext
 
 from e2e.case import Finding, Level, case
-from e2e.order import expect_order
+from e2e.order import expect_order_of_sending
 from e2e.report.observed import Observed
 from e2e.sessions import expect_one_session, expect_sessions_apart
 from e2e.telemetry import Telemetry
@@ -31,7 +31,7 @@ def test_records_of_all_tabs_leave_in_one_post(telemetry: Telemetry, observed: O
     telemetry.flush()
     batches = telemetry.expect_batches(1, "for three tabs")
     expect_one_session(telemetry)
-    expect_order(telemetry)
+    expect_order_of_sending(telemetry)
     observed(f"{len(batches[0].records)} records of 3 tabs in 1 POST")
     telemetry.account()
 
@@ -160,7 +160,7 @@ def test_burst_loses_nothing(telemetry: Telemetry) -> None:
     for tab, count in zip(telemetry.open_tabs(3), (200, 200, 100), strict=True):
         tab.log(count)
     telemetry.flush(2)
-    expect_order(telemetry)
+    expect_order_of_sending(telemetry)
     telemetry.account()
 
 

@@ -120,9 +120,8 @@ def test_configuration_behind_a_login(telemetry: Telemetry) -> None:
 def test_batch_behind_a_login(telemetry: Telemetry) -> None:
     telemetry.gateway.mount("/login", LOGIN_PAGE, "text/html")
     tab = telemetry.open_tab()
-    tab.log(2)
-    telemetry.settle()
     with telemetry.break_posts("status", status=302, headers={"Location": "/login"}):
+        tab.log(2)
         telemetry.flush(2)
     tab.log(2)
     telemetry.advance(HOUR_SECONDS)

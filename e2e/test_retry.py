@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from e2e.case import Level, case
+from e2e.patience import DAY_SECONDS, HOUR_SECONDS, until_met
 from e2e.resending import expect_all_stored_in_order, need_virtual_time
 from e2e.telemetry import Telemetry
 
@@ -45,12 +46,12 @@ def failure(number: int, name: str, title: str, toxic: str, **attributes: Any) -
 )
 def test_failed_batch_is_sent_again(telemetry: Telemetry, toxic: str, attributes: dict[str, Any]) -> None:
     first, second = telemetry.open_tabs(2)
-    for tab in (first, second):
-        tab.log(2)
-    telemetry.settle()
+    telemetry.settle()  # The configuration is there.
     # `down` is a matter of connections: it refuses the whole origin, not one path.
     fault = telemetry.gateway.toxic("down") if toxic == "down" else telemetry.break_posts(toxic, **attributes)
     with fault:
+        for tab in (first, second):
+            tab.log(2)
         telemetry.flush(2)
     for tab in (first, second):
         tab.log(2)
@@ -110,9 +111,9 @@ def test_failures_of_every_kind_in_a_row(telemetry: Telemetry) -> None:
         ("timeout", {"timeout_ms": 5_000}),
         ("status", {"status": 503}),
     ]:
-        telemetry.break_posts(toxic, times=1, **attributes)
+        fault = telemetry.break_posts(toxic, times=1, **attributes)
         tab.log(2)
-        telemetry.flush()
+        until_met(telemetry, fault)
     expect_all_stored_in_order(telemetry)
 
 
@@ -125,11 +126,31 @@ def test_failures_of_every_kind_in_a_row(telemetry: Telemetry) -> None:
 )
 def test_offline_loses_nothing(telemetry: Telemetry) -> None:
     first, second = telemetry.open_tabs(2)
-    first.log(2)
     telemetry.settle()
     with telemetry.workers.wait_for().offline():
+        first.log(2)
         telemetry.flush()
         second.log(2)
         telemetry.flush(2)
+    first.log(2)
+    expect_all_stored_in_order(telemetry)
+
+
+@case(
+    "retry/3/2",
+    Level.MUST,
+    "What is logged in a day without a network is stored when the browser is online again.",
+    expected="all stored once, each tab's events in order",
+    source="wire protocol, flush: when the browser is online",
+)
+def test_a_day_offline_loses_nothing(telemetry: Telemetry) -> None:
+    need_virtual_time(telemetry)
+    first, second = telemetry.open_tabs(2)
+    telemetry.settle()
+    with telemetry.workers.wait_for().offline():
+        for _ in range(DAY_SECONDS // HOUR_SECONDS):
+            first.log(2)
+            second.log()
+            telemetry.advance(HOUR_SECONDS)
     first.log(2)
     expect_all_stored_in_order(telemetry)

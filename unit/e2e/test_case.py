@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.case import Case, Finding, Level, Verdict, case, family_of, is_case_id, sort_key
+from e2e.case import RETIRED, Case, Finding, Level, Verdict, case, family_of, is_case_id, sort_key
 
 
 @pytest.mark.parametrize("case_id", ["flush/2/1", "server/ingest/1/12", "opt-out/10/3"])
@@ -64,3 +64,11 @@ def test_a_finding_says_both_halves_where_pytest_shows_it() -> None:
     assert (finding.expected, finding.actual) == ("1 POST", "3 POSTs")
     assert "expected: 1 POST" in str(finding)
     assert "3 POSTs" in str(finding)
+
+
+def test_a_retired_id_is_not_used_again() -> None:
+    for retired, successor in RETIRED.items():
+        with pytest.raises(ValueError, match=f"{retired}: is retired, see {successor}"):
+            Case(retired, Level.MUST, "it holds", "it holds", "the protocol")
+        assert is_case_id(successor)
+        assert successor not in RETIRED
