@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from e2e.accounting import key_of
 from e2e.case import Finding, Level, case
 from e2e.payloads import log_payload, now_ns, records_of, sent_as
 from e2e.report.observed import Observed
+from e2e.resending import come_to_rest
 from e2e.telemetry import Telemetry
+from e2e.tried import need_tried
 
 RECORD = "wire protocol, record"
 NANOSECONDS_PER_MILLISECOND = 1_000_000
@@ -141,7 +144,34 @@ def test_time_stays_while_the_record_waits(telemetry: Telemetry) -> None:
     telemetry.break_posts("status", status=503, times=1)
     tab = telemetry.open_tab()
     posted = [log_payload(telemetry, tab, {"params": {}})]
-    telemetry.flush()
-    telemetry.advance(telemetry.interval * 4)
+    come_to_rest(telemetry)
     expect_same_moments(telemetry, posted)
+    telemetry.account()
+
+
+@case(
+    "identity/6/1",
+    Level.SHOULD,
+    "An event whose POST failed keeps its identity (tab_id and seq) when it is sent again.",
+    expected="one identity an event, however often it is sent, and no two events of one identity",
+    source="data safety: by its identity a server stores once what comes twice",
+)
+def test_identity_stays_when_sent_again(telemetry: Telemetry, observed: Observed) -> None:
+    tabs = telemetry.open_tabs(2)
+    with telemetry.break_posts("status", status=503):
+        for tab in tabs:
+            tab.log(2)
+        telemetry.flush(2)
+    come_to_rest(telemetry)
+    identities: dict[str, set[tuple[object, object]]] = {}
+    for record in records_of(telemetry):
+        identities.setdefault(key_of(record), set()).add((record.get("tab_id"), record.get("seq")))
+    carried = set().union(*identities.values())
+    need_tried(carried != {(None, None)}, "records carry no identity of their own")
+    unsteady = {key: sorted(map(str, each)) for key, each in identities.items() if len(each) > 1}
+    if unsteady:
+        raise Finding("one identity an event", f"{unsteady}")
+    if len(carried) < len(identities):
+        raise Finding(f"{len(identities)} identities for as many events", f"{len(carried)}")
+    observed(f"{len(identities)} events, sent {len(records_of(telemetry))} times")
     telemetry.account()

@@ -1,30 +1,33 @@
 """Retry: answers that refuse a batch, that are damaged, or that do not come.
 
 A worker may send again, split or give up what was refused: how it does so is its own business. What it
-may not do is to lose what it was not asked to, to store twice, or to let one batch hold up all others.
+may not do is to lose what it was not asked to, to store twice, or to let one batch hold up all others. How
+long it waits before it sends again stands in `test_retry_pace.py`.
 """
 
 from __future__ import annotations
 
-import math
+from itertools import count
 from typing import Any
 
 import pytest
 
 from e2e.accounting import Fate
 from e2e.case import Level, case
-from e2e.patience import HOUR_SECONDS
+from e2e.patience import HOUR_SECONDS, refused
+from e2e.posting import until_posted
 from e2e.report.observed import Observed
 from e2e.resending import expect_all_stored_in_order, need_virtual_time
 from e2e.telemetry import Telemetry
+from e2e.tried import need_tried
 from pytest_sharedworker.route import Route
 
-RETRY_AFTER = "RFC 9110, 10.2.3: Retry-After; RFC 6585, 4: 429"
 REFUSED = "RFC 9110, 15.5: a request with a fault of its own fails again however often it is sent"
 TAKEN = "wire protocol, failed POST: only what failed goes back to the queue"
 HANGING = "wire protocol, flush: every interval when there is something"
 MOST_BODY_BYTES = 4096
 HANG_MS = 45_000
+HOUR_PARTS = 24
 
 
 def expect_stored_once(telemetry: Telemetry) -> None:
@@ -33,40 +36,6 @@ def expect_stored_once(telemetry: Telemetry) -> None:
     tab.log(2)
     telemetry.flush()
     tab.log(2)
-    expect_all_stored_in_order(telemetry)
-
-
-@case(
-    "retry/4/1",
-    Level.SHOULD,
-    "A batch that is answered with 429 is kept and sent again.",
-    expected="all stored once, each tab's events in order",
-    source=RETRY_AFTER,
-)
-def test_too_many_requests_is_sent_again(telemetry: Telemetry) -> None:
-    telemetry.break_posts("status", status=429, headers={"Retry-After": "60"}, times=1)
-    expect_stored_once(telemetry)
-
-
-@case(
-    "retry/4/2",
-    Level.SHOULD,
-    "After an answer of 429 nothing is sent before its Retry-After has passed.",
-    expected="no second POST before Retry-After",
-    source=RETRY_AFTER,
-)
-def test_retry_after_is_waited_for(telemetry: Telemetry, observed: Observed) -> None:
-    need_virtual_time(telemetry)
-    wait_seconds = math.ceil(telemetry.interval * 3.5)
-    telemetry.break_posts("status", status=429, headers={"Retry-After": str(wait_seconds)}, times=1)
-    tab = telemetry.open_tab()
-    tab.log(2)
-    telemetry.flush()
-    telemetry.expect_batches(1, "that is answered with 429")
-    tab.log(2)
-    telemetry.advance(wait_seconds - telemetry.resolution)
-    telemetry.expect_batches(1, f"within a Retry-After of {wait_seconds} s")
-    observed(f"nothing sent for {wait_seconds} s")
     expect_all_stored_in_order(telemetry)
 
 
@@ -91,6 +60,7 @@ def test_refused_batch_does_not_hold_up_others(telemetry: Telemetry) -> None:
     tab.log(2)
     telemetry.advance(2 * HOUR_SECONDS)
     telemetry.account()
+    need_tried(refused(telemetry, 400), "no POST was answered with 400")
 
 
 @case(
@@ -116,6 +86,7 @@ def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observed:
     kept = len({event.key for event in large}.intersection(telemetry.stored))
     observed(f"{kept} of {len(large)} events came through in smaller pieces")
     telemetry.account()
+    need_tried(refused(telemetry, 413), "no POST was answered with 413")
 
 
 def taken(number: int, name: str, title: str, status: int, body: str) -> Any:
@@ -177,6 +148,34 @@ def test_lost_answer_stores_once(telemetry: Telemetry) -> None:
 
 
 @case(
+    "retry/6/7",
+    Level.SHOULD,
+    "Over an hour in which every second answer is lost, each event is stored once.",
+    expected="all stored once, each tab's events in order",
+    source=TAKEN,
+)
+def test_every_second_answer_is_lost(telemetry: Telemetry, observed: Observed) -> None:
+    need_virtual_time(telemetry)
+    turns = count()
+
+    async def lose_every_second(route: Route) -> None:
+        answer = await route.fetch()
+        if next(turns) % 2:
+            route.fulfill(answer=answer)
+        else:
+            route.abort()
+
+    tabs = telemetry.open_tabs(2)
+    with telemetry.gateway.route(f"POST {telemetry.endpoint}", lose_every_second) as lossy:
+        for _ in range(HOUR_PARTS):
+            for tab in tabs:
+                tab.log()
+            telemetry.advance(HOUR_SECONDS / HOUR_PARTS)
+    observed(f"{(len(lossy.routes) + 1) // 2} of {len(lossy.routes)} answers lost")
+    expect_all_stored_in_order(telemetry)
+
+
+@case(
     "retry/7/1",
     Level.MUST,
     f"A POST that hangs for {HANG_MS // 1000} s and then breaks off loses nothing and doubles nothing.",
@@ -223,8 +222,8 @@ def test_post_without_an_answer_does_not_hold_up_others(telemetry: Telemetry, ob
     need_virtual_time(telemetry)
     telemetry.break_posts("timeout", times=1)
     tab = telemetry.open_tab()
-    hung = tab.log(2, fate=Fate.EITHER)
-    telemetry.flush()
+    hung = tab.log(fate=Fate.EITHER)
+    until_posted(telemetry)
     telemetry.expect_batches(1, "that is never answered")
     tab.log(2)
     telemetry.flush(4)
