@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .control import WorkerSession
+from .delivery import Delivery
 from .exceptions import ClockError, EvaluationError, Unsupported, WaitTimeout, WorkerGone
 
 ADVANCE_TIMEOUT_SECONDS = 30.0
@@ -30,29 +31,6 @@ class Timer:
 
     due_seconds: float
     interval_seconds: float | None
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """The tabs at the moment at which workers had read all that these posted.
-
-    `tab_clocks` tells where the clocks of tabs on virtual time stand, by the ids of each tab's ports, oldest
-    first; `departures` how many documents and workers have gone since the test began.
-    """
-
-    tab_clocks: list[tuple[list[str], dict[str, float | None]]]
-    departures: int
-
-    def params(self, session: WorkerSession) -> dict[str, object]:
-        """What this worker's clock has to know of it before it moves."""
-        clocks = {}
-        for ports, clock in self.tab_clocks:
-            own = [port for port in ports if port in session.marks]
-            if own:
-                clocks[own[0]] = clock
-        somebody_left = self.departures > session.departures_told
-        session.departures_told = self.departures
-        return {"tab_clocks": clocks, "somebody_left": somebody_left}
 
 
 class VirtualClock:

@@ -32,6 +32,11 @@ def log(worker: SharedWorker) -> list[Any]:
     return list(worker.evaluate("log"))
 
 
+def console_texts(worker: SharedWorker) -> list[str]:
+    """The lines that a worker has written, each with its level."""
+    return [str(message) for message in worker.console]
+
+
 class Stage:
     """Opens pages of the gateway's origin and starts workers in them."""
 

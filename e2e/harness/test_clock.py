@@ -1,25 +1,19 @@
-"""A worker's virtual clock: timers, dates, requests, and every wrong use of it.
+"""A worker's virtual clock: timers and dates.
 
-Real time stands in unit/pytest_sharedworker/test_clock.py, the tabs' own clocks elsewhere.
+What time waits for stands in the files beside this one, how a clock can fail in test_clock_failures.py, real
+time in unit/pytest_sharedworker/test_clock.py.
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
 from datetime import datetime, timezone
 
 import pytest
-from aiohttp import web
 
-from e2e.harness.stage import ECHO, Stage, log
+from e2e.harness.stage import log
 from pytest_sharedworker.clock import Timer, VirtualClock
-from pytest_sharedworker.exceptions import ClockError, WorkerGone
-from pytest_sharedworker.loop_thread import LoopThread
+from pytest_sharedworker.exceptions import ClockError
 from pytest_sharedworker.shared_worker import SharedWorker
-
-SHORT_SECONDS = 0.5
 
 
 # --- timers ---------------------------------------------------------------------------------------
@@ -181,180 +175,3 @@ def test_the_clock_starts_at_the_present_and_can_be_set(worker: SharedWorker, cl
 def test_a_date_without_a_time_zone_is_refused(clock: VirtualClock) -> None:
     with pytest.raises(ClockError, match="give a date with a time zone"):
         clock.set_date(datetime(2030, 1, 1))
-
-
-# --- messages and requests ------------------------------------------------------------------------
-
-
-def test_messages_posted_before_are_read_before_time_moves(stage: Stage, worker: SharedWorker) -> None:
-    [page] = stage.context.pages
-    page.evaluate("() => { for (let number = 0; number < 100; number++) worker.port.postMessage(number); }")
-    worker.clock.advance(1)
-    assert log(worker) == [[number, 0] for number in range(100)]
-
-
-REQUESTS = {
-    "fetch": "await (await fetch('/data.json')).json()",
-    "XMLHttpRequest": """await new Promise((resolve) => {
-        const request = new XMLHttpRequest();
-        request.onload = () => resolve(JSON.parse(request.responseText));
-        request.open("GET", "/data.json");
-        request.send();
-    })""",
-}
-
-
-@pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS.keys())
-def test_time_waits_for_a_chain_of_requests(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock, request_of: str
-) -> None:
-    stage.gateway.mount("/data.json", '{"step": 1}')
-    worker.evaluate(f"""() => {{
-        setTimeout(async () => {{
-            for (let step = 0; step < 3; step++) note(({request_of}).step);
-        }}, 1000);
-        setTimeout(note, 1001, "after");
-    }}""")
-    clock.advance(2)
-    assert log(worker) == [[1, 1_000]] * 3 + [["after", 1_001]]
-    exchanges = stage.gateway.journal.select("/data.json")
-    assert [exchange.virtual_seconds for exchange in exchanges] == [1.0] * 3
-    assert {exchange.worker_id for exchange in exchanges} == {worker.id}
-
-
-@pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS.keys())
-def test_latency_is_exact_in_virtual_time(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock, request_of: str
-) -> None:
-    stage.gateway.mount("/data.json", '{"step": 1}')
-    stage.gateway.toxic("latency", on="/data.json", latency_ms=5_000)
-    worker.evaluate(f"() => {{ setTimeout(async () => note(({request_of}).step), 1000); }}")
-    clock.advance(5.999)
-    assert log(worker) == []
-    clock.advance(0.001)
-    assert log(worker) == [[1, 6_000]]
-
-
-def test_a_held_request_that_the_worker_gives_up_ends(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock
-) -> None:
-    stage.gateway.mount("/data.json", "{}")
-    stage.gateway.toxic("timeout", on="/data.json")
-    worker.evaluate("""() => {
-        fetch("/data.json", { signal: AbortSignal.timeout(3000) }).catch((error) => note(error.name));
-    }""")
-    clock.advance(10)
-    # Firefox tells every abort as an AbortError.
-    assert log(worker) in ([["TimeoutError", 3_000]], [["AbortError", 3_000]])
-    [exchange] = stage.gateway.journal.wait_for("/data.json")
-    assert exchange.status is None
-
-
-def test_the_clocks_of_several_workers_move_together(stage: Stage, worker: SharedWorker) -> None:
-    other = stage.start(ECHO, "/other.js")
-    for each in (worker, other):
-        each.evaluate("() => { setInterval(note, 1000, 'tick'); }")
-    stage.workers.advance(3)
-    assert log(worker) == log(other) == [["tick", 1_000], ["tick", 2_000], ["tick", 3_000]]
-
-
-# --- wrong use, and clocks that cannot move -------------------------------------------------------
-
-
-@pytest.mark.parametrize("seconds", [-1, 0.0005, float("nan"), float("inf")])
-def test_a_time_that_cannot_pass_is_refused(stage: Stage, clock: VirtualClock, seconds: float) -> None:
-    for advance in (clock.advance, stage.workers.advance):
-        with pytest.raises(ClockError, match="give whole milliseconds"):
-            advance(seconds)
-    assert clock.now == 0
-
-
-@pytest.fixture
-def silent_server(sharedworker_loop: LoopThread) -> Iterator[str]:
-    """A server that takes requests and answers none."""
-
-    async def start() -> web.AppRunner:
-        async def never(request: web.Request) -> web.Response:
-            await asyncio.Event().wait()
-            raise AssertionError("unreachable")
-
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", never)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return runner
-
-    runner = sharedworker_loop.run(start())
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    sharedworker_loop.run(runner.cleanup())
-
-
-@pytest.fixture
-def stuck(stage: Stage, worker: SharedWorker, silent_server: str) -> SharedWorker:
-    """A worker with a request on its way that nobody will answer."""
-    stage.gateway.upstream.origin = silent_server
-    worker.evaluate("() => { setTimeout(() => fetch('/hangs'), 1000); }")
-    return worker
-
-
-def test_a_request_that_never_settles_is_named(stage: Stage, stuck: SharedWorker) -> None:
-    clock = stuck.clock
-    assert isinstance(clock, VirtualClock)
-    with pytest.raises(
-        ClockError, match=r"within 0\.5 s: .*still waits for: GET /hangs; does the server answer"
-    ):
-        clock.advance(2, timeout_seconds=SHORT_SECONDS)
-
-
-def test_it_is_named_also_where_all_clocks_move_together(stage: Stage, stuck: SharedWorker) -> None:
-    with pytest.raises(ClockError, match="still waits for: GET /hangs"):
-        stage.workers.advance(2, timeout_seconds=SHORT_SECONDS)
-
-
-def test_timers_that_keep_firing_are_told(worker: SharedWorker, clock: VirtualClock) -> None:
-    worker.evaluate(
-        "() => { const loop = () => { for (let to = 0; to < 1e6; to++); setTimeout(loop, 1); }; loop(); }"
-    )
-    with pytest.raises(ClockError, match="keep firing, it is at"):
-        clock.advance(1e6, timeout_seconds=SHORT_SECONDS)
-
-
-def test_a_second_advance_while_one_runs_is_refused(stage: Stage, stuck: SharedWorker) -> None:
-    clock = stuck.clock
-    assert isinstance(clock, VirtualClock)
-    refused: list[str] = []
-
-    def second() -> None:
-        stage.gateway.journal.wait_for("/hangs", ended=False)
-        for advance in (clock.advance, stage.workers.advance):
-            try:
-                advance(1)
-            except ClockError as error:
-                refused.append(str(error))
-
-    thread = threading.Thread(target=second)
-    thread.start()
-    with pytest.raises(ClockError, match="still waits for"):
-        clock.advance(2, timeout_seconds=3 * SHORT_SECONDS)
-    thread.join(10)
-    assert len(refused) == 2
-    assert all("already moving: let the other advance return first" in text for text in refused)
-
-
-def test_a_clock_that_did_not_arrive_stays_on_its_way(stage: Stage, stuck: SharedWorker) -> None:
-    with pytest.raises(ClockError, match="still waits for"):
-        stage.workers.advance(2, timeout_seconds=SHORT_SECONDS)
-    with pytest.raises(ClockError, match="already moving"):
-        stage.workers.advance(1)
-
-
-def test_a_worker_that_closes_itself_has_no_time_any_more(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock
-) -> None:
-    worker.evaluate("() => { setTimeout(() => self.close(), 1000); }")
-    with pytest.raises(WorkerGone, match=r"worker .*ended"):
-        clock.advance(2)
-    with pytest.raises(WorkerGone, match="has ended; 'advance' cannot reach it"):
-        clock.advance(1)
-    stage.workers.advance(1)

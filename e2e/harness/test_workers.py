@@ -1,19 +1,18 @@
-"""Finding workers, looking into them, their console and errors, their ends, and what runs before them.
+"""Finding workers, their ends and restarts, and what tabs post to them.
 
-Clocks stand in test_clock.py, workers that cannot start in test_bad_input.py.
+What is inside a worker stands in test_evaluate.py and test_console.py, clocks in test_clock.py, workers that
+cannot start in test_bad_input.py.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.harness.stage import ECHO, Stage
-from pytest_sharedworker.exceptions import AmbiguousWorker, EvaluationError, WaitTimeout, WorkerGone
-from pytest_sharedworker.shared_worker import SharedWorker
+from pytest_sharedworker.exceptions import AmbiguousWorker, WorkerGone
 
 NewContext = Callable[[], BrowserContext]
 
@@ -188,188 +187,3 @@ def test_workers_and_tabs_see_nothing_of_the_harness_on_their_ports(stage: Stage
     assert worker.evaluate("log") == [["x", 0]]
     page.wait_for_function("messages.length > 0")
     assert page.evaluate("messages") == ["x"]
-
-
-# --- evaluation -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("expression", "args", "value"),
-    [
-        ("1 + 1", [], 2),
-        ("(a, b) => a + b", [1, 2], 3),
-        ("async (a) => ({ a })", [{"deep": [None, True, "ü"]}], {"a": {"deep": [None, True, "ü"]}}),
-        ("Promise.resolve('later')", [], "later"),
-        ("undefined", [], None),
-        ("() => {}", [], None),
-        ("42 // the answer", [], 42),
-        ("{ a: 1 }", [], {"a": 1}),
-    ],
-)
-def test_evaluate(stage: Stage, expression: str, args: list[object], value: object) -> None:
-    assert stage.start().evaluate(expression, *args) == value
-
-
-def test_evaluate_sees_what_the_script_declares(stage: Stage) -> None:
-    worker = stage.start("const queue = [1, 2]; let next = 3; function size() { return queue.length; }")
-    assert worker.evaluate("x => queue.length + next + size() + x", 1) == 8
-
-
-@pytest.mark.parametrize(
-    ("expression", "message"),
-    [
-        ("() => { throw new TypeError('no such thing'); }", "TypeError: no such thing"),
-        ("async () => { throw new RangeError('later'); }", "RangeError: later"),
-        ("() => { throw 'text'; }", "text"),
-        ("no_such_name", "ReferenceError"),
-        ("(", "SyntaxError"),
-    ],
-)
-def test_what_javascript_throws_comes_as_an_exception(stage: Stage, expression: str, message: str) -> None:
-    with pytest.raises(EvaluationError, match=message) as error:
-        stage.start().evaluate(expression)
-    assert error.value.message.startswith(message)
-
-
-def test_an_exception_has_the_stack(stage: Stage) -> None:
-    worker = stage.start("function inner() { throw new Error('deep'); }\nfunction outer() { inner(); }")
-    with pytest.raises(EvaluationError) as error:
-        worker.evaluate("() => outer()")
-    assert error.value.stack.index("inner") < error.value.stack.index("outer")
-
-
-# --- console and errors ---------------------------------------------------------------------------
-
-
-def texts(worker: SharedWorker) -> list[str]:
-    return [str(message) for message in worker.console]
-
-
-def test_a_console_line_is_waited_for(stage: Stage) -> None:
-    worker = stage.start("onconnect = () => fetch('/slow').then(() => console.warn('ready at', 7));")
-    assert worker.expect_console("ready").level == "warn"
-    assert worker.expect_console(re.compile(r"at \d$")).text == "ready at 7"
-
-
-def test_a_console_line_that_does_not_come_shows_those_that_did(stage: Stage) -> None:
-    worker = stage.start("console.log('begun'); " + ECHO)
-    with pytest.raises(WaitTimeout, match=r"(?s)to write 'ended'; it wrote:\n  log: begun"):
-        worker.expect_console("ended", timeout_seconds=0.5)
-
-
-def test_the_console_is_kept_from_the_first_line_on(stage: Stage) -> None:
-    worker = stage.start(
-        """
-        console.log("first", 1, { a: [1] }, undefined, null);
-        console.warn("careful"); console.error(new Error("wrong").message); console.debug("detail");
-    """
-        + ECHO
-    )
-    worker.clock.settle()
-    assert texts(worker) == [
-        'log: first 1 {"a":[1]} undefined null',
-        "warn: careful",
-        "error: wrong",
-        "debug: detail",
-    ]
-
-
-def test_a_worker_that_dies_at_start_is_found_with_its_words_and_its_error(stage: Stage) -> None:
-    stage.gateway.mount("/worker.js", 'console.log("begun");\n\nthrow new Error("cannot go on");')
-    stage.connect(stage.open())
-    worker = stage.workers.wait_for()
-    worker.evaluate("1")
-    assert texts(worker) == ["log: begun"]
-    assert [error.message for error in worker.errors] == ["Error: cannot go on"]
-
-
-@pytest.mark.parametrize("kind", ["classic", "module"])
-@pytest.mark.parametrize("prefix", ["", 'import "./imported.js";'], ids=["plain", "imports"])
-def test_line_numbers_stay_the_scripts_own(stage: Stage, kind: str, prefix: str) -> None:
-    if kind == "classic" and prefix:
-        pytest.skip("a classic script has no imports")
-    stage.gateway.mount("/imported.js", "1;")
-    worker = stage.start(
-        f"{prefix}\n\nsetTimeout(() => {{ throw new Error('on line 3'); }}, 1000);\n{ECHO}", type=kind
-    )
-    worker.clock.advance(1)
-    [error] = worker.errors
-    assert "/worker.js:3:" in error.stack
-
-
-def test_an_unhandled_rejection_is_an_error_too(stage: Stage) -> None:
-    worker = stage.start(ECHO)
-    worker.evaluate("() => { setTimeout(() => { Promise.reject(new Error('nobody cares')); }, 10); }")
-    worker.evaluate("() => { setTimeout(() => { Promise.reject(Symbol('odd')); }, 20); }")
-    worker.clock.advance(1)
-    worker.clock.settle()
-    messages = [error.message for error in worker.errors]
-    assert messages == ["Unhandled rejection: Error: nobody cares", "Unhandled rejection: Symbol(odd)"]
-
-
-# --- before the first line ------------------------------------------------------------------------
-
-
-SCRIPTS = {
-    "classic": ("classic", "self.seen = [...order];"),
-    "strict": (
-        "classic",
-        "'use strict'; self.seen = [...order, (function () { return this === undefined; })()];",
-    ),
-    "module": ("module", "self.seen = [...order];"),
-    "module with imports": (
-        "module",
-        'import { seen } from "./imported.js"; self.seen = [...seen, ...order];',
-    ),
-}
-
-
-@pytest.mark.parametrize("title", SCRIPTS)
-def test_init_scripts_run_in_order_before_the_first_line(stage: Stage, title: str) -> None:
-    kind, script = SCRIPTS[title]
-    stage.gateway.mount("/imported.js", "export const seen = [...order];")
-    stage.workers.add_init_script("self.order = ['first']; return; // what follows is not reached")
-    stage.workers.add_init_script("self.order.push('second');")
-    worker = stage.start(script + ECHO, type=kind)
-    expected = {
-        "strict": ["first", "second", True],
-        "module with imports": ["first", "second"] * 2,
-    }.get(title, ["first", "second"])
-    assert worker.evaluate("seen") == expected
-
-
-def test_an_imported_module_is_on_virtual_time_too(stage: Stage) -> None:
-    stage.gateway.mount(
-        "/imported.js", "export const started = performance.now(); setTimeout(() => note('x'), 50);"
-    )
-    worker = stage.start(
-        'import { started } from "./imported.js"; self.started = started;' + ECHO, type="module"
-    )
-    worker.clock.advance(0.05)
-    assert worker.evaluate("[started, log]") == [0, [["x", 50]]]
-
-
-def test_a_strict_script_stays_strict_and_a_sloppy_one_sloppy(stage: Stage) -> None:
-    ask = "self.strict = (function () { return this === undefined; })();"
-    strict = stage.start(f"'use strict';\n{ask}", "/strict.js")
-    sloppy = stage.start(ask, "/sloppy.js")
-    assert (strict.evaluate("strict"), sloppy.evaluate("strict")) == (True, False)
-
-
-@pytest.mark.parametrize("policy", ["default-src 'none'", "default-src 'self'", "connect-src 'self'"])
-@pytest.mark.parametrize("title", ["classic", "module with imports"])
-def test_a_worker_under_a_policy_of_its_own_is_reached(
-    stage: Stage, title: str, policy: str, browser_name: str
-) -> None:
-    if "'none'" in policy and "imports" in title:
-        pytest.skip("the policy forbids imports, the worker's own too")
-    kind, script = SCRIPTS[title]
-    text = script.replace("order", "[]") + ECHO + "console.log('runs');"
-    stage.gateway.mount("/imported.js", "export const seen = [];")
-    served = {"Content-Type": "text/javascript", "Content-Security-Policy": policy}
-    stage.gateway.route("/worker.js", lambda route: route.fulfill(headers=served, body=text))
-    stage.connect(stage.open(), type=kind)
-    worker = stage.workers.wait_for()
-    worker.clock.advance(1)
-    assert worker.clock.now == 1
-    assert texts(worker) == ["log: runs"]
