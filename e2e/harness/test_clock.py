@@ -15,7 +15,6 @@ from pytest_sharedworker.clock import Timer, VirtualClock
 from pytest_sharedworker.exceptions import ClockError
 from pytest_sharedworker.shared_worker import SharedWorker
 
-
 # --- timers ---------------------------------------------------------------------------------------
 
 
