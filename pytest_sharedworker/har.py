@@ -7,7 +7,6 @@ names begin with an underscore, as the format asks of everything that it does no
 from __future__ import annotations
 
 import base64
-import zlib
 from collections.abc import Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from multidict import CIMultiDict
+
+from .content_coding import unpacked
 
 if TYPE_CHECKING:
     from .journal import Exchange, Journal
@@ -171,7 +172,7 @@ def _response(exchange: Exchange) -> dict[str, Any]:
 
 
 def _content(wire: bytes, headers: CIMultiDict[str]) -> dict[str, Any]:
-    body = _decompressed(wire, headers.get("Content-Encoding", "").strip().lower())
+    body = unpacked(wire, headers)
     text, encoding = _text(body)
     content: dict[str, Any] = {"size": len(body), "mimeType": headers.get("Content-Type", ""), "text": text}
     if len(body) != len(wire):
@@ -179,16 +180,6 @@ def _content(wire: bytes, headers: CIMultiDict[str]) -> dict[str, Any]:
     if encoding is not None:
         content["encoding"] = encoding
     return content
-
-
-def _decompressed(wire: bytes, coding: str) -> bytes:
-    """The body as its reader sees it; as it stands where it cannot be unpacked (cut off, another coding)."""
-    if coding not in ("gzip", "x-gzip", "deflate"):
-        return wire
-    try:
-        return zlib.decompress(wire, wbits=zlib.MAX_WBITS | 32)  # 32: finds out gzip or zlib by itself.
-    except zlib.error:
-        return wire
 
 
 def _text(body: bytes) -> tuple[str, str | None]:

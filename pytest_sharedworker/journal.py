@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from multidict import CIMultiDict
 
+from .content_coding import unpacked
 from .exceptions import SharedWorkerError, WaitTimeout
 from .har import har
 
@@ -66,9 +67,14 @@ class Exchange:
     cut: Literal["reset", "closed"] | None = None
     route: str | None = None
 
+    @property
+    def content(self) -> bytes:
+        """The request's body without the coding it travelled in (gzip, deflate)."""
+        return unpacked(self.body, self.request_headers)
+
     def json(self) -> Any:
-        """The request's body as JSON; raises ValueError where it is none."""
-        return json.loads(self.body)
+        """The request's content as JSON; raises ValueError where it is none."""
+        return json.loads(self.content)
 
     @property
     def ended(self) -> bool:
@@ -86,7 +92,7 @@ class Exchange:
     @property
     def request_text(self) -> str:
         """The method, the path and the beginning of the body."""
-        return f"{self.method} {self.path}" + (f" {_shown(self.body)}" if self.body else "")
+        return f"{self.method} {self.path}" + (f" {_shown(self.content)}" if self.body else "")
 
     @property
     def outcome_text(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
 from datetime import datetime, timezone
@@ -161,3 +162,13 @@ def test_json_is_the_requests_body() -> None:
     assert exchange(body=b'{"records": []}').json() == {"records": []}
     with pytest.raises(ValueError, match="Expecting"):
         exchange(body=b"").json()
+
+
+def test_body_is_read_without_the_coding_it_travelled_in() -> None:
+    packed = gzip.compress(b'{"records": []}')
+    request = exchange(body=packed, request_headers=CIMultiDict({"Content-Encoding": "gzip"}))
+    assert request.json() == {"records": []}
+    assert '{"records": []}' in str(request)
+    assert request.body == packed, "the wire's own bytes stay what they were"
+    cut = exchange(body=packed[:10], request_headers=CIMultiDict({"Content-Encoding": "gzip"}))
+    assert cut.content == packed[:10]
