@@ -9,6 +9,9 @@ from e2e.case import Finding
 from e2e.patience import give_time
 from e2e.telemetry import Telemetry
 
+LOOKS = 60
+"""How often `spend` looks on the way."""
+
 NOTICE_SECONDS = 1.0
 """How long it may take, in real time, until the gateway notices that a worker has given a POST up."""
 
@@ -28,6 +31,20 @@ def unsent(telemetry: Telemetry) -> list[Event]:
 def most_often(telemetry: Telemetry, seconds: float) -> int:
     """How many flush intervals end in so much time: as many POSTs a worker may send at the most."""
     return int(seconds / telemetry.interval)
+
+
+def spend(telemetry: Telemetry, seconds: float, most_posts: int) -> int:
+    """Let time pass in which at most so many POSTs may leave, and return how many have left in all.
+
+    Raises Finding as soon as there are more: a storm may be too much for time to get through it.
+    """
+    before = len(telemetry.batches)
+    for _ in range(LOOKS):
+        telemetry.advance(seconds / LOOKS)
+        posts = len(telemetry.batches) - before
+        if posts > most_posts:
+            raise Finding(f"at most {most_posts} POST in {seconds:g} s", f"{posts} POST, or more")
+    return len(telemetry.batches)
 
 
 def expect_none_beside(telemetry: Telemetry) -> None:
