@@ -1,92 +1,193 @@
 /**
- * The queue of records and its clock: one POST a flush interval, never two in flight.
+ * The queue of records: what waits, in which batches it leaves, and when it is tried again.
  *
  * @module
  */
 
-import { FLUSH_INTERVAL_MS } from "./protocol.js";
+import { backoffMs } from "./backoff.js";
+import {
+  MAX_BATCH_BYTES,
+  MAX_BATCH_RECORDS,
+  MAX_KEEPALIVE_BYTES,
+  MAX_QUEUED_BYTES,
+  MAX_QUEUED_RECORDS,
+  MAX_RECORD_BYTES,
+} from "./protocol.js";
+import { DISABLED, FAILED, post, TAKEN, TOO_LARGE, TURNED_AWAY } from "./sender.js";
+
+/** @typedef {import("./outbox.js").Entry} Entry */
 
 /**
- * Holds records in order and posts them every {@link FLUSH_INTERVAL_MS}, counted from construction.
+ * What the queue asks of the session that it serves.
  *
- * Records are kept as JSON text: one that cannot be written as JSON is refused where it is made and
- * never holds up the others.
+ * @typedef {object} Owner
+ * @property {import("./protocol.js").Losses} losses told with every batch; what is dropped here is counted there
+ * @property {() => boolean} mayPost asked before every POST; false closes for good
+ * @property {() => void} close called when nothing may be sent any more; has to abort `signal`
+ * @property {AbortSignal} signal ends the POST in flight
  */
-export class LogQueue {
-  /** @type {string[]} */
-  #records = [];
-  #posting = false;
-  #endpoint;
-  #mayPost;
-  #close;
-  #signal;
 
-  /**
-   * @param {URL} endpoint where batches are posted to
-   * @param {object} owner
-   * @param {() => boolean} owner.mayPost asked before every POST; false closes for good
-   * @param {() => void} owner.close called when nothing may be sent any more; has to abort `signal`
-   * @param {AbortSignal} owner.signal ends the timer and the POST in flight, and drops all records
-   */
-  constructor(endpoint, { mayPost, close, signal }) {
-    this.#endpoint = endpoint;
-    this.#mayPost = mayPost;
-    this.#close = close;
-    this.#signal = signal;
-    // Browsers arm the next tick of an interval from the time this one was due, so that it does not drift.
-    const timer = setInterval(() => this.#flush(), FLUSH_INTERVAL_MS);
-    signal.addEventListener("abort", () => {
-      clearInterval(timer);
-      this.#records = [];
-    });
-  }
+/**
+ * Holds records in order, in memory and in the outbox, and posts them a batch at a time.
+ *
+ * @param {URL} endpoint where batches are posted to
+ * @param {import("./outbox.js").Outbox} outbox
+ * @param {Owner} owner
+ */
+export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }) {
+  /** By identity, oldest first: an event that a tab tells again is the same entry. @type {Map<string, Entry>} */
+  let entries = new Map();
+  let queuedBytes = 0;
+  let batchBytes = MAX_BATCH_BYTES;
+  let isFlushing = false;
+  let failures = 0;
+  let notBeforeMs = 0;
 
-  /**
-   * Adds one record behind those that wait.
-   *
-   * @param {string} record JSON text of a {@link import("./protocol.js").Record}
-   */
-  push(record) {
-    this.#records.push(record);
-  }
+  /** @param {Entry} entry */
+  const add = (entry) => {
+    entries.set(entry.id, entry);
+    queuedBytes += entry.bytes;
+  };
 
-  /** Posts what waits. While an answer is still out the tick passes, and the records go with the next one. */
-  async #flush() {
-    if (this.#posting || !this.#records.length || navigator.onLine === false) return;
-    if (!this.#mayPost()) return this.#close();
-    const batch = this.#records;
-    this.#records = [];
-    this.#posting = true;
-    const taken = await this.#post(batch);
-    this.#posting = false;
-    if (!taken && !this.#signal.aborted) this.#records = batch.concat(this.#records);
-  }
-
-  /**
-   * Posts one batch.
-   *
-   * @param {string[]} batch
-   * @returns {Promise<boolean>} whether the server took it
-   */
-  async #post(batch) {
-    let response;
-    try {
-      response = await fetch(this.#endpoint, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: `{"records":[${batch.join(",")}]}`,
-        // A login page that answers 200 after a redirect has taken nothing.
-        redirect: "error",
-        signal: this.#signal,
-      });
-      if (!response.ok) return false;
-    } catch {
-      return false;
+  /** @param {Entry[]} gone */
+  const forget = (gone) => {
+    if (gone.length) outbox.remove(gone);
+    for (const { id, bytes } of gone) {
+      if (entries.delete(id)) queuedBytes -= bytes;
     }
-    // With the status the server has said that it took the batch. An answer without a body (204), cut
-    // short or not JSON does not take that back: to post again would store every record twice.
-    const answer = await response.json().catch(() => null);
-    if (answer?.status === "disabled") this.#close();
-    return true;
-  }
+  };
+
+  /** Drops the oldest records that are not just on their way. */
+  const keepWithinBounds = () => {
+    const over = [];
+    let bytes = queuedBytes;
+    for (const entry of entries.values()) {
+      if (entries.size - over.length <= MAX_QUEUED_RECORDS && bytes <= MAX_QUEUED_BYTES) break;
+      if (entry.inFlight) continue;
+      over.push(entry);
+      bytes -= entry.bytes;
+    }
+    losses.dropped += over.length;
+    forget(over);
+  };
+
+  /**
+   * @param {number} mostRecords
+   * @param {number} mostBytes
+   * @returns {Entry[]} the oldest entries, marked as in flight; at least one
+   */
+  const nextBatch = (mostRecords, mostBytes) => {
+    const batch = [];
+    for (const entry of entries.values()) {
+      mostBytes -= entry.bytes;
+      if (batch.length && (mostBytes < 0 || batch.length === mostRecords)) break;
+      entry.inFlight = true;
+      batch.push(entry);
+    }
+    return batch;
+  };
+
+  /**
+   * @param {number} mostRecords
+   * @param {boolean} isLeaving
+   * @returns {Promise<number>} how many records are dealt with; Infinity where nothing may follow now
+   */
+  const sendBatch = async (mostRecords, isLeaving) => {
+    if (!mayPost()) close();
+    if (signal.aborted) return Infinity;
+    const batch = nextBatch(mostRecords, isLeaving ? MAX_KEEPALIVE_BYTES : batchBytes);
+    const bytes = batch.reduce((sum, entry) => sum + entry.bytes, 0);
+    const [outcome, retryAfterMs] = await post(
+      endpoint,
+      `{"records":[${batch.map(({ text }) => text)}],${JSON.stringify(losses).slice(1)}`,
+      // Compressing takes time that a tab which is going does not have.
+      { gzip: queue.gzip && !isLeaving, keepalive: bytes <= MAX_KEEPALIVE_BYTES, signal },
+    );
+    for (const entry of batch) entry.inFlight = false;
+    if (outcome === DISABLED) close();
+    if (signal.aborted) return Infinity;
+    if (outcome === TURNED_AWAY) return (notBeforeMs = Infinity);
+    if (outcome === FAILED) {
+      notBeforeMs = performance.now() + Math.max(retryAfterMs, backoffMs(++failures));
+      return Infinity;
+    }
+    failures = 0;
+    if (outcome === TOO_LARGE && batch.length > 1) {
+      batchBytes = bytes / 2;
+      return 0;
+    }
+    if (outcome !== TAKEN) losses.dropped += batch.length;
+    forget(batch);
+    return batch.length;
+  };
+
+  const queue = {
+    /** Whether anything may leave now. */
+    isActive: false,
+
+    /** Whether the server takes compressed bodies. */
+    gzip: false,
+
+    /**
+     * Adds one record behind those that wait.
+     *
+     * @param {string} id the identity of its event
+     * @param {string} text its JSON
+     * @returns {Promise<void>} settles when it is durable
+     * @throws {RangeError} for one of more than {@link MAX_RECORD_BYTES}
+     */
+    async push(id, text) {
+      const bytes = new TextEncoder().encode(text).length;
+      if (bytes > MAX_RECORD_BYTES) throw new RangeError(`${bytes} bytes`);
+      if (entries.has(id)) return;
+      const entry = /** @type {Entry} */ ({ id, text, bytes });
+      const saved = outbox.put(entry);
+      add(entry);
+      keepWithinBounds();
+      await saved;
+    },
+
+    /** Takes over what workers before this one left in the outbox, and what others will leave. Once. */
+    adopt() {
+      queue.adopt = () => {};
+      outbox.adopt((left) => {
+        if (signal.aborted) return;
+        for (const entry of left) {
+          // A tab whose worker ended before it could answer has told the event again.
+          if (entries.has(entry.id)) outbox.remove([entry]);
+          else add(entry);
+        }
+        entries = new Map([...entries].sort(([, one], [, other]) => indexedDB.cmp(one.key, other.key)));
+        keepWithinBounds();
+      });
+    },
+
+    /** Drops all that waits, here and on disk. */
+    clear() {
+      entries.clear();
+      queuedBytes = 0;
+      outbox.clear();
+    },
+
+    /** Tries again without waiting for the pause after a failure to end. */
+    wake() {
+      if (notBeforeMs < Infinity) notBeforeMs = 0;
+      queue.flush();
+    },
+
+    /**
+     * Posts what waits, one batch after the other, unless a flush is under way or the server asked for a pause.
+     *
+     * @param {boolean} [isLeaving] all tabs are going: only what may outlive them is worth a start
+     */
+    async flush(isLeaving = false) {
+      if (isFlushing || !queue.isActive || performance.now() < notBeforeMs) return;
+      isFlushing = true;
+      // What comes meanwhile waits for the next flush.
+      let rest = entries.size;
+      while (rest > 0) rest -= await sendBatch(Math.min(rest, MAX_BATCH_RECORDS), isLeaving);
+      isFlushing = false;
+    },
+  };
+  return queue;
 }

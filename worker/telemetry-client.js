@@ -1,247 +1,238 @@
 /**
- * The tab's side: tells events to the worker, with consent only.
+ * The tab's side: tells events to the worker, with consent only, and keeps each until the worker has it on disk.
  *
- *     const telemetry = createTelemetryClient({ workerUrl: "static-files/telemetry.worker.js" });
+ *     const telemetry = createTelemetryClient({ workerUrl: "static-files/telemetry.worker.js", type: "module" });
  *     telemetry.logEvent({ componentId: "save-button", eventType: "onClick" });
  *
  * @module
  */
 
+import { isOptedOutByBrowser } from "./browser-privacy.js";
 import { readItem, writeItem } from "./browser-storage.js";
 import { connectInPage, connectToWorker } from "./connections.js";
 import {
+  ANSWER_TIMEOUT_MS,
   ENABLED_KEY,
   ENDPOINT_PATH,
   INSTALLATION_ID_KEY,
   MAX_WAITING_EVENTS,
-  READY_TIMEOUT_MS,
+  OUTBOX_NAME,
   WORKER_NAME,
 } from "./protocol.js";
 import { createUuid } from "./uuid.js";
 
-/** @typedef {import("./protocol.js").LogEvent} LogEvent */
+/** @typedef {import("./connections.js").LogEvent} LogEvent */
 /** @typedef {import("./connections.js").Connection} Connection */
+
+/** "off" without consent, "starting" before READY, then where the session runs. @typedef {"off" | "starting" | "worker" | "page"} ClientState */
 
 /**
  * @typedef {object} ClientOptions
  * @property {string | URL} workerUrl the worker's script, relative to the page
- * @property {string} [name] the worker's name
- * @property {string} [installationIdKey] localStorage key
- * @property {string} [enabledKey] localStorage key
- * @property {number} [readyTimeoutMs] first wait for READY; each further attempt waits twice as long
+ * @property {WorkerType} [type] of that script: "module" for the modules as they stand
+ * @property {(state: ClientState) => void} [onStateChange] called whenever the state may have changed
  */
 
-/** @typedef {"off" | "starting" | "worker" | "page"} ClientState */
+/**
+ * @typedef {object} TelemetryClient
+ * @property {() => boolean} isEnabled whether there is consent, here and now
+ * @property {() => ClientState} state
+ * @property {(event: {eventName?: string, componentId?: string, [name: string]: unknown}) => boolean} logEvent
+ *   tells one event to the session, at once or after READY. `eventName` is "ui_event" when left out, everything
+ *   else becomes the event's params. False where the event was not taken, as without consent. Never throws
+ * @property {() => void} optOut withdraws consent in all tabs: what is queued is dropped, here, in the worker and
+ *   on disk
+ * @property {() => void} optIn gives consent in all tabs; a new session starts, without a reload
+ */
 
 const NANOSECONDS_PER_MILLISECOND = 1e6;
 
 /**
  * Connects to the worker where there is consent, and follows the consent from then on.
  *
+ * Consent is looked up in localStorage at every event: it may have been withdrawn in another tab a
+ * moment ago. Where storage is refused nobody could opt out for keeps, so that telemetry is off.
+ *
  * @param {ClientOptions} options
  * @returns {TelemetryClient}
  * @throws {TypeError} when `workerUrl` is no URL
  */
-export function createTelemetryClient(options) {
-  return new TelemetryClient(options);
-}
-
-/**
- * Dispatches `statechange` when {@link TelemetryClient.state} may have changed.
- *
- * Consent is looked up in localStorage at every event: it may have been withdrawn in another tab a
- * moment ago. Where storage is refused nobody could opt out for keeps, so that telemetry is off.
- */
-class TelemetryClient extends EventTarget {
-  #workerUrl;
-  #name;
-  #installationIdKey;
-  #enabledKey;
-  #readyTimeoutMs;
-  /** @type {Connection | null} */
-  #connection = null;
-  #ready = false;
-  /**
-   * Events that came before READY, in order.
-   *
-   * @type {LogEvent[]}
-   */
-  #waiting = [];
+export function createTelemetryClient({
+  workerUrl,
+  type,
+  onStateChange,
+}) {
+  const url = new URL(workerUrl, document.baseURI);
+  const endpoint = new URL(ENDPOINT_PATH, url);
+  const tabId = createUuid();
+  let seq = 0;
+  /** @type {Connection | undefined} */
+  let connection;
+  let isReady = false;
+  /** Events that no worker has on disk yet, in order. @type {LogEvent[]} */
+  let kept = [];
+  /** Runs while the worker owes a word. */
+  let watchdog = 0;
+  let patienceMs = 0;
+  /** What `followConsent` found last. */
+  let wasOn = true;
   /** An opt-out that could not be stored holds as long as the page does. */
-  #optedOutHere = false;
-  /** @type {string | undefined} */
-  #unstoredInstallationId;
+  let isOptedOutHere = false;
+  /** Stands in where it cannot be stored. */
+  const ownInstallationId = createUuid();
 
-  /** @param {ClientOptions} options */
-  constructor({
-    workerUrl,
-    name = WORKER_NAME,
-    installationIdKey = INSTALLATION_ID_KEY,
-    enabledKey = ENABLED_KEY,
-    readyTimeoutMs = READY_TIMEOUT_MS,
-  }) {
-    super();
-    this.#workerUrl = new URL(workerUrl, document.baseURI);
-    this.#name = name;
-    this.#installationIdKey = installationIdKey;
-    this.#enabledKey = enabledKey;
-    this.#readyTimeoutMs = readyTimeoutMs;
-    addEventListener("storage", ({ key, newValue }) => {
-      // A key of null says that the whole storage was cleared.
-      if (key !== enabledKey && key !== null) return;
-      // The worker is gone even where consent has been given again since.
-      if (newValue === "false") this.#stop();
-      this.#followConsent();
-    });
-    this.#followConsent();
-  }
+  const isEnabled = () => {
+    const stored = readItem(ENABLED_KEY);
+    return !isOptedOutHere && !isOptedOutByBrowser() && stored !== undefined && stored !== "false";
+  };
 
-  /** Whether there is consent, here and now. */
-  get enabled() {
-    const stored = readItem(this.#enabledKey);
-    return !this.#optedOutHere && stored !== undefined && stored !== "false";
-  }
+  /** @returns {ClientState} */
+  const state = () => (!connection ? "off" : isReady ? connection.kind : "starting");
+  const tellState = () => onStateChange?.(state());
 
-  /**
-   * "off" without consent, "starting" before READY, then "worker" or "page": where the session runs.
-   *
-   * @returns {ClientState}
-   */
-  get state() {
-    if (!this.#connection) return "off";
-    return this.#ready ? this.#connection.kind : "starting";
-  }
+  /** Gives the worker time for its word, READY or STORED, and starts anew where it does not come. */
+  const watch = () => {
+    if (watchdog || connection?.kind !== "worker" || (isReady && !kept.length)) return;
+    patienceMs = patienceMs * 2 || ANSWER_TIMEOUT_MS;
+    watchdog = setTimeout(reconnect, patienceMs);
+  };
+  const unwatch = () => {
+    clearTimeout(watchdog);
+    watchdog = 0;
+  };
+  const heard = () => {
+    patienceMs = 0;
+    unwatch();
+    watch();
+  };
 
-  /**
-   * Tells one event to the session, at once or after READY. Storage, consent and worker make it throw nothing.
-   *
-   * @param {{eventName?: string, componentId?: string, [name: string]: unknown}} event
-   *   `eventName` is "ui_event" when left out; everything else becomes the event's params
-   * @returns {boolean} whether the event was taken; false without consent
-   */
-  logEvent({ eventName = "ui_event", ...params }) {
-    if (!this.#followConsent()) return false;
-    const event = {
-      installation_id: this.#installationId(),
-      event_name: eventName,
-      timestamp_ns: Date.now() * NANOSECONDS_PER_MILLISECOND,
-      params,
-    };
-    if (this.#ready) return this.#send(event);
-    if (this.#waiting.length >= MAX_WAITING_EVENTS) return false;
-    this.#waiting.push(event);
-    return true;
-  }
-
-  /** Withdraws consent in all tabs: what is queued is dropped and the worker ends. */
-  optOut() {
-    this.#optedOutHere = !writeItem(this.#enabledKey, "false");
-    this.#followConsent();
-  }
-
-  /** Gives consent in all tabs; a new worker starts, without a reload. */
-  optIn() {
-    this.#optedOutHere = false;
-    writeItem(this.#enabledKey, "true");
-    this.#followConsent();
-  }
-
-  /**
-   * Brings the connection in line with the consent as it stands now.
-   *
-   * @returns {boolean} whether there is consent
-   */
-  #followConsent() {
-    const { enabled } = this;
-    if (!enabled) this.#stop();
-    else if (!this.#connection) this.#start(this.#readyTimeoutMs);
-    return enabled;
-  }
-
-  /** @param {number} timeoutMs after which another attempt is made: an ending worker never says READY */
-  #start(timeoutMs) {
-    const connection = this.#connect();
-    this.#connection = connection;
-    const isCurrent = () => this.#connection === connection;
-    const retry = setTimeout(() => {
-      if (!isCurrent()) return;
-      connection.close(false);
-      if (this.enabled) this.#start(timeoutMs * 2);
-      else this.#stop();
-    }, timeoutMs);
-    connection.ready.then(
-      () => {
-        clearTimeout(retry);
-        if (isCurrent() && this.#followConsent()) this.#open();
+  const start = () => {
+    // Heeds only the connection that is in use.
+    const isCurrent = () => connection === own && followConsent();
+    /** @type {import("./connections.js").Listener} */
+    const listener = {
+      onReady() {
+        if (!isCurrent()) return;
+        isReady = true;
+        own.look(document.hidden);
+        kept.forEach(own.send);
+        heard();
+        tellState();
       },
-      (error) => console.warn("telemetry: not started", error),
-    );
-    this.#dispatchStateChange();
-  }
-
-  /** @returns {Connection} */
-  #connect() {
+      onStored(seq) {
+        if (!isCurrent()) return;
+        kept = kept.filter((event) => event.seq > seq);
+        heard();
+      },
+      onEnded() {
+        if (isCurrent()) reconnect();
+      },
+    };
+    /** @type {Connection} */
+    let own;
     try {
-      return connectToWorker(this.#workerUrl, this.#name, () => this.#reconnect());
+      own = connectToWorker(url, { type, name: WORKER_NAME }, listener);
     } catch {
-      return connectInPage(new URL(ENDPOINT_PATH, this.#workerUrl), () => this.#followConsent());
+      own = connectInPage(endpoint, followConsent, listener);
     }
-  }
+    connection = own;
+    watch();
+    tellState();
+  };
 
-  /** Leaves a worker that has ended; what waits here goes to the next one, if there is consent. */
-  #reconnect() {
-    this.#disconnect(false);
-    this.#followConsent();
-  }
+  /** @param {boolean} isWithdrawn whether the session has to end for all tabs */
+  const disconnect = (isWithdrawn) => {
+    unwatch();
+    connection?.close(isWithdrawn);
+    connection = undefined;
+    isReady = false;
+  };
 
-  /** Sends what waited. */
-  #open() {
-    this.#ready = true;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const event of waiting) this.#send(event);
-    this.#dispatchStateChange();
-  }
+  /** Leaves a session that has ended or went silent; what it did not store goes to the next one. */
+  const reconnect = () => {
+    disconnect(false);
+    followConsent();
+  };
 
-  /** Leaves the session, and ends it for all tabs unless consent has been given again since. */
-  #stop() {
-    this.#waiting = [];
-    this.#disconnect(!this.enabled);
-  }
+  /** Drops all events, and ends the session for all tabs unless consent has been given again since. */
+  const stop = () => {
+    kept = [];
+    disconnect(!isEnabled());
+    tellState();
+  };
 
-  /** @param {boolean} withdrawn whether the session has to end for all tabs */
-  #disconnect(withdrawn) {
-    if (!this.#connection) return;
-    this.#connection.close(withdrawn);
-    this.#connection = null;
-    this.#ready = false;
-    this.#dispatchStateChange();
-  }
-
-  /**
-   * @param {LogEvent} event
-   * @returns {boolean} whether it was sent
-   */
-  #send(event) {
+  /** Does what a worker would do if one were there: what an earlier one left must not leave with a later consent. */
+  const emptyOutbox = () => {
     try {
-      this.#connection?.send(event);
-      return true;
-    } catch (error) {
-      console.warn("telemetry: an event that cannot be copied was dropped", error);
-      return false;
+      indexedDB.deleteDatabase(OUTBOX_NAME + endpoint);
+    } catch {
+      // Where the browser refuses storage there is nothing to delete.
     }
-  }
+  };
 
-  #dispatchStateChange() {
-    this.dispatchEvent(new Event("statechange"));
-  }
+  /** Brings the connection in line with the consent as it stands now, and tells whether there is consent. */
+  const followConsent = () => {
+    const isOn = isEnabled();
+    if (isOn && !connection) start();
+    if (!isOn && wasOn) {
+      stop();
+      emptyOutbox();
+    }
+    return (wasOn = isOn);
+  };
 
   /** Looked up at every event: tabs that made one at the same time agree on the one stored last. */
-  #installationId() {
-    const stored = readItem(this.#installationIdKey);
-    if (stored) return stored;
-    const id = this.#unstoredInstallationId ?? createUuid();
-    if (!writeItem(this.#installationIdKey, id)) this.#unstoredInstallationId = id;
-    return id;
-  }
+  const installationId = () => {
+    const stored = readItem(INSTALLATION_ID_KEY);
+    if (!stored) writeItem(INSTALLATION_ID_KEY, ownInstallationId);
+    return stored || ownInstallationId;
+  };
+
+  addEventListener("storage", ({ key, newValue }) => {
+    // A key of null says that the whole storage was cleared.
+    if (key !== ENABLED_KEY && key !== null) return;
+    // The session is gone even where consent has been given again since.
+    if (newValue === "false") stop();
+    followConsent();
+  });
+  // Also the last that is heard of a tab that goes. What is queued may leave at it, so that consent is looked up.
+  addEventListener("visibilitychange", () => followConsent() && connection?.look(document.hidden));
+  // A frozen page does not hear what becomes of its worker.
+  addEventListener("pageshow", ({ persisted }) => persisted && reconnect());
+  followConsent();
+
+  return {
+    isEnabled,
+    state,
+    logEvent({ eventName = "ui_event", ...params }) {
+      if (!followConsent() || kept.length >= MAX_WAITING_EVENTS) return false;
+      try {
+        const event = {
+          installation_id: installationId(),
+          event_name: eventName,
+          timestamp_ns: Date.now() * NANOSECONDS_PER_MILLISECOND,
+          params: structuredClone(params), // As it is now: it may be told later, and once more.
+          tab_id: tabId,
+          seq,
+        };
+        seq++;
+        kept.push(event);
+        if (isReady) connection?.send(event);
+        watch();
+        return true;
+      } catch (error) {
+        console.warn("telemetry: event dropped", error);
+        return false;
+      }
+    },
+    optOut() {
+      isOptedOutHere = !writeItem(ENABLED_KEY, "false");
+      followConsent();
+    },
+    optIn() {
+      isOptedOutHere = false;
+      writeItem(ENABLED_KEY, "true");
+      followConsent();
+    },
+  };
 }

@@ -5,124 +5,136 @@
  * @module
  */
 
-import { LogQueue } from "./log-queue.js";
-import { MAX_WAITING_EVENTS } from "./protocol.js";
+import { backoffMs } from "./backoff.js";
+import { isOptedOutByBrowser } from "./browser-privacy.js";
+import { createQueue } from "./log-queue.js";
+import { createOutbox } from "./outbox.js";
+import { CONFIG_LIFETIME_MS, CONFIG_TIMEOUT_MS, FLUSH_INTERVAL_MS, MAX_WAITING_EVENTS } from "./protocol.js";
+import { request } from "./sender.js";
 import { createUuid } from "./uuid.js";
 
 /** @typedef {import("./protocol.js").LogEvent} LogEvent */
 /** @typedef {import("./protocol.js").Config} Config */
-
-/** Reads the configuration once, keeps or drops events by it, and hands records to the queue. */
-export class TelemetrySession {
-  /** Drawn once: all events of a session are sent, or none. Uniform in [0, 100). */
-  #samplingValue = Math.random() * 100;
-  #sessionId = createUuid();
-  /** Aborted when nothing may be sent any more: the one place that knows. */
-  #closing = new AbortController();
-  #queue;
-  /**
-   * Events that came before the configuration, in order.
-   *
-   * @type {LogEvent[]}
-   */
-  #waiting = [];
-  /**
-   * Components whose events are not wanted; null until the configuration is there.
-   *
-   * @type {Set<unknown> | null}
-   */
-  #unwanted = null;
-
-  /**
-   * Starts the session: the flush interval and the sampling value count from here.
-   *
-   * @param {URL} endpoint the telemetry endpoint
-   * @param {() => boolean} [mayPost] asked before every POST; false closes the session
-   */
-  constructor(endpoint, mayPost = () => true) {
-    const { signal } = this.#closing;
-    this.#queue = new LogQueue(endpoint, { mayPost, close: () => this.close(), signal });
-    readConfig(endpoint, signal).then((config) => this.#open(config));
-  }
-
-  /**
-   * Takes one event. Never throws: what is no event is dropped with a warning on the console.
-   *
-   * @param {unknown} payload a {@link LogEvent}, unchecked
-   */
-  logEvent(payload) {
-    if (this.#closing.signal.aborted) return;
-    if (!isObject(payload)) {
-      console.warn("telemetry: an event that is no object was dropped", payload);
-    } else if (this.#unwanted) {
-      this.#enqueue(/** @type {LogEvent} */ (payload));
-    } else if (this.#waiting.length < MAX_WAITING_EVENTS) {
-      this.#waiting.push(/** @type {LogEvent} */ (payload));
-    } else {
-      console.warn("telemetry: no configuration yet and too many events wait; one was dropped");
-    }
-  }
-
-  /** Ends the session: drops all events, those to come as well, and aborts the requests in flight. */
-  close() {
-    this.#waiting = [];
-    this.#closing.abort();
-  }
-
-  /** @param {Config | null} config null when it could not be read */
-  #open(config) {
-    if (!config || config.disable_ui_telemetry || !(this.#samplingValue < config.ui_rollout_percentage)) {
-      return this.close();
-    }
-    this.#unwanted = new Set(config.disable_ui_events);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const event of waiting) this.#enqueue(event);
-  }
-
-  /** @param {LogEvent} event */
-  #enqueue(event) {
-    if (this.#unwanted?.has(event.params?.componentId)) return;
-    try {
-      this.#queue.push(JSON.stringify({ ...event, session_id: this.#sessionId }));
-    } catch (error) {
-      // A message can carry what JSON cannot: a BigInt, a cycle.
-      console.warn("telemetry: an event that cannot be written as JSON was dropped", error);
-    }
-  }
-}
+/** @typedef {ReturnType<typeof createSession>} Session */
 
 /**
- * Reads the configuration. A percentage that is no finite number counts as 0, a list that is no list
- * as empty; without a readable `disable_ui_telemetry` there is no configuration.
+ * Starts a session: it follows the configuration, keeps or drops events by it, and hands records to the
+ * queue. The flush interval and the sampling value count from here.
  *
- * @param {URL} endpoint
- * @param {AbortSignal} signal
- * @returns {Promise<Config | null>} null when it cannot be read, for whatever reason
+ * @param {URL} endpoint the telemetry endpoint
+ * @param {() => boolean} [mayPost] asked before every POST; false closes the session
  */
-async function readConfig(endpoint, signal) {
-  try {
-    const response = await fetch(endpoint, { cache: "no-store", signal });
-    if (!response.ok) return null;
-    const config = await response.json();
-    const disabled = config.disable_ui_telemetry;
-    const events = config.disable_ui_events;
+export function createSession(endpoint, mayPost = () => true) {
+  // Drawn once: all events of a session are sent, or none. Uniform in [0, 100).
+  const samplingValue = Math.random() * 100;
+  /** @type {import("./protocol.js").Losses} */
+  const losses = { session_id: createUuid(), dropped: 0, filtered: 0 };
+  // Aborted when nothing may be sent any more: the one place that knows.
+  const closing = new AbortController();
+  const { signal } = closing;
+  const outbox = createOutbox(endpoint);
+  /** Components whose events are not wanted; null where no event is. @type {Set<unknown> | null} */
+  let unwanted = null;
+  /** How many events wait for the configuration. */
+  let waiting = 0;
+
+  /** Ends the session: drops all events, those to come and those on disk as well, and aborts what is in flight. */
+  const close = () => {
+    closing.abort();
+    queue.clear();
+  };
+  const queue = createQueue(endpoint, outbox, {
+    losses,
+    mayPost: () => mayPost() && !isOptedOutByBrowser(),
+    close,
+    signal,
+  });
+
+  /**
+   * A percentage that is no number counts as 0, a list that is no list as empty.
+   *
+   * @param {Config} config
+   */
+  const obey = (config) => {
+    queue.gzip = listOf(config.accept_encodings).includes("gzip");
+    queue.isActive = !config.disable_ui_telemetry;
+    // What other sessions left is sent also by one that was not drawn itself.
+    if (queue.isActive) queue.adopt();
+    else queue.clear();
     const percentage = config.ui_rollout_percentage;
-    if (typeof disabled !== "boolean") return null;
-    return {
-      disable_ui_telemetry: disabled,
-      disable_ui_events: Array.isArray(events) ? events.filter((id) => typeof id === "string") : [],
-      ui_rollout_percentage: Number.isFinite(percentage) ? percentage : 0,
-    };
-  } catch {
-    return null;
-  }
+    const takesPart = queue.isActive && typeof percentage === "number" && samplingValue < percentage;
+    unwanted = takesPart ? new Set(listOf(config.disable_ui_events)) : null;
+  };
+
+  /**
+   * Reads the configuration, and again when it has aged or could not be read. Without a readable
+   * `disable_ui_telemetry` there is none.
+   *
+   * @param {number} failures in a row
+   */
+  const follow = async (failures) => {
+    try {
+      const response = await request(endpoint, CONFIG_TIMEOUT_MS, signal, { cache: "no-store" });
+      const config = await response.json();
+      if (!response.ok || typeof config.disable_ui_telemetry !== "boolean") throw config;
+      obey(config);
+      failures = 0;
+    } catch {
+      failures++;
+    }
+    if (!signal.aborted) setTimeout(follow, failures ? backoffMs(failures) : CONFIG_LIFETIME_MS, failures);
+  };
+
+  // Browsers arm the next tick of an interval from the time this one was due, so that it does not drift.
+  const timer = setInterval(() => queue.flush(), FLUSH_INTERVAL_MS);
+  signal.onabort = () => clearInterval(timer);
+  addEventListener("online", queue.wake, { signal });
+  const configured = follow(0);
+  if (isOptedOutByBrowser()) close();
+
+  return {
+    /** The name of the lock that is held for as long as this session's worker lives. */
+    lock: outbox.lock,
+
+    /** Settles when that lock is held. */
+    held: outbox.held,
+
+    /**
+     * Takes one event. Never throws: what is no event is dropped with a warning on the console.
+     *
+     * @param {unknown} payload a {@link LogEvent}, unchecked
+     * @param {{tab_id: string, seq: number}} [identity] of an event that has none
+     * @returns {Promise<void>} settles when nobody else has to keep it: it is on disk, or dropped for good
+     */
+    async logEvent(payload, identity) {
+      const event = /** @type {LogEvent} */ (payload);
+      try {
+        if (Object(event) !== event) throw new TypeError("no object");
+        if (waiting >= MAX_WAITING_EVENTS) throw new RangeError("too many wait");
+        waiting++;
+        await configured;
+        waiting--;
+        if (signal.aborted) return;
+        if (!unwanted) losses.dropped++;
+        else if (unwanted.has(event.params?.componentId)) losses.filtered++;
+        else {
+          const record = { ...identity, ...event, session_id: losses.session_id };
+          await queue.push(`${record.tab_id}/${record.seq}`, JSON.stringify(record));
+        }
+      } catch (error) {
+        // Also what a message can carry and JSON cannot: a BigInt, a cycle.
+        losses.dropped++;
+        console.warn("telemetry: event dropped", error);
+      }
+    },
+
+    flush: queue.flush,
+    close,
+  };
 }
 
 /**
  * @param {unknown} value
- * @returns {value is object}
+ * @returns {unknown[]}
  */
-function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
+const listOf = (value) => (Array.isArray(value) ? value : []);

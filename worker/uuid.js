@@ -10,9 +10,9 @@
  * @returns {string} 36 characters, lower case
  */
 export function createUuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40; // the version
-  bytes[8] = (bytes[8] & 0x3f) | 0x80; // the variant
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  // x is any digit; y carries the variant in its upper two bits.
+  return "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx".replace(/[xy]/g, (place) => {
+    const digit = crypto.getRandomValues(new Uint8Array(1))[0] & 15;
+    return (place === "x" ? digit : (digit & 3) | 8).toString(16);
+  });
 }

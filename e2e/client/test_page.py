@@ -1,47 +1,23 @@
 """The reference client as people meet it: the server's own page, its hashed worker, consent, the fallback.
 
-Real page, real clicks, real server; only the worker's time is virtual. How the worker itself behaves is
-what the numbered cases are about.
+Real page, real clicks, real server; only the worker's time is virtual. What the client does when tabs,
+workers and browsers end stands in `test_endings.py`; how the worker itself behaves the numbered cases tell.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, expect
 
+from e2e.client.page import CONNECTED, POST, click, components, open_page
 from pytest_sharedworker.gateway import Gateway
 from pytest_sharedworker.loop_thread import LoopThread
 from pytest_sharedworker.shared_worker import SharedWorkers
 from reference_server import ReferenceServer
 
-POST = "POST */ui-telemetry"
 FLUSH_INTERVAL_SECONDS = 30
-CONNECTED = "connected to the shared worker"
-ENABLED = {
-    "disable_telemetry": False,
-    "disable_ui_telemetry": False,
-    "disable_ui_events": [],
-    "ui_rollout_percentage": 100,
-}
-
-
-@pytest.fixture(autouse=True)
-def enabled(config_file: Path) -> None:
-    config_file.write_text(json.dumps(ENABLED), encoding="utf-8")
-
-
-def open_page(gateway: Gateway, context: BrowserContext) -> Page:
-    page = context.new_page()
-    page.goto(gateway.url)
-    return page
-
-
-def click(page: Page, name: str = "Search") -> None:
-    page.get_by_role("button", name=name).click()
 
 
 def test_clicks_of_all_tabs_are_stored_by_one_request(
@@ -70,6 +46,7 @@ def test_installation_outlives_the_session(
     gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext
 ) -> None:
     page = open_page(gateway, context)
+    expect(page.locator("#state")).to_have_text(CONNECTED)
     click(page)
     shared_workers.advance(FLUSH_INTERVAL_SECONDS)
     first = shared_workers.wait_for()
@@ -90,9 +67,7 @@ def test_nothing_leaves_after_consent_is_withdrawn_in_another_tab(
     for page in (first, second):
         expect(page.locator("#state")).to_have_text(CONNECTED)
     click(first)
-    worker = shared_workers.wait_for()
     second.get_by_role("switch").uncheck()
-    worker.wait_until_ended()
     expect(first.locator("#state")).to_contain_text("off")
     click(first)
     expect(first.locator("#refused")).to_have_text("1")
@@ -100,20 +75,63 @@ def test_nothing_leaves_after_consent_is_withdrawn_in_another_tab(
     assert not gateway.journal.select(POST)
 
 
+@pytest.mark.parametrize("spacing_ms", [0, 1, 5, 50])
 def test_consent_given_again_works_without_a_reload(
+    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, spacing_ms: int
+) -> None:
+    page, other = open_page(gateway, context), open_page(gateway, context)
+    for each in (page, other):
+        expect(each.locator("#state")).to_have_text(CONNECTED)
+    click(page, "Delete")
+    page.evaluate(
+        """async (ms) => {
+            const toggle = document.getElementById("enabled");
+            for (let turn = 0; turn < 6; turn++) {
+                toggle.click();
+                if (ms) await new Promise((resolve) => setTimeout(resolve, ms));
+            }
+            document.querySelector("[data-component-id='demo.search']").click();
+        }""",
+        spacing_ms,
+    )
+    for each in (page, other):
+        expect(each.locator("#state")).to_have_text(CONNECTED)
+    click(other, "Refresh")
+    shared_workers.advance(FLUSH_INTERVAL_SECONDS)
+    assert components(gateway) == ["demo.refresh", "demo.search"], (
+        "before the last consent nothing, after it all"
+    )
+
+
+def test_what_an_earlier_worker_left_does_not_survive_an_opt_out(
     gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext
 ) -> None:
     page = open_page(gateway, context)
     expect(page.locator("#state")).to_have_text(CONNECTED)
-    worker = shared_workers.wait_for()
-    page.get_by_role("switch").uncheck()
-    worker.wait_until_ended()
-    page.get_by_role("switch").check()
-    expect(page.locator("#state")).to_have_text(CONNECTED, timeout=15_000)
+    click(page, "Delete")
+    shared_workers.advance(0)
+    page.evaluate("localStorage.setItem('mlflow.settings.telemetry.enabled_v1', 'false')")
+    page.reload()
+    expect(page.locator("#state")).to_contain_text("off")
+    # Off already, so that no worker is there to be told: the switch goes on and off and on.
+    for _ in range(2):
+        page.get_by_role("switch").uncheck()
+        page.get_by_role("switch").check()
+    expect(page.locator("#state")).to_have_text(CONNECTED)
     click(page)
-    shared_workers.advance(FLUSH_INTERVAL_SECONDS)
-    (post,) = gateway.journal.select(POST)
-    assert [record["params"]["componentId"] for record in post.json()["records"]] == ["demo.search"]
+    shared_workers.advance(2 * FLUSH_INTERVAL_SECONDS)
+    assert components(gateway) == ["demo.search"]
+
+
+def test_browser_that_says_no_is_heeded(
+    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext
+) -> None:
+    context.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', { value: true })")
+    page = open_page(gateway, context)
+    expect(page.locator("#state")).to_contain_text("off")
+    click(page)
+    expect(page.locator("#refused")).to_have_text("1")
+    assert not shared_workers.starts
 
 
 def test_page_batches_by_itself_without_shared_workers(gateway: Gateway, context: BrowserContext) -> None:

@@ -1,0 +1,190 @@
+/**
+ * Records on disk: what is in here survives the worker, the tab and the browser.
+ *
+ * @module
+ */
+
+import { OUTBOX_NAME } from "./protocol.js";
+import { createUuid } from "./uuid.js";
+
+const STORE = "records";
+
+/**
+ * A record as it lies in the queue and on disk.
+ *
+ * @typedef {object} Entry
+ * @property {string} id the identity of its event
+ * @property {string} text JSON of a {@link import("./protocol.js").Record}: one that cannot be written as
+ *   JSON is refused where it is made and never holds up the others
+ * @property {number} bytes of that text in UTF-8
+ * @property {[owner: string, number: number]} key the outbox that it was put into, and its place in the
+ *   order of that outbox
+ * @property {boolean} [inFlight]
+ */
+
+/** @typedef {ReturnType<typeof createOutbox>} Outbox */
+
+/**
+ * One session's part of the database that all workers of an endpoint share.
+ *
+ * A lock that it holds for life tells everybody that it lives: only where that lock is free may another
+ * take over what it left. On plain HTTP there are no locks; there what an earlier session left is taken
+ * over at once, and a server that knows records by their identity stores none twice.
+ *
+ * Nothing here throws: where the browser refuses storage, a worker's memory has to do.
+ *
+ * @param {URL} endpoint the telemetry endpoint
+ */
+export function createOutbox(endpoint) {
+  const name = OUTBOX_NAME + endpoint;
+  // Sorts by age, so that what sessions left is sent in the order of the sessions.
+  const owner = `${Date.now()}-${createUuid()}`;
+  const lockOf = (/** @type {string} */ owner) => `${name} ${owner}`;
+  let number = 0;
+  let isRefused = false;
+  /** @type {((store: IDBObjectStore) => void)[]} */
+  let changes = [];
+  /** The transaction that will take up the changes above. @type {Promise<void> | undefined} */
+  let upcoming;
+
+  /** @returns {undefined} */
+  const refuse = (/** @type {unknown} */ error) => {
+    if (!isRefused) console.warn("telemetry: kept in memory only", error);
+    isRefused = true;
+  };
+  /** @type {Promise<IDBDatabase | undefined>} */
+  let opened;
+  const reopen = () => {
+    opened = open(name, reopen).catch(refuse);
+  };
+  reopen();
+  /** @type {Promise<unknown>} */
+  let latest = Promise.resolve();
+
+  /**
+   * @template Value
+   * @param {IDBTransactionMode} mode
+   * @param {(store: IDBObjectStore) => IDBRequest<Value> | void} work
+   * @returns {Promise<Value | undefined>} settles when the transaction is complete
+   */
+  const transact = async (mode, work) => {
+    try {
+      const database = await opened;
+      if (!database) return undefined;
+      // Browsers' own durability is "relaxed": what is written survives them, if not a loss of power.
+      const transaction = database.transaction(STORE, mode);
+      const request = work(transaction.objectStore(STORE));
+      await new Promise((resolve, reject) => {
+        transaction.oncomplete = resolve;
+        transaction.onabort = () => reject(transaction.error);
+      });
+      return request?.result;
+    } catch (error) {
+      return refuse(error);
+    }
+  };
+
+  /** @returns {Promise<void>} */
+  const commit = () => transact("readwrite", (store) => changes.splice(0).forEach((change) => change(store)));
+
+  /**
+   * Has a change made by the next transaction. One is under way at a time, and the next takes along all that
+   * came meanwhile: many events cost few transactions.
+   *
+   * @param {(store: IDBObjectStore) => void} change
+   * @returns {Promise<void>} settles when it is durable, or will never be
+   */
+  const apply = (change) => {
+    changes.push(change);
+    latest = upcoming ??= latest.then(() => {
+      upcoming = undefined;
+      return commit();
+    });
+    return upcoming;
+  };
+
+  return {
+    /** The name of the lock that is held for as long as this worker lives. */
+    lock: lockOf(owner),
+
+    /** Settles when that lock is held. */
+    held: whenFree(lockOf(owner)),
+
+    /**
+     * Puts a record behind all others, and gives it its key.
+     *
+     * @param {Entry} entry as yet without one
+     * @returns {Promise<void>} settles when it is durable
+     */
+    put(entry) {
+      entry.key = [owner, number++];
+      return apply((store) => store.put(entry));
+    },
+
+    /** @param {Entry[]} entries that need not be kept any longer */
+    remove(entries) {
+      apply((store) => entries.forEach(({ key }) => store.delete(key)));
+    },
+
+    /** Empties the database, whoever put something in; what has yet to be put in is not. */
+    clear() {
+      changes = [(store) => store.clear()];
+      commit();
+    },
+
+    /**
+     * Hands over what others left: at once where they have ended, else when they do.
+     *
+     * @param {(left: Entry[]) => void} take called once for each of them, with its records in order
+     */
+    async adopt(take) {
+      /**
+       * @param {IDBKeyRange} [range]
+       * @returns {Promise<Entry[]>}
+       */
+      const read = async (range) => (await transact("readonly", (store) => store.getAll(range))) ?? [];
+      for (const other of new Set((await read()).map(({ key }) => key[0]))) {
+        if (other === owner) continue;
+        whenFree(lockOf(other)).then(async () => take(await read(IDBKeyRange.bound([other], [other, []]))));
+      }
+    },
+  };
+}
+
+/**
+ * @param {string} name
+ * @param {() => void} onDeleted a tab deletes the database when consent is withdrawn: no worker may be there to do it
+ * @returns {Promise<IDBDatabase>}
+ */
+function open(name, onDeleted) {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(name);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "key" });
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      const database = request.result;
+      database.onversionchange = () => {
+        database.close();
+        onDeleted();
+      };
+      resolve(database);
+    };
+  });
+}
+
+/**
+ * Waits until nobody holds the lock, and holds it for as long as this worker lives; without locks, at once.
+ *
+ * @param {string} name
+ * @returns {Promise<void>}
+ */
+function whenFree(name) {
+  return new Promise((resolve) => {
+    const hold = () => {
+      resolve();
+      return new Promise(() => {});
+    };
+    if (navigator.locks) navigator.locks.request(name, hold).catch(() => resolve());
+    else resolve();
+  });
+}
