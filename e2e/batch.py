@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from dataclasses import dataclass
-from gzip import BadGzipFile, decompress
 from typing import Any
 
 from e2e.accounting import key_of
@@ -15,13 +12,12 @@ from pytest_sharedworker.journal import Exchange
 
 @dataclass(frozen=True)
 class Batch:
-    """One POST and its records. `body` is unpacked. `ended`: nothing more will happen to it.
+    """One POST and its records. `ended`: nothing more will happen to it.
 
     What else the body says beside `records` is between the worker and its server.
     """
 
     exchange: Exchange
-    body: bytes
     records: list[dict[str, Any]]
     ended: bool
 
@@ -40,23 +36,9 @@ def read_batch(exchange: Exchange) -> Batch:
     """Take a POST apart. Raises Finding where it carries no list of records."""
     ended = exchange.ended  # Asked first: it may end while its body is read here.
     try:
-        body = body_of(exchange)
-        records = json.loads(body)["records"]
+        records = exchange.json()["records"]
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
             raise TypeError("no list of objects")
     except (ValueError, KeyError, TypeError) as error:
         raise Finding('a JSON body {"records": […]}', f"{exchange.body[:200]!r}") from error
-    return Batch(exchange, body, records, ended)
-
-
-def body_of(exchange: Exchange) -> bytes:
-    """A request's body without the coding it travelled in. Raises ValueError where it cannot be unpacked."""
-    coding = exchange.request_headers.get("Content-Encoding", "identity").strip().lower()
-    if coding == "identity":
-        return exchange.body
-    if coding != "gzip":
-        raise ValueError(f"Content-Encoding: {coding}")
-    try:
-        return decompress(exchange.body)
-    except (BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"no gzip: {error}") from error
+    return Batch(exchange, records, ended)

@@ -115,7 +115,7 @@ def test_batches_after_an_outage_are_small(telemetry: Telemetry, observed: Obser
         telemetry.flush(2)
     telemetry.advance(HOUR_SECONDS)
     records = max((len(batch.records) for batch in telemetry.batches), default=0)
-    size = max((len(batch.body) for batch in telemetry.batches), default=0)
+    size = max((len(batch.exchange.content) for batch in telemetry.batches), default=0)
     said = f"up to {records} records and {size:,} bytes in a batch"
     observed(said)
     if records > MOST_RECORDS or size > MOST_RECORDS_BYTES + AROUND_RECORDS_BYTES:

@@ -6,14 +6,12 @@ from its start; a mark of which only the real moment is known stands where time 
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from e2e.batch import body_of
 from e2e.report.timeline import Kind, Mark, Timeline, timeline
 from pytest_sharedworker.gateway import Gateway
 from pytest_sharedworker.journal import Exchange
@@ -177,7 +175,7 @@ def _request_text(exchange: Exchange) -> str:
     if not exchange.body:
         return what + under_way
     try:
-        records = json.loads(body_of(exchange))["records"]
+        records = exchange.json()["records"]
     except (ValueError, KeyError, TypeError):
         return f"{what}, {len(exchange.body)} bytes{under_way}"
     count = len(records) if isinstance(records, list) else 0

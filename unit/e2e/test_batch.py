@@ -46,7 +46,6 @@ def test_a_batch_has_the_records_of_its_post(post: Exchange) -> None:
     batch = read_batch(post)
     assert batch.keys == ["tab-1/0", "tab-2/0"]
     assert batch.session_ids == {"a", "b"}
-    assert batch.body == BODY
     assert not batch.ended
 
 
@@ -57,11 +56,9 @@ def test_a_batch_has_the_records_of_its_post(post: Exchange) -> None:
         exchange(b"[]"),
         exchange(b'{"records": {}}'),
         exchange(b'{"records": [1]}'),
-        exchange(BODY, Content_Encoding="gzip"),
         exchange(gzip.compress(BODY)[:-9], Content_Encoding="gzip"),
-        exchange(BODY, Content_Encoding="br"),
     ],
-    ids=["no JSON", "no object", "no list", "no record", "no gzip", "half a gzip", "another coding"],
+    ids=["no JSON", "no object", "no list", "no record", "half a gzip"],
 )
 def test_a_post_without_a_list_of_records_is_a_finding(post: Exchange) -> None:
     with pytest.raises(Finding, match="records"):
