@@ -134,11 +134,11 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
      * @param {string} id the identity of its event
      * @param {string} text its JSON
      * @returns {Promise<void>} settles when it is durable
-     * @throws {RangeError} for one of more than {@link MAX_RECORD_BYTES}
+     * @throws {Error} for one of more than {@link MAX_RECORD_BYTES}
      */
     async push(id, text) {
       const bytes = new TextEncoder().encode(text).length;
-      if (bytes > MAX_RECORD_BYTES) throw new RangeError(`${bytes} bytes`);
+      if (bytes > MAX_RECORD_BYTES) throw new Error(`${bytes} bytes`);
       if (entries.has(id)) return;
       const entry = /** @type {Entry} */ ({ id, text, bytes });
       const saved = outbox.put(entry);

@@ -49,7 +49,7 @@ export function createOutbox(endpoint) {
 
   /** @returns {undefined} */
   const refuse = (/** @type {unknown} */ error) => {
-    if (!isRefused) console.warn("telemetry: kept in memory only", error);
+    if (!isRefused) console.warn("telemetry: in memory only", error);
     isRefused = true;
   };
   /** @type {Promise<IDBDatabase | undefined>} */

@@ -109,8 +109,8 @@ export function createSession(endpoint, mayPost = () => true) {
     async logEvent(payload, identity) {
       const event = /** @type {LogEvent} */ (payload);
       try {
-        if (Object(event) !== event) throw new TypeError("no object");
-        if (waiting >= MAX_WAITING_EVENTS) throw new RangeError("too many wait");
+        if (Object(event) !== event) throw new Error("no object");
+        if (waiting >= MAX_WAITING_EVENTS) throw new Error("too many wait");
         waiting++;
         await configured;
         waiting--;

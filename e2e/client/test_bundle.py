@@ -1,0 +1,64 @@
+"""The bundle as a web app ships it: one classic script that is the client in a page and the worker behind it."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from e2e.client.page import POST, components
+from e2e.implementation import CHECKOUT
+from pytest_sharedworker.gateway import Gateway
+from pytest_sharedworker.shared_worker import SharedWorkers
+
+MOST_BYTES = 4096
+FLUSH_INTERVAL_SECONDS = 30
+BUILD_TIMEOUT_SECONDS = 100
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Path:
+    if shutil.which("npx") is None:
+        pytest.skip("npx is not installed: it comes with Node.js")
+    built = subprocess.run(
+        [CHECKOUT / "scripts" / "bundle"],
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT_SECONDS,
+    )
+    assert built.returncode == 0, built.stderr
+    return CHECKOUT / built.stdout.strip()
+
+
+def test_bundle_is_at_most_4_kib(bundle: Path) -> None:
+    assert len(gzip.compress(bundle.read_bytes(), 9)) <= MOST_BYTES
+
+
+def test_one_script_is_client_and_worker(
+    bundle: Path, gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext
+) -> None:
+    script = f"/static-files/{bundle.name}"
+    gateway.mount(script, bundle)
+    page = f"<!doctype html><title>app</title><link rel=icon href=data:,><script src='{script}'></script>"
+    gateway.mount("/app.html", page, "text/html")
+    tabs = [context.new_page() for _ in range(2)]
+    for number, tab in enumerate(tabs):
+        tab.goto(gateway.url + "/app.html")
+        tab.evaluate(
+            """(number) => new Promise((resolve) => {
+                const tell = (state) => state === "worker" && resolve();
+                self.telemetry = createTelemetryClient({ onStateChange: tell });
+                telemetry.logEvent({ componentId: `tab-${number}`, eventType: "onClick" });
+            })""",
+            number,
+        )
+    assert shared_workers.wait_for().url == gateway.url + script
+    shared_workers.advance(FLUSH_INTERVAL_SECONDS)
+    assert len(gateway.journal.select(POST)) == 1
+    assert components(gateway) == ["tab-0", "tab-1"]
