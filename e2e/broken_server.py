@@ -11,6 +11,8 @@ from e2e.implementation import CHECKOUT
 
 SERVER_DEFECTS_FOLDER = Path(__file__).parent / "broken_servers"
 PACKAGE = "reference_server"
+WORKER = "worker"
+"""The folder beside the package from which it serves the worker's modules."""
 
 
 def build_server(defect: Defect, folder: Path) -> Path:
@@ -20,6 +22,7 @@ def build_server(defect: Defect, folder: Path) -> Path:
     """
     place = folder / defect.name / PACKAGE
     shutil.copytree(CHECKOUT / PACKAGE, place, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(CHECKOUT / WORKER, place.parent / WORKER)  # its page is not served without
     break_file(place / defect.file, defect)
     toml = folder / f"{defect.name}.toml"
     toml.write_text(

@@ -16,7 +16,7 @@ from reference_server.configuration_sources import SERVER_VERSION
 from reference_server.errors import StoreUnavailable
 from reference_server.hosts import LOOPBACK_HOSTS, default_hosts
 from reference_server.server import DEFAULT_HOST, DEFAULT_MAX_BODY_BYTES, ReferenceServer
-from reference_server.store import IN_MEMORY
+from reference_server.store import IN_MEMORY, LOCK_WAIT_SECONDS, SqliteStore
 
 DESCRIPTION = """\
 A minimal server of UI telemetry. It tells workers their configuration, takes their records, and stores
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
             port=options.port,
             prefix=options.prefix,
             config=options.config,
-            database=options.database,
+            store=SqliteStore(options.database, lock_wait_seconds=options.lock_wait),
             max_body=options.max_body,
             body_timeout_seconds=options.body_timeout,
             max_waiting_records=options.max_waiting_records,
@@ -112,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the SQLite file that keeps the records, created when absent "
         "(default: %(default)s, lost at the stop)",
+    )
+    parser.add_argument(
+        "--lock-wait",
+        type=float,
+        default=LOCK_WAIT_SECONDS,
+        metavar="SECONDS",
+        help="how long a batch waits while another process holds the database (default: %(default)s)",
     )
     parser.add_argument(
         "--max-body",

@@ -16,7 +16,7 @@ from reference_server.admission import (
     Admission,
 )
 from reference_server.bodies import DEFAULT_BODY_TIMEOUT_SECONDS
-from reference_server.configuration_sources import SERVER_VERSION, ConfigurationSource, FileSource, source_of
+from reference_server.configuration_sources import ConfigurationSource, FileSource, source_of
 from reference_server.decoding import Decoder
 from reference_server.errors import errors_as_json
 from reference_server.hosts import ANY_HOST, AllowedHosts, allowed_hosts_only
@@ -24,26 +24,21 @@ from reference_server.ingest import (
     ADMISSION,
     BODY_LIMITS,
     DECODER,
-    ENDPOINT,
     ENVIRON,
-    NO_STORE,
     SOURCE,
     STORE,
     BodyLimits,
-    get_configuration,
-    post_records,
 )
-from reference_server.metrics import METRICS, Metrics, count_requests, get_metrics
-from reference_server.openapi import PREFIX, get_openapi
+from reference_server.logs import http_logger
+from reference_server.metrics import METRICS, Metrics, count_requests
+from reference_server.openapi import PREFIX
 from reference_server.origins import same_origin_only
 from reference_server.policies import add_policies
+from reference_server.routing import routes
 from reference_server.static import (
     FILES,
-    STATIC_FILES,
     WORKER_DIRECTORY,
     WorkerFiles,
-    get_page,
-    get_static_file,
 )
 from reference_server.store import IN_MEMORY, SqliteStore, Store
 
@@ -138,6 +133,7 @@ class ReferenceServer:
         self._runner = web.AppRunner(
             self._application(source),
             access_log=None,
+            logger=http_logger,
             shutdown_timeout=STOP_SECONDS,
             lingering_time=LINGERING_SECONDS,
             auto_decompress=False,  # bodies are unpacked in `bodies.py`, to the limit and no further
@@ -203,32 +199,9 @@ class ReferenceServer:
         app[DECODER] = decoder = Decoder(self._body_limits.max_bytes)
         app.on_cleanup.append(partial(_close, decoder))
         app[FILES] = WorkerFiles(self._worker_directory)
-        app.add_routes(self._routes())
+        app.add_routes(routes(self._prefix))
         return app
-
-    def _routes(self) -> list[web.RouteDef]:
-        prefix = self._prefix
-        routes = [
-            web.get(f"{prefix}{ENDPOINT}", get_configuration),
-            web.post(f"{prefix}{ENDPOINT}", post_records),
-            web.get(f"{prefix}/{STATIC_FILES}/{{name}}", get_static_file),
-            web.get(f"{prefix}/health", _get_health),
-            web.get(f"{prefix}/metrics", get_metrics),
-            web.get(f"{prefix}/openapi.json", get_openapi),
-            web.get(f"{prefix}/", get_page),
-        ]
-        if prefix:
-            routes.append(web.get(prefix, _to_page))  # the page's URLs are relative to its last slash
-        return routes
 
 
 async def _close(decoder: Decoder, app: web.Application) -> None:
     decoder.close()
-
-
-async def _get_health(request: web.Request) -> web.Response:
-    return web.json_response({"status": "ok", "version": SERVER_VERSION}, headers=NO_STORE)
-
-
-async def _to_page(request: web.Request) -> web.Response:
-    raise web.HTTPPermanentRedirect(f"{request.path}/")

@@ -70,11 +70,16 @@ class SqliteStore:
 
     Requests that arrive while that thread is busy wait together and are committed in one transaction, so
     that the cost of making data durable is shared. Each is told only of its own end.
+
+    lock_wait_seconds: how long a transaction waits for another process that holds the database. Raises
+    ValueError for what is no such time.
     """
 
     def __init__(
         self, database: str | Path = IN_MEMORY, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS
     ) -> None:
+        if not 0 <= lock_wait_seconds < float("inf"):
+            raise ValueError(f"lock_wait_seconds {lock_wait_seconds}: has to be a number of seconds")
         self._database = str(database)
         self._lock_wait_seconds = lock_wait_seconds
         self._pending: deque[_Request] = deque()

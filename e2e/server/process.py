@@ -8,10 +8,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime  # Python 3.10 does not know it by the other name.
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import IO, Any
@@ -29,16 +29,20 @@ _LIMITED = (
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
 _SELECT = (
-    "SELECT installation_id, event_name, timestamp_ns, session_id, params, id FROM records "
+    "SELECT installation_id, event_name, timestamp_ns, session_id, params, tab_id, seq, id FROM records "
     "WHERE id > ? ORDER BY id"
 )
+
+_NAMES = ("installation_id", "event_name", "timestamp_ns", "session_id")
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
 class ServerProcess:
     """A running server. It begins with the configuration that `config` holds: a file, or a URL.
 
     `environ` is its whole environment: a CI machine's own must not silence it. `file_limit_bytes` is the
-    largest file that it can write. Raises RuntimeError where it does not come up.
+    largest file that it can write. `arguments` are more words of its command line. Raises RuntimeError where
+    it does not come up.
     """
 
     def __init__(
@@ -49,11 +53,13 @@ class ServerProcess:
         *,
         environ: Mapping[str, str] | None = None,
         file_limit_bytes: int | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         self._package = package
         self._config = config
         self._environ = dict(environ or {})
         self._file_limit_bytes = file_limit_bytes
+        self._arguments = list(arguments)
         self._lines: list[str] = []
         self.database = folder / "records.sqlite"
         self.url = self._start()
@@ -84,19 +90,33 @@ class ServerProcess:
         """The records beyond row `after`, in the shape of the wire, and the number of the last row."""
         with closing(sqlite3.connect(self.database)) as connection:
             rows = connection.execute(_SELECT, (after,)).fetchall()
-        names = ("installation_id", "event_name", "timestamp_ns", "session_id")
-        records = [
-            dict(zip(names, row, strict=False)) | {"params": json.loads(row[len(names)])} for row in rows
-        ]
-        return records, rows[-1][-1] if rows else after
+        return [_record_of(row) for row in rows], rows[-1][-1] if rows else after
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep its store from being written to, as another program on the same file does."""
+        with closing(sqlite3.connect(self.database, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("ROLLBACK")
+
+    def peak_memory_bytes(self) -> int | None:
+        """The most memory that it has taken in this life; None where the system does not tell."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return None
+        found = _PEAK.search(status)
+        return int(found[1]) * 1024 if found else None
 
     def _start(self) -> str:
         module = self._package.name
         python = ["-m", module]
         if self._file_limit_bytes is not None:
             python = ["-c", _LIMITED, str(self._file_limit_bytes), module]
+        options = ["--config", str(self._config), "--database", str(self.database)]
         self._process = subprocess.Popen(
-            [sys.executable, *python, "--config", str(self._config), "--database", str(self.database)],
+            [sys.executable, *python, *options, *self._arguments],
             cwd=self._package.parent,
             env=self._environ,
             stdin=subprocess.DEVNULL,
@@ -138,3 +158,9 @@ class ServerProcess:
             raise
         finally:
             self._reader.join()
+
+
+def _record_of(row: Sequence[Any]) -> dict[str, Any]:
+    *values, params, tab_id, seq, _ = row
+    record = dict(zip(_NAMES, values, strict=True)) | {"params": json.loads(params)}
+    return record if tab_id is None else record | {"tab_id": tab_id, "seq": seq}

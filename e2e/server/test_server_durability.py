@@ -7,7 +7,10 @@ which takes what the operating system still holds, cannot be tried here. Signals
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from threading import Event
+
+import pytest
 
 from e2e.accounting import Fate
 from e2e.case import Finding, Level, case
@@ -21,16 +24,32 @@ ANSWERS_BEFORE_THE_END = 10
 MOST_BATCHES = 400
 FILE_LIMIT_BYTES = 200_000
 CLEAN_EXIT = 0
+CRASHES = 20
+BATCHES_A_LIFE = 25
+CRASHES_TIMEOUT_SECONDS = 400
+"""Twenty starts, on a machine that has other things to do as well."""
 
 
-def post_while_it_ends(server: Server, end: Event) -> list[tuple[list[Record], Answer]]:
-    """Post batches from several workers until the server is gone; `end` is set after some answers."""
+def post_while_it_ends(
+    server: Server, end: Event, batches: list[list[Record]] | None = None
+) -> list[tuple[list[Record], Answer]]:
+    """Post batches from several workers until the server is gone; `end` is set after some answers.
+
+    Returns the batches that were answered, or cut off before their answer.
+    """
     sent: list[tuple[list[Record], Answer]] = []
-    batches = [server.records(BATCH_SIZE, Fate.EITHER) for _ in range(MOST_BATCHES)]
+    if batches is None:
+        batches = [server.records(BATCH_SIZE, Fate.EITHER) for _ in range(MOST_BATCHES)]
+    waiting = SimpleQueue[list[Record]]()
+    for each in batches:
+        waiting.put(each)
 
     def post_until_closed() -> None:
-        while batches:
-            batch = batches.pop()
+        while True:
+            try:
+                batch = waiting.get_nowait()
+            except Empty:
+                return
             try:
                 answer = server.post(*batch)
             except OSError:  # Nobody listens any more.
@@ -143,6 +162,35 @@ def test_a_restart_keeps_what_was_there(start_server: StartServer) -> None:
 
 
 @case(
+    "server/durability/1/5",
+    Level.SHOULD,
+    "Crash after crash, batches that are sent until they are answered are stored: each record once.",
+    expected=f"{CRASHES} times SIGKILL among many batches, records with tab_id and seq: 0 lost, 0 duplicated",
+    source="wire additions, record: a pair (tab_id, seq) is stored once; data safety",
+)
+@pytest.mark.timeout(CRASHES_TIMEOUT_SECONDS)
+def test_crash_after_crash_loses_and_doubles_nothing(start_server: StartServer) -> None:
+    server = start_server()
+    batches = [
+        [server.record(tab_id=f"tab-{number}", seq=seq) for seq in range(BATCH_SIZE)]
+        for number in range(CRASHES * BATCHES_A_LIFE)
+    ]
+    for _ in range(CRASHES):
+        end = Event()
+        with ThreadPoolExecutor(1) as bystander:
+            posting = bystander.submit(post_while_it_ends, server, end, batches)
+            end.wait()
+            server.process.kill()
+            sent = posting.result()
+        forgotten = {id(batch) for batch, answer in sent if answer.succeeded}
+        batches = [batch for batch in batches if id(batch) not in forgotten]
+        server.restart()
+    answers = {f"batch {number}": server.post(*batch) for number, batch in enumerate(batches)}
+    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+    server.account()
+
+
+@case(
     "server/durability/2/1",
     Level.SHOULD,
     "What cannot be stored is not answered with success: a full disk is told, and the server lives on.",
@@ -185,4 +233,26 @@ def test_a_batch_that_is_cut_off_is_not_stored(server: Server) -> None:
         with server.client.connect() as connection:
             connection.sendall(sent)
     server.still_works()
+    server.account()
+
+
+@case(
+    "server/durability/2/3",
+    Level.SHOULD,
+    "While the store is out of reach a batch is put off, not refused: its worker hears when to come back.",
+    expected="503 with Retry-After, nothing stored; the same batch is taken later",
+    source="RFC 9110 §15.6.4; wire additions, 503",
+)
+def test_a_batch_is_put_off_while_the_store_is_out_of_reach(start_server: StartServer) -> None:
+    server = start_server(arguments=["--lock-wait", "0.1"])
+    batch = server.records(BATCH_SIZE)
+    with server.process.locked():
+        answer = server.post(*batch)
+    if answer.status != 503 or not answer.headers.get("Retry-After", "").isdigit():
+        raise Finding("503 with Retry-After in seconds", f"{answer}, {answer.headers.get('Retry-After')}")
+    if server.stored():
+        raise Finding("nothing stored", f"{len(server.stored())} records")
+    answer = server.post(*batch)
+    if not answer.succeeded:
+        raise Finding("the same batch is taken later", str(answer))
     server.account()

@@ -16,6 +16,16 @@ from e2e.server.system import Server, expect_all, is_refused
 ALLOWED_METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
 OTHER_METHODS = ("PUT", "PATCH", "DELETE")
 UNKNOWN_METHODS = ("BREW", "get", "post", "TRACE", "CONNECT")
+ANY_HEADERS = (
+    "Expect",
+    "Accept",
+    "Accept-Encoding",
+    "Connection",
+    "Cookie",
+    "If-None-Match",
+    "Range",
+    "Upgrade",
+)
 OTHER_TYPES = (
     "application/x-www-form-urlencoded",
     "multipart/form-data; boundary=b",
@@ -130,6 +140,25 @@ def test_what_may_be_read_in_two_ways_does_no_harm(server: Server) -> None:
 
 
 @case(
+    "server/errors/1/6",
+    Level.SHOULD,
+    "Headers of any text are refused by the client's fault, or ignored.",
+    expected="no status from 500 on, but 501 and 505, for each header and text",
+    source="RFC 9110 §5.5, §10.1.1; 5xx lets a client try for ever",
+)
+def test_headers_of_any_text_are_no_fault_of_the_server(server: Server) -> None:
+    answers = {
+        f"{name}: {text!r}": server.client.request(method, headers={name: text})
+        for method in ("GET", "HEAD")
+        for name in ANY_HEADERS
+        for text in ("\xff\xfe", "", "a b", "\xe2\x82\xac", ";;=,", "9" * 1_000)
+    }
+    expect_all("no failure", answers, lambda answer: answer.status < 500 or answer.status in (501, 505))
+    server.still_works()
+    server.account()
+
+
+@case(
     "server/errors/2/1",
     Level.SHOULD,
     "A body that says to be of another type than JSON is refused, and nothing of it is stored.",
@@ -159,6 +188,28 @@ def test_another_content_type_is_told_so(server: Server) -> None:
         each: server.post(server.record(Fate.DROPPED), headers={"Content-Type": each}) for each in OTHER_TYPES
     }
     expect_all("415 in JSON", answers, lambda answer: answer.status == 415 and is_told_as_json(answer))
+    server.account()
+
+
+@case(
+    "server/errors/2/3",
+    Level.MAY,
+    "A body that is packed in an unknown way is answered with 415, and with the ways that are known.",
+    expected='415 {"error": …, "message": …} with Accept-Encoding',
+    source="RFC 9110 §15.5.16, §12.5.3",
+)
+def test_an_unknown_packing_is_told_so(server: Server) -> None:
+    answers = {
+        each: server.post(server.record(Fate.DROPPED), headers={"Content-Encoding": each})
+        for each in ("unheard-of", "br", "zstd", "compress", "gzip, gzip", "gzip;q=1")
+    }
+    expect_all(
+        "415 in JSON with Accept-Encoding",
+        answers,
+        lambda answer: (
+            answer.status == 415 and is_told_as_json(answer) and "Accept-Encoding" in answer.headers
+        ),
+    )
     server.account()
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from e2e.accounting import Fate
 from e2e.case import Finding, Level, case
-from e2e.server.system import Record, Server, body_of, expect_all
+from e2e.server.system import Record, Server, body_of, expect_all, is_refused
 from e2e.server.taken import expect_stored_as_sent, expect_success
 
 BATCH_SIZE = 500
@@ -221,4 +224,51 @@ def test_json_by_its_other_spellings_is_taken(server: Server) -> None:
     )
     answers = {each: server.post(server.record(), headers={"Content-Type": each}) for each in spellings}
     expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+    server.account()
+
+
+@case(
+    "server/ingest/3/4",
+    Level.SHOULD,
+    "What GET says that bodies may be packed with is unpacked.",
+    expected='accept_encodings ["gzip"]: a packed batch stored once; unimplemented where GET says nothing',
+    source="wire additions, GET: accept_encodings",
+)
+def test_bodies_may_be_packed_as_announced(server: Server) -> None:
+    announced = server.get_config().word("accept_encodings")
+    if announced is None:
+        server.account()
+        pytest.skip("it does not say that bodies may be packed")
+    if announced != ["gzip"]:
+        raise Finding('"accept_encodings": ["gzip"]', str(announced))
+    for count in (1, BATCH_SIZE):
+        body = gzip.compress(body_of(*server.records(count)))
+        expect_success(server.post_body(body, {"Content-Encoding": "gzip"}), f"{count} packed records")
+    server.account()
+
+
+@case(
+    "server/ingest/3/5",
+    Level.SHOULD,
+    "A packed body that is not whole is refused: what was cut off is sent again.",
+    expected="cut off, damaged, or with more behind it: a status from 400 to 499, 0 stored",
+    source="RFC 1952; data safety: success lets the worker forget",
+)
+def test_a_packed_body_that_is_not_whole_is_refused(server: Server) -> None:
+    damages: dict[str, Callable[[bytes], bytes]] = {
+        "not packed": gzip.decompress,
+        "nothing": lambda packed: b"",
+        "a head alone": lambda packed: packed[:10],
+        "without its end": lambda packed: packed[:-1],
+        "without its check": lambda packed: packed[:-8],
+        "with a wrong check": lambda packed: packed[:-8] + bytes(4) + packed[-4:],
+        "with more behind it": lambda packed: packed + b"more",
+    }
+    answers = {
+        name: server.post_body(
+            damage(gzip.compress(body_of(server.record(Fate.DROPPED)))), {"Content-Encoding": "gzip"}
+        )
+        for name, damage in damages.items()
+    }
+    expect_all("a status from 400 to 499", answers, is_refused)
     server.account()

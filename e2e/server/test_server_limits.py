@@ -1,6 +1,6 @@
 """How much a server takes, and what it does with more: it refuses, in time, and serves the others.
 
-What it costs the server in memory is not seen over HTTP and not here.
+More batches at a time than it can store stand in `test_server_overload.py`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import pytest
+
 from e2e.accounting import Fate
 from e2e.case import Finding, Level, case
 from e2e.server.client import CLOSED, JSON_TYPE, Answer
+from e2e.server.conftest import StartServer
 from e2e.server.system import Server, body_of, expect_all, is_refused
 
 MIB = 1024 * 1024
@@ -22,6 +25,7 @@ ENDLESS_BYTES = 64 * MIB
 """A server that has read so much of one body, with no end in sight, has no limit."""
 CHUNK_BYTES = 256 * 1024
 UNPACKED_BYTES = 64 * MIB
+BOMB_BYTES = 256 * MIB
 DEEP_LEVELS = 100_000
 MANY_BAD_RECORDS = 100_000
 IDLE_CONNECTIONS = 100
@@ -125,6 +129,28 @@ def test_who_sends_too_much_is_told(server: Server) -> None:
     answer = server.client.send(head)
     if answer.status != 413 or not answer.word("error") or not answer.word("message"):
         raise Finding('413 {"error": …, "message": …}', str(answer))
+    server.account()
+
+
+@case(
+    "server/limits/1/6",
+    Level.SHOULD,
+    "A small body that unpacks to a huge one takes no memory to match.",
+    expected=f"{BOMB_BYTES // MIB} MiB in a body of less than 1 MiB: peak memory grows by less than "
+    f"{BOMB_BYTES // 2 // MIB} MiB",
+    source="a server's memory is not the client's to fill",
+)
+def test_a_body_that_unpacks_to_a_huge_one_takes_no_memory(start_server: StartServer) -> None:
+    server = start_server()
+    before = server.process.peak_memory_bytes()
+    if before is None:
+        pytest.skip("this system does not tell how much memory a process takes")
+    body = gzip.compress(bytes(BOMB_BYTES))
+    answer = server.post_body(body, {"Content-Encoding": "gzip"})
+    grown = (server.process.peak_memory_bytes() or 0) - before
+    if not is_cut_off(answer) or grown >= BOMB_BYTES // 2:
+        raise Finding("413 in little memory", f"{answer}; {grown // MIB} MiB")
+    server.still_works()
     server.account()
 
 

@@ -1,13 +1,14 @@
 """Requests that may be read in two ways, and bytes that are no HTTP: turned away, and no harm to the others.
 
-Which hosts a server answers to is its operator's choice and not judged; that there is one host is.
+Which hosts a server answers to is its operator's choice; what it does where none was made is judged.
 """
 
 from __future__ import annotations
 
 from e2e.accounting import Fate
-from e2e.case import Level, case
+from e2e.case import Finding, Level, case
 from e2e.server.client import CLOSED, Answer
+from e2e.server.conftest import StartServer
 from e2e.server.system import Server, body_of, expect_all, is_refused
 
 EVIL = "http://evil.test"
@@ -106,6 +107,30 @@ def test_what_is_not_http_does_no_harm(server: Server) -> None:
     answers = {name: server.client.send(data + b"\r\n\r\n") for name, data in sent.items()}
     expect_all("refused", answers, lambda answer: _is_turned_away(answer) or answer.status == 505)
     server.still_works()
+    server.account()
+
+
+@case(
+    "server/security/2/5",
+    Level.SHOULD,
+    "A request for a host that is not the server's is refused: a page's name may be made to lead here.",
+    expected="a status from 400 to 499 for GET and POST, though the page is of the same origin; 0 stored",
+    source="DNS rebinding; MLflow's server: allowed hosts",
+)
+def test_a_request_for_another_host_is_refused(start_server: StartServer) -> None:
+    server = start_server()
+    port = server.client.port
+    answers = {}
+    for host in ("evil.test", f"evil.test:{port}", f"127.0.0.1.evil.test:{port}", "10.0.0.1", "[fe80::1]"):
+        headers = {"Host": host, "Origin": f"http://{host}"}
+        answers[f"GET {host}"] = server.client.request("GET", headers=headers)
+        answers[f"POST {host}"] = server.post(server.record(Fate.DROPPED), headers=headers)
+    expect_all("403", answers, is_refused)
+    for host in (f"localhost:{port}", f"127.0.0.1:{port}", "LOCALHOST"):
+        headers = {"Host": host, "Origin": f"http://{host}"}
+        answer = server.post(server.record(), headers=headers)
+        if not answer.succeeded:
+            raise Finding(f"success for {host}, which leads to this machine alone", str(answer))
     server.account()
 
 

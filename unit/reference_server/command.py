@@ -7,7 +7,9 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 
 from unit.reference_server.samples import ENDPOINT, body_of
 
@@ -27,14 +29,13 @@ class Command:
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert self.process.stderr
         self.lines: list[str] = []
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if found := re.search(r"listening on (http://\S+/)$", line):
-                self.url = found[1]
-                return
-        raise AssertionError(f"no address in {self.lines}")
+        address: Future[str | None] = Future()
+        self._reader = Thread(target=self._read_log, args=(address,), daemon=True)
+        self._reader.start()
+        url = address.result(TIMEOUT_SECONDS)
+        assert url, f"no address in {self.lines}"
+        self.url = url
 
     def post(self, *members: object) -> int:
         """Post records and give the status of the answer."""
@@ -56,8 +57,27 @@ class Command:
     def end(self, number: int) -> tuple[int, str]:
         """Send a signal; give the exit status and everything that was logged."""
         self.process.send_signal(number)
-        _, rest = self.process.communicate(timeout=TIMEOUT_SECONDS)
-        return self.process.returncode, "".join(self.lines) + rest
+        status = self.process.wait(TIMEOUT_SECONDS)
+        self._reader.join()
+        return status, "".join(self.lines)
+
+    def kill(self) -> None:
+        """End it at once, if it has not ended."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+
+    def _read_log(self, address: "Future[str | None]") -> None:
+        """Read to the end, so that the server never waits for room to write in."""
+        assert self.process.stderr
+        with self.process.stderr as log:
+            for line in log:
+                self.lines.append(line)
+                found = re.search(r"listening on (http://\S+/)$", line)
+                if found and not address.done():
+                    address.set_result(found[1])
+        if not address.done():
+            address.set_result(None)
 
 
 StartCommand = Callable[..., Command]

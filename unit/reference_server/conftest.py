@@ -52,5 +52,4 @@ def start_command() -> Iterator[StartCommand]:
 
     yield start
     for command in commands:
-        command.process.kill()
-        command.process.communicate()
+        command.kill()

@@ -105,9 +105,9 @@ async def answer_to(server: ReferenceServer, *parts: bytes) -> tuple[int, bytes]
         await writer.wait_closed()
 
 
-def head_of(server: ReferenceServer, *headers: str) -> bytes:
+def head_of(server: ReferenceServer, *headers: str, path: str = ENDPOINT) -> bytes:
     lines = [
-        f"POST {(server.url / ENDPOINT).path} HTTP/1.1",
+        f"POST {(server.url / path).path} HTTP/1.1",
         f"Host: 127.0.0.1:{server.url.port}",
         "Content-Type: application/json",
         *headers,
@@ -174,6 +174,26 @@ async def test_a_body_that_is_packed_in_another_way(
     async with client.post(server.url / ENDPOINT, data=body_of(record()), headers=headers) as answer:
         assert (answer.status, (await answer.json())["error"]) == (415, "unsupported_content_encoding")
         assert answer.headers["Accept-Encoding"].startswith("gzip")
+
+
+@pytest.mark.parametrize("path", [ENDPOINT, "nothing"])
+@pytest.mark.parametrize("text", [b"200-ok", b"\xff\xfe"])
+async def test_an_expectation_that_cannot_be_met(server: ReferenceServer, path: str, text: bytes) -> None:
+    status, content = await answer_to(
+        server, head_of(server, path=path)[:-2] + b"Expect: " + text + b"\r\n\r\n"
+    )
+    assert (status, json.loads(content)["error"]) == (417, "expectation_failed")
+
+
+async def test_a_client_may_wait_before_it_sends_its_body(server: ReferenceServer) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.url.port)
+    body = body_of()
+    writer.write(head_of(server, "Expect: 100-continue", f"Content-Length: {len(body)}"))
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(body)
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_chunks_that_are_none(server: ReferenceServer) -> None:
