@@ -33,6 +33,10 @@ Telemetry is disabled as well when MLFLOW_DISABLE_TELEMETRY or DO_NOT_TRACK is s
 Other commands read a database, also while a server writes it: see `export --help` and `stats --help`.
 """
 
+SWITCH_INTERVAL_SECONDS = 0.0005
+"""After so long a thread that takes batches apart or stores them lets the event loop have its turn. With
+Python's own 5 ms, which pass several times a request, a worker waits noticeably for its configuration."""
+
 logger = logging.getLogger("reference_server")
 
 
@@ -56,6 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         )
     except ValueError as error:
         parser.error(str(error))
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     try:
         asyncio.run(_serve(server))
     except StoreUnavailable as error:

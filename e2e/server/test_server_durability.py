@@ -7,6 +7,7 @@ which takes what the operating system still holds, cannot be tried here. Signals
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from threading import Event
 
@@ -226,12 +227,14 @@ def test_a_batch_that_is_cut_off_is_not_stored(server: Server) -> None:
     body = body_of(*server.records(3, Fate.DROPPED))
     head = server.client.head(body=body)
     chunked = server.client.head(body=body, headers={"Content-Length": None, "Transfer-Encoding": "chunked"})
-    for sent in (
+    cut_off = [
         *(head + body[:length] for length in (0, 1, len(body) // 2, len(body) - 1)),
         chunked + b"%x\r\n%b\r\n" % (len(body), body),
-    ):
-        with server.client.connect() as connection:
-            connection.sendall(sent)
+    ]
+    with ExitStack() as connections:
+        for sent in cut_off:
+            connections.enter_context(server.client.connect()).sendall(sent)
+        server.still_works()  # It has read now what came before, while their senders are still there.
     server.still_works()
     server.account()
 
