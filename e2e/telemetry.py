@@ -19,7 +19,7 @@ from e2e.report.observed import Observed
 from e2e.report.recorder import Recorder
 from e2e.stored import StoredRecord, StoreReader, StoreUnread
 from e2e.tab import Tab
-from e2e.tried import need_tried
+from e2e.tried import need_met
 from pytest_sharedworker.exceptions import WaitTimeout
 from pytest_sharedworker.gateway import Gateway
 from pytest_sharedworker.journal import Exchange
@@ -221,8 +221,7 @@ class Telemetry:
         self._observed(str(accounting))
         if not accounting.balanced:
             raise Finding("0 lost, 0 duplicated, 0 unexpected", str(accounting))
-        for fault in self._faults:
-            need_tried(fault.applied, f"no {fault.pattern.method} met the toxic {fault}")
+        need_met(self._faults)
         return accounting
 
 

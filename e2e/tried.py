@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
+
+from pytest_sharedworker.toxics import Toxic
 
 NOT_TRIED = "not tried: {what}"
 
@@ -11,3 +15,9 @@ def need_tried(tried: object, what: str) -> None:
     """Leave the case undecided where it has not tried what it is about; `what` says what never came."""
     if not tried:
         pytest.skip(NOT_TRIED.format(what=what))
+
+
+def need_met(faults: Iterable[Toxic]) -> None:
+    """Leave the case undecided where one of its faults has met no request."""
+    for fault in faults:
+        need_tried(fault.applied, f"no {fault.pattern.method} met the toxic {fault}")

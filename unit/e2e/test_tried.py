@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.tried import need_tried
+from e2e.tried import need_met, need_tried
+from pytest_sharedworker.toxics import Toxic, make_toxic
 
 
 @pytest.mark.parametrize("tried", [1, True, ["an event"]])
@@ -16,3 +17,16 @@ def test_a_case_that_tried_something_goes_on(tried: object) -> None:
 def test_a_case_that_tried_nothing_is_left_undecided(tried: object) -> None:
     with pytest.raises(pytest.skip.Exception, match="not tried: no POST met the toxic"):
         need_tried(tried, "no POST met the toxic")
+
+
+def fault(applied: int) -> Toxic:
+    toxic = make_toxic("status", on="POST *", on_remove=lambda toxic: None, status=503)
+    toxic.applied = applied
+    return toxic
+
+
+def test_every_fault_has_to_meet_a_request() -> None:
+    need_met([])
+    need_met([fault(1), fault(7)])
+    with pytest.raises(pytest.skip.Exception, match="not tried: no POST met the toxic status status=503"):
+        need_met([fault(1), fault(0)])
