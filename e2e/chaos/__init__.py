@@ -1,0 +1,1 @@
+"""Chaos: the reference client, worker and server under faults in random order, against a model of the books."""

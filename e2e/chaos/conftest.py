@@ -1,0 +1,26 @@
+"""What the tests of the chaos work with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from e2e.chaos.server import ChaosServer
+from e2e.chaos.stage import Stage
+from pytest_sharedworker.control import ControlServer
+from pytest_sharedworker.loop_thread import LoopThread
+
+
+@pytest.fixture
+def stage(
+    browser: Browser,
+    sharedworker_loop: LoopThread,
+    sharedworker_control: ControlServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stage]:
+    """The reference, in one browser, in front of one server."""
+    server = ChaosServer(tmp_path_factory.mktemp("chaos"))
+    yield Stage(browser, sharedworker_loop, sharedworker_control, server)
+    server.stop()
