@@ -24,12 +24,13 @@ ERRORS = {
     408: "The body did not come to its end in time.",
     413: "The body is larger than the limit, as it came or unpacked.",
     415: "The body is of another type than JSON, or packed in an unknown way.",
+    417: "It expects something else than 100-continue.",
     422: "The body is JSON and holds no list of records.",
     500: "The server failed.",
     503: "Nothing was stored: the store is out of reach, or too much waits for it. `Retry-After` says when.",
 }
-ANY_REQUEST = (400, 403)
-POST_ERRORS = (400, 403, 408, 413, 415, 422, 500, 503)
+ANY_REQUEST = (400, 403, 417)
+POST_ERRORS = (400, 403, 408, 413, 415, 417, 422, 500, 503)
 
 TEXT: Json = {"type": "string"}
 COUNT: Json = {"type": "integer", "minimum": 0}

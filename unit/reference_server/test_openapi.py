@@ -112,6 +112,7 @@ async def answers_to(server: ReferenceServer, client: aiohttp.ClientSession) -> 
             await ask(method, path, at, headers={"Host": "a b"})
             await ask(method, path, at, headers={"Host": "evil.test"})
             await ask(method, path, at, headers={"Origin": "http://evil.test"})
+            await ask(method, path, at, headers={"Expect": "more"})
         await ask(method, "/static-files/{name}", "/static-files/nothing.js")
 
     async def post(body: bytes, **headers: str) -> None:
@@ -125,6 +126,7 @@ async def answers_to(server: ReferenceServer, client: aiohttp.ClientSession) -> 
     await post(b"{")
     await post(b"x", **{"Content-Encoding": "gzip"})
     await post(body_of(), Host="a b")
+    await post(body_of(), Expect="more")
     await post(body_of(), Host="evil.test")
     await post(body_of(), Origin="http://evil.test")
     await post(b" " * (LIMIT_BYTES + 1))
