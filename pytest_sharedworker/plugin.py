@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from playwright.sync_api import BrowserContext, BrowserType
 
-from . import artefacts, coverage_plugin, launching, output_folder
+from . import artefacts, coverage_plugin, interrupt, launching, output_folder
 from .control import ControlServer
 from .crash import PersistentBrowser
 from .gateway import Gateway
@@ -42,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     coverage_plugin.install(config)
     config.pluginmanager.register(launching, "sharedworker-launching")
     output_folder.install(config)
+    interrupt.install(config)
+    config.pluginmanager.register(interrupt, "sharedworker-interrupt")
     config.addinivalue_line(
         "markers", "virtual_tabs: the timers and dates of tabs are virtual too and move with their worker's"
     )
