@@ -1,7 +1,6 @@
 """The formats of an export: each writes pages of rows to a file of bytes."""
 
-import csv
-import io
+import re
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, BinaryIO
@@ -13,6 +12,8 @@ from reference_server.export import ExportedRow
 
 Pages = Iterable[list[ExportedRow]]
 Write = Callable[[Pages, BinaryIO], None]
+
+_TO_QUOTE = re.compile(r"[,\"\r\n\0]|^\s|\s$")
 
 WITHOUT_PYARROW = "the format parquet needs pyarrow, which is not installed: pip install pyarrow"
 
@@ -38,15 +39,19 @@ def _line_of(row: ExportedRow) -> bytes:
 
 def write_csv(pages: Pages, file: BinaryIO) -> None:
     """Write RFC 4180 with a head line; a record without an identity has two empty fields."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(ExportedRow._fields)
+    file.write(_csv_line(ExportedRow._fields))
     for page in pages:
-        writer.writerows(page)
-        file.write(text.getvalue().encode())
-        text.seek(0)
-        text.truncate()
-    file.write(text.getvalue().encode())
+        file.write(b"".join(map(_csv_line, page)))
+
+
+def _csv_line(values: Iterable[object]) -> bytes:
+    """Give a line. Python's own csv module refuses a NUL before 3.11, and texts may hold one."""
+    return (",".join(map(_csv_field, values)) + "\r\n").encode()
+
+
+def _csv_field(value: object) -> str:
+    text = "" if value is None else str(value)
+    return '"' + text.replace('"', '""') + '"' if _TO_QUOTE.search(text) else text
 
 
 def write_parquet(pages: Pages, file: BinaryIO) -> None:
