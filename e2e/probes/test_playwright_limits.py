@@ -135,6 +135,16 @@ def test_route_reaches_what_a_module_worker_imports(context: BrowserContext, tab
     assert ask(tab, "self.part", script="module-worker.js", module=True) == "routed"
 
 
+@unable("playwright#33917: request events do not tell of what a module worker imports")
+def test_request_events_tell_of_what_a_module_worker_imports(context: BrowserContext, tab: Page) -> None:
+    requests: list[Request] = []
+    context.on("request", lambda request: requests.append(request))
+    assert ask(tab, "self.part", script="module-worker.js", module=True) == "served"
+    tab.evaluate("fetch('part.js?tab')")
+    urls = [request.url.rpartition("/")[2] for request in requests]
+    assert [url for url in urls if url.startswith("part.js")] == ["part.js", "part.js?tab"]
+
+
 @unable("only pages go offline; the worker's fetch still reaches the server")
 def test_set_offline_reaches_the_worker(context: BrowserContext, tab: Page) -> None:
     assert ask(tab, "1") == 1

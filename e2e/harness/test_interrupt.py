@@ -1,0 +1,146 @@
+"""A run that is interrupted, or killed, in the midst of a test leaves no browser and no driver behind.
+
+A run of pytest in a process of its own is told by a test of its own that it waits, and gets the signal then.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+END_TIMEOUT_SECONDS = 60
+"""For a run to clean up; pytest-xdist gives its processes ten of them."""
+GONE_TIMEOUT_SECONDS = 15
+"""For a process that has lost its run to notice and end."""
+
+MARK = "PYTEST_SHAREDWORKER_TEST_OF_INTERRUPTS"
+"""A variable in the environment of a run, which all its processes inherit."""
+
+WAITING_TEST = """
+import os, socket
+
+import pytest
+
+@pytest.mark.parametrize("number", range(2))
+def test_waits(page, gateway, shared_workers, number):
+    gateway.mount("/", "<title>a tab</title>", "text/html")
+    gateway.mount("/worker.js", "onconnect = () => {};")
+    page.goto(gateway.url + "/")
+    page.evaluate("() => { self.worker = new SharedWorker('/worker.js'); }")
+    shared_workers.wait_for()
+    socket.create_connection(("127.0.0.1", int(os.environ["PORT"]))).close()
+    page.wait_for_timeout(600_000)
+"""
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc").is_dir() or not hasattr(os, "pidfd_open"), reason="processes are listed on Linux only"
+)
+
+
+class Run:
+    """A run whose tests wait for ever, and everything that it has started."""
+
+    def __init__(self, folder: Path, temporary: Path, browser_name: str, processes: int) -> None:
+        self._mark = f"{MARK}={folder}"
+        self.temporary = temporary
+        (folder / "test_waiting.py").write_text(WAITING_TEST)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(END_TIMEOUT_SECONDS)
+            environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+            environment |= {
+                MARK: str(folder),
+                "PORT": str(server.getsockname()[1]),
+                "TMPDIR": str(self.temporary),
+                "PYTHONPATH": str(CHECKOUT),
+            }
+            command = [sys.executable, "-m", "pytest", "--installed-browser", "--browser", browser_name]
+            if processes > 1:
+                command += ["-n", str(processes)]
+            self._process = subprocess.Popen(
+                [*command, "--rootdir", str(folder), "--basetemp", str(folder / "base"), str(folder)],
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # As a shell in a terminal does with every command.
+            )
+            for _ in range(processes):
+                server.accept()[0].close()
+
+    def send(self, number: signal.Signals, *, to_all: bool) -> int:
+        """Send a signal to pytest alone, or as a terminal does; return the exit status."""
+        (os.killpg if to_all else os.kill)(self._process.pid, number)
+        return self._process.wait(END_TIMEOUT_SECONDS)
+
+    def left_behind(self) -> list[str]:
+        """What still runs, once it had its time to end."""
+        return [command for process_id, command in self._living() if not _ends(process_id)]
+
+    def end(self) -> None:
+        """End whatever is left."""
+        for process_id, _ in self._living():
+            with suppress(OSError):
+                os.kill(process_id, signal.SIGKILL)
+        self._process.wait()
+
+    def _living(self) -> Iterator[tuple[int, str]]:
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # It has ended meanwhile.
+                if self._mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                    yield int(folder.name), (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def _ends(process_id: int) -> bool:
+    """Wait for a process to end; whether it did."""
+    try:
+        descriptor = os.pidfd_open(process_id)
+    except OSError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], GONE_TIMEOUT_SECONDS)[0])
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def start(tmp_path: Path, browser_name: str) -> Iterator[Callable[[int], Run]]:
+    runs: list[Run] = []
+    # Its path is short: Chromium puts a socket there, whose path has 107 characters at most.
+    with TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+
+        def start(processes: int) -> Run:
+            runs.append(Run(tmp_path, Path(temporary), browser_name, processes))
+            return runs[-1]
+
+        yield start
+        for run in runs:
+            run.end()
+
+
+@pytest.mark.parametrize("processes", [1, 2], ids=["one process", "xdist"])
+@pytest.mark.parametrize("to_all", [False, True], ids=["pytest alone", "as a terminal"])
+def test_an_interrupted_run_leaves_nothing_behind(
+    start: Callable[[int], Run], processes: int, to_all: bool
+) -> None:
+    run = start(processes)
+    assert run.send(signal.SIGINT, to_all=to_all) == pytest.ExitCode.INTERRUPTED
+    assert run.left_behind() == []
+    if processes == 1:  # On a slow machine pytest-xdist kills a process that has not put its folder away.
+        assert [path.name for path in run.temporary.iterdir()] == []
+
+
+def test_a_killed_run_leaves_no_process_behind(start: Callable[[int], Run]) -> None:
+    run = start(1)
+    run.send(signal.SIGKILL, to_all=True)
+    assert run.left_behind() == []
