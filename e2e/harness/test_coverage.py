@@ -12,7 +12,7 @@ import pytest
 from pytest_sharedworker.coverage_report import COBERTURA_FILE, LCOV_FILE
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.only_browser("chromium")
+pytestmark = pytest.mark.usefixtures("needs_devtools")
 
 WORKER = """\
 const start = Date.now();

@@ -16,7 +16,7 @@ from e2e.harness.stage import ECHO, Stage
 from pytest_sharedworker.crash import PersistentBrowser, crash
 from pytest_sharedworker.exceptions import SharedWorkerError, Unsupported
 
-CHROMIUM = pytest.mark.only_browser("chromium")
+NEEDS_CRASH = pytest.mark.usefixtures("needs_crash")
 
 KEEP = """(value) => new Promise((resolve, reject) => {
     const opening = indexedDB.open("outbox");
@@ -46,7 +46,7 @@ def processes_with(profile: Path) -> list[bytes]:
     return [line for line in lines if os.fsencode(profile) in line]
 
 
-@CHROMIUM
+@NEEDS_CRASH
 def test_a_crash_of_the_tab_that_started_the_worker_takes_the_worker_along(stage: Stage) -> None:
     stage.gateway.mount("/worker.js", ECHO)
     first, second = stage.open(), stage.open()
@@ -60,7 +60,7 @@ def test_a_crash_of_the_tab_that_started_the_worker_takes_the_worker_along(stage
     assert stage.workers.wait_for() is not worker
 
 
-@CHROMIUM
+@NEEDS_CRASH
 def test_a_crash_of_another_tab_leaves_the_worker_alone(stage: Stage) -> None:
     worker = stage.start()
     other = stage.open()
@@ -72,7 +72,7 @@ def test_a_crash_of_another_tab_leaves_the_worker_alone(stage: Stage) -> None:
     assert worker.evaluate("log.map(([what]) => what)") == ["before"]
 
 
-@CHROMIUM
+@NEEDS_CRASH
 def test_a_crashed_page_tells_so_and_can_be_closed(stage: Stage) -> None:
     page = stage.open()
     crashed: list[Page] = []

@@ -23,7 +23,7 @@ def worker(gateway: Gateway, shared_workers: SharedWorkers, context: BrowserCont
     return shared_workers.wait_for()
 
 
-@pytest.mark.only_browser("chromium")
+@pytest.mark.usefixtures("needs_devtools")
 def test_what_the_worker_holds_counts_and_garbage_does_not(worker: SharedWorker) -> None:
     fill = f"() => {{ for (let i = 0; i < {OBJECTS}; i += 1) queue.push({{ i }}); return queue.length; }}"
     at_first = worker.heap_used()

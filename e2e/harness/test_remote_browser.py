@@ -85,7 +85,7 @@ def run_example(endpoint: str, *options: str) -> subprocess.CompletedProcess[str
     )
 
 
-@pytest.mark.only_browser("chromium")
+@pytest.mark.usefixtures("once_a_run")
 def test_counter_project_passes_in_a_browser_elsewhere(
     server: str, browser_name: str, tmp_path: Path
 ) -> None:
@@ -94,7 +94,7 @@ def test_counter_project_passes_in_a_browser_elsewhere(
     assert run.returncode == pytest.ExitCode.OK
 
 
-@pytest.mark.only_browser("chromium")
+@pytest.mark.usefixtures("once_a_run")
 def test_address_that_nobody_answers_fails_with_that_address(browser_name: str, tmp_path: Path) -> None:
     run = run_example(
         f"ws://127.0.0.1:{CLOSED_PORT}/", "-k", "init_script", "--output", str(tmp_path / "results")

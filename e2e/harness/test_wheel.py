@@ -97,7 +97,7 @@ def test_module_that_is_imported_is_the_wheels(python: Path, project: Path) -> N
     assert Path(file.strip()).is_relative_to(python.parents[1])
 
 
-@pytest.mark.only_browser("chromium")
+@pytest.mark.usefixtures("once_a_run")
 def test_counter_project_passes_with_the_wheel_alone(python: Path, project: Path, browser_name: str) -> None:
     output = run(python, "-m", "pytest", "-v", "--trace-config", "--installed-browser", cwd=project)
     assert "4 passed" in output

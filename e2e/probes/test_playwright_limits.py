@@ -61,6 +61,18 @@ def unable_in_firefox(request: pytest.FixtureRequest, browser_name: str) -> Call
 
 
 @pytest.fixture
+def needs_devtools(browser_name: str) -> None:
+    if browser_name != "chromium":
+        pytest.skip("only Chromium has DevTools that reach a SharedWorker")
+
+
+@pytest.fixture
+def needs_crash(browser_name: str) -> None:
+    if browser_name != "chromium":
+        pytest.skip("only Chromium crashes a tab's renderer on demand")
+
+
+@pytest.fixture
 def tab(page: Page, gateway: Gateway) -> Page:
     """A page of an origin that has both workers."""
     gateway.mount("/", "<!doctype html><title>tab</title><link rel=icon href=data:,>", "text/html")
@@ -209,7 +221,7 @@ def shared_worker_target(session: CDPSession) -> str:
     return str(target)
 
 
-@pytest.mark.only_browser("chromium")
+@pytest.mark.usefixtures("needs_devtools")
 @unable("playwright#22992: a CDP session is for a page or a frame")
 def test_pages_devtools_session_attaches_to_its_worker(context: BrowserContext, tab: Page) -> None:
     session = context.new_cdp_session(tab)
@@ -223,13 +235,13 @@ def test_pages_devtools_session_attaches_to_its_worker(context: BrowserContext, 
     assert [event for event in attached if event["targetInfo"]["type"] == "shared_worker"]
 
 
-@pytest.mark.only_browser("chromium")
+@pytest.mark.usefixtures("needs_devtools")
 @unable("Playwright cannot address flat sessions that it did not open itself", raises=PlaywrightError)
 def test_flat_devtools_sessions_answer(context: BrowserContext, tab: Page) -> None:
     assert evaluate_by_devtools(context, tab, flatten=True) == [3]
 
 
-@pytest.mark.only_browser("chromium")
+@pytest.mark.usefixtures("needs_devtools")
 def test_nested_devtools_sessions_answer(context: BrowserContext, tab: Page) -> None:
     """What the harness stands on; it is deprecated upstream (crbug.com/991325)."""
     assert evaluate_by_devtools(context, tab, flatten=False) == [3]
@@ -256,7 +268,7 @@ def evaluate_by_devtools(context: BrowserContext, tab: Page, *, flatten: bool) -
     return [reply["result"]["result"]["value"] for reply in replies if reply.get("id") == 1]
 
 
-@pytest.mark.only_browser("chromium")
+@pytest.mark.usefixtures("needs_devtools")
 @unable("Fetch.enable is acknowledged in a worker's session and never pauses a request")
 def test_fetch_domain_pauses_the_workers_requests(context: BrowserContext, tab: Page) -> None:
     assert context.browser is not None
@@ -318,7 +330,7 @@ def test_two_contexts_share_a_worker(
     assert ask(elsewhere, "self.mark ?? 'its own'") == "shared"
 
 
-@pytest.mark.only_browser("chromium")
+@pytest.mark.usefixtures("needs_devtools")
 @unable("a worker that is killed takes its queue along, and its tabs are not told")
 def test_tabs_are_told_when_their_worker_dies(context: BrowserContext, tab: Page) -> None:
     assert context.browser is not None
@@ -335,7 +347,7 @@ def test_tabs_are_told_when_their_worker_dies(context: BrowserContext, tab: Page
     assert tab.evaluate(f"new Promise((resolve) => setTimeout(() => resolve(window.told), {SILENCE_MS}))")
 
 
-@pytest.mark.only_browser("chromium")
+@pytest.mark.usefixtures("needs_crash")
 @unable("Chromium hosts a worker in the renderer of the tab that started it")
 def test_worker_outlives_a_crash_of_the_tab_that_started_it(
     context: BrowserContext, tab: Page, gateway: Gateway
