@@ -49,7 +49,7 @@ export function createOutbox(endpoint) {
 
   /** @returns {undefined} */
   const refuse = (/** @type {unknown} */ error) => {
-    if (!isRefused) console.warn("telemetry: in memory only", error);
+    if (!isRefused) console.warn("telemetry: kept in memory only", error);
     isRefused = true;
   };
   /** @type {Promise<IDBDatabase | undefined>} */
@@ -108,7 +108,7 @@ export function createOutbox(endpoint) {
     lock: lockOf(owner),
 
     /** Settles when that lock is held. */
-    held: whenFree(lockOf(owner)),
+    held: hold(lockOf(owner)),
 
     /**
      * Puts a record behind all others, and gives it its key.
@@ -133,7 +133,8 @@ export function createOutbox(endpoint) {
     },
 
     /**
-     * Hands over what others left: at once where they have ended, else when they do.
+     * Hands over what others left: at once where they have ended. For the youngest it waits, which may be
+     * just ending; what others that live will leave is for the workers after this one.
      *
      * @param {(left: Entry[]) => void} take called once for each of them, with its records in order
      */
@@ -143,10 +144,11 @@ export function createOutbox(endpoint) {
        * @returns {Promise<Entry[]>}
        */
       const read = async (range) => (await transact("readonly", (store) => store.getAll(range))) ?? [];
-      for (const other of new Set((await read()).map(({ key }) => key[0]))) {
-        if (other === owner) continue;
-        whenFree(lockOf(other)).then(async () => take(await read(IDBKeyRange.bound([other], [other, []]))));
-      }
+      const others = [...new Set((await read()).map(({ key }) => key[0]))].filter((other) => other !== owner);
+      others.forEach(async (other, index) => {
+        const isYoungest = index === others.length - 1;
+        if (await hold(lockOf(other), !isYoungest)) take(await read(IDBKeyRange.bound([other], [other, []])));
+      });
     },
   };
 }
@@ -173,18 +175,19 @@ function open(name, onDeleted) {
 }
 
 /**
- * Waits until nobody holds the lock, and holds it for as long as this worker lives; without locks, at once.
+ * Takes a lock, and holds it for as long as this worker lives. Without locks everything is to be had.
  *
  * @param {string} name
- * @returns {Promise<void>}
+ * @param {boolean} [ifAvailable] whether to do without it where somebody has it, rather than to wait
+ * @returns {Promise<unknown>} something true where it is held
  */
-function whenFree(name) {
+function hold(name, ifAvailable = false) {
   return new Promise((resolve) => {
-    const hold = () => {
-      resolve();
-      return new Promise(() => {});
+    const granted = (/** @type {unknown} */ lock) => {
+      resolve(lock);
+      return lock && new Promise(() => {});
     };
-    if (navigator.locks) navigator.locks.request(name, hold).catch(() => resolve());
-    else resolve();
+    if (navigator.locks) navigator.locks.request(name, { ifAvailable }, granted).catch(resolve);
+    else resolve(name);
   });
 }

@@ -1,4 +1,4 @@
-"""The bundle as a web app ships it: one classic script that is the client in a page and the worker behind it."""
+"""The bundle as a web app ships it: one classic script, the client in a page and the worker behind it."""
 
 from __future__ import annotations
 
