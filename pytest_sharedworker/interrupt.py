@@ -93,6 +93,10 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:
         for task in asyncio.all_tasks(loop):
             if hasattr(task, _MARK_OF_A_CALL):
                 task.cancel()
+        # Nor is there anybody left to tell how what is cut off here failed. By default asyncio would log it
+        # whenever garbage is collected, with a traceback, which breaks a parse that is under way then
+        # (CPython 3.11: "AST constructor recursion depth mismatch").
+        loop.set_exception_handler(lambda loop, context: None)
         main.throw(KeyboardInterrupt)
 
     # In the midst of the loop, whose next callback goes over to where the test waits for it. The loop goes on
