@@ -1,1 +1,1 @@
-"""Chaos: the reference client, worker and server under faults in random order, against a model of the books."""
+"""Chaos: the reference client, worker and server under faults in random order, against a simple model."""

@@ -1,4 +1,4 @@
-"""When a worker lawfully drops events: between a first request for its configuration that failed and one that did not."""
+"""When a worker lawfully drops events: once a request for its configuration failed, until one does not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pytest_sharedworker.journal import Exchange, Journal
 
 MARGIN_SECONDS = 2.0
-"""What may pass, in real time, between the end of an exchange and the moment at which the worker acts on it."""
+"""What may pass, in real time, between the end of an exchange and what the worker makes of it."""
 
 GIVEN_UP_SECONDS = 60
 """Of the worker's time: an answer as late as this has not been waited for."""
@@ -24,10 +24,13 @@ def blind_times(journal: Journal, pattern: str) -> Iterator[tuple[float, float]]
         if _was_told(asked[0]):
             continue
         told = next((exchange for exchange in asked if _was_told(exchange)), None)
-        until = (
-            math.inf if told is None or told.ended_seconds is None else told.ended_seconds + MARGIN_SECONDS
-        )
-        yield asked[0].started_seconds, until
+        ended = None if told is None else told.ended_seconds
+        yield asked[0].started_seconds, math.inf if ended is None else ended + MARGIN_SECONDS
+
+
+def is_told(journal: Journal, pattern: str, worker_id: str) -> bool:
+    """Whether a worker has its configuration by now."""
+    return any(map(_was_told, journal.select(pattern, worker_id=worker_id)))
 
 
 def _was_told(exchange: Exchange) -> bool:

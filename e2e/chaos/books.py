@@ -90,9 +90,9 @@ class Books:
                 self._open[tab].append(event)
                 self._era.append(event)
 
-    def last_taken(self, tab: str) -> int:
-        """The seq of the last event that the tab took; -1 where there is none."""
-        return self._taken[tab] - 1
+    def awaited(self, tab: str) -> int:
+        """The seq up to which the tab has yet to hear of its events; -1 where it has heard of all."""
+        return max((event.seq for event in self._open[tab] if event.seq is not None), default=-1)
 
     def acknowledge(self, tab: str, seq: int, at: float) -> None:
         """The worker said that the tab's events up to this one are safe."""

@@ -1,4 +1,4 @@
-"""Faults on the wire: what can befall the requests for the configuration and the batches, by names for people.
+"""Faults on the wire: what can befall requests for the configuration and batches, by names for people.
 
 Each is put on one kind of request, for so many of them or until it is lifted, and counts those that it met.
 """
@@ -59,9 +59,7 @@ class Wire:
     endpoint: str
     _faults: list[_Fault] = field(default_factory=list)
 
-    def put(
-        self, name: str, method: Method, times: int | None, probability: float = 1.0, seed: int = 0
-    ) -> None:
+    def put(self, name: str, method: Method, times: int | None) -> None:
         """Have a fault befall the next `times` requests (None: all, until it is lifted)."""
         pattern = f"{method} {self.endpoint}"
         if name == TOO_LARGE:
@@ -76,9 +74,7 @@ class Wire:
             self._faults.append(_Fault(name, rule.remove, lambda: len(refused)))
             return
         toxic_name, attributes = TOXICS[name]
-        toxic = self.gateway.toxic(
-            toxic_name, on=pattern, times=times, probability=probability, seed=seed, **attributes
-        )
+        toxic = self.gateway.toxic(toxic_name, on=pattern, times=times, **attributes)
         self._faults.append(_Fault(f"{method} {name}", toxic.remove, lambda: toxic.applied))
 
     def lift(self) -> None:

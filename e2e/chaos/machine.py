@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from itertools import count
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from e2e.chaos import faults
 from e2e.chaos.stage import Stage
@@ -17,7 +17,9 @@ MOST_TABS = 4
 
 WHICH = st.integers(0, MOST_TABS - 1)
 TIMES = st.sampled_from([1, 2, 3, None])
+FLUSH_INTERVAL_SECONDS = 30
 SECONDS = st.sampled_from([0.001, 1, 5, 29.999, 30, 31, 60, 120, 900, 3600, 3 * 3600])
+AT_ONCE_OR_FLUSH = st.sampled_from([0, FLUSH_INTERVAL_SECONDS, 2 * FLUSH_INTERVAL_SECONDS])
 
 has_tabs = precondition(lambda machine: bool(machine.world.tabs))
 _numbers = count(1)
@@ -36,7 +38,7 @@ class Chaos(RuleBasedStateMachine):
         self._ends = ExitStack()
         # A name that no other world has: all of them store in one database.
         self.world = self._ends.enter_context(stage.world(f"w{next(_numbers)}"))
-        self._is_closed = False
+        self.server_is_up = True
 
     def _tab(self, which: int) -> ChaosTab:
         return self.world.tabs[which % len(self.world.tabs)]
@@ -90,7 +92,7 @@ class Chaos(RuleBasedStateMachine):
     def log_and_settle(self, which: int, events: int) -> None:
         """A person clicks, and the worker has the time to take it."""
         self.world.log(self._tab(which), events)
-        self.world.settle()
+        self.world.settle_down()
 
     @has_tabs
     @rule(which=WHICH, events=st.integers(20, 200))
@@ -100,15 +102,36 @@ class Chaos(RuleBasedStateMachine):
 
     # --- faults -----------------------------------------------------------------------------------
 
-    @rule(name=st.sampled_from(faults.NAMES["POST"]), times=TIMES)
-    def break_posts(self, name: str, times: int | None) -> None:
-        """Something befalls the next batches."""
+    @has_tabs
+    @rule(
+        name=st.sampled_from(faults.NAMES["POST"]),
+        times=TIMES,
+        which=WHICH,
+        events=st.integers(1, 50),
+        seconds=AT_ONCE_OR_FLUSH,
+    )
+    def break_posts(self, name: str, times: int | None, which: int, events: int, seconds: float) -> None:
+        """Something befalls the next batches; there is something to send."""
         self.world.break_wire(name, "POST", times)
+        self.world.log(self._tab(which), events)
+        self._pass(seconds)
 
-    @rule(name=st.sampled_from(faults.NAMES["GET"]), times=TIMES)
-    def break_configuration(self, name: str, times: int | None) -> None:
-        """Something befalls the next requests for the configuration."""
+    @has_tabs
+    @rule(
+        name=st.sampled_from(faults.NAMES["GET"]),
+        times=TIMES,
+        which=WHICH,
+        events=st.integers(0, 3),
+        seconds=AT_ONCE_OR_FLUSH,
+    )
+    def break_configuration(
+        self, name: str, times: int | None, which: int, events: int, seconds: float
+    ) -> None:
+        """Something befalls the next requests for the configuration; a new worker makes one."""
         self.world.break_wire(name, "GET", times)
+        self.world.terminate_worker()
+        self.world.log(self._tab(which), events)
+        self._pass(seconds)
 
     @rule()
     def lift_faults(self) -> None:
@@ -127,15 +150,30 @@ class Chaos(RuleBasedStateMachine):
         """The worker ends under its tabs."""
         self.world.terminate_worker()
 
+    @precondition(lambda machine: machine.server_is_up)
     @rule()
     def kill_server(self) -> None:
-        """The server is gone; who starts it again is another matter."""
+        """The server is gone."""
+        self.server_is_up = False
         self.world.kill_server()
 
-    @rule(delay_ms=st.integers(0, 10))
-    def kill_server_at_work(self, delay_ms: int) -> None:
-        """The server is gone while it works on a batch."""
-        self.world.kill_server_at_next_post(delay_ms)
+    @precondition(lambda machine: not machine.server_is_up)
+    @rule(seconds=SECONDS)
+    def restart_server(self, seconds: float) -> None:
+        """The server was gone for some time; now it is back."""
+        self._pass(seconds)
+        self.world.restart_server()
+        self.server_is_up = True
+
+    @precondition(lambda machine: machine.world.tabs and machine.server_is_up)
+    @rule(which=WHICH, events=st.integers(1, 50), delay_ms=st.integers(0, 10))
+    def kill_server_at_work(self, which: int, events: int, delay_ms: int) -> None:
+        """The server is gone while it works on a batch, and soon back."""
+        self.world.log(self._tab(which), events)
+        with self.world.server_dying_at_next_post(delay_ms):
+            self.world.pass_time(FLUSH_INTERVAL_SECONDS)
+        if not self.world.server.is_running:
+            self.world.restart_server()
 
     # --- consent ----------------------------------------------------------------------------------
 
@@ -164,14 +202,16 @@ class Chaos(RuleBasedStateMachine):
     @rule(seconds=SECONDS)
     def pass_time(self, seconds: float) -> None:
         """Time passes, for the worker."""
-        self.world.pass_time(seconds)
+        self._pass(seconds)
 
-    @rule(seconds=SECONDS)
-    def pass_time_with_server(self, seconds: float) -> None:
-        """Time passes, and if the server was dead it is not for that time."""
-        if not self.world.server.is_running:
-            self.world.restart_server()
-        self.world.pass_time(seconds)
+    def _pass(self, seconds: float) -> None:
+        if seconds:
+            self.world.pass_time(seconds)
+
+    @invariant()
+    def count_steps(self) -> None:
+        """Hypothesis calls this after each step."""
+        self._tally.steps += 1
 
     @property
     def is_chromium(self) -> bool:

@@ -26,7 +26,8 @@ const chaos = window.chaos = {
     state: () => client.state(),
     /** Tells whether each of the events was taken. */
     log: (keys, padding) => keys.map((key) => client.logEvent({
-        componentId: "chaos.button", componentViewId: key, componentType: "button", eventType: "onClick", padding,
+        componentId: "chaos.button", componentViewId: key, componentType: "button", eventType: "onClick",
+        padding,
     })),
     optIn: () => client.optIn(),
     optOut: () => client.optOut(),

@@ -16,7 +16,7 @@ REFERENCE_PACKAGE = CHECKOUT / "reference_server"
 
 
 class ChaosServer:
-    """The reference server, or one of the same shape, that takes every event. `url` changes with its lives."""
+    """The reference server, or one of its shape; it takes every event. `url` changes with its lives."""
 
     def __init__(self, folder: Path, package: Path = REFERENCE_PACKAGE) -> None:
         config = folder / "config.json"

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from e2e.chaos.server import ChaosServer
 from pytest_sharedworker.gateway import Gateway
 from pytest_sharedworker.route import Route
 
 
-def die_while_it_answers(
-    gateway: Gateway, server: ChaosServer, pattern: str, delay_ms: int, faults: Counter[str]
-) -> None:
-    """SIGKILL the server so long after the next request of a pattern was handed to it."""
+@contextmanager
+def dying_at_next(
+    gateway: Gateway, server: ChaosServer, pattern: str, delay_ms: int, deaths: Counter[str]
+) -> Iterator[None]:
+    """While the block runs: SIGKILL the server so long after it was handed the next request of a pattern."""
 
     async def die(route: Route) -> None:
         if not server.is_running:
             return
-        faults["server killed at work"] += 1
+        deaths["server killed at work"] += 1
         asking = asyncio.ensure_future(route.fetch())
         await asyncio.sleep(delay_ms / 1000)
         await asyncio.to_thread(server.kill)
         route.fulfill(answer=await asking)
 
-    gateway.route(pattern, die, times=1)
+    with gateway.route(pattern, die, times=1):
+        yield

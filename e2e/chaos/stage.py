@@ -1,4 +1,4 @@
-"""What the worlds of one run share: the browser, the harness's thread, and the server behind every gateway."""
+"""What the worlds of one run share: the browser, the harness's thread, the server behind every gateway."""
 
 from __future__ import annotations
 

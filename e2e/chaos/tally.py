@@ -20,10 +20,10 @@ class Tally:
     def add(self, world: World) -> None:
         """Add a world that has come to its end."""
         self.worlds += 1
-        self.steps += len(world.diary)
         self.events += len(world.books.events)
         self.faults += world.faults + world.wire.met
 
     def __str__(self) -> str:
         faults = "".join(f"\n  {count:5} {name}" for name, count in sorted(self.faults.items()))
-        return f"{self.worlds} worlds, {self.steps} steps, {self.events} events; faults that met something:{faults}"
+        sums = f"{self.worlds} worlds, {self.steps} steps, {self.events} events"
+        return f"{sums}; faults that met something:{faults}"

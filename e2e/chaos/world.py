@@ -7,17 +7,18 @@ what it means for the events, and writes a sentence into the diary. Nothing here
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from playwright.sync_api import BrowserContext, Page
 
 from e2e.accounting import key_of
-from e2e.chaos.blindness import blind_times
+from e2e.chaos.blindness import blind_times, is_told
 from e2e.chaos.books import Books, Verdict
 from e2e.chaos.faults import Method, Wire
 from e2e.chaos.page import ELSEWHERE, ELSEWHERE_PATH, PAGE, PAGE_PATH
 from e2e.chaos.server import ChaosServer
-from e2e.chaos.server_death import die_while_it_answers
+from e2e.chaos.server_death import dying_at_next
 from e2e.chaos.tab import ChaosTab
 from e2e.implementation import CHECKOUT
 from pytest_sharedworker.crash import crash
@@ -28,6 +29,8 @@ from pytest_sharedworker.shared_worker import SharedWorkers
 from reference_server.ingest import ENDPOINT
 
 WORKER_DIRECTORY = CHECKOUT / "worker"
+CONFIGURATION = f"GET {ENDPOINT}"
+BATCHES = f"POST {ENDPOINT}"
 
 LAST_HOURS = 3
 """How long the world is given at the end: some pauses after failures, each 15 minutes at most."""
@@ -144,10 +147,12 @@ class World:
         self.faults["server killed"] += self.server.is_running
         self.server.kill()
 
-    def kill_server_at_next_post(self, delay_ms: int) -> None:
-        """SIGKILL the server so long after the next batch was handed to it."""
+    @contextmanager
+    def server_dying_at_next_post(self, delay_ms: int) -> Iterator[None]:
+        """While the block runs: SIGKILL the server so long after the next batch was handed to it."""
         self._say(f"the server is to die {delay_ms} ms after it gets the next batch")
-        die_while_it_answers(self.gateway, self.server, f"POST {ENDPOINT}", delay_ms, self.faults)
+        with dying_at_next(self.gateway, self.server, BATCHES, delay_ms, self.faults):
+            yield
 
     def restart_server(self) -> None:
         """Start the server again on its database."""
@@ -221,6 +226,12 @@ class World:
         self.workers.advance(0)
         self.observe()
 
+    def settle_down(self) -> None:
+        """As `settle`, and where the worker knows its configuration, until it has acknowledged all events."""
+        self.settle()
+        if all(is_told(self.gateway.journal, CONFIGURATION, worker.id) for worker in self.workers.all):
+            self._await_acknowledgements()
+
     def observe(self) -> None:
         """Enter into the books what has become known."""
         for tab in self.tabs:
@@ -258,7 +269,7 @@ class World:
                 break
             self.workers.advance(STEP_SECONDS)
         self._await_acknowledgements()
-        for since, until in blind_times(self.gateway.journal, f"GET {ENDPOINT}"):
+        for since, until in blind_times(self.gateway.journal, CONFIGURATION):
             self.books.worker_was_blind(since, until)
         self.gateway.raise_handler_error()
         return self.books.close(self.server.records())
@@ -274,13 +285,13 @@ class World:
         self.lift_faults()
         if not self.server.is_running:
             self.restart_server()
-        self.gateway.unroute(f"POST {ENDPOINT}")
         self.set_offline(False)
 
     def _await_acknowledgements(self) -> None:
         for tab in self.tabs:
-            if not tab.wait_for_acknowledgement(last := self.books.last_taken(tab.name)):
-                raise self.broken(f"no worker has acknowledged {tab.name}'s events up to its {last + 1}th")
+            awaited = self.books.awaited(tab.name)
+            if not tab.wait_for_acknowledgement(awaited):
+                raise self.broken(f"no worker has acknowledged what {tab.name} took, up to seq {awaited}")
         self.observe()
 
     def broken(self, what: str) -> Broken:
@@ -314,7 +325,7 @@ class World:
         self.tabs.remove(tab)
 
     def _keys_on_the_wire(self) -> set[str]:
-        under_way = [each for each in self.gateway.journal.select(f"POST {ENDPOINT}") if not each.ended]
+        under_way = [each for each in self.gateway.journal.select(BATCHES) if not each.ended]
         return {key for exchange in under_way for key in _keys_of(exchange)}
 
 
