@@ -7,7 +7,7 @@ what it means for the events, and writes a sentence into the diary. Nothing here
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from playwright.sync_api import BrowserContext, Page
@@ -104,6 +104,23 @@ class World:
         crash(tab.page)
         tab.page.close()
         self.notice_crashes()
+
+    def browser_dies(self, kill: Callable[[], None], reopen: Callable[[], BrowserContext]) -> None:
+        """SIGKILL the whole browser, and open it again with as many tabs, one at least.
+
+        Chromium writes localStorage with a delay of seconds. A change of consent just before may be forgotten:
+        what the next tab finds there counts from now on.
+        """
+        self._say("the browser is killed, and opened again")
+        self.faults["browser killed"] += 1
+        count = len(self.tabs)
+        for tab in list(self.tabs):
+            self._leave(tab)
+        kill()
+        self.context = reopen()
+        self.consent = self.open_tab().look()[0] != "off"
+        for _ in range(count - 1):
+            self.open_tab()
 
     def log(self, tab: ChaosTab, count: int = 1, padding: str = "") -> None:
         """Log events in a tab, all in one turn."""

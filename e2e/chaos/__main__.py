@@ -1,0 +1,8 @@
+"""`python -m e2e.chaos`; see `command.py`."""
+
+import sys
+
+from e2e.chaos.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())
