@@ -100,6 +100,8 @@ def _run_arguments(options: argparse.Namespace) -> list[str]:
         result += ["--rollout-samples", str(options.rollout_samples)]
     if options.worker_clock is not None:
         result += ["--worker-clock", options.worker_clock]
+    if options.browser is not None:
+        result += ["--browser", options.browser]
     if options.headed:
         result.append("--headed")
     if options.slowmo is not None:

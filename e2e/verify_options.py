@@ -11,6 +11,7 @@ from e2e.implementation import CHECKOUT, known_names
 
 DEFAULT_PROCESSES = 2
 CLOCKS = ("virtual", "real")
+BROWSERS = ("chromium", "firefox", "webkit")
 
 DESCRIPTION = "Run the conformance cases and write index.html, results.json and junit.xml into report/."
 EPILOG = """\
@@ -81,6 +82,9 @@ def parser() -> argparse.ArgumentParser:
         "--durations",
         action="store_true",
         help="show at the end what the slowest cases and each family cost",
+    )
+    result.add_argument(
+        "--browser", choices=BROWSERS, help=f"the browser that cases run in (default: {BROWSERS[0]})"
     )
     result.add_argument("--headed", action="store_true", help="show the browser")
     result.add_argument(

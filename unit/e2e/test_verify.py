@@ -271,6 +271,7 @@ def test_the_help_names_every_option_and_status(capsys: pytest.CaptureFixture[st
     assert status_of("--help") == 0
     text = capsys.readouterr().out
     options = ["--worker", "--case", "--list", "--report", "--rollout-samples", "--worker-clock", "--headed"]
+    options += ["--browser"]
     options += ["--level", "--durations", "--shuffle", "--server"]
     for expected in (*options, "--slowmo", "-n N", "NAME|FILE.toml|FILE.js", "mlflow-3.18.0", "130"):
         assert expected in text
