@@ -16,21 +16,30 @@ GIVEN_UP_SECONDS = 60
 
 
 def blind_times(journal: Journal, pattern: str) -> Iterator[tuple[float, float]]:
-    """Begin and end, on the journal's clock, of each time in which a worker had no configuration."""
+    """Begin and end, on the journal's clock, of each time in which a worker may have had no configuration.
+
+    A worker that lives on after an opt-out begins a session anew, which knows nothing. The journal does not
+    tell that request from one that refreshes what is known: both may have left it blind.
+    """
     by_worker: dict[str | None, list[Exchange]] = defaultdict(list)
     for exchange in journal.select(pattern, sender="worker"):
         by_worker[exchange.worker_id].append(exchange)
     for asked in by_worker.values():
-        if _was_told(asked[0]):
-            continue
-        told = next((exchange for exchange in asked if _was_told(exchange)), None)
-        ended = None if told is None else told.ended_seconds
-        yield asked[0].started_seconds, math.inf if ended is None else ended + MARGIN_SECONDS
+        since: float | None = None
+        for exchange in asked:
+            if not _was_told(exchange):
+                since = exchange.started_seconds if since is None else since
+            elif since is not None and exchange.ended_seconds is not None:
+                yield since, exchange.ended_seconds + MARGIN_SECONDS
+                since = None
+        if since is not None:
+            yield since, math.inf
 
 
 def is_told(journal: Journal, pattern: str, worker_id: str) -> bool:
-    """Whether a worker has its configuration by now."""
-    return any(map(_was_told, journal.select(pattern, worker_id=worker_id)))
+    """Whether the worker's last request for its configuration was answered."""
+    asked = journal.select(pattern, worker_id=worker_id)
+    return bool(asked) and asked[-1].ended and _was_told(asked[-1])
 
 
 def _was_told(exchange: Exchange) -> bool:

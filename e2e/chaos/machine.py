@@ -219,7 +219,7 @@ class Chaos(RuleBasedStateMachine):
         return self._stage.is_chromium
 
     def teardown(self) -> None:
-        """Close the books, unless a step failed already, and everything else in any case."""
+        """Close the books, and everything else in any case."""
         with self._ends:
             try:
                 self.world.check()

@@ -21,7 +21,7 @@ from e2e.chaos.stage import Stage
 from e2e.chaos.tally import Tally
 
 STEPS_PER_WORLD = 50
-WORLDS = 50
+WORLDS = 48
 LEAST_STEPS = 2_000
 
 SETTINGS = settings(

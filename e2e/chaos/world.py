@@ -32,10 +32,8 @@ WORKER_DIRECTORY = CHECKOUT / "worker"
 CONFIGURATION = f"GET {ENDPOINT}"
 BATCHES = f"POST {ENDPOINT}"
 
-LAST_HOURS = 3
-"""How long the world is given at the end: some pauses after failures, each 15 minutes at most."""
-
-STEP_SECONDS = 300
+LAST_SPANS_SECONDS = (30, 30, *[900] * 12)
+"""The time that the world is given at the end: two flushes, then the longest pause after failures, often."""
 
 
 class Broken(AssertionError):
@@ -108,8 +106,8 @@ class World:
     def browser_dies(self, kill: Callable[[], None], reopen: Callable[[], BrowserContext]) -> None:
         """SIGKILL the whole browser, and open it again with as many tabs, one at least.
 
-        Chromium writes localStorage with a delay of seconds. A change of consent just before may be forgotten:
-        what the next tab finds there counts from now on.
+        Chromium writes localStorage with a delay of seconds, so that a change of consent just before may be
+        forgotten: what the next tab finds there counts from now on.
         """
         self._say("the browser is killed, and opened again")
         self.faults["browser killed"] += 1
@@ -279,12 +277,12 @@ class World:
         self.settle()
         # A server that said 404 hears from the next worker only.
         self.terminate_worker()
-        self._say(f"up to {LAST_HOURS} h pass")
-        for _ in range(LAST_HOURS * 3600 // STEP_SECONDS):
+        self._say(f"up to {sum(LAST_SPANS_SECONDS) / 3600:.1f} h pass")
+        for seconds in LAST_SPANS_SECONDS:
             self.settle()
             if self.books.required() <= set(self.server.stored()):
                 break
-            self.workers.advance(STEP_SECONDS)
+            self.workers.advance(seconds)
         self._await_acknowledgements()
         for since, until in blind_times(self.gateway.journal, CONFIGURATION):
             self.books.worker_was_blind(since, until)
