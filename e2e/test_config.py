@@ -326,3 +326,21 @@ def test_late_configuration_that_disables_drops_what_waited(telemetry: Telemetry
     telemetry.flush(WATCHED_INTERVALS)
     telemetry.expect_batches(0, "after a configuration that disables")
     telemetry.account()
+
+
+@case(
+    "config/10/1",
+    Level.MUST,
+    "A server whose configuration does not say that it unpacks bodies gets them as they are.",
+    expected="no Content-Encoding",
+    source="RFC 9110, 8.4: a coding that the receiver does not know makes the body unreadable",
+)
+def test_bodies_are_packed_for_nobody_who_did_not_ask(telemetry: Telemetry) -> None:
+    telemetry.answer_config(SERVED)
+    telemetry.open_tab().log()
+    telemetry.flush()
+    for batch in telemetry.batches:
+        coding = batch.exchange.request_headers.get("Content-Encoding", "identity")
+        if coding != "identity":
+            raise Finding("a body as it is", f"Content-Encoding: {coding}")
+    telemetry.account()

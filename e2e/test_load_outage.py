@@ -9,11 +9,13 @@ from e2e.case import Finding, Level, case
 from e2e.order import expect_order
 from e2e.patience import HOUR_SECONDS
 from e2e.report.observed import Observed
-from e2e.telemetry import Telemetry
+from e2e.telemetry import Telemetry, mark
 
 OUTAGE_EVENTS = 20_000
 OUTAGE_PARTS = 20
 LEAST_KEPT_EVENTS = 10_000
+MANY_EVENTS = 15_000
+LAST_EVENTS = 100
 KIBIBYTE = 1 << 10
 MEBIBYTE = 1 << 20
 LARGEST_BODY_BYTES = 5 * MEBIBYTE // 4
@@ -122,3 +124,22 @@ def test_batches_after_an_outage_are_small(telemetry: Telemetry, observed: Obser
         raise Finding(f"at most {MOST_RECORDS} records and {MOST_RECORDS_BYTES:,} bytes of them", said)
     telemetry.account()
     expect_order(telemetry)
+
+
+@case(
+    "load/2/5",
+    Level.SHOULD,
+    f"Of {MANY_EVENTS:,} events logged in an outage the last {LAST_EVENTS} are stored: what is new counts.",
+    expected=f"the last {LAST_EVENTS} stored once",
+    source="data safety: where something has to go, the oldest goes first",
+)
+def test_newest_events_of_an_outage_are_kept(telemetry: Telemetry) -> None:
+    tab = telemetry.open_tab()
+    telemetry.settle()
+    with telemetry.gateway.toxic("down"):
+        for _ in range(OUTAGE_PARTS):
+            tab.log(MANY_EVENTS // OUTAGE_PARTS, fate=Fate.EITHER)
+            telemetry.settle()
+    mark(tab.events[-LAST_EVENTS:], Fate.STORED)
+    telemetry.advance(HOUR_SECONDS)
+    telemetry.account()

@@ -17,6 +17,9 @@ export const POST_TIMEOUT_MS = 30_000;
 /** The longest pause between two attempts, of a POST or of a configuration request, in milliseconds. */
 export const MAX_BACKOFF_MS = 15 * 60_000;
 
+/** The longest pause that a server may ask for, in milliseconds: a slip of its hand must not silence a worker for good. */
+export const MAX_RETRY_AFTER_MS = 24 * 3600_000;
+
 /** How long a configuration holds before it is read again, in milliseconds: as long as a server keeps its own. */
 export const CONFIG_LIFETIME_MS = 3 * 3600_000;
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { POST_TIMEOUT_MS } from "./protocol.js";
+import { MAX_RETRY_AFTER_MS, POST_TIMEOUT_MS } from "./protocol.js";
 
 /** The server has the records, or will never take them: forget them, and in the second case count them. */
 export const TAKEN = 1;
@@ -86,8 +86,9 @@ function compress(text) {
 
 /**
  * @param {string | null} retryAfter seconds, or a date (RFC 9110, section 10.2.3)
- * @returns {number} milliseconds from now; 0 where it says nothing
+ * @returns {number} milliseconds from now, {@link MAX_RETRY_AFTER_MS} at most; 0 where it says nothing
  */
 function milliseconds(retryAfter) {
-  return Math.max(0, Number(retryAfter) * 1000 || Date.parse(retryAfter ?? "") - Date.now() || 0);
+  const asked = Number(retryAfter) * 1000 || Date.parse(retryAfter ?? "") - Date.now() || 0;
+  return Math.min(Math.max(0, asked), MAX_RETRY_AFTER_MS);
 }
