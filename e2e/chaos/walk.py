@@ -9,10 +9,11 @@ from e2e.chaos import faults
 from e2e.chaos.tab import ChaosTab
 from e2e.chaos.world import World
 
+LEAST_TABS = 2
 MOST_TABS = 5
 FLUSH_INTERVAL_SECONDS = 30
 SPANS_SECONDS = (1, 29.999, FLUSH_INTERVAL_SECONDS, 60, 300, 900, 3600)
-MOST_EVENTS = 20
+MOST_EVENTS = 40
 
 Step = Callable[[], None]
 
@@ -27,7 +28,7 @@ class Walk:
         self._steps: Mapping[Step, int] = {
             self._pass_time: 12,
             self._break_posts: 6,
-            self._break_configuration: 3,
+            self._break_configuration: 1,
             self._lift_faults: 4,
             self._open_tab: 4,
             self._close_tab: 2,
@@ -37,15 +38,18 @@ class Walk:
             self._toggle_offline: 2,
             self._kill_server: 2,
             self._kill_server_at_work: 4,
-            self._consent: 2,
+            self._consent: 1,
             self._crash_tab: 3 if can_crash else 0,
             kill_browser: 2,
         }
 
     def step(self) -> None:
         """Log in every tab, and do one thing more."""
-        if not self._world.tabs:
+        while len(self._world.tabs) < LEAST_TABS:
             self._world.open_tab()
+        # Without consent there is nothing to lose: half of the times a person gives it again at once.
+        if not self._world.consent and self._chance.random() < 0.5:
+            self._world.opt_in(self._tab())
         for tab in self._world.tabs:
             self._world.log(tab, self._chance.randint(1, MOST_EVENTS))
         if self._chance.random() < 0.5:
@@ -67,8 +71,10 @@ class Walk:
         self._world.pass_time(self._chance.choice((FLUSH_INTERVAL_SECONDS, 60)))
 
     def _break_configuration(self) -> None:
-        self._world.break_wire(self._chance.choice(faults.NAMES["GET"]), "GET", self._times())
+        # Not for long: of what a worker without a configuration is told nothing is promised.
+        self._world.break_wire(self._chance.choice(faults.NAMES["GET"]), "GET", self._chance.choice([1, 2]))
         self._world.terminate_worker()
+        self._world.pass_time(self._chance.choice((FLUSH_INTERVAL_SECONDS, 300)))
 
     def _lift_faults(self) -> None:
         self._world.lift_faults()
