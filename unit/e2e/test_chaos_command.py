@@ -80,7 +80,7 @@ class Paper:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, tuple[object, ...]]] = []
-        self.tabs = ["a"]
+        self.tabs = ["a", "b"]
         self.consent = True
         self.server = SimpleNamespace(is_running=True)
 
