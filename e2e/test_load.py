@@ -25,6 +25,7 @@ COMPONENTS = (
 
 
 @pytest.mark.virtual_tabs
+@pytest.mark.timeout(300)  # Firefox takes its time with 36,000 messages.
 @case(
     "load/1/1",
     Level.MUST,
