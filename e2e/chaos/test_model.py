@@ -20,8 +20,8 @@ from e2e.chaos.machine import Chaos
 from e2e.chaos.stage import Stage
 from e2e.chaos.tally import Tally
 
-STEPS_PER_WORLD = 50
-WORLDS = 48
+STEPS_PER_WORLD = 60
+WORLDS = 46
 LEAST_STEPS = 2_000
 
 SETTINGS = settings(
