@@ -10,7 +10,7 @@ from e2e.patience import give_time
 from e2e.telemetry import Telemetry
 
 LOOKS = 60
-"""How often `spend` looks on the way."""
+"""How often `spend` looks on the way, unless it is told otherwise."""
 
 NOTICE_SECONDS = 1.0
 """How long it may take, in real time, until the gateway notices that a worker has given a POST up."""
@@ -33,14 +33,15 @@ def most_often(telemetry: Telemetry, seconds: float) -> int:
     return int(seconds / telemetry.interval)
 
 
-def spend(telemetry: Telemetry, seconds: float, most_posts: int) -> int:
+def spend(telemetry: Telemetry, seconds: float, most_posts: int, *, looks: int = LOOKS) -> int:
     """Let time pass in which at most so many POSTs may leave, and return how many have left in all.
 
-    Raises Finding as soon as there are more: a storm may be too much for time to get through it.
+    Raises Finding as soon as there are more: a storm may be too much for time to get through it. A look
+    asks every tab, which costs some milliseconds each.
     """
     before = len(telemetry.batches)
-    for _ in range(LOOKS):
-        telemetry.advance(seconds / LOOKS)
+    for _ in range(looks):
+        telemetry.advance(seconds / looks)
         posts = len(telemetry.batches) - before
         if posts > most_posts:
             raise Finding(f"at most {most_posts} POST in {seconds:g} s", f"{posts} POST, or more")

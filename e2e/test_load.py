@@ -13,6 +13,7 @@ from e2e.sessions import expect_one_session
 from e2e.telemetry import Telemetry
 
 TABS = 10
+LOOKS = 6
 BURST_EVENTS = 300
 BAD_MINUTES = 5
 BACKWARDS = "\u202e"
@@ -39,7 +40,7 @@ def test_an_hour_of_ten_tabs(telemetry: Telemetry, observed: Observed) -> None:
     for tab in telemetry.open_tabs(TABS):
         tab.log(HOUR_SECONDS, interval_ms=1_000)
     intervals = most_often(telemetry, HOUR_SECONDS)
-    spend(telemetry, HOUR_SECONDS, intervals)
+    spend(telemetry, HOUR_SECONDS, intervals, looks=LOOKS)
     telemetry.flush()
     posts = len(telemetry.batches)
     if not intervals - 1 <= posts <= intervals + 1:

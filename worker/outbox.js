@@ -74,6 +74,8 @@ export function createOutbox(endpoint) {
       // Browsers' own durability is "relaxed": what is written survives them, if not a loss of power.
       const transaction = database.transaction(STORE, mode);
       const request = work(transaction.objectStore(STORE));
+      // By itself it would first wait for the answer to each request.
+      transaction.commit();
       await new Promise((resolve, reject) => {
         transaction.oncomplete = resolve;
         transaction.onabort = () => reject(transaction.error);
