@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import wraps
 from itertools import count
+from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from e2e.chaos import faults
 from e2e.chaos.stage import Stage
@@ -25,6 +28,20 @@ has_tabs = precondition(lambda machine: bool(machine.world.tabs))
 _numbers = count(1)
 
 
+def step(**draws: Any) -> Callable[[Callable[..., None]], Any]:
+    """A rule of hypothesis whose steps are counted."""
+
+    def decorate(function: Callable[..., None]) -> Any:
+        @wraps(function)
+        def counted(machine: Chaos, **drawn: Any) -> None:
+            machine.tally.steps += 1
+            function(machine, **drawn)
+
+        return rule(**draws)(counted)
+
+    return decorate
+
+
 class Chaos(RuleBasedStateMachine):
     """One world, from its first tab to its closed books. Which rules apply depends on draws alone.
 
@@ -34,7 +51,7 @@ class Chaos(RuleBasedStateMachine):
     def __init__(self, stage: Stage, tally: Tally) -> None:
         super().__init__()
         self._stage = stage
-        self._tally = tally
+        self.tally = tally
         self._ends = ExitStack()
         # A name that no other world has: all of them store in one database.
         self.world = self._ends.enter_context(stage.world(f"w{next(_numbers)}"))
@@ -52,50 +69,50 @@ class Chaos(RuleBasedStateMachine):
     # --- tabs -------------------------------------------------------------------------------------
 
     @precondition(lambda machine: len(machine.world.tabs) < MOST_TABS)
-    @rule()
+    @step()
     def open_tab(self) -> None:
         """A person opens one more tab."""
         self.world.open_tab()
 
     @has_tabs
-    @rule(which=WHICH)
+    @step(which=WHICH)
     def close_tab(self, which: int) -> None:
         """A person closes a tab, perhaps the last."""
         self.world.close_tab(self._tab(which))
 
     @has_tabs
-    @rule(which=WHICH)
+    @step(which=WHICH)
     def reload_tab(self, which: int) -> None:
         """A person reloads a tab."""
         self.world.reload_tab(self._tab(which))
 
     @has_tabs
-    @rule(which=WHICH)
+    @step(which=WHICH)
     def leave_and_return(self, which: int) -> None:
         """A person looks at another page and comes back."""
         self.world.leave_and_return(self._tab(which))
 
     @precondition(lambda machine: machine.world.tabs and machine.is_chromium)
-    @rule(which=WHICH)
+    @step(which=WHICH)
     def crash_tab(self, which: int) -> None:
         """A tab's renderer crashes."""
         self.world.crash_tab(self._tab(which))
 
     @has_tabs
-    @rule(which=WHICH, events=st.integers(1, 5))
+    @step(which=WHICH, events=st.integers(1, 5))
     def log(self, which: int, events: int) -> None:
         """A person clicks; whatever comes next comes at once."""
         self.world.log(self._tab(which), events)
 
     @has_tabs
-    @rule(which=WHICH, events=st.integers(1, 5))
+    @step(which=WHICH, events=st.integers(1, 5))
     def log_and_settle(self, which: int, events: int) -> None:
         """A person clicks, and the worker has the time to take it."""
         self.world.log(self._tab(which), events)
         self.world.settle_down()
 
     @has_tabs
-    @rule(which=WHICH, events=st.integers(20, 200))
+    @step(which=WHICH, events=st.integers(20, 200))
     def log_many(self, which: int, events: int) -> None:
         """A page that logs in a loop."""
         self.world.log(self._tab(which), events, padding="x" * 100)
@@ -103,7 +120,7 @@ class Chaos(RuleBasedStateMachine):
     # --- faults -----------------------------------------------------------------------------------
 
     @has_tabs
-    @rule(
+    @step(
         name=st.sampled_from(faults.NAMES["POST"]),
         times=TIMES,
         which=WHICH,
@@ -117,7 +134,7 @@ class Chaos(RuleBasedStateMachine):
         self._pass(seconds)
 
     @has_tabs
-    @rule(
+    @step(
         name=st.sampled_from(faults.NAMES["GET"]),
         # Not for ever: of what a worker without a configuration is told nothing is promised.
         times=st.integers(1, 3),
@@ -132,32 +149,32 @@ class Chaos(RuleBasedStateMachine):
         self.world.log(self._tab(which), events)
         self._pass(seconds)
 
-    @rule()
+    @step()
     def lift_faults(self) -> None:
         """The network is as it should be."""
         self.world.lift_faults()
 
     @has_tabs
-    @rule(offline=st.booleans())
+    @step(offline=st.booleans())
     def set_offline(self, offline: bool) -> None:
         """The worker loses the network, or finds it again."""
         self.world.set_offline(offline)
 
     @has_tabs
-    @rule()
+    @step()
     def terminate_worker(self) -> None:
         """The worker ends under its tabs."""
         self.world.terminate_worker()
 
     @precondition(lambda machine: machine.server_is_up)
-    @rule()
+    @step()
     def kill_server(self) -> None:
         """The server is gone."""
         self.server_is_up = False
         self.world.kill_server()
 
     @precondition(lambda machine: not machine.server_is_up)
-    @rule(seconds=SECONDS)
+    @step(seconds=SECONDS)
     def restart_server(self, seconds: float) -> None:
         """The server was gone for some time; now it is back."""
         self._pass(seconds)
@@ -165,7 +182,7 @@ class Chaos(RuleBasedStateMachine):
         self.server_is_up = True
 
     @precondition(lambda machine: machine.world.tabs and machine.server_is_up)
-    @rule(which=WHICH, events=st.integers(1, 50), delay_ms=st.integers(0, 10))
+    @step(which=WHICH, events=st.integers(1, 50), delay_ms=st.integers(0, 10))
     def kill_server_at_work(self, which: int, events: int, delay_ms: int) -> None:
         """The server is gone while it works on a batch, and soon back."""
         self.world.log(self._tab(which), events)
@@ -177,19 +194,19 @@ class Chaos(RuleBasedStateMachine):
     # --- consent ----------------------------------------------------------------------------------
 
     @precondition(lambda machine: machine.world.tabs and machine.world.consent)
-    @rule(which=WHICH, events=st.integers(0, 3))
+    @step(which=WHICH, events=st.integers(0, 3))
     def opt_out(self, which: int, events: int) -> None:
         """A person clicks and withdraws consent at once."""
         self.world.opt_out(self._tab(which), events)
 
     @precondition(lambda machine: machine.world.tabs and not machine.world.consent)
-    @rule(which=WHICH)
+    @step(which=WHICH)
     def opt_in(self, which: int) -> None:
         """A person gives consent."""
         self.world.opt_in(self._tab(which))
 
     @has_tabs
-    @rule(
+    @step(
         which=WHICH, events=st.integers(0, 2), turns=st.integers(1, 3), spacing_ms=st.sampled_from([0, 1, 5])
     )
     def flip_consent(self, which: int, events: int, turns: int, spacing_ms: int) -> None:
@@ -198,7 +215,7 @@ class Chaos(RuleBasedStateMachine):
 
     # --- time -------------------------------------------------------------------------------------
 
-    @rule(seconds=SECONDS)
+    @step(seconds=SECONDS)
     def pass_time(self, seconds: float) -> None:
         """Time passes, for the worker."""
         self._pass(seconds)
@@ -206,11 +223,6 @@ class Chaos(RuleBasedStateMachine):
     def _pass(self, seconds: float) -> None:
         if seconds:
             self.world.pass_time(seconds)
-
-    @invariant()
-    def count_steps(self) -> None:
-        """Hypothesis calls this after each step."""
-        self._tally.steps += 1
 
     @property
     def is_chromium(self) -> bool:
@@ -223,4 +235,4 @@ class Chaos(RuleBasedStateMachine):
             try:
                 self.world.check()
             finally:
-                self._tally.add(self.world)
+                self.tally.add(self.world)

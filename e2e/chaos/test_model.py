@@ -21,7 +21,7 @@ from e2e.chaos.stage import Stage
 from e2e.chaos.tally import Tally
 
 STEPS_PER_WORLD = 60
-WORLDS = 46
+WORLDS = 43
 LEAST_STEPS = 2_000
 
 SETTINGS = settings(

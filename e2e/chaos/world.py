@@ -96,6 +96,7 @@ class World:
 
     def crash_tab(self, tab: ChaosTab) -> None:
         """Crash a tab's renderer, which may take the worker along."""
+        self._connect()
         self._say(f"{tab.name} crashes")
         self.faults["tab crashed"] += 1
         self._leave(tab)
@@ -142,6 +143,7 @@ class World:
 
     def terminate_worker(self) -> None:
         """End the worker under its tabs, without a word to them."""
+        self._connect()
         for worker in self.workers.all:
             self._say("the worker is terminated")
             with suppress(WorkerGone):
@@ -234,10 +236,7 @@ class World:
 
     def settle(self) -> None:
         """Wait until every tab is where its consent wants it, and the worker has done what it was told."""
-        wanted = "worker" if self.consent else "off"
-        for tab in self.tabs:
-            if not tab.wait_for_state(wanted):
-                raise self.broken(f"{tab.name} is {tab.look()[0]!r}, not {wanted!r}")
+        self._connect()
         self.workers.advance(0)
         self.observe()
 
@@ -324,6 +323,16 @@ class World:
 
     def _say(self, sentence: str) -> None:
         self.diary.append(sentence)
+
+    def _connect(self) -> None:
+        """Wait until every tab is where its consent wants it.
+
+        Also before a worker ends: the harness waits in vain for one that ended before its first line.
+        """
+        wanted = "worker" if self.consent else "off"
+        for tab in self.tabs:
+            if not tab.wait_for_state(wanted):
+                raise self.broken(f"{tab.name} is {tab.look()[0]!r}, not {wanted!r}")
 
     def _load(self, page: Page) -> ChaosTab:
         self._documents += 1
