@@ -37,7 +37,8 @@ def step(**draws: Any) -> Callable[[Callable[..., None]], Any]:
             machine.tally.steps += 1
             function(machine, **drawn)
 
-        return rule(**draws)(counted)
+        made: Callable[..., Any] = rule(**draws)
+        return made(counted)
 
     return decorate
 
