@@ -162,6 +162,11 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
       });
     },
 
+    /** Puts all that waits on disk once more, in its order. */
+    putAgain() {
+      entries.forEach(outbox.put);
+    },
+
     /** Drops all that waits, here and on disk. */
     clear() {
       entries.clear();

@@ -34,8 +34,9 @@ const STORE = "records";
  * Nothing here throws: where the browser refuses storage, a worker's memory has to do.
  *
  * @param {URL} endpoint the telemetry endpoint
+ * @param {() => void} onDeleted called when somebody deleted the database: what is still wanted has to be put again
  */
-export function createOutbox(endpoint) {
+export function createOutbox(endpoint, onDeleted) {
   const name = OUTBOX_NAME + endpoint;
   // Sorts by age, so that what sessions left is sent in the order of the sessions.
   const owner = `${Date.now()}-${createUuid()}`;
@@ -54,10 +55,13 @@ export function createOutbox(endpoint) {
   };
   /** @type {Promise<IDBDatabase | undefined>} */
   let opened;
-  const reopen = () => {
-    opened = open(name, reopen).catch(refuse);
+  const connect = () => {
+    opened = open(name, () => {
+      connect();
+      onDeleted();
+    }).catch(refuse);
   };
-  reopen();
+  connect();
   /** @type {Promise<unknown>} */
   let latest = Promise.resolve();
 
@@ -164,7 +168,8 @@ export function createOutbox(endpoint) {
 
 /**
  * @param {string} name
- * @param {() => void} onDeleted a tab deletes the database when consent is withdrawn: no worker may be there to do it
+ * @param {() => void} onDeleted a tab deletes the database when consent is withdrawn, since no worker may be there
+ *   to do it; that may come late, when consent has been given again
  * @returns {Promise<IDBDatabase>}
  */
 function open(name, onDeleted) {

@@ -32,7 +32,7 @@ export function createSession(endpoint, mayPost = () => true) {
   // Aborted when nothing may be sent any more: the one place that knows.
   const closing = new AbortController();
   const { signal } = closing;
-  const outbox = createOutbox(endpoint);
+  const outbox = createOutbox(endpoint, () => queue.putAgain());
   /** Components whose events are not wanted; null where no event is. @type {Set<unknown> | null} */
   let unwanted = null;
   /** How many events wait for the configuration. */

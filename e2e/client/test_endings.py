@@ -158,3 +158,24 @@ def test_an_outage_of_hours_loses_nothing(
             shared_workers.advance(HOUR_SECONDS)
     shared_workers.advance(HOUR_SECONDS)
     books.expect_balance()
+
+
+def test_late_deletion_of_the_disk_does_not_take_later_clicks_along(
+    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: Books
+) -> None:
+    page = connected(gateway, context)
+    books.click(page, "before", count=3)
+    shared_workers.advance(0)
+    # As by a tab that heard late of an opt-out which is over by now.
+    page.evaluate(
+        """async () => {
+            for (const { name } of await indexedDB.databases()) {
+                await new Promise((resolve) => { indexedDB.deleteDatabase(name).onsuccess = resolve; });
+            }
+        }"""
+    )
+    shared_workers.advance(0)
+    shared_workers.wait_for().terminate()
+    expect(page.locator("#state")).to_have_text(CONNECTED, timeout=20_000)
+    shared_workers.advance(2 * FLUSH_INTERVAL_SECONDS)
+    books.expect_balance()
