@@ -10,6 +10,9 @@ from .exceptions import Unsupported, WorkerGone
 from .gateway import Gateway
 from .tabs import Tabs
 
+_END_SECONDS = 1.0
+"""How long the end of a script's exchange is waited for."""
+
 _UNKNOWN = "a syntax error, a failed import, or a module started without {type: 'module'}"
 
 
@@ -43,6 +46,8 @@ class FailedStarts:
                 " (worker-src) forbid it, or is the gateway down?"
             )
         script = asked[-1]
+        # A browser may tell the tab as soon as it has seen the headers, before they are written down here.
+        self._gateway.journal.wait_for_end(script, timeout_seconds=_END_SECONDS)
         if script.status is None:
             return "its script got no answer (see the toxics in the journal)"
         if script.status >= 300:

@@ -233,6 +233,11 @@ class Journal:
             f"{self.tail()}\n{self.explain()}".rstrip()
         )
 
+    def wait_for_end(self, exchange: Exchange, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> bool:
+        """Wait until nothing more will happen to an exchange; returns whether that came in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: exchange.ended, timeout_seconds)
+
     def to_har(self, path: str | Path) -> Path:
         """Write the journal as an HTTP Archive (see har.py), its folder too, and return the path."""
         path = Path(path)

@@ -172,3 +172,16 @@ def test_body_is_read_without_the_coding_it_travelled_in() -> None:
     assert request.body == packed, "the wire's own bytes stay what they were"
     cut = exchange(body=packed[:10], request_headers=CIMultiDict({"Content-Encoding": "gzip"}))
     assert cut.content == packed[:10]
+
+
+def test_end_of_an_exchange_is_waited_for(journal: Journal) -> None:
+    under_way = exchange(ended_seconds=None)
+    journal.add(under_way)
+    assert not journal.wait_for_end(under_way, timeout_seconds=SHORT_SECONDS)
+
+    def end() -> None:
+        under_way.ended_seconds = 1.0
+        journal.update()
+
+    threading.Timer(SHORT_SECONDS, end).start()
+    assert journal.wait_for_end(under_way)
