@@ -30,6 +30,12 @@ def close_last_tab(telemetry: Telemetry, tab: Tab) -> None:
     worker.wait_until_ended()
 
 
+def open_the_app_again(telemetry: Telemetry) -> None:
+    """Log in a new tab, and give its worker the time to send also what is left."""
+    telemetry.open_tab().log()
+    come_to_rest(telemetry)
+
+
 @case(
     "leftovers/1/1",
     Level.SHOULD,
@@ -45,8 +51,7 @@ def test_leftovers_keep_their_session(telemetry: Telemetry) -> None:
     left = tab.log(2)
     telemetry.settle()
     close_last_tab(telemetry, tab)
-    telemetry.open_tab().log()
-    come_to_rest(telemetry)
+    open_the_app_again(telemetry)
     sessions = sessions_by_key(telemetry)
     others = {sessions.get(event.key, "not stored") for event in left} - {sessions[sent.key]}
     if others:
@@ -70,8 +75,7 @@ def test_what_is_stored_is_not_left(telemetry: Telemetry) -> None:
     telemetry.flush()
     telemetry.settle()
     close_last_tab(telemetry, tab)
-    telemetry.open_tab().log()
-    come_to_rest(telemetry)
+    open_the_app_again(telemetry)
     times = Counter(key for batch in telemetry.batches for key in batch.keys)
     again = sorted(key for key, count in times.items() if count > 1)
     if again:
@@ -95,8 +99,7 @@ def test_nothing_is_left_by_a_shutdown(telemetry: Telemetry) -> None:
         pytest.skip("what is logged leaves at once: nothing is queued when SHUTDOWN comes")
     shut_down(telemetry, tab)
     tab.close()
-    telemetry.open_tab().log()
-    come_to_rest(telemetry)
+    open_the_app_again(telemetry)
     telemetry.account()
 
 
@@ -116,8 +119,7 @@ def test_nothing_is_left_by_a_disabled_answer(telemetry: Telemetry) -> None:
     telemetry.flush()
     telemetry.configure()
     close_last_tab(telemetry, tab)
-    telemetry.open_tab().log()
-    come_to_rest(telemetry)
+    open_the_app_again(telemetry)
     telemetry.account()
 
 
@@ -143,6 +145,5 @@ def test_nothing_is_left_by_a_configuration_that_disables(telemetry: Telemetry) 
     telemetry.expect_batches(posts, "before telemetry was disabled, and none while it is")
     close_last_tab(telemetry, tab)
     telemetry.configure()
-    telemetry.open_tab().log()
-    come_to_rest(telemetry)
+    open_the_app_again(telemetry)
     telemetry.account()

@@ -117,9 +117,9 @@ export function createOutbox(endpoint, onDeleted) {
     held: hold(lockOf(owner)),
 
     /**
-     * Puts a record behind all others, and gives it its key.
+     * Puts a record behind all others, and gives it the key of that place.
      *
-     * @param {Entry} entry as yet without one
+     * @param {Entry} entry whatever key it had before
      * @returns {Promise<void>} settles when it is durable
      */
     put(entry) {
