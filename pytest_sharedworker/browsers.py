@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -71,6 +71,8 @@ class _Kind:
     title: str
     variable: str | None = None
     commands: tuple[str, ...] = ()
+    headless_commands: tuple[str, ...] = ()
+    headless_build: str | None = None
     macos_applications: tuple[str, ...] = ()
     debian_package: str | None = None
     installed_channel: str | None = None
@@ -82,11 +84,14 @@ _KINDS = {
         title="Chromium",
         variable="CHROMIUM",
         commands=("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+        # The same engine without tab strip, profile and window. A context costs a third of the full browser's.
+        headless_commands=("chromium-headless-shell",),
+        headless_build="chromium_headless_shell",
         macos_applications=(
             "Chromium.app/Contents/MacOS/Chromium",
             "Google Chrome.app/Contents/MacOS/Google Chrome",
         ),
-        debian_package="chromium",
+        debian_package="chromium chromium-headless-shell",
     ),
     "firefox": _Kind(
         title="Firefox",
@@ -103,11 +108,12 @@ _KINDS = {
 }
 
 
-def find_browser(name: str) -> Browser:
+def find_browser(name: str, *, headless: bool = True) -> Browser:
     """Find the browser ``"chromium"``, ``"firefox"`` or ``"webkit"`` on this machine.
 
-    Chromium: the executable in ``$CHROMIUM``, else an installed Chromium or Chrome, else Playwright's
-    own build where it has been downloaded. Firefox: the executable in ``$FIREFOX``, else Playwright's
+    Chromium: the executable in ``$CHROMIUM``, else an installed Chromium or Chrome, else Playwright's own
+    build where it has been downloaded; a `headless` run takes the headless shell of either place first,
+    which is the same engine and more than twice as fast. Firefox: the executable in ``$FIREFOX``, else Playwright's
     own build, else an installed Firefox. WebKit: Playwright's own build.
 
     Raises `BrowserNotFound` when there is none, when the variable names no executable, or when
@@ -116,11 +122,11 @@ def find_browser(name: str) -> Browser:
     kind = _kind(name)
     if kind.variable is not None and (value := os.environ.get(kind.variable)):
         return _named_by_variable(name, kind, value)
-    searches: list[Callable[[str, _Kind], Browser | None]] = [_installed, _own_build]
+    searches: list[Callable[[str, _Kind, bool], Browser | None]] = [_installed, _own_build]
     if kind.prefers_own_build:
         searches.reverse()
     for search in searches:
-        if browser := search(name, kind):
+        if browser := search(name, kind, headless):
             return browser
     install = f"{shlex.quote(sys.executable)} -m playwright install --with-deps {name}"
     ways = [f"Run `{install}`"]
@@ -131,17 +137,17 @@ def find_browser(name: str) -> Browser:
     raise BrowserNotFound(f"No {kind.title} was found on this machine. {', or '.join(ways)}.")
 
 
-def launch_arguments(name: str, *, channel: str | None = None) -> LaunchArguments:
+def launch_arguments(name: str, *, headless: bool = True, channel: str | None = None) -> LaunchArguments:
     """Give the keyword arguments for Playwright's ``launch`` that start the browser `find_browser` finds.
 
-    A `channel` names a browser by itself, which Playwright then looks for: none is searched here.
+    Whether the run is `headless` decides which one that is; Playwright is to be told besides. A `channel` names a browser by itself, which Playwright then looks for: none is searched here.
     Raises `BrowserNotFound` as `find_browser` does.
     """
     arguments = LaunchArguments()
     if channel is not None:
         arguments["channel"] = channel
     else:
-        browser = find_browser(name)
+        browser = find_browser(name, headless=headless)
         if _KINDS[name].commands:  # Where only Playwright's own build will do, Playwright knows its place.
             arguments["executable_path"] = str(browser.executable)
         if browser.channel is not None:
@@ -155,8 +161,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the path of a browser's executable; the exit status is 1 when there is none."""
     parser = argparse.ArgumentParser(prog="python -m pytest_sharedworker.browsers", description=main.__doc__)
     parser.add_argument("name", nargs="?", choices=sorted(_KINDS), default="chromium")
+    parser.add_argument("--headed", action="store_true", help="one that can show its windows")
+    options = parser.parse_args(argv)
     try:
-        print(find_browser(parser.parse_args(argv).name).executable)
+        print(find_browser(options.name, headless=not options.headed).executable)
     except BrowserNotFound as error:
         print(error, file=sys.stderr)
         return 1
@@ -182,8 +190,8 @@ def _named_by_variable(name: str, kind: _Kind, value: str) -> Browser:
     return Browser(name, executable, None if is_own_build else kind.installed_channel)
 
 
-def _installed(name: str, kind: _Kind) -> Browser | None:
-    for command in kind.commands:
+def _installed(name: str, kind: _Kind, headless: bool) -> Browser | None:
+    for command in (*(kind.headless_commands if headless else ()), *kind.commands):
         if path := shutil.which(command):
             return Browser(name, Path(path).absolute(), kind.installed_channel)
     for folder in (Path("/Applications"), Path("~/Applications").expanduser()):
@@ -193,8 +201,23 @@ def _installed(name: str, kind: _Kind) -> Browser | None:
     return None
 
 
-def _own_build(name: str, kind: _Kind) -> Browser | None:
-    """Ask Playwright where it keeps its own build of the browser, and look whether it is there."""
+def _own_build(name: str, kind: _Kind, headless: bool) -> Browser | None:
+    build = _own_build_path(name)
+    if build is None:
+        return None
+    candidates = [*(_own_shells(name, kind, build) if headless else ()), build]
+    return next((Browser(name, executable) for executable in candidates if _is_executable(executable)), None)
+
+
+def _own_shells(name: str, kind: _Kind, build: Path) -> Iterator[Path]:
+    """Playwright keeps its headless shell in a folder beside the full build's, under the same number."""
+    for folder in build.parents:
+        if kind.headless_build and (number := re.fullmatch(rf"{name}(-\d+)", folder.name)):
+            yield from folder.with_name(kind.headless_build + number[1]).glob("*/*headless*shell")
+
+
+def _own_build_path(name: str) -> Path | None:
+    """Ask Playwright where it keeps its own build of the browser, whether or not it is there."""
     question = (
         "import sys\n"
         "from playwright.sync_api import sync_playwright\n"
@@ -211,8 +234,7 @@ def _own_build(name: str, kind: _Kind) -> Browser | None:
         )
     except subprocess.TimeoutExpired:
         return None
-    executable = Path(answer.stdout.strip())
-    return Browser(name, executable) if answer.returncode == 0 and _is_executable(executable) else None
+    return Path(answer.stdout.strip()) if answer.returncode == 0 else None
 
 
 def _is_executable(path: Path) -> bool:

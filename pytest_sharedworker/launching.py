@@ -61,8 +61,10 @@ def browser_type_launch_args(
     if elsewhere or not pytestconfig.getoption("--installed-browser"):
         return browser_type_launch_args
     channel = browser_type_launch_args.get("channel")
+    headless = browser_type_launch_args.get("headless", True)
     with _failing_without_traceback():
-        return {**launch_arguments(browser_name, channel=channel), **browser_type_launch_args}
+        found = launch_arguments(browser_name, headless=headless, channel=channel)
+    return {**found, **browser_type_launch_args}
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     seed = random.randrange(SEED_LIMIT) if options.seed is None else options.seed
     try:
-        launch: dict[str, Any] = {**launch_arguments(options.browser), "headless": not options.headed}
+        headless = not options.headed
+        launch: dict[str, Any] = {**launch_arguments(options.browser, headless=headless), "headless": headless}
     except BrowserNotFound as error:
         print(error, file=sys.stderr)
         return EXIT_WRONG_USE

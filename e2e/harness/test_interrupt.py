@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -74,6 +75,8 @@ class Run:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # As a shell in a terminal does with every command.
+                # A run of the tests in the background of a shell ignores Ctrl-C, and would pass that on.
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             )
             for _ in range(processes):
                 server.accept()[0].close()

@@ -45,6 +45,15 @@ class Machine:
         return executable(Path(answer.stdout.strip()))
 
 
+    def download_own_shell(self) -> Path:
+        """Put a file where Playwright keeps the headless shell of its Chromium."""
+        build = self.download_own_build("chromium")
+        build.unlink()
+        (folder,) = (parent for parent in build.parents if parent.name.startswith("chromium-"))
+        number = folder.name.removeprefix("chromium-")
+        return executable(self.builds / f"chromium_headless_shell-{number}" / "chrome-linux" / "headless_shell")
+
+
 def executable(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("#!/bin/sh\n")
@@ -97,6 +106,32 @@ def test_an_installed_chromium_comes_before_playwrights_own(machine: Machine) ->
     assert find_browser("chromium").executable == installed
 
 
+def test_headless_run_takes_the_installed_shell_and_a_headed_one_the_full_browser(machine: Machine) -> None:
+    shell, full = machine.install("chromium-headless-shell"), machine.install("chromium")
+    assert find_browser("chromium").executable == shell
+    assert find_browser("chromium", headless=False).executable == full
+
+
+def test_headless_run_takes_playwrights_shell_before_its_full_build(machine: Machine) -> None:
+    shell = machine.download_own_shell()
+    full = machine.download_own_build("chromium")
+    assert find_browser("chromium").executable == shell
+    assert find_browser("chromium", headless=False).executable == full
+
+
+def test_an_installed_chromium_comes_before_playwrights_shell(machine: Machine) -> None:
+    machine.download_own_shell()
+    installed = machine.install("chromium")
+    assert find_browser("chromium").executable == installed
+
+
+def test_a_shell_alone_is_no_browser_for_a_headed_run(machine: Machine) -> None:
+    machine.install("chromium-headless-shell")
+    machine.download_own_shell()
+    with pytest.raises(BrowserNotFound):
+        find_browser("chromium", headless=False)
+
+
 def test_playwrights_own_firefox_comes_before_an_installed_one(machine: Machine) -> None:
     installed = machine.install("firefox")
     assert find_browser("firefox").executable == installed
@@ -146,7 +181,9 @@ def test_a_wrong_variable_is_an_error_even_where_a_browser_is_installed(
         find_browser("chromium")
 
 
-@pytest.mark.parametrize(("name", "package"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
+@pytest.mark.parametrize(
+    ("name", "package"), [("chromium", "chromium chromium-headless-shell"), ("firefox", "firefox-esr")]
+)
 def test_the_error_names_the_commands_that_bring_the_browser(
     machine: Machine, name: str, package: str
 ) -> None:
@@ -211,9 +248,11 @@ def test_an_installed_firefox_gets_its_channel_and_no_chromium_arguments(machine
 
 def test_the_command_prints_the_path(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     chromium, firefox = machine.install("chromium"), machine.install("firefox")
+    shell = machine.install("chromium-headless-shell")
     assert main([]) == 0
+    assert main(["chromium", "--headed"]) == 0
     assert main(["firefox"]) == 0
-    assert capsys.readouterr().out.splitlines() == [str(chromium), str(firefox)]
+    assert capsys.readouterr().out.splitlines() == [str(shell), str(chromium), str(firefox)]
 
 
 def test_the_command_fails_with_the_message_when_there_is_none(

@@ -7,6 +7,7 @@ test with a real server, and the installed one with the example project.
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,19 @@ def test_installed_browser_is_started_from_its_path(pytester: pytest.Pytester, c
     assert launch_args["executable_path"] == str(chromium)
     assert launch_args["headless"] is False
     assert set(CHROMIUM_ARGUMENTS) <= set(launch_args["args"])  # type: ignore[call-overload]
+
+
+def test_headed_run_does_not_start_the_headless_shell(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    for command in ("chromium", "chromium-headless-shell"):
+        (tmp_path / command).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    headless, _ = shown(pytester, "--installed-browser")
+    assert headless["executable_path"] == str(tmp_path / "chromium-headless-shell")
+    headed, _ = shown(pytester, "--installed-browser", "--headed")
+    assert headed["executable_path"] == str(tmp_path / "chromium")
 
 
 @pytest.mark.usefixtures("chromium")
