@@ -84,7 +84,7 @@ _KINDS = {
         title="Chromium",
         variable="CHROMIUM",
         commands=("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
-        # The same engine without tab strip, profile and window. A context costs a third of the full browser's.
+        # The same engine without tab strip, profile and window; a context costs a third.
         headless_commands=("chromium-headless-shell",),
         headless_build="chromium_headless_shell",
         macos_applications=(

@@ -66,8 +66,8 @@ class Cdp:
         """From now on, open a session to every worker that starts, and call `prepare` with it.
 
         That happens as soon as the browser lists the worker, and it lists it while its script is still
-        being fetched: what `prepare` posts takes effect before the worker's first line if the script is
-        held back until then. The worker cannot answer yet, so `prepare` must not wait for an answer.
+        being fetched. The worker cannot answer yet, so `prepare` must not wait for an answer; it can where
+        the headers of its script are there, and waits itself where the body is not (see `when_ready`).
         """
 
         def created(event: dict[str, Any]) -> None:
@@ -146,21 +146,34 @@ class AttachedWorker:
         self._session_id = session_id
         self._numbers = itertools.count(1)
         self._replies: dict[int, dict[str, Any]] = {}
+        self._when_answered: dict[int, Callable[[], None]] = {}
         self._listeners: dict[str, Callable[[dict[str, Any]], None]] = {}
 
     def on(self, event: str, listener: Callable[[dict[str, Any]], None]) -> None:
         """Call `listener` with the parameters of each DevTools event of this name."""
         self._listeners[event] = listener
 
-    def post(self, method: str, params: dict[str, Any] | None = None) -> int:
+    def post(
+        self,
+        method: str,
+        params: dict[str, Any] | None = None,
+        *,
+        when_answered: Callable[[], None] | None = None,
+    ) -> int:
         """Send a DevTools call to the worker without waiting for its answer. Raises WorkerGone."""
         number = next(self._numbers)
+        if when_answered is not None:  # The answer can come in while this is still being sent.
+            self._when_answered[number] = when_answered
         try:
             self._cdp.post(self._session_id, {"id": number, "method": method, "params": params or {}})
         except PlaywrightError as error:
             name = self.target.name or self.target.url
             raise WorkerGone(f"the worker {name!r} has ended; {method} cannot reach it ({error})") from error
         return number
+
+    def when_ready(self, act: Callable[[], None]) -> None:
+        """Call `act` once the worker has done all that was posted to it so far. Raises WorkerGone."""
+        self.post("Runtime.getIsolateId", when_answered=act)
 
     def call(
         self,
@@ -237,7 +250,9 @@ class AttachedWorker:
 
     def receive(self, message: dict[str, Any]) -> None:
         """Take in one message of the worker's DevTools agent."""
-        if "id" in message:
+        if act := self._when_answered.pop(message.get("id", 0), None):
+            act()
+        elif "id" in message:
             self._replies[message["id"]] = message
         elif message["method"] == "Runtime.consoleAPICalled":
             params = message["params"]

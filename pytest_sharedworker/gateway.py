@@ -273,7 +273,15 @@ class Gateway:
         self, request: web.Request, exchange: Exchange, answer: Answer, toxics: list[Toxic]
     ) -> web.StreamResponse:
         exchange.answered_seconds = self.journal.seconds()
-        return await send(request, exchange, answer, toxics, lambda delay_ms: self._pause(exchange, delay_ms))
+        is_script = answer.status == 200 and self.scripts.asked_for(request)
+        return await send(
+            request,
+            exchange,
+            answer,
+            toxics,
+            pause=lambda delay_ms: self._pause(exchange, delay_ms),
+            gate=self.scripts.gate if is_script else None,
+        )
 
     async def _interfere(self, request: web.Request, exchange: Exchange, toxic: Toxic) -> None:
         """Delay or end the exchange, where this toxic does."""
@@ -310,8 +318,6 @@ class Gateway:
         asked = Asked(request.method, without(request.headers, HOP_BY_HOP), exchange.body)
         if wants_worker:  # A script that gets a prologue has to come as plain text.
             asked.headers["Accept-Encoding"] = "identity"
-            if self.scripts.gate is not None:
-                await self.scripts.gate(request.raw_path)
         decided = await self._routes.decide(exchange, asked, self._way(request, exchange))
         if isinstance(decided, Abort):
             close_connection(request, reset=decided.reset)

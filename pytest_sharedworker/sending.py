@@ -50,11 +50,14 @@ async def send(
     exchange: Exchange,
     answer: Answer,
     toxics: list[Toxic],
+    *,
     pause: Callable[[float], Awaitable[None]],
+    gate: Callable[[str], Awaitable[None]] | None = None,
 ) -> web.StreamResponse:
     """Send an answer as `toxics` shape it and note in the exchange what was sent.
 
-    `pause` lets milliseconds of the sender's time pass. Raises Cut where a toxic cuts the answer off.
+    `pause` lets milliseconds of the sender's time pass; `gate` is awaited with path and query, between
+    headers and body. Raises Cut where a toxic cuts the answer off.
     """
     status, headers, body = answer
     response = web.StreamResponse(status=status, headers=CIMultiDict(headers))
@@ -67,6 +70,9 @@ async def send(
     if request.method == "HEAD" or status in (204, 304):
         await response.write_eof()
         return response
+    if gate is not None:
+        await response.write(b"")  # The headers.
+        await gate(request.raw_path)
     shaping = {toxic.name: toxic.attributes for toxic in toxics}
     limit = shaping.get("limit_data", {}).get("bytes")
     sent = body if limit is None else body[:limit]

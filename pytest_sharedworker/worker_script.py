@@ -26,7 +26,7 @@ class WorkerScripts:
         self.prefixes: set[str] = set()
         """What has been put in front of scripts, each text with the space at its end."""
         self.gate: Callable[[str], Awaitable[None]] | None = None
-        """Awaited, with path and query, before a script is answered; then no script is kept in a cache."""
+        """Awaited, with path and query, before a script's body is sent; then no script is kept in a cache."""
         self._control_port = control_port
         self._own: dict[str, str] = {}
 

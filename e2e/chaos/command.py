@@ -60,7 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = random.randrange(SEED_LIMIT) if options.seed is None else options.seed
     try:
         headless = not options.headed
-        launch: dict[str, Any] = {**launch_arguments(options.browser, headless=headless), "headless": headless}
+        launch: dict[str, Any] = {
+            **launch_arguments(options.browser, headless=headless),
+            "headless": headless,
+        }
     except BrowserNotFound as error:
         print(error, file=sys.stderr)
         return EXIT_WRONG_USE

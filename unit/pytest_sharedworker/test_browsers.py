@@ -44,14 +44,15 @@ class Machine:
         answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True)
         return executable(Path(answer.stdout.strip()))
 
-
     def download_own_shell(self) -> Path:
         """Put a file where Playwright keeps the headless shell of its Chromium."""
         build = self.download_own_build("chromium")
         build.unlink()
         (folder,) = (parent for parent in build.parents if parent.name.startswith("chromium-"))
         number = folder.name.removeprefix("chromium-")
-        return executable(self.builds / f"chromium_headless_shell-{number}" / "chrome-linux" / "headless_shell")
+        return executable(
+            self.builds / f"chromium_headless_shell-{number}" / "chrome-linux" / "headless_shell"
+        )
 
 
 def executable(path: Path) -> Path:
