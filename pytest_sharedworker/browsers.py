@@ -113,8 +113,8 @@ def find_browser(name: str, *, headless: bool = True) -> Browser:
 
     Chromium: the executable in ``$CHROMIUM``, else an installed Chromium or Chrome, else Playwright's own
     build where it has been downloaded; a `headless` run takes the headless shell of either place first,
-    which is the same engine and more than twice as fast. Firefox: the executable in ``$FIREFOX``, else Playwright's
-    own build, else an installed Firefox. WebKit: Playwright's own build.
+    which is the same engine and more than twice as fast. Firefox: the executable in ``$FIREFOX``, else
+    Playwright's own build, else an installed Firefox. WebKit: Playwright's own build.
 
     Raises `BrowserNotFound` when there is none, when the variable names no executable, or when
     ``name`` is none of the three.
