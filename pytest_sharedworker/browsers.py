@@ -140,7 +140,8 @@ def find_browser(name: str, *, headless: bool = True) -> Browser:
 def launch_arguments(name: str, *, headless: bool = True, channel: str | None = None) -> LaunchArguments:
     """Give the keyword arguments for Playwright's ``launch`` that start the browser `find_browser` finds.
 
-    Whether the run is `headless` decides which one that is; Playwright is to be told besides. A `channel` names a browser by itself, which Playwright then looks for: none is searched here.
+    Whether the run is `headless` decides which one that is; Playwright is to be told besides. A `channel`
+    names a browser by itself, which Playwright then looks for: none is searched here.
     Raises `BrowserNotFound` as `find_browser` does.
     """
     arguments = LaunchArguments()

@@ -274,14 +274,17 @@ class Gateway:
     ) -> web.StreamResponse:
         exchange.answered_seconds = self.journal.seconds()
         is_script = answer.status == 200 and self.scripts.asked_for(request)
-        return await send(
-            request,
-            exchange,
-            answer,
-            toxics,
-            pause=lambda delay_ms: self._pause(exchange, delay_ms),
-            gate=self.scripts.gate if is_script else None,
-        )
+        try:
+            return await send(
+                request,
+                exchange,
+                answer,
+                toxics,
+                pause=lambda delay_ms: self._pause(exchange, delay_ms),
+                gate=self.scripts.gate if is_script else None,
+            )
+        except ConnectionError:  # A browser may leave whenever it likes: no reason for a traceback.
+            raise BrowserGaveUp from None
 
     async def _interfere(self, request: web.Request, exchange: Exchange, toxic: Toxic) -> None:
         """Delay or end the exchange, where this toxic does."""

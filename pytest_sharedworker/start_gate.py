@@ -2,9 +2,9 @@
 
 Chromium starts the worker's thread when it has the headers of the script, and runs it when it has the body.
 What DevTools posted before that thread was there has no order towards the first line, and Chromium does not
-hold a SharedWorker that starts for the first time, whoever asks it to wait for a debugger. So the gateway asks
-here between headers and body; the test's thread lets the body through once the worker has answered. It gets
-to that while it is inside a call of Playwright, so the gate does not wait for ever.
+hold a SharedWorker that starts for the first time, whoever wants it to wait for a debugger. So the gateway
+asks here between headers and body; the test's thread lets the body through once the worker has answered. It
+gets to that while it is inside a call of Playwright, so the gate does not wait for ever.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
-import logging
 import random
 import signal
 import sys
@@ -55,8 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    # A browser that goes away in the midst of an answer is what this is about, not an error of the gateway.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     seed = random.randrange(SEED_LIMIT) if options.seed is None else options.seed
     try:
         headless = not options.headed

@@ -6,7 +6,9 @@ Toxics stand in test_gateway_toxics.py, routes in test_routes.py.
 from __future__ import annotations
 
 import gzip
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
@@ -117,6 +119,19 @@ def test_five_megabytes_pass_both_ways(gateway: Gateway, upstream: Upstream) -> 
     upstream.respond = lambda _: web.Response(body=body)
     assert ask(gateway, "POST / HTTP/1.1", body=body).body == body
     assert upstream.received[0].body == body
+
+
+def test_a_browser_that_leaves_in_the_midst_of_an_answer_is_no_error(
+    gateway: Gateway, upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    upstream.respond = lambda _: web.Response(body=bytes(20_000_000))
+    address = urlsplit(gateway.url)
+    with socket.create_connection((address.hostname, address.port)) as browser:
+        browser.sendall(f"GET /large HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+        assert browser.recv(12) == b"HTTP/1.1 200"
+    gateway.journal.wait_for("GET /large")
+    gateway.stop()  # What is to be logged has been logged then.
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_every_answer_closes_its_connection(gateway: Gateway) -> None:
