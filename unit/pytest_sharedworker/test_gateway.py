@@ -125,9 +125,9 @@ def test_a_browser_that_leaves_in_the_midst_of_an_answer_is_no_error(
     gateway: Gateway, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     upstream.respond = lambda _: web.Response(body=bytes(20_000_000))
-    address = urlsplit(gateway.url)
-    with socket.create_connection((address.hostname, address.port)) as browser:
-        browser.sendall(f"GET /large HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+    host, _, port = urlsplit(gateway.url).netloc.partition(":")
+    with socket.create_connection((host, int(port))) as browser:
+        browser.sendall(f"GET /large HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         assert browser.recv(12) == b"HTTP/1.1 200"
     gateway.journal.wait_for("GET /large")
     gateway.stop()  # What is to be logged has been logged then.
