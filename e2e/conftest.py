@@ -32,6 +32,20 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
+def needs_devtools(browser_name: str) -> None:
+    """Skip the test where no DevTools reach a worker."""
+    if browser_name != "chromium":
+        pytest.skip("only Chromium has DevTools that reach a SharedWorker")
+
+
+@pytest.fixture
+def needs_crash(browser_name: str) -> None:
+    """Skip the test where a tab's renderer cannot be crashed."""
+    if browser_name != "chromium":
+        pytest.skip("only Chromium crashes a tab's renderer on demand")
+
+
+@pytest.fixture
 def config_file(tmp_path: Path) -> Path:
     """The file from which this case's server reads its configuration."""
     return tmp_path / "config.json"

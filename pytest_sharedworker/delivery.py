@@ -14,7 +14,7 @@ from itertools import count
 from .control import Registry, WorkerSession
 from .exceptions import WaitTimeout
 from .loop_thread import LoopThread
-from .tabs import MarkedTab, Tabs
+from .tabs import MarkedTab, Tabs, WorkerPort
 
 DELIVERY_TIMEOUT_SECONDS = 10.0
 _RECHECK_SECONDS = 0.25
@@ -77,8 +77,7 @@ class Deliveries:
             # Tabs that went away meanwhile, and workers that failed to start, read nothing any more.
             expected = self._tabs.ports()
             if time.monotonic() > deadline - timeout_seconds + _ORPHAN_SECONDS:
-                orphans = [port for port, worker in expected.items() if self._is_orphan(port, worker)]
-                self._orphans.update(orphans)
+                self._orphans.update(port for port in expected if self._is_orphan(port, expected))
             marked = [port for port in marked if port in expected]
         return Delivery([tab for tab in tabs if tab.clock is not None], self._departures(tabs))
 
@@ -99,9 +98,16 @@ class Deliveries:
         owners = [session for session in self._registry.sessions if port in session.marks]
         return port in self._orphans or any(owner.ended or owner.marks[port] >= mark for owner in owners)
 
-    def _is_orphan(self, port: str, worker: tuple[str, str]) -> bool:
+    def _is_orphan(self, port: str, ports: dict[str, WorkerPort]) -> bool:
         """Whether the port's worker ended before it read anything, as far as can be told."""
-        same = [session for session in self._registry.sessions if (session.url, session.name) == worker]
+        end = ports[port]
+        same = [
+            session
+            for session in self._registry.sessions
+            if (session.url, session.name) == (end.url, end.name)
+            # Whom a tab of another context has reached is another worker, whatever its name.
+            and not any(ports[each].context is not end.context for each in session.marks if each in ports)
+        ]
         return bool(same) and all(session.ended and port not in session.marks for session in same)
 
     def _departures(self, tabs: list[MarkedTab]) -> int:

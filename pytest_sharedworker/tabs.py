@@ -36,6 +36,15 @@ class MarkedTab:
     clock: dict[str, float | None] | None
 
 
+@dataclass(frozen=True)
+class WorkerPort:
+    """A tab's port to a worker: script and name of the worker, and the context that both belong to."""
+
+    url: str
+    name: str
+    context: BrowserContext
+
+
 class Tabs:
     """All documents, frames too, in the contexts that a test follows."""
 
@@ -63,12 +72,13 @@ class Tabs:
                     tabs.append(MarkedTab(**told))
         return tabs
 
-    def ports(self) -> dict[str, tuple[str, str]]:
-        """The ports to workers that did not fail to start, with script and name of each."""
-        ports: dict[str, tuple[str, str]] = {}
+    def ports(self) -> dict[str, WorkerPort]:
+        """The ports to workers that did not fail to start."""
+        ports: dict[str, WorkerPort] = {}
         for frame in self._frames():
             with suppress(PlaywrightError):
-                ports |= {port: (url, name) for port, (url, name) in frame.evaluate(_READ_PORTS)}
+                for port, (url, name) in frame.evaluate(_READ_PORTS):
+                    ports[port] = WorkerPort(url, name, frame.page.context)
         return ports
 
     def failed_scripts(self, url: str, name: str | None) -> list[str]:

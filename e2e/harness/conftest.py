@@ -21,20 +21,6 @@ def gateway_upstream() -> None:
 
 
 @pytest.fixture
-def needs_devtools(browser_name: str) -> None:
-    """Skip the test where no DevTools reach a worker."""
-    if browser_name != "chromium":
-        pytest.skip("only Chromium has DevTools that reach a SharedWorker")
-
-
-@pytest.fixture
-def needs_crash(browser_name: str) -> None:
-    """Skip the test where a tab's renderer cannot be crashed."""
-    if browser_name != "chromium":
-        pytest.skip("only Chromium crashes a tab's renderer on demand")
-
-
-@pytest.fixture
 def once_a_run(browser_name: str) -> None:
     """Skip a test that starts a browser by itself where the run has another browser."""
     if browser_name != "chromium":

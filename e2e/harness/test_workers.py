@@ -146,6 +146,18 @@ def test_a_worker_whose_tab_is_gone_at_once_does_not_hold_time_up(stage: Stage) 
 # --- delivery -------------------------------------------------------------------------------------
 
 
+def test_a_worker_that_ends_at_once_is_not_waited_for_while_one_of_its_name_lives_elsewhere(
+    stage: Stage, new_context: NewContext
+) -> None:
+    living = stage.start()
+    stage.gateway.mount("/worker.js", "self.close();")
+    context = new_context()
+    stage.workers.watch(context)
+    stage.connect(stage.open(context))
+    stage.workers.advance(1)
+    assert living.clock.now == 1
+
+
 def test_a_tab_that_navigates_away_is_not_waited_for(stage: Stage) -> None:
     worker = stage.start()
     page = stage.open()

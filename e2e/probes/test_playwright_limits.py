@@ -61,18 +61,6 @@ def unable_in_firefox(request: pytest.FixtureRequest, browser_name: str) -> Call
 
 
 @pytest.fixture
-def needs_devtools(browser_name: str) -> None:
-    if browser_name != "chromium":
-        pytest.skip("only Chromium has DevTools that reach a SharedWorker")
-
-
-@pytest.fixture
-def needs_crash(browser_name: str) -> None:
-    if browser_name != "chromium":
-        pytest.skip("only Chromium crashes a tab's renderer on demand")
-
-
-@pytest.fixture
 def tab(page: Page, gateway: Gateway) -> Page:
     """A page of an origin that has both workers."""
     gateway.mount("/", "<!doctype html><title>tab</title><link rel=icon href=data:,>", "text/html")
