@@ -9,7 +9,6 @@ from urllib.parse import urljoin, urlsplit
 from e2e.tab import Tab
 from e2e.telemetry import TAB_PAGE, TAB_PATH, Telemetry
 from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.journal import Pattern
 from pytest_sharedworker.route import Route
 from reference_server.ingest import ENDPOINT as SERVER_ENDPOINT
 
@@ -49,7 +48,7 @@ def open_tab_at(telemetry: Telemetry, origin: str, path: str = TAB_PATH) -> Tab:
 def plain_origin(telemetry: Telemetry) -> str:
     """The gateway's origin under `PLAIN_HOST`."""
     # Browsers tell such an origin not what a script is asked for.
-    telemetry.gateway.worker_scripts.append(Pattern("GET", telemetry.script_path))
+    telemetry.gateway.add_worker_script(f"GET {telemetry.script_path}")
     return f"http://{PLAIN_HOST}:{urlsplit(telemetry.gateway.url).port}"
 
 

@@ -33,9 +33,6 @@ CHROMIUM_ARGUMENTS = (
 )
 """What Chromium always starts with."""
 
-ROOT_CHROMIUM_ARGUMENTS = ("--no-sandbox",)
-"""What is added for root alone: Chromium refuses to start its sandbox there."""
-
 PLAYWRIGHT_ANSWER_TIMEOUT_SECONDS = 30.0
 
 
@@ -62,6 +59,7 @@ class LaunchArguments(TypedDict, total=False):
     executable_path: str
     channel: str
     args: list[str]
+    chromium_sandbox: bool
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,9 @@ def launch_arguments(name: str, *, headless: bool = True, channel: str | None = 
         if browser.channel is not None:
             arguments["channel"] = browser.channel
     if name == "chromium":
-        arguments["args"] = [*CHROMIUM_ARGUMENTS, *(ROOT_CHROMIUM_ARGUMENTS if _is_root() else ())]
+        arguments["args"] = list(CHROMIUM_ARGUMENTS)
+        # Playwright does without it unless it is told otherwise. Chromium refuses to start it for root.
+        arguments["chromium_sandbox"] = not _is_root()
     return arguments
 
 

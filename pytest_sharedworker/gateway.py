@@ -56,11 +56,6 @@ class Gateway:
         self._port = 0
 
     @property
-    def worker_scripts(self) -> list[Pattern]:
-        """Patterns of worker scripts, for origins where browsers send no Sec-Fetch-Dest header."""
-        return self.scripts.patterns
-
-    @property
     def worker_script_urls(self) -> list[str]:
         """The URLs of all scripts that browsers asked for as SharedWorkers."""
         return [self.url + path for path in self.scripts.paths]
@@ -118,6 +113,13 @@ class Gateway:
             await self._listen(self._port)
 
     # --- what it serves ---------------------------------------------------------------------------
+
+    def add_worker_script(self, pattern: str) -> None:
+        """Take what a pattern names (see journal.Pattern) for scripts of SharedWorkers.
+
+        Needed for origins on plain HTTP other than localhost, where browsers do not tell (Fetch Metadata).
+        """
+        self.scripts.patterns.append(Pattern.parse(pattern))
 
     def mount(self, path: str, content: Path | bytes | str, content_type: str | None = None) -> str:
         """Serve a file, the files of a directory, or bytes under `path`; return its URL.

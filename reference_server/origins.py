@@ -16,10 +16,13 @@ _SHAPE = re.compile(r"[a-z]+://(\[[0-9a-f:.]+\]|[^\s\"<>\\^`{|}/?#@:\[\]]+)(:[0-
 async def same_origin_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a request pass when it names no origin, or the one that it was sent to.
 
-    Browsers name the origin of whoever asks in every POST; `null` stands for one that they hide.
+    Browsers name the origin of whoever asks in every POST; `null` stands for one that they hide. A proxy that
+    ends TLS tells the scheme in `X-Forwarded-Proto`, which no page can add to a request of another origin
+    unless that allows it (Fetch, CORS-preflight), and this server allows none.
     """
     origins = request.headers.getall("Origin", [])
-    own = origin_of(f"{request.scheme}://{request.host}")
+    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
+    own = origin_of(f"{scheme}://{request.host}")
     if own is None:
         raise WireError(400, "host_invalid", "The request names no host, or what is none.", field="Host")
     if any(origin_of(origin) != own for origin in origins):

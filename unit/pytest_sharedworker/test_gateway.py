@@ -17,7 +17,6 @@ from multidict import CIMultiDict
 from pytest_sharedworker.control import ControlServer
 from pytest_sharedworker.exceptions import GatewayError
 from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.journal import Pattern
 from pytest_sharedworker.loop_thread import LoopThread
 from unit.pytest_sharedworker.servers import Upstream, ask
 
@@ -286,7 +285,7 @@ def test_nothing_else_gets_a_prologue(gateway: Gateway, headers: tuple[str, ...]
 
 
 def test_where_browsers_do_not_tell_a_pattern_does(gateway: Gateway) -> None:
-    gateway.worker_scripts.append(Pattern.parse("**/w.js"))
+    gateway.add_worker_script("**/w.js")
     assert script_of(gateway, "a();", "Accept: */*")[0] == "P; a();"
 
 

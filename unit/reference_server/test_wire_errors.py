@@ -294,6 +294,24 @@ async def test_a_page_of_the_same_origin_is_served(
         assert answer.status == 200
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "origin", "status"),
+    [
+        ("https", "https://app.test", 200),
+        ("https", "http://app.test", 403),
+        ("https", "https://evil.test", 403),
+        ("http", "https://app.test", 403),
+        ("https, http", "https://app.test", 400),
+    ],
+)
+async def test_a_proxy_that_ends_tls_tells_the_scheme(
+    server: ReferenceServer, client: aiohttp.ClientSession, forwarded: str, origin: str, status: int
+) -> None:
+    headers = {"Host": "app.test", "X-Forwarded-Proto": forwarded, "Origin": origin}
+    async with client.get(server.url / ENDPOINT, headers=headers) as answer:
+        assert answer.status == status
+
+
 async def test_a_failure_that_nobody_foresaw_is_logged_and_told_without_its_details(
     start_server: StartServer, client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
