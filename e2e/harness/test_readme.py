@@ -44,7 +44,9 @@ def test_python_example_of_the_readme_passes(tmp_path: Path, browser_name: str) 
     if browser_name != "chromium":
         pytest.skip("the example is the same in every browser; it starts one of its own")
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```python\n([^`]*^def test_three_tabs.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    (example,) = re.findall(
+        r"^```python\n([^`]*^def test_three_tabs.*?)^```", readme, re.MULTILINE | re.DOTALL
+    )
     (tmp_path / "test_example.py").write_text(example, encoding="utf-8")
     (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     (tmp_path / "app").mkdir()
