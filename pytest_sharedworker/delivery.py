@@ -108,7 +108,13 @@ class Deliveries:
             # Whom a tab of another context has reached is another worker, whatever its name.
             and not any(ports[each].context is not end.context for each in session.marks if each in ports)
         ]
-        return bool(same) and all(session.ended and port not in session.marks for session in same)
+        if any(port in session.marks for session in same) or not any(session.ended for session in same):
+            return False
+        # Ports of a tab are connected in their order: whoever has read a later one was never to get this one.
+        # Firefox hands a port to a worker that is just ending.
+        order = list(ports)
+        later = {each for each in order[order.index(port) :] if ports[each] == end}
+        return all(session.ended or later & session.marks.keys() for session in same)
 
     def _departures(self, tabs: list[MarkedTab]) -> int:
         """How many documents, as of now, and workers have gone."""

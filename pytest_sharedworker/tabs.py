@@ -38,11 +38,16 @@ class MarkedTab:
 
 @dataclass(frozen=True)
 class WorkerPort:
-    """A tab's port to a worker: script and name of the worker, and the context that both belong to."""
+    """A tab's port to a worker, and script and name of that worker."""
 
+    frame: Frame
     url: str
     name: str
-    context: BrowserContext
+
+    @property
+    def context(self) -> BrowserContext:
+        """The context of both."""
+        return self.frame.page.context
 
 
 class Tabs:
@@ -73,12 +78,12 @@ class Tabs:
         return tabs
 
     def ports(self) -> dict[str, WorkerPort]:
-        """The ports to workers that did not fail to start."""
+        """The ports to workers that did not fail to start; those of one tab in the order of their making."""
         ports: dict[str, WorkerPort] = {}
         for frame in self._frames():
             with suppress(PlaywrightError):
                 for port, (url, name) in frame.evaluate(_READ_PORTS):
-                    ports[port] = WorkerPort(url, name, frame.page.context)
+                    ports[port] = WorkerPort(frame, url, name)
         return ports
 
     def failed_scripts(self, url: str, name: str | None) -> list[str]:

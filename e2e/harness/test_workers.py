@@ -158,6 +158,23 @@ def test_a_worker_that_ends_at_once_is_not_waited_for_while_one_of_its_name_live
     assert living.clock.now == 1
 
 
+def test_a_port_to_a_worker_that_ended_at_once_is_not_waited_for_when_the_next_one_reads(
+    stage: Stage,
+) -> None:
+    stage.gateway.mount("/worker.js", "self.close();")
+    page = stage.open()
+    stage.connect(page)
+    stage.gateway.journal.wait_for("*/worker.js")
+    while not stage.workers.starts:
+        stage.workers.idle()
+    stage.workers.starts[0].wait_until_ended()
+    stage.gateway.mount("/worker.js", ECHO)
+    stage.connect(page)
+    worker = stage.workers.wait_for()
+    stage.workers.advance(1)
+    assert worker.clock.now == 1
+
+
 def test_a_tab_that_navigates_away_is_not_waited_for(stage: Stage) -> None:
     worker = stage.start()
     page = stage.open()
