@@ -24,6 +24,8 @@ HAR_VERSION = "1.2"
 HTTP_VERSION = "HTTP/1.1"
 """The gateway speaks no other."""
 
+_TEXT_FRAME, _BINARY_FRAME = 1, 2
+"""RFC 6455 §5.2."""
 UNKNOWN_SIZE = -1
 """HAR's value for a size or a time that is not known."""
 
@@ -100,7 +102,27 @@ def _entry(exchange: Exchange) -> dict[str, Any]:
         "_route": exchange.route,
         "_resourceType": _RESOURCE_TYPES.get(exchange.request_headers.get("Sec-Fetch-Dest", "")),
     }
+    if exchange.messages:
+        extras |= {"_resourceType": "websocket", "_webSocketMessages": _messages(exchange)}
     return entry | {name: value for name, value in extras.items() if value is not None}
+
+
+def _messages(exchange: Exchange) -> list[dict[str, Any]]:
+    """The messages of a WebSocket, as the developer tools of Chromium write and read them."""
+    started = exchange.started_at.timestamp() - exchange.started_seconds
+    messages = []
+    for message in exchange.messages:
+        is_text = isinstance(message.data, str)
+        data = message.data if isinstance(message.data, str) else base64.b64encode(message.data).decode()
+        messages.append(
+            {
+                "type": "receive" if message.sender == "server" else "send",
+                "time": round(started + message.seconds, 6),
+                "opcode": _TEXT_FRAME if is_text else _BINARY_FRAME,
+                "data": data,
+            }
+        )
+    return messages
 
 
 def _date(exchange: Exchange) -> str:

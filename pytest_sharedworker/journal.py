@@ -29,6 +29,15 @@ TAIL_EXCHANGES = 12
 _SHOWN_BYTES = 160
 
 
+@dataclass(frozen=True)
+class SocketMessage:
+    """A message on a WebSocket: who sent it, text or bytes, and when (as `started_seconds` counts)."""
+
+    sender: Sender | Literal["server"]
+    data: str | bytes
+    seconds: float
+
+
 @dataclass
 class Exchange:
     """One request and what became of it.
@@ -40,6 +49,7 @@ class Exchange:
     `status` and `answer` are what was sent back to the browser (`status` None: no answer, or not yet);
     `upstream_status` and `upstream_answer` are what the server said, also where a toxic lost it.
     `cut` tells how the gateway ended the connection where it did; `route` what a route did.
+    `messages` are those of a WebSocket (`status` 101), which ends when the WebSocket does.
     """
 
     number: int
@@ -66,6 +76,7 @@ class Exchange:
     toxics: list[str] = field(default_factory=list)
     cut: Literal["reset", "closed"] | None = None
     route: str | None = None
+    messages: list[SocketMessage] = field(default_factory=list)
 
     @property
     def content(self) -> bytes:
@@ -100,8 +111,15 @@ class Exchange:
         outcome = "no answer" if self.ended else "under way"
         if self.status is not None:
             outcome = f"{self.status} {_shown(self.answer)}" if self.path_is_data else str(self.status)
+        if self.messages:
+            outcome = f"{outcome} {len(self.messages)} messages, last {self._last_message}"
         causes = [*self.toxics, *([f"route: {self.route}"] if self.route else [])]
         return outcome.rstrip() + (f" [{', '.join(causes)}]" if causes else "")
+
+    @property
+    def _last_message(self) -> str:
+        last = self.messages[-1]
+        return f"{last.sender}: {_shown(last.data if isinstance(last.data, bytes) else last.data.encode())}"
 
     def __str__(self) -> str:
         when = f"{self.started_seconds:8.3f} s"

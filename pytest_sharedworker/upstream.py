@@ -16,6 +16,7 @@ from .exceptions import GatewayError
 from .journal import Exchange
 from .prologue import TAG_HEADER
 from .route import Answer, Asked
+from .sockets import SocketBridge
 
 TIMEOUT_SECONDS = 60
 HOP_BY_HOP = frozenset(
@@ -30,6 +31,10 @@ HOP_BY_HOP = frozenset(
 def without(headers: Mapping[str, str], names: Collection[str]) -> CIMultiDict[str]:
     """Headers less some names, which are given in lower case."""
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)
+
+
+def _plain(status: int, text: str) -> Answer:
+    return Answer(status, CIMultiDict({"Content-Type": "text/plain"}), text.encode())
 
 
 class Upstream:
@@ -79,6 +84,16 @@ class Upstream:
                 raise GatewayError(f"cannot rewrite {path!r} to {upstream_path!r}: both are plain paths")
         self._rewrites[path] = upstream_path
 
+    async def shake_hands(self, bridge: SocketBridge, exchange: Exchange, asked: Asked) -> Answer:
+        """Open the server's side of a WebSocket: the answer is 101, or says why not."""
+        if self.origin is None:
+            return _plain(404, "nothing is mounted here")
+        assert self._session is not None
+        try:
+            return await bridge.open(self._session, self._url(exchange), asked)
+        except (ClientError, asyncio.TimeoutError) as error:
+            return self._unreachable(error)
+
     async def ask(self, path: str, exchange: Exchange, asked: Asked) -> Answer:
         """The answer where no route interferes: a mounted file's, or the server's."""
         mounted = self._mounted(path)
@@ -87,10 +102,8 @@ class Upstream:
             headers = CIMultiDict({"Content-Type": kind, "Cache-Control": "no-store"})
             return Answer(200, headers, body)
         if self.origin is None:
-            return Answer(404, CIMultiDict({"Content-Type": "text/plain"}), b"nothing is mounted here")
-        asked_path, mark, query = exchange.path.partition("?")
-        upstream_path = self._rewrites.get(asked_path, asked_path)
-        answer = await self._forward(upstream_path + mark + query, asked)
+            return _plain(404, "nothing is mounted here")
+        answer = await self._forward(self._url(exchange), asked)
         exchange.upstream_status, exchange.upstream_answer = answer.status, answer.body
         return answer
 
@@ -105,12 +118,17 @@ class Upstream:
                     return file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         return None
 
-    async def _forward(self, path: str, asked: Asked) -> Answer:
+    def _url(self, exchange: Exchange) -> URL:
+        path, mark, query = exchange.path.partition("?")
+        # Byte for byte as the browser wrote it.
+        return URL(f"{self.origin}{self._rewrites.get(path, path)}{mark}{query}", encoded=True)
+
+    async def _forward(self, url: URL, asked: Asked) -> Answer:
         assert self._session is not None
         try:
             async with self._session.request(
                 asked.method,
-                URL(f"{self.origin}{path}", encoded=True),  # Byte for byte as the browser wrote it.
+                url,
                 headers=asked.headers,
                 data=BytesIO(asked.body) if asked.body else None,
                 allow_redirects=False,
@@ -122,5 +140,7 @@ class Upstream:
                     headers["Content-Length"] = answer.headers["Content-Length"]  # Of the body that GET has.
                 return Answer(answer.status, headers, body)
         except (ClientError, asyncio.TimeoutError) as error:
-            text = f"pytest-sharedworker's gateway cannot reach the server {self.origin}: {error!r}"
-            return Answer(502, CIMultiDict({"Content-Type": "text/plain"}), text.encode())
+            return self._unreachable(error)
+
+    def _unreachable(self, error: Exception) -> Answer:
+        return _plain(502, f"pytest-sharedworker's gateway cannot reach the server {self.origin}: {error!r}")

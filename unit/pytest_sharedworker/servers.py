@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -34,6 +34,9 @@ class Upstream:
     """A server behind a gateway: an answer that can be exchanged, and all that it received."""
 
     respond: Respond = lambda request: web.Response(text="fine")
+    respond_socket: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+    ended: list[int | None] = field(default_factory=list)
+    """With which code each WebSocket has ended."""
     received: list[Received] = field(default_factory=list)
     url: str = ""
 
@@ -55,6 +58,8 @@ class Upstream:
         self.received.append(
             Received(request.method, request.raw_path, list(request.raw_headers), body),
         )
+        if self.respond_socket is not None:
+            return await self.respond_socket(request)
         return self.respond(request)
 
 
