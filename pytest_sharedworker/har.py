@@ -24,11 +24,11 @@ HAR_VERSION = "1.2"
 HTTP_VERSION = "HTTP/1.1"
 """The gateway speaks no other."""
 
-_TEXT_FRAME, _BINARY_FRAME = 1, 2
-"""RFC 6455 §5.2."""
 UNKNOWN_SIZE = -1
 """HAR's value for a size or a time that is not known."""
 
+_TEXT_FRAME, _BINARY_FRAME = 1, 2
+"""RFC 6455 §5.2."""
 _DISTRIBUTION = "pytest-sharedworker"
 _RESOURCE_TYPES = {
     "document": "document",
@@ -95,7 +95,7 @@ def _entry(exchange: Exchange) -> dict[str, Any]:
         "_sender": exchange.sender,
         "_toxics": exchange.toxics,
     }
-    extras = {
+    extras: dict[str, Any] = {
         "_workerId": exchange.worker_id,
         "_virtualSeconds": exchange.virtual_seconds,
         "_upstreamStatus": exchange.upstream_status,

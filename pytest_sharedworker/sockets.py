@@ -1,6 +1,6 @@
 """WebSockets: the gateway hands their messages on, both ways, and notes each in the journal.
 
-Toxics and routes meet the handshake, which is a GET. A server that is taken down breaks what is open.
+Toxics and routes meet the handshake, which is a GET; `down` breaks what is open, too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from aiohttp import (
     ClientError,
     ClientSession,
     ClientWebSocketResponse,
-    WSMessage,
     WSMsgType,
     WSServerHandshakeError,
     web,
@@ -96,7 +95,7 @@ class SocketBridge:
     async def _hand_on(self, source: _Socket, sink: _Socket, *, from_browser: bool) -> None:
         try:
             async for message in source:
-                self._note(message, from_browser)
+                self._note(message.data, from_browser)
                 if message.type is WSMsgType.TEXT:
                     await sink.send_str(message.data)
                 else:
@@ -111,7 +110,7 @@ class SocketBridge:
         else:
             self.cut()
 
-    def _note(self, message: WSMessage, from_browser: bool) -> None:
+    def _note(self, data: str | bytes, from_browser: bool) -> None:
         sender = self._exchange.sender if from_browser else "server"
-        self._exchange.messages.append(SocketMessage(sender, message.data, self._journal.seconds()))
+        self._exchange.messages.append(SocketMessage(sender, data, self._journal.seconds()))
         self._journal.update()

@@ -18,6 +18,8 @@ and two that Toxiproxy, which knows no HTTP, does not have:
 | status | answers this status itself, the server never sees the request | status, headers = {}, body = "" |
 | drop_response | lets the server take the request, then resets the connection before the answer | |
 
+A WebSocket meets them at its handshake, `down` at any time.
+
 `stream="upstream"` applies a latency, timeout or reset_peer before the server sees the request,
 `"downstream"` after it took it. Milliseconds are the worker's: virtual where its clock is virtual.
 """
