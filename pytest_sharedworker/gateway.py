@@ -8,7 +8,7 @@ reused connection is reset, and a journal that shows a worker's own requests mus
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,17 +18,19 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from .control import Changes, ControlServer, WorkerSession
+from .event_streams import EventStream, is_event_stream
 from .exceptions import GatewayError
+from .headers import HOP_BY_HOP, without
 from .journal import Exchange, Journal, Pattern, Sender
 from .loop_thread import LoopThread
 from .prologue import TAG_HEADER
 from .route import Abort, Answer, Asked, BrowserGaveUp, Way
 from .routes import Handler, RouteRule, Routes
 from .sending import Cut, close_connection, send
-from .sockets import SWITCHING_PROTOCOLS, SocketBridge, is_handshake
+from .sockets import SocketBridge, is_handshake
 from .timeline import Moment
 from .toxics import Stream, Toxic, make_toxic
-from .upstream import HOP_BY_HOP, Upstream, without
+from .upstream import Lasting, Upstream
 from .worker_script import OWN_PREFIX, WorkerScripts
 
 _LARGEST_BODY = 1 << 30
@@ -49,7 +51,7 @@ class Gateway:
         self._control = control
         self.journal.describe_worker = self._describe_worker
         self._toxics: list[Toxic] = []
-        self._bridges: set[SocketBridge] = set()
+        self._lasting: set[Lasting] = set()
         self._routes = Routes(loop_thread)
         self.notes: list[Moment] = []
         """When toxics and routes came and went."""
@@ -109,8 +111,8 @@ class Gateway:
         if self._site is not None:
             await self._site.stop()
             self._site = None
-        for bridge in self._bridges:
-            bridge.cut()
+        for lasting in self._lasting:
+            lasting.cut()
 
     async def _up(self) -> None:
         if self._site is None and self._runner is not None:
@@ -269,26 +271,33 @@ class Gateway:
                 if toxic.name == "status":
                     return await self._send(request, exchange, _own_answer(toxic), [])
                 await self._interfere(request, exchange, toxic)
-        bridge = SocketBridge(request, exchange, self.journal) if is_handshake(request) else None
+        lasting = self._lasting_one(request, exchange)
         try:
-            answer = await self._answer(request, exchange, bridge)
+            answer = await self._answer(request, exchange, lasting)
             for toxic in toxics:
                 if toxic.stream == "downstream":
                     await self._interfere(request, exchange, toxic)
-            if bridge is not None and answer.status == SWITCHING_PROTOCOLS:
-                return await self._hand_on(exchange, bridge)
+            if lasting is not None and lasting.carries(answer):
+                return await self._hand_on(exchange, answer, lasting)
             return await self._send(request, exchange, answer, toxics)
         finally:
-            if bridge is not None:
-                await bridge.close()
+            if lasting is not None:
+                await lasting.close()
 
-    async def _hand_on(self, exchange: Exchange, bridge: SocketBridge) -> web.StreamResponse:
+    def _lasting_one(self, request: web.Request, exchange: Exchange) -> Lasting | None:
+        if is_handshake(request):
+            return SocketBridge(request, exchange, self.journal)
+        return EventStream(request, exchange, self.journal) if is_event_stream(request) else None
+
+    async def _hand_on(self, exchange: Exchange, answer: Answer, lasting: Lasting) -> web.StreamResponse:
         exchange.answered_seconds = self.journal.seconds()
-        self._bridges.add(bridge)
+        self._lasting.add(lasting)
         try:
-            return await bridge.run()
+            return await lasting.run(answer)
+        except ConnectionError:
+            raise BrowserGaveUp from None
         finally:
-            self._bridges.discard(bridge)
+            self._lasting.discard(lasting)
 
     async def _send(
         self, request: web.Request, exchange: Exchange, answer: Answer, toxics: list[Toxic]
@@ -336,13 +345,13 @@ class Gateway:
             await asyncio.sleep(delay_ms / 1000)
             exchange.paused_seconds += delay_ms / 1000
 
-    async def _answer(self, request: web.Request, exchange: Exchange, bridge: SocketBridge | None) -> Answer:
+    async def _answer(self, request: web.Request, exchange: Exchange, lasting: Lasting | None) -> Answer:
         """What the browser should get where no toxic interferes: what a route or the server decides."""
         wants_worker = self.scripts.asked_for(request)
         asked = Asked(request.method, without(request.headers, HOP_BY_HOP), exchange.body)
         if wants_worker:  # A script that gets a prologue has to come as plain text.
             asked.headers["Accept-Encoding"] = "identity"
-        decided = await self._routes.decide(exchange, asked, self._way(request, exchange, bridge))
+        decided = await self._routes.decide(exchange, asked, self._way(request, exchange, lasting))
         if isinstance(decided, Abort):
             close_connection(request, reset=decided.reset)
         status, headers, body = decided
@@ -350,7 +359,7 @@ class Gateway:
             body = self.scripts.serve(request.path, body, headers)
         return Answer(status, headers, body)
 
-    def _way(self, request: web.Request, exchange: Exchange, bridge: SocketBridge | None) -> Way:
+    def _way(self, request: web.Request, exchange: Exchange, lasting: Lasting | None) -> Way:
         """What a route can do with this request on the wire."""
         session = self._control.session(exchange.worker_id) if exchange.worker_id else None
         number = exchange.request_number
@@ -368,12 +377,7 @@ class Gateway:
             else:
                 session.let_go(number)
 
-        def ask(asked: Asked) -> Awaitable[Answer]:
-            if bridge is not None:
-                return self.upstream.shake_hands(bridge, exchange, asked)
-            return self.upstream.ask(request.path, exchange, asked)
-
-        return Way(ask, hold, release)
+        return Way(lambda asked: self.upstream.ask(request.path, exchange, asked, lasting), hold, release)
 
 
 def _own_answer(toxic: Toxic) -> Answer:

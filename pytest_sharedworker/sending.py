@@ -45,6 +45,12 @@ def close_connection(request: web.Request, *, reset: bool) -> NoReturn:
     raise Cut("reset" if reset else "closed")
 
 
+def cut_off(request: web.Request) -> None:
+    """Close the connection under a request whatever is under way there."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
 async def send(
     request: web.Request,
     exchange: Exchange,

@@ -21,6 +21,7 @@ from yarl import URL
 
 from .journal import Exchange, Journal, SocketMessage
 from .route import Answer, Asked
+from .sending import cut_off
 
 SWITCHING_PROTOCOLS = 101
 _ABNORMAL = 1006
@@ -65,7 +66,11 @@ class SocketBridge:
             return Answer(status, CIMultiDict({"Content-Type": "text/plain"}), error.message.encode())
         return Answer(SWITCHING_PROTOCOLS, CIMultiDict(), b"")
 
-    async def run(self) -> web.WebSocketResponse:
+    def carries(self, answer: Answer) -> bool:
+        """Whether an answer has shaken hands, so that messages follow it."""
+        return self._server is not None and answer.status == SWITCHING_PROTOCOLS
+
+    async def run(self, answer: Answer) -> web.WebSocketResponse:
         """Hand messages on until one side has ended, and end the other in the same way."""
         assert self._server is not None
         protocol = self._server.protocol
@@ -73,7 +78,7 @@ class SocketBridge:
             protocols=[protocol] if protocol else [], max_msg_size=0, compress=False, timeout=1
         )
         await browser.prepare(self._request)
-        self._exchange.status = SWITCHING_PROTOCOLS
+        self._exchange.status = answer.status
         self._exchange.response_headers = CIMultiDict(browser.headers)
         self._journal.update()
         await asyncio.gather(
@@ -89,8 +94,7 @@ class SocketBridge:
 
     def cut(self) -> None:
         """End the browser's side without a word."""
-        if self._request.transport is not None:
-            self._request.transport.abort()
+        cut_off(self._request)
 
     async def _hand_on(self, source: _Socket, sink: _Socket, *, from_browser: bool) -> None:
         try:

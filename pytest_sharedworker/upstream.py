@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-from collections.abc import Collection, Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import TypeAlias
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 from multidict import CIMultiDict
 from yarl import URL
 
+from .event_streams import EventStream
 from .exceptions import GatewayError
+from .headers import HOP_BY_HOP, without
 from .journal import Exchange
-from .prologue import TAG_HEADER
 from .route import Answer, Asked
 from .sockets import SocketBridge
 
 TIMEOUT_SECONDS = 60
-HOP_BY_HOP = frozenset(
-    name.lower()
-    for name in (
-        "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer",
-        "Transfer-Encoding", "Upgrade", "Content-Length", TAG_HEADER,
-    )
-)  # fmt: skip
 
-
-def without(headers: Mapping[str, str], names: Collection[str]) -> CIMultiDict[str]:
-    """Headers less some names, which are given in lower case."""
-    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)
+Lasting: TypeAlias = "SocketBridge | EventStream"
+"""What goes on after the server's first answer."""
 
 
 def _plain(status: int, text: str) -> Answer:
@@ -84,18 +76,10 @@ class Upstream:
                 raise GatewayError(f"cannot rewrite {path!r} to {upstream_path!r}: both are plain paths")
         self._rewrites[path] = upstream_path
 
-    async def shake_hands(self, bridge: SocketBridge, exchange: Exchange, asked: Asked) -> Answer:
-        """Open the server's side of a WebSocket: the answer is 101, or says why not."""
-        if self.origin is None:
-            return _plain(404, "nothing is mounted here")
-        assert self._session is not None
-        try:
-            return await bridge.open(self._session, self._url(exchange), asked)
-        except (ClientError, asyncio.TimeoutError) as error:
-            return self._unreachable(error)
-
-    async def ask(self, path: str, exchange: Exchange, asked: Asked) -> Answer:
-        """The answer where no route interferes: a mounted file's, or the server's."""
+    async def ask(
+        self, path: str, exchange: Exchange, asked: Asked, lasting: Lasting | None = None
+    ) -> Answer:
+        """The answer where no route interferes: a mounted file's, or the server's, by `lasting` if given."""
         mounted = self._mounted(path)
         if mounted is not None:
             body, kind = mounted
@@ -103,7 +87,15 @@ class Upstream:
             return Answer(200, headers, body)
         if self.origin is None:
             return _plain(404, "nothing is mounted here")
-        answer = await self._forward(self._url(exchange), asked)
+        assert self._session is not None
+        try:
+            if lasting is not None:
+                answer = await lasting.open(self._session, self._url(exchange), asked)
+            else:
+                answer = await self._forward(self._session, self._url(exchange), asked)
+        except (ClientError, asyncio.TimeoutError) as error:
+            text = f"pytest-sharedworker's gateway cannot reach the server {self.origin}: {error!r}"
+            answer = _plain(502, text)
         exchange.upstream_status, exchange.upstream_answer = answer.status, answer.body
         return answer
 
@@ -123,24 +115,17 @@ class Upstream:
         # Byte for byte as the browser wrote it.
         return URL(f"{self.origin}{self._rewrites.get(path, path)}{mark}{query}", encoded=True)
 
-    async def _forward(self, url: URL, asked: Asked) -> Answer:
-        assert self._session is not None
-        try:
-            async with self._session.request(
-                asked.method,
-                url,
-                headers=asked.headers,
-                data=BytesIO(asked.body) if asked.body else None,
-                allow_redirects=False,
-                skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
-            ) as answer:
-                body = await answer.read()
-                headers = without(answer.headers, HOP_BY_HOP)
-                if asked.method == "HEAD" and "Content-Length" in answer.headers:
-                    headers["Content-Length"] = answer.headers["Content-Length"]  # Of the body that GET has.
-                return Answer(answer.status, headers, body)
-        except (ClientError, asyncio.TimeoutError) as error:
-            return self._unreachable(error)
-
-    def _unreachable(self, error: Exception) -> Answer:
-        return _plain(502, f"pytest-sharedworker's gateway cannot reach the server {self.origin}: {error!r}")
+    async def _forward(self, session: ClientSession, url: URL, asked: Asked) -> Answer:
+        async with session.request(
+            asked.method,
+            url,
+            headers=asked.headers,
+            data=BytesIO(asked.body) if asked.body else None,
+            allow_redirects=False,
+            skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
+        ) as answer:
+            body = await answer.read()
+            headers = without(answer.headers, HOP_BY_HOP)
+            if asked.method == "HEAD" and "Content-Length" in answer.headers:
+                headers["Content-Length"] = answer.headers["Content-Length"]  # Of the body that GET has.
+            return Answer(answer.status, headers, body)

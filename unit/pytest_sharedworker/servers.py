@@ -34,7 +34,7 @@ class Upstream:
     """A server behind a gateway: an answer that can be exchanged, and all that it received."""
 
     respond: Respond = lambda request: web.Response(text="fine")
-    respond_socket: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+    respond_later: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
     ended: list[int | None] = field(default_factory=list)
     """With which code each WebSocket has ended."""
     received: list[Received] = field(default_factory=list)
@@ -58,8 +58,8 @@ class Upstream:
         self.received.append(
             Received(request.method, request.raw_path, list(request.raw_headers), body),
         )
-        if self.respond_socket is not None:
-            return await self.respond_socket(request)
+        if self.respond_later is not None:
+            return await self.respond_later(request)
         return self.respond(request)
 
 

@@ -47,7 +47,7 @@ async def echo(request: web.Request, ended: list[int | None]) -> web.StreamRespo
 @pytest.fixture
 def talk(gateway: Gateway, upstream: Upstream, sharedworker_loop: LoopThread) -> Callable[..., None]:
     """Open a WebSocket by the gateway and do something with it."""
-    upstream.respond_socket = lambda request: echo(request, upstream.ended)
+    upstream.respond_later = lambda request: echo(request, upstream.ended)
 
     def talk(what: Talk, *, protocols: tuple[str, ...] = (), path: str = "/socket?a=1") -> None:
         async def run() -> None:
@@ -128,7 +128,7 @@ def test_the_browsers_end_reaches_the_server(upstream: Upstream, talk: Callable[
 def test_a_server_without_websockets_refuses_with_its_own_status(
     upstream: Upstream, talk: Callable[..., None]
 ) -> None:
-    upstream.respond_socket = None
+    upstream.respond_later = None
     upstream.respond = lambda _: web.Response(status=403)
 
     async def never(socket: Socket) -> None:
