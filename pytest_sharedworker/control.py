@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -23,7 +24,10 @@ from .exceptions import EvaluationError, WorkerGone
 from .loop_thread import DEFAULT_TIMEOUT_SECONDS, LoopThread
 
 SOCKET_TIMEOUT_SECONDS = 5.0
-"""A worker whose socket has not come by then died at its start, or its last tab closed too soon."""
+"""A worker died at its start, or its last tab closed too soon, if no socket at all came for so long.
+
+Chromium opens the WebSockets of a process with pauses where many wait: the last of many is long in coming.
+"""
 
 LARGEST_REQUEST_TIME = timedelta(seconds=1)
 """Where the browser's date differs by more, its machine has another clock; by less, the request took time."""
@@ -111,7 +115,8 @@ class WorkerSession:
         """Whether its virtual clock is being moved."""
         self.departures_told = 0
         """Of how many tabs and workers that have gone its clock knows."""
-        self._connected = False
+        self.connected = False
+        """Whether it has opened its socket."""
 
     def call(
         self,
@@ -199,7 +204,7 @@ class WorkerSession:
 
     async def serve(self, socket: web.WebSocketResponse) -> None:
         """Carry messages both ways until the worker ends."""
-        self._connected = True
+        self.connected = True
         self.ended = False
         writer = asyncio.create_task(self._write(socket))
         try:
@@ -216,7 +221,7 @@ class WorkerSession:
 
     def end_unless_connected(self) -> None:
         """Take the worker for gone if it has never opened its socket."""
-        if not self._connected:
+        if not self.connected:
             self.end()
 
     def end(self) -> None:
@@ -255,6 +260,7 @@ class ControlServer:
         self._registries: dict[str, Registry] = {}
         self._sessions: dict[str, WorkerSession] = {}
         self._sockets: set[web.WebSocketResponse] = set()
+        self._last_socket_monotonic = -math.inf
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -309,8 +315,18 @@ class ControlServer:
         for callback in registry.at_start:
             await callback(session)
         registry.changes.notify()
-        asyncio.get_running_loop().call_later(SOCKET_TIMEOUT_SECONDS, session.end_unless_connected)
+        self._expect_socket(session, SOCKET_TIMEOUT_SECONDS)
         return web.json_response({"id": session.id, "epoch_ms": round(registry.epoch_ms())}, headers=_CORS)
+
+    def _expect_socket(self, session: WorkerSession, seconds: float) -> None:
+        def look() -> None:
+            left = self._last_socket_monotonic + SOCKET_TIMEOUT_SECONDS - time.monotonic()
+            if left > 0 and not session.connected:
+                self._expect_socket(session, left)
+            else:
+                session.end_unless_connected()
+
+        asyncio.get_running_loop().call_later(seconds, look)
 
     async def _end(self, request: web.Request) -> web.Response:
         """Take in the last words of a worker that closes itself."""
@@ -327,6 +343,7 @@ class ControlServer:
             raise web.HTTPGone
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
+        self._last_socket_monotonic = time.monotonic()
         self._sockets.add(socket)
         try:
             await session.serve(socket)
