@@ -1,8 +1,8 @@
 """The proof that the model catches what it is for: the reference with one thing broken does not pass it.
 
 Each broken one is driven by one seed after the other until its books do not balance; nothing is shrunk. How
-soon that was is printed (`-s`). What a seed draws changes with the sources: hypothesis draws constants that it
-finds there, too.
+soon that was is printed (`-s`). What a seed draws changes with the sources: hypothesis draws constants that
+it finds there, too.
 """
 
 from __future__ import annotations
