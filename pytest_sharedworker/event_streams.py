@@ -6,6 +6,7 @@ Toxics and routes meet such a request before its first event; `down` breaks what
 from __future__ import annotations
 
 import asyncio
+from io import BytesIO
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, web
 from yarl import URL
@@ -41,6 +42,7 @@ class EventStream:
             asked.method,
             url,
             headers=asked.headers,
+            data=BytesIO(asked.body) if asked.body else None,
             allow_redirects=False,
             skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
             timeout=ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS),

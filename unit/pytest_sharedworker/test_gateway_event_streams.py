@@ -149,6 +149,20 @@ def test_a_route_answers_in_the_servers_place(
         listen(read)
 
 
+def test_what_is_posted_for_a_stream_reaches_the_server(
+    gateway: Gateway, upstream: Upstream, events: Events, sharedworker_loop: LoopThread
+) -> None:
+    async def ask() -> None:
+        events.next.put_nowait(b"data: 1\n\n")
+        events.next.put_nowait(None)
+        async with ClientSession() as session:
+            async with session.post(gateway.url + "/events", data=b"a question", headers=ACCEPT) as answer:
+                assert await answer.read() == b"data: 1\n\n"
+
+    sharedworker_loop.run(asyncio.wait_for(ask(), TIMEOUT_SECONDS))
+    assert upstream.received[0].body == b"a question"
+
+
 def test_an_answer_that_is_no_stream_comes_whole(upstream: Upstream, listen: Callable[..., None]) -> None:
     upstream.respond = lambda _: web.Response(status=503, text="not now")
 
