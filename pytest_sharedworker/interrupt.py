@@ -1,9 +1,10 @@
-"""Ctrl-C ends a run in good order: nothing of it, no browser and no server, is left behind.
+"""Ctrl-C ends a run, and pytest-timeout a test, in good order: nothing hangs, no browser is left behind.
 
 Two things stand in the way of that in Playwright's synchronous API:
 
-- Its event loop runs in a greenlet of its own. A KeyboardInterrupt that is raised in there ends the loop for
-  good, and whoever closes a browser afterwards waits for ever. Here it is raised where the test waits.
+- Its event loop runs in a greenlet of its own. What a signal's handler raises in there, a KeyboardInterrupt
+  or the failure of a test whose time is up, ends the loop for good, and whoever waits, or closes a browser
+  afterwards, waits for ever. Here it is raised where the test waits.
 - A terminal sends Ctrl-C to all processes of a run, and Playwright's driver ends at once, which leaves nobody
   to close the browsers in order. Here the driver gets a session of its own, which a terminal does not reach.
   It ends when pytest does, however that ends: its standard input is closed then.
@@ -81,9 +82,34 @@ def _interrupt_once(signal_number: int, frame: FrameType | None) -> None:
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    _raise_where_the_test_waits(KeyboardInterrupt(), is_the_end=True)
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_timeout_set_timer() -> Generator[None, object, object]:
+    """Have what pytest-timeout raises by a signal raised where the test waits."""
+    result = yield
+    if hasattr(signal, "SIGALRM"):
+        handler = signal.getsignal(signal.SIGALRM)
+        if callable(handler):
+            signal.signal(signal.SIGALRM, functools.partial(_time_is_up, handler))
+    return result
+
+
+def _time_is_up(
+    handler: Callable[[int, FrameType | None], Any], signal_number: int, frame: FrameType | None
+) -> None:
+    try:
+        handler(signal_number, frame)
+    except BaseException as error:  # pytest.fail() raises no Exception.
+        _raise_where_the_test_waits(error, is_the_end=False)
+
+
+def _raise_where_the_test_waits(error: BaseException, *, is_the_end: bool) -> None:
+    """Raise an error in the test's own greenlet; the loop outlives it. `is_the_end`: of the whole run."""
     main = greenlet.getcurrent()
     if main.parent is None:
-        signal.default_int_handler(signal_number, frame)
+        raise error
     while main.parent is not None:
         main = main.parent
     loop = asyncio.get_running_loop()
@@ -96,8 +122,9 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:
         # Nor is there anybody left to tell how what is cut off here failed. By default asyncio would log it
         # whenever garbage is collected, with a traceback, which breaks a parse that is under way then
         # (CPython 3.11: "AST constructor recursion depth mismatch").
-        loop.set_exception_handler(lambda loop, context: None)
-        main.throw(KeyboardInterrupt)
+        if is_the_end:
+            loop.set_exception_handler(lambda loop, context: None)
+        main.throw(error)
 
     # In the midst of the loop, whose next callback goes over to where the test waits for it. The loop goes on
     # once somebody waits for it again.

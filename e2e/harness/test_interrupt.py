@@ -1,5 +1,7 @@
 """A run that is interrupted, or killed, in the midst of a test leaves no browser and no driver behind.
 
+A test that takes too long fails, and the next one runs.
+
 A run of pytest in a process of its own is told by a test of its own that it waits, and gets the signal then.
 """
 
@@ -129,6 +131,31 @@ def start(tmp_path: Path, browser_name: str) -> Iterator[Callable[[int], Run]]:
         yield start
         for run in runs:
             run.end()
+
+
+NEVER_ANSWERED = """
+def test_waits_for_ever(page):
+    page.evaluate("() => new Promise(() => {})")
+
+def test_next(page):
+    assert page.evaluate("1 + 1") == 2
+"""
+
+
+def test_a_test_whose_time_is_up_fails_and_the_next_one_runs(tmp_path: Path, browser_name: str) -> None:
+    (tmp_path / "test_time.py").write_text(NEVER_ANSWERED)
+    command = [sys.executable, "-m", "pytest", "--installed-browser", "--browser", browser_name]
+    run = subprocess.run(
+        [*command, "--timeout", "5", "--rootdir", str(tmp_path), str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=END_TIMEOUT_SECONDS,
+    )
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "Timeout (>5" in run.stdout
+    assert "1 failed, 1 passed" in run.stdout
 
 
 @pytest.mark.parametrize("processes", [1, 2], ids=["one process", "xdist"])
