@@ -6,18 +6,19 @@ Toxics and routes meet such a request before its first event; `down` breaks what
 from __future__ import annotations
 
 import asyncio
-from io import BytesIO
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, web
 from yarl import URL
 
+from .asking import ask_server
 from .headers import HOP_BY_HOP, without
 from .journal import Exchange, Journal
 from .route import Answer, Asked
 from .sending import cut_off
 
 CONTENT_TYPE = "text/event-stream"
-CONNECT_TIMEOUT_SECONDS = 60
+STREAM_TIMEOUT = ClientTimeout(total=None, sock_connect=60)
+"""A stream has no end to wait for."""
 _LOOK_SECONDS = 0.25
 """How often a stream that is silent is asked whether its browser is still there."""
 
@@ -38,15 +39,7 @@ class EventStream:
 
     async def open(self, session: ClientSession, url: URL, asked: Asked) -> Answer:
         """Ask the server: an answer without its body, or a whole one where that is no event stream."""
-        server = await session.request(
-            asked.method,
-            url,
-            headers=asked.headers,
-            data=BytesIO(asked.body) if asked.body else None,
-            allow_redirects=False,
-            skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
-            timeout=ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS),
-        )
+        server = await ask_server(session, url, asked, timeout=STREAM_TIMEOUT)
         headers = without(server.headers, HOP_BY_HOP)
         if server.content_type != CONTENT_TYPE:
             async with server:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,6 +11,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 from multidict import CIMultiDict
 from yarl import URL
 
+from .asking import ask_server
 from .event_streams import EventStream
 from .exceptions import GatewayError
 from .headers import HOP_BY_HOP, without
@@ -116,14 +116,7 @@ class Upstream:
         return URL(f"{self.origin}{self._rewrites.get(path, path)}{mark}{query}", encoded=True)
 
     async def _forward(self, session: ClientSession, url: URL, asked: Asked) -> Answer:
-        async with session.request(
-            asked.method,
-            url,
-            headers=asked.headers,
-            data=BytesIO(asked.body) if asked.body else None,
-            allow_redirects=False,
-            skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
-        ) as answer:
+        async with await ask_server(session, url, asked) as answer:
             body = await answer.read()
             headers = without(answer.headers, HOP_BY_HOP)
             if asked.method == "HEAD" and "Content-Length" in answer.headers:
