@@ -13,11 +13,11 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from pytest_sharedworker.browsers import launch_arguments
-from pytest_sharedworker.control import ControlServer
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.loop_thread import LoopThread
-from pytest_sharedworker.shared_worker import SharedWorkers
+from pytest_sharedworker.browsers.discovery import launch_arguments
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 WORKER = Path(__file__).parent.parent / "worker"
 ENDPOINT = "/ajax-api/3.0/mlflow/ui-telemetry"

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, sync_playwright
 
-from pytest_sharedworker.browsers import launch_arguments
-from pytest_sharedworker.loop_thread import LoopThread
+from pytest_sharedworker.browsers.discovery import launch_arguments
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from reference_server import ReferenceServer
 
 ENABLED = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e.accounting import key_of
 from e2e.case import Finding
-from pytest_sharedworker.journal import Exchange
+from pytest_sharedworker.gateway.journal import Exchange
 
 
 @dataclass(frozen=True)

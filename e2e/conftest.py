@@ -12,9 +12,9 @@ from e2e.implementation import Implementation
 from e2e.report.observed import Observed
 from e2e.stored import StoreReader
 from e2e.telemetry import Telemetry
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.loop_thread import LoopThread
-from pytest_sharedworker.shared_worker import SharedWorkers
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 from reference_server import ReferenceServer
 
 _PASSED = pytest.StashKey[bool]()

@@ -8,8 +8,8 @@ from urllib.parse import urljoin, urlsplit
 
 from e2e.tab import Tab
 from e2e.telemetry import TAB_PAGE, TAB_PATH, Telemetry
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.route import Route
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.route import Route
 from reference_server.ingest import ENDPOINT as SERVER_ENDPOINT
 
 PLAIN_HOST = "host.test"

@@ -9,8 +9,8 @@ import pytest
 from e2e.accounting import Event
 from e2e.tab import Tab
 from e2e.telemetry import TAB_PATH, Telemetry
-from pytest_sharedworker.crash import PersistentBrowser, crash
-from pytest_sharedworker.exceptions import Unsupported
+from pytest_sharedworker.errors import Unsupported
+from pytest_sharedworker.workers.crash import PersistentBrowser, crash
 
 Log = Callable[[Tab], list[Event]]
 """Logs in a tab what the worker still holds when it ends."""

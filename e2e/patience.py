@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from e2e.accounting import Event
 from e2e.telemetry import Telemetry
-from pytest_sharedworker.toxics import Toxic
+from pytest_sharedworker.gateway.toxics import Toxic
 
 HOUR_SECONDS = 3600
 """A worker that backs off may take its time, but not for ever."""

@@ -20,11 +20,11 @@ from e2e.report.recorder import Recorder
 from e2e.stored import StoredRecord, StoreReader, StoreUnread
 from e2e.tab import Tab
 from e2e.tried import need_met
-from pytest_sharedworker.exceptions import WaitTimeout
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.journal import Exchange
-from pytest_sharedworker.shared_worker import SharedWorkers
-from pytest_sharedworker.toxics import Toxic
+from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.gateway.toxics import Toxic
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 from reference_server.ingest import ENDPOINT as SERVER_ENDPOINT
 
 TAB_PATH = "/tab.html"

@@ -20,7 +20,7 @@ from e2e.report.observed import Observed
 from e2e.resending import expect_all_stored_in_order, need_virtual_time
 from e2e.telemetry import Telemetry
 from e2e.tried import need_tried
-from pytest_sharedworker.route import Route
+from pytest_sharedworker.gateway.route import Route
 
 REFUSED = "RFC 9110, 15.5: a request with a fault of its own fails again however often it is sent"
 TAKEN = "wire protocol, failed POST: only what failed goes back to the queue"

@@ -19,7 +19,7 @@ from e2e.posting import most_often, spend, until_posted
 from e2e.report.observed import Observed
 from e2e.resending import come_to_rest, expect_all_stored_in_order, need_virtual_time
 from e2e.telemetry import Telemetry
-from pytest_sharedworker.route import Route
+from pytest_sharedworker.gateway.route import Route
 
 RETRY_AFTER = "RFC 9110, 10.2.3: Retry-After; RFC 6585, 4: 429"
 SPARED = "data safety: a server that is down, or refuses, is not kept busy by its clients"

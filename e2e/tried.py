@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from pytest_sharedworker.toxics import Toxic
+from pytest_sharedworker.gateway.toxics import Toxic
 
 NOT_TRIED = "not tried: {what}"
 

@@ -10,12 +10,15 @@ from typing import Any, get_args
 import pytest
 from playwright.sync_api import BrowserContext, BrowserType
 
-from . import artefacts, coverage_plugin, interrupt, launching, output_folder
-from .control import ControlServer
-from .crash import PersistentBrowser
-from .gateway import Gateway
-from .loop_thread import LoopThread
-from .shared_worker import ClockKind, SharedWorkers
+from pytest_sharedworker.browsers import launch_options
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.coverage import plugin as coverage_plugin
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.integration import interrupts, xdist_output
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.reporting import artifacts
+from pytest_sharedworker.workers.crash import PersistentBrowser
+from pytest_sharedworker.workers.shared_workers import ClockKind, SharedWorkers
 
 CLOCK_KINDS = get_args(ClockKind)
 
@@ -30,20 +33,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the time of SharedWorkers: virtual moves only when a test moves it, real waits, policy is"
         " Chromium's own virtual time, for scripts that must not be touched (default: %(default)s)",
     )
-    launching.add_options(group)
+    launch_options.add_options(group)
     coverage_plugin.add_options(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the plugin's markers and its other parts."""
-    config.pluginmanager.register(artefacts, "sharedworker-artefacts")
-    launching.check_options(config)
+    config.pluginmanager.register(artifacts, "sharedworker-artefacts")
+    launch_options.check_options(config)
     _check_clock(config)
     coverage_plugin.install(config)
-    config.pluginmanager.register(launching, "sharedworker-launching")
-    output_folder.install(config)
-    interrupt.install(config)
-    config.pluginmanager.register(interrupt, "sharedworker-interrupt")
+    config.pluginmanager.register(launch_options, "sharedworker-launching")
+    xdist_output.install(config)
+    interrupts.install(config)
+    config.pluginmanager.register(interrupts, "sharedworker-interrupt")
     config.addinivalue_line(
         "markers", "virtual_tabs: the timers and dates of tabs are virtual too and move with their worker's"
     )
@@ -96,7 +99,7 @@ def gateway(
     """A gateway of this test's own: an origin in front of `gateway_upstream`, its journal and its toxics."""
     gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream)
     gateway.start()
-    request.node.stash[artefacts.SCENE] = artefacts.Scene(gateway, Path(output_path))
+    request.node.stash[artifacts.SCENE] = artifacts.Scene(gateway, Path(output_path))
     yield gateway
     gateway.stop()
     gateway.raise_handler_error()  # Of a handler that was called after the test's own end.
@@ -138,7 +141,7 @@ def shared_workers(
         coverage=coverage_plugin.recorder(request.config),
     )
     workers.watch(context)
-    request.node.stash[artefacts.SCENE].workers = workers
+    request.node.stash[artifacts.SCENE].workers = workers
     yield workers
     workers.close()
 

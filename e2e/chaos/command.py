@@ -20,9 +20,9 @@ from e2e.chaos.figures import Figures
 from e2e.chaos.run import Run
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.stage import Stage
-from pytest_sharedworker.browsers import BrowserNotFound, launch_arguments
-from pytest_sharedworker.control import ControlServer
-from pytest_sharedworker.loop_thread import LoopThread
+from pytest_sharedworker.browsers.discovery import BrowserNotFound, launch_arguments
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 DEFAULT_MINUTES = 2.0
 SEED_LIMIT = 1_000_000

@@ -9,8 +9,8 @@ from playwright.sync_api import Browser
 
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.stage import Stage
-from pytest_sharedworker.control import ControlServer
-from pytest_sharedworker.loop_thread import LoopThread
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 
 @pytest.fixture

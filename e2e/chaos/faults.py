@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.route import Route
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.route import Route
 
 Method = Literal["GET", "POST"]
 
@@ -35,7 +35,7 @@ TOXICS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "taken, its answer too late": ("latency", {"latency_ms": 45_000}),
     "2 seconds on its way": ("latency", {"latency_ms": 2_000, "stream": "upstream"}),
 }
-"""By name: the toxic and its attributes (see `pytest_sharedworker.toxics`)."""
+"""By name: the toxic and its attributes (see `pytest_sharedworker.gateway.toxics`)."""
 
 TOO_LARGE = "answered 413 where it is large"
 NAMES: Mapping[Method, tuple[str, ...]] = {"GET": tuple(TOXICS), "POST": (*TOXICS, TOO_LARGE)}

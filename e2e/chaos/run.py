@@ -17,9 +17,9 @@ from e2e.chaos.figures import Figures
 from e2e.chaos.stage import Stage
 from e2e.chaos.walk import Walk
 from e2e.chaos.world import Broken, World
-from pytest_sharedworker.crash import PersistentBrowser
-from pytest_sharedworker.exceptions import SharedWorkerError
-from pytest_sharedworker.shared_worker import SharedWorkers
+from pytest_sharedworker.errors import SharedWorkerError
+from pytest_sharedworker.workers.crash import PersistentBrowser
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 STEPS_PER_WORLD = 60
 """After so many the books are closed: an offence is found near its cause, and the next world is fresh."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from e2e.chaos.server import ChaosServer
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.route import Route
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.route import Route
 
 
 @contextmanager

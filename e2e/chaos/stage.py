@@ -12,10 +12,10 @@ from playwright.sync_api import Browser
 from e2e.chaos.page import WORKER_FOLDER
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.world import WORKER_DIRECTORY, World
-from pytest_sharedworker.control import ControlServer
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.loop_thread import LoopThread
-from pytest_sharedworker.shared_worker import SharedWorkers
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 
 @dataclass

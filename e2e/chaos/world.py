@@ -21,11 +21,11 @@ from e2e.chaos.server import ChaosServer
 from e2e.chaos.server_death import dying_at_next
 from e2e.chaos.tab import ChaosTab
 from e2e.implementation import CHECKOUT
-from pytest_sharedworker.crash import crash
-from pytest_sharedworker.exceptions import WorkerGone
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.journal import Exchange
-from pytest_sharedworker.shared_worker import SharedWorkers
+from pytest_sharedworker.errors import WorkerGone
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.workers.crash import crash
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 from reference_server.ingest import ENDPOINT
 
 WORKER_DIRECTORY = CHECKOUT / "worker"

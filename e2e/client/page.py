@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import BrowserContext, Page
 
-from pytest_sharedworker.gateway import Gateway
+from pytest_sharedworker.gateway.gateway import Gateway
 
 POST = "POST */ui-telemetry"
 CONNECTED = "connected to the shared worker"

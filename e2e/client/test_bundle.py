@@ -12,8 +12,8 @@ from playwright.sync_api import BrowserContext
 
 from e2e.client.page import POST, components
 from e2e.implementation import CHECKOUT
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.shared_worker import SharedWorkers
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 MOST_BYTES = 4096
 FLUSH_INTERVAL_SECONDS = 30

@@ -12,11 +12,11 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from e2e.client.page import CONNECTED, click, open_page
-from pytest_sharedworker.crash import crash
-from pytest_sharedworker.exceptions import Unsupported
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.loop_thread import LoopThread
-from pytest_sharedworker.shared_worker import SharedWorkers
+from pytest_sharedworker.errors import Unsupported
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.workers.crash import crash
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 from reference_server import ReferenceServer
 
 FLUSH_INTERVAL_SECONDS = 30

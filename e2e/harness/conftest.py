@@ -4,9 +4,9 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.harness.stage import Stage
-from pytest_sharedworker.clock import VirtualClock
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.shared_worker import SharedWorker, SharedWorkers
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
 
 
 @pytest.fixture

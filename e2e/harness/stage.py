@@ -6,8 +6,8 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page
 
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.shared_worker import SharedWorker, SharedWorkers
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
 
 PAGE = "/page.html"
 

@@ -16,7 +16,7 @@ NAMES = ["clock.json", "journal.har", "journal.txt", "timeline.txt", "worker-con
 
 CONFTEST = """
 import pytest
-from pytest_sharedworker.browsers import launch_arguments
+from pytest_sharedworker.browsers.discovery import launch_arguments
 
 WORKER = '''
 console.log("first line");

@@ -9,12 +9,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.harness.stage import ECHO, PAGE, Stage
-from pytest_sharedworker.exceptions import (
-    AmbiguousWorker,
-    ToxicError,
-    WaitTimeout,
-    WorkerNotFound,
-)
+from pytest_sharedworker.errors import AmbiguousWorker, ToxicError, WaitTimeout, WorkerNotFound
 
 SHORT_SECONDS = 0.5
 

@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 import pytest
 
 from e2e.harness.stage import log
-from pytest_sharedworker.clock import Timer, VirtualClock
-from pytest_sharedworker.exceptions import ClockError
-from pytest_sharedworker.shared_worker import SharedWorker
+from pytest_sharedworker.clock.virtual import Timer, VirtualClock
+from pytest_sharedworker.errors import ClockError
+from pytest_sharedworker.workers.shared_workers import SharedWorker
 
 # --- timers ---------------------------------------------------------------------------------------
 

@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 
 from e2e.harness.stage import Stage
-from pytest_sharedworker.clock import VirtualClock
-from pytest_sharedworker.exceptions import ClockError, WorkerGone
-from pytest_sharedworker.loop_thread import LoopThread
-from pytest_sharedworker.shared_worker import SharedWorker
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.errors import ClockError, WorkerGone
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.workers.shared_workers import SharedWorker
 
 SHORT_SECONDS = 0.5
 

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page
 
 from e2e.harness.stage import Stage, log
-from pytest_sharedworker.clock import VirtualClock
-from pytest_sharedworker.shared_worker import SharedWorker
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.workers.shared_workers import SharedWorker
 
 KEEP = """() => new Promise((resolve) => {
     navigator.locks.request("outbox", () => {

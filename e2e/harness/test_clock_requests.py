@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from e2e.harness.stage import ECHO, Stage, log
-from pytest_sharedworker.clock import VirtualClock
-from pytest_sharedworker.shared_worker import SharedWorker
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.workers.shared_workers import SharedWorker
 
 
 def test_messages_posted_before_are_read_before_time_moves(stage: Stage, worker: SharedWorker) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 
 from e2e.harness.stage import Stage, log
-from pytest_sharedworker.clock import VirtualClock
-from pytest_sharedworker.exceptions import ClockError
-from pytest_sharedworker.shared_worker import SharedWorker
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.errors import ClockError
+from pytest_sharedworker.workers.shared_workers import SharedWorker
 
 SHORT_SECONDS = 0.5
 

@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 
 from e2e.harness.stage import Stage, log
-from pytest_sharedworker.clock import VirtualClock
-from pytest_sharedworker.loop_thread import LoopThread
-from pytest_sharedworker.shared_worker import SharedWorker
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.workers.shared_workers import SharedWorker
 
 SIZE = 1_000_000
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from e2e.harness.stage import ECHO, Stage, console_texts
-from pytest_sharedworker.exceptions import WaitTimeout
+from pytest_sharedworker.errors import WaitTimeout
 
 
 def test_a_console_line_is_waited_for(stage: Stage) -> None:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pytest_sharedworker.coverage_report import COBERTURA_FILE, LCOV_FILE
+from pytest_sharedworker.coverage.report import COBERTURA_FILE, LCOV_FILE
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.usefixtures("needs_devtools")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.harness.stage import Stage
-from pytest_sharedworker.exceptions import EvaluationError
+from pytest_sharedworker.errors import EvaluationError
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import Page
 
 from e2e.harness.stage import ECHO, Stage
-from pytest_sharedworker.crash import PersistentBrowser, crash
-from pytest_sharedworker.exceptions import SharedWorkerError, Unsupported
+from pytest_sharedworker.errors import SharedWorkerError, Unsupported
+from pytest_sharedworker.workers.crash import PersistentBrowser, crash
 
 NEEDS_CRASH = pytest.mark.usefixtures("needs_crash")
 

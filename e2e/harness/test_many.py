@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from e2e.harness.stage import ECHO, PAGE, Stage
-from pytest_sharedworker.exceptions import WaitTimeout
-from pytest_sharedworker.many import open_tabs, spawn_workers
+from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.workers.bulk import open_tabs, spawn_workers
 
 WORKERS = 200
 TABS = 10

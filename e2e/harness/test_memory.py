@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext
 
-from pytest_sharedworker.exceptions import Unsupported
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.shared_worker import SharedWorker, SharedWorkers
+from pytest_sharedworker.errors import Unsupported
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
 
 OBJECTS = 100_000
 LEAST_BYTES_AN_OBJECT = 16

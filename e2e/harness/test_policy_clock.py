@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from e2e.harness.stage import ECHO, Stage
-from pytest_sharedworker.exceptions import ClockError, Unsupported
-from pytest_sharedworker.policy_clock import PolicyClock
+from pytest_sharedworker.clock.devtools import PolicyClock
+from pytest_sharedworker.errors import ClockError, Unsupported
 
 pytestmark = pytest.mark.worker_clock("policy")
 

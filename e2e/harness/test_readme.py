@@ -32,7 +32,7 @@ onconnect = ({ ports: [port] }) => { port.onmessage = ({ data }) => records.push
 """
 CONFTEST = """
 import pytest
-from pytest_sharedworker.browsers import launch_arguments
+from pytest_sharedworker.browsers.discovery import launch_arguments
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args, browser_name):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sharedworker.browsers import find_browser
+from pytest_sharedworker.browsers.discovery import find_browser
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "counter"
 RUN_TIMEOUT_SECONDS = 100

@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.route import Route
-from pytest_sharedworker.shared_worker import SharedWorker, SharedWorkers
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
 
 WORKER = """
 self.seen = [];

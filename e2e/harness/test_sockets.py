@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from e2e.harness.stage import Stage
-from pytest_sharedworker.loop_thread import LoopThread
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 SHARED_SOCKET = """
 const socket = new WebSocket(`ws:${location.host}/socket`);

@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 
 from e2e.harness.stage import Stage, log
-from pytest_sharedworker.clock import VirtualClock
-from pytest_sharedworker.route import Route
-from pytest_sharedworker.shared_worker import SharedWorker
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker.workers.shared_workers import SharedWorker
 
 POST_EACH_SECOND = """() => {
     setInterval(async () => {

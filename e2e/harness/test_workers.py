@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.harness.stage import ECHO, Stage
-from pytest_sharedworker.exceptions import AmbiguousWorker, WorkerGone, WorkerNotFound
+from pytest_sharedworker.errors import AmbiguousWorker, WorkerGone, WorkerNotFound
 
 NewContext = Callable[[], BrowserContext]
 

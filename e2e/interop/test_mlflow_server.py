@@ -24,8 +24,8 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.implementation import CHECKOUT
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.shared_worker import SharedWorkers
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 MLFLOW_VERSION = "3.18.0"
 PASSED_ON_TIMEOUT_SECONDS = 60

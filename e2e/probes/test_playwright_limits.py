@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import BrowserContext, CDPSession, ConsoleMessage, Page, Request, Route
 from playwright.sync_api import Error as PlaywrightError
 
-from pytest_sharedworker.gateway import Gateway
+from pytest_sharedworker.gateway.gateway import Gateway
 
 ANSWER_TIMEOUT_MS = 5000
 SILENCE_MS = 500

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from e2e.report.timeline import Kind, Mark, Timeline, timeline
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.journal import Exchange
-from pytest_sharedworker.shared_worker import SharedWorker, SharedWorkers
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
 
 GATEWAY_LANE = "gateway"
 SERVER_LANE = "server"

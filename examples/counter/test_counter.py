@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.shared_worker import SharedWorker, SharedWorkers
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
 
 HERE = Path(__file__).parent
 SAVE_INTERVAL_SECONDS = 10

@@ -14,7 +14,7 @@ import pytest
 import pytest_sharedworker.plugin
 from e2e import verify_options
 from e2e.implementation import load_implementation
-from pytest_sharedworker.toxics import KINDS
+from pytest_sharedworker.gateway.toxics import KINDS
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")

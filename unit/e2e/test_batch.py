@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from e2e.batch import read_batch
 from e2e.case import Finding
 from e2e.order import order_by_tab
-from pytest_sharedworker.journal import Exchange
+from pytest_sharedworker.gateway.journal import Exchange
 
 BODY = json.dumps(
     {

@@ -13,7 +13,7 @@ from e2e.batch import Batch
 from e2e.case import Finding
 from e2e.posting import expect_none_beside, most_often, spend, unsent, until_posted
 from e2e.telemetry import Telemetry
-from pytest_sharedworker.journal import Exchange
+from pytest_sharedworker.gateway.journal import Exchange
 
 
 class Planned:

@@ -15,8 +15,8 @@ from multidict import CIMultiDict
 
 from e2e.report.recorder import MOST_LANES_OF_A_SORT, Recorder
 from e2e.report.timeline import Kind, Mark
-from pytest_sharedworker.journal import Exchange
-from pytest_sharedworker.timeline import Moment
+from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.reporting.timeline import Moment
 
 START = datetime(2026, 1, 2, tzinfo=timezone.utc)
 BATCH = b'{"records": [{}, {}]}'

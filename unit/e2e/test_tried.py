@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.tried import need_met, need_tried
-from pytest_sharedworker.toxics import Toxic, make_toxic
+from pytest_sharedworker.gateway.toxics import Toxic, make_toxic
 
 
 @pytest.mark.parametrize("tried", [1, True, ["an event"]])

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_sharedworker.control import ControlServer
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.loop_thread import LoopThread
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from unit.pytest_sharedworker.servers import Upstream
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from pytest_sharedworker.gateway import Gateway
+from pytest_sharedworker.gateway.gateway import Gateway
 
 CLIENT_TIMEOUT_SECONDS = 10.0
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sharedworker import browsers
-from pytest_sharedworker.browsers import BrowserNotFound, find_browser, launch_arguments, main
-from pytest_sharedworker.exceptions import SharedWorkerError
+from pytest_sharedworker.browsers import discovery
+from pytest_sharedworker.browsers.discovery import BrowserNotFound, find_browser, launch_arguments, main
+from pytest_sharedworker.errors import SharedWorkerError
 
 
 class Machine:
@@ -78,13 +78,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 @pytest.mark.parametrize("command", ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"])
 def test_an_installed_chromium_is_found_under_each_of_its_names(machine: Machine, command: str) -> None:
     path = machine.install(command)
-    assert find_browser("chromium") == browsers.Browser("chromium", path, channel=None)
+    assert find_browser("chromium") == discovery.Browser("chromium", path, channel=None)
 
 
 @pytest.mark.parametrize("command", ["firefox-esr", "firefox"])
 def test_an_installed_firefox_is_driven_through_its_own_channel(machine: Machine, command: str) -> None:
     path = machine.install(command)
-    assert find_browser("firefox") == browsers.Browser("firefox", path, channel="moz-firefox")
+    assert find_browser("firefox") == discovery.Browser("firefox", path, channel="moz-firefox")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_playwrights_own_firefox_comes_before_an_installed_one(machine: Machine)
     installed = machine.install("firefox")
     assert find_browser("firefox").executable == installed
     own_build = machine.download_own_build("firefox")
-    assert find_browser("firefox") == browsers.Browser("firefox", own_build, channel=None)
+    assert find_browser("firefox") == discovery.Browser("firefox", own_build, channel=None)
 
 
 @pytest.mark.parametrize(("name", "variable"), [("chromium", "CHROMIUM"), ("firefox", "FIREFOX")])
@@ -269,8 +269,8 @@ def test_the_module_can_be_asked_before_anything_is_installed(machine: Machine) 
     path = machine.install("chromium")
     answer = subprocess.run(
         # -S: without site-packages, so that an import of anything but the standard library fails.
-        [sys.executable, "-S", "-m", "pytest_sharedworker.browsers"],
-        cwd=Path(browsers.__file__).parent.parent,
+        [sys.executable, "-S", "-m", "pytest_sharedworker.browsers.discovery"],
+        cwd=Path(discovery.__file__).parents[2],
         capture_output=True,
         text=True,
     )

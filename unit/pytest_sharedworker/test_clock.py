@@ -6,8 +6,13 @@ import time
 
 import pytest
 
-from pytest_sharedworker.clock import INTERRUPTION_SECONDS, SETTLE_SECONDS, RealClock, whole_milliseconds
-from pytest_sharedworker.exceptions import ClockError, Unsupported
+from pytest_sharedworker.clock.virtual import (
+    INTERRUPTION_SECONDS,
+    SETTLE_SECONDS,
+    RealClock,
+    whole_milliseconds,
+)
+from pytest_sharedworker.errors import ClockError, Unsupported
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from pytest_sharedworker import control as control_module
-from pytest_sharedworker.control import ControlServer, Registry, WorkerSession
-from pytest_sharedworker.exceptions import EvaluationError, WaitTimeout, WorkerGone
-from pytest_sharedworker.loop_thread import LoopThread
+from pytest_sharedworker.control import server as control_module
+from pytest_sharedworker.control.server import ControlServer, Registry, WorkerSession
+from pytest_sharedworker.errors import EvaluationError, WaitTimeout, WorkerGone
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 
 @pytest.fixture

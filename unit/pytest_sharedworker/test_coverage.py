@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
-from pytest_sharedworker.coverage import Coverage, FileCoverage, Function, Range, file_coverage
-from pytest_sharedworker.coverage_report import cobertura, lcov, table
+from pytest_sharedworker.coverage.model import Coverage, FileCoverage, Function, Range, file_coverage
+from pytest_sharedworker.coverage.report import cobertura, lcov, table
 
 
 def ran(source: str, *parts: tuple[str, int], name: str = "") -> Function:

@@ -14,10 +14,10 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
-from pytest_sharedworker.control import ControlServer
-from pytest_sharedworker.exceptions import GatewayError
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.loop_thread import LoopThread
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.errors import GatewayError
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from unit.pytest_sharedworker.servers import Upstream, ask
 
 WORKER_HEADERS = ("Sec-Fetch-Dest: sharedworker", "Sec-Fetch-Mode: same-origin")

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 from aiohttp import ClientError, ClientResponse, ClientSession, web
 
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.loop_thread import LoopThread
-from pytest_sharedworker.route import Route
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from unit.pytest_sharedworker.servers import Upstream
 
 TIMEOUT_SECONDS = 10

@@ -16,10 +16,10 @@ from aiohttp import (
     web,
 )
 
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.har import har
-from pytest_sharedworker.loop_thread import LoopThread
-from pytest_sharedworker.route import Route
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.har import har
+from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from unit.pytest_sharedworker.servers import Upstream
 
 Socket: TypeAlias = "ClientWebSocketResponse[bool]"

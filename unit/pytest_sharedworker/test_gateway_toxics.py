@@ -10,7 +10,7 @@ import time
 import pytest
 from aiohttp import web
 
-from pytest_sharedworker.gateway import Gateway
+from pytest_sharedworker.gateway.gateway import Gateway
 from unit.pytest_sharedworker.servers import Client, Upstream, ask
 
 DELAY_MS = 150

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.har import har
-from pytest_sharedworker.prologue import TAG_HEADER
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.har import har
+from pytest_sharedworker.injected import TAG_HEADER
 from unit.pytest_sharedworker.har_rules import broken_rules
 from unit.pytest_sharedworker.servers import Upstream, ask
 

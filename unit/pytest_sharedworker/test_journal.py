@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from pytest_sharedworker.exceptions import SharedWorkerError, WaitTimeout
-from pytest_sharedworker.journal import Exchange, Journal, Pattern
+from pytest_sharedworker.errors import SharedWorkerError, WaitTimeout
+from pytest_sharedworker.gateway.journal import Exchange, Journal, Pattern
 
 SHORT_SECONDS = 0.05
 

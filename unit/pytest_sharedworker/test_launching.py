@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sharedworker.browsers import CHROMIUM_ARGUMENTS
-from pytest_sharedworker.launching import CONNECT_TIMEOUT_MS
+from pytest_sharedworker.browsers.discovery import CHROMIUM_ARGUMENTS
+from pytest_sharedworker.browsers.launch_options import CONNECT_TIMEOUT_MS
 
 pytest_plugins = ["pytester"]
 

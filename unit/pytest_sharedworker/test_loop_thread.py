@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_sharedworker.exceptions import SharedWorkerError, WaitTimeout
-from pytest_sharedworker.loop_thread import LoopThread
+from pytest_sharedworker.errors import SharedWorkerError, WaitTimeout
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 SHORT_SECONDS = 0.05
 

@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from pytest_sharedworker.prologue import MARK, has_static_imports, is_strict, tab_script, worker_prologue
+from pytest_sharedworker.injected import MARK, has_static_imports, is_strict, tab_script, worker_prologue
 
 MODULES = {
     "side effect only": b'import "./a.js";',

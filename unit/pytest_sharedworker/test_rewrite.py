@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sharedworker.exceptions import GatewayError
-from pytest_sharedworker.gateway import Gateway
+from pytest_sharedworker.errors import GatewayError
+from pytest_sharedworker.gateway.gateway import Gateway
 from unit.pytest_sharedworker.servers import Upstream, ask
 
 

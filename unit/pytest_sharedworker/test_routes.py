@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from aiohttp import web
 
-from pytest_sharedworker.exceptions import GatewayError, SharedWorkerError, WaitTimeout
-from pytest_sharedworker.gateway import Gateway
-from pytest_sharedworker.route import Route
+from pytest_sharedworker.errors import GatewayError, SharedWorkerError, WaitTimeout
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.route import Route
 from unit.pytest_sharedworker.servers import Reply, Upstream, ask
 
 

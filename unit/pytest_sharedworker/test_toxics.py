@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from pytest_sharedworker.exceptions import GatewayError, SharedWorkerError, ToxicError
-from pytest_sharedworker.journal import Exchange
-from pytest_sharedworker.toxics import KINDS, REQUIRED, Toxic, make_toxic
+from pytest_sharedworker.errors import GatewayError, SharedWorkerError, ToxicError
+from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.gateway.toxics import KINDS, REQUIRED, Toxic, make_toxic
 
 
 def exchange(method: str = "POST", path: str = "/api/items") -> Exchange:

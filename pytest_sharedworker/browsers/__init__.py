@@ -1,0 +1,1 @@
+"""Browsers: find them, start them, and know what each can do."""

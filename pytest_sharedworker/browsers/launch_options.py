@@ -1,0 +1,110 @@
+"""Which browser a run starts, and where: two options on top of pytest-playwright's.
+
+This plugin overrides two fixtures of pytest-playwright. Of two plugins with a fixture of one name the one
+that was registered last wins, so this module is registered once all others are. A project's own conftest.py
+still comes before both.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import BrowserType
+
+from pytest_sharedworker.browsers.discovery import BrowserNotFound, launch_arguments
+
+CONNECT_TIMEOUT_MS = 30_000
+EXPOSED_NETWORK = "<loopback>"
+"""What of this machine a browser elsewhere reaches: the gateway and the control channel, on 127.0.0.1."""
+
+
+def add_options(group: pytest.OptionGroup) -> None:
+    """Add the options."""
+    group.addoption(
+        "--installed-browser",
+        action="store_true",
+        help="start the browser found on this machine ($CHROMIUM or $FIREFOX, else an installed one or"
+        " Playwright's own build) instead of Playwright's own build alone",
+    )
+    group.addoption(
+        "--browser-ws-endpoint",
+        metavar="URL",
+        help="run the browsers elsewhere: the ws:// or wss:// address of a Playwright server"
+        " (`playwright run-server`) of the same Playwright version",
+    )
+
+
+def check_options(config: pytest.Config) -> None:
+    """Raise pytest.UsageError where an option cannot be meant so."""
+    endpoint: str | None = config.getoption("--browser-ws-endpoint")
+    if endpoint is not None and not _is_websocket_address(endpoint):
+        raise pytest.UsageError(
+            f"--browser-ws-endpoint {endpoint}: give an address as `playwright run-server` prints it,"
+            " for example ws://browsers.example:3000/"
+        )
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(
+    browser_type_launch_args: dict[str, Any], browser_name: str, pytestconfig: pytest.Config
+) -> dict[str, Any]:
+    """How the browser is started: with --installed-browser this machine's; what was asked for comes on top.
+
+    The test fails where there is no such browser.
+    """
+    elsewhere = pytestconfig.getoption("--browser-ws-endpoint")
+    if elsewhere or not pytestconfig.getoption("--installed-browser"):
+        return browser_type_launch_args
+    channel = browser_type_launch_args.get("channel")
+    headless = browser_type_launch_args.get("headless", True)
+    with _failing_without_traceback():
+        found = launch_arguments(browser_name, headless=headless, channel=channel)
+    return {**found, **browser_type_launch_args}
+
+
+@pytest.fixture(scope="session")
+def connect_options(
+    connect_options: dict[str, Any] | None,
+    browser_type_launch_args: dict[str, Any],
+    pytestconfig: pytest.Config,
+) -> dict[str, Any] | None:
+    """Where the browsers run, with --browser-ws-endpoint; None: on this machine."""
+    endpoint: str | None = pytestconfig.getoption("--browser-ws-endpoint")
+    if endpoint is None:
+        return connect_options
+    return {
+        **(connect_options or {}),
+        _endpoint_parameter(): endpoint,
+        "expose_network": EXPOSED_NETWORK,
+        "timeout": CONNECT_TIMEOUT_MS,
+        # pytest-playwright sends it with the launch options, under a name that the server does not know.
+        "slow_mo": browser_type_launch_args.get("slow_mo"),
+    }
+
+
+@contextmanager
+def _failing_without_traceback() -> Iterator[None]:
+    """Show the one sentence of a BrowserNotFound, which says all there is to do."""
+    try:
+        yield
+    except BrowserNotFound as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+def _endpoint_parameter() -> str:
+    """The name of connect's first parameter: `ws_endpoint`, in newer versions of Playwright `endpoint`."""
+    _, name, *_ = inspect.signature(BrowserType.connect).parameters
+    return name
+
+
+def _is_websocket_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

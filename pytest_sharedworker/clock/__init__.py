@@ -1,0 +1,1 @@
+"""Clocks of SharedWorkers: virtual, real, and Chromium's own virtual time."""

@@ -1,0 +1,207 @@
+"""The clock of one worker: virtual and exact, or real."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from pytest_sharedworker.control.server import WorkerSession
+from pytest_sharedworker.errors import ClockError, EvaluationError, Unsupported, WaitTimeout, WorkerGone
+from pytest_sharedworker.tabs.message_barrier import Delivery
+
+ADVANCE_TIMEOUT_SECONDS = 30.0
+STATE_TIMEOUT_SECONDS = 2.0
+"""How long a worker that is late is asked what it waits for."""
+
+SETTLE_SECONDS = 0.4
+"""What the real clock adds to a wait, for messages to be read and requests to settle."""
+
+INTERRUPTION_SECONDS = 10.0
+"""A test that is behind its worker's time by more than this sat in a debugger; it is not just slow."""
+
+
+@dataclass(frozen=True)
+class Timer:
+    """A timer that waits: when it is due (seconds since the worker's start), its interval if it repeats."""
+
+    due_seconds: float
+    interval_seconds: float | None
+
+
+class VirtualClock:
+    """Time that moves only when the case moves it, exact to the millisecond.
+
+    Before it moves it waits until the worker has read all that tabs posted before, and until what the
+    worker began has ended (the DevTools policy `pauseIfNetworkFetchesPending` means the same, of requests
+    alone): requests, IndexedDB's databases and transactions, locks that are free, and what the browser
+    answers by a promise or a stream. docs/browsers.md lists what is waited for and what is not.
+    """
+
+    resolution_seconds = 0.001
+
+    def __init__(self, session: WorkerSession, deliver: Callable[[], Delivery]) -> None:
+        self._session = session
+        self._deliver = deliver
+
+    @property
+    def now(self) -> float:
+        """Seconds since the worker's start."""
+        return float(self._session.call("clock")["now_ms"]) / 1000
+
+    @property
+    def date(self) -> datetime:
+        """What the worker takes for the present (an aware datetime in UTC)."""
+        return datetime.fromtimestamp(self._session.call("clock")["date_ms"] / 1000, timezone.utc)
+
+    @property
+    def pending_timers(self) -> list[Timer]:
+        """The timers that wait, in the order in which they will fire."""
+        return [_timer(timer) for timer in self._session.call("clock")["timers"]]
+
+    def advance(self, seconds: float, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> None:
+        """Let this much virtual time pass, firing timers in order.
+
+        Raises ClockError for a time that is negative or finer than a millisecond, for a clock that moves
+        already, and where what the worker began does not end within `timeout_seconds` of real time.
+        """
+        self._move("advance", {"ms": whole_milliseconds(seconds)}, timeout_seconds)
+
+    def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
+        """`now_seconds`, `date`, `moving`, `timers` (as Timer has them) and what is `pending`.
+
+        Pending work that is `held` is not waited for by the clock. Raises WaitTimeout.
+        """
+        state = self._session.call("clock", timeout_seconds=timeout_seconds)
+        return {
+            "kind": "virtual",
+            "now_seconds": state["now_ms"] / 1000,
+            "date": datetime.fromtimestamp(state["date_ms"] / 1000, timezone.utc).isoformat(),
+            "moving": self._session.moving,
+            "timers": [asdict(_timer(timer)) for timer in state["timers"]],
+            "pending": state["pending"],
+        }
+
+    def run_next(self, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> bool:
+        """Move on to the next timer and fire it; returns False where no timer waits."""
+        return self._move("run_next", {}, timeout_seconds) is not None
+
+    def settle(self) -> None:
+        """Wait until messages are read and what the worker began has ended, without moving time."""
+        self.advance(0)
+
+    def set_date(self, date: datetime) -> None:
+        """Make the worker take `date` (aware) for the present; timers do not notice."""
+        if date.tzinfo is None:
+            raise ClockError("give a date with a time zone, for example datetime.now(timezone.utc)")
+        self._session.call("set_date", {"epoch_ms": round(date.timestamp() * 1000)})
+
+    def _move(self, method: str, params: dict[str, object], timeout_seconds: float) -> object:
+        expect_standing([self._session])
+        params = {**params, **self._deliver().params(self._session)}
+        with moving([self._session], timeout_seconds):
+            return self._session.call(method, params, timeout_seconds=timeout_seconds)
+
+
+def expect_standing(sessions: Sequence[WorkerSession]) -> None:
+    """Raise ClockError where one of these workers' clocks is being moved."""
+    for session in sessions:
+        if session.moving:
+            raise ClockError(
+                f"the clock of the {session} is already moving: let the other advance return first"
+            )
+
+
+@contextmanager
+def moving(sessions: Sequence[WorkerSession], timeout_seconds: float) -> Iterator[None]:
+    """Around a move of these workers' clocks: one at a time, and its failures become ClockErrors."""
+    expect_standing(sessions)
+    for session in sessions:
+        session.moving = True
+    try:
+        yield
+    except EvaluationError as error:
+        raise ClockError(error.message) from error
+    except WaitTimeout as error:
+        reasons = "; ".join(filter(None, map(_why_late, sessions)))
+        reasons = reasons or str(error)  # All clocks stand: the time was lost before they moved.
+        raise ClockError(f"the clock did not arrive within {timeout_seconds:g} s: {reasons}") from error
+    finally:
+        for session in sessions:
+            session.moving = False
+
+
+def _why_late(session: WorkerSession) -> str:
+    try:
+        state = session.call("clock", timeout_seconds=STATE_TIMEOUT_SECONDS)
+    except WaitTimeout:
+        return f"the {session} does not answer at all; does one of its callbacks run for ever?"
+    except WorkerGone:
+        return f"the {session} has ended"
+    if not state["moving"]:
+        return ""
+    unsettled = [each["what"] for each in state["pending"] if not each["held"]]
+    if unsettled:
+        return (
+            f"the {session} still waits for: {', '.join(unsettled)}; does the server answer, do its"
+            " transactions and streams end? A request that a toxic holds back does not stop the clock"
+        )
+    return f"the timers of the {session} keep firing, it is at {state['now_ms'] / 1000:g} s"
+
+
+def _timer(told: Mapping[str, Any]) -> Timer:
+    interval_ms = told["interval_ms"]
+    return Timer(told["due_ms"] / 1000, None if interval_ms is None else interval_ms / 1000)
+
+
+def whole_milliseconds(seconds: float) -> int:
+    """Seconds to advance as milliseconds. Raises ClockError where they are negative, finer or not finite."""
+    ms = round(seconds * 1000) if math.isfinite(seconds) else -1
+    if ms < 0 or abs(ms - seconds * 1000) > 1e-6:
+        raise ClockError(f"cannot advance by {seconds!r} s: give whole milliseconds, 0 or more")
+    return ms
+
+
+class RealClock:
+    """Real time, for debugging and for worker scripts that must not be touched.
+
+    Advancing waits. Several calls do not add up their own cost: each ends when the sum of all has passed
+    since the worker's start. Where a person held the test up in between, waiting starts over from there.
+    """
+
+    resolution_seconds = 1.0
+
+    def __init__(self, started_monotonic: float) -> None:
+        self._started = started_monotonic
+        self._target = 0.0
+
+    @property
+    def now(self) -> float:
+        """Seconds since the worker's start."""
+        return time.monotonic() - self._started
+
+    def advance(self, seconds: float) -> None:
+        """Wait until this much more time has passed since the worker's start."""
+        if seconds < 0:
+            raise ClockError(f"cannot advance by {seconds!r} s: time does not run backwards")
+        if self.now - self._target > INTERRUPTION_SECONDS:
+            self._target = self.now
+        self._target = self._target + seconds
+        time.sleep(max(0.0, self._target + SETTLE_SECONDS - self.now))
+
+    def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
+        """`now_seconds`: a browser does not tell its timers."""
+        return {"kind": "real", "now_seconds": self.now}
+
+    def settle(self) -> None:
+        """Give messages and requests a moment of real time."""
+        time.sleep(SETTLE_SECONDS)
+
+    @property
+    def pending_timers(self) -> list[Timer]:
+        """Raises Unsupported: a browser does not tell its timers."""
+        raise Unsupported("real timers cannot be listed; use the virtual clock")

@@ -1,0 +1,1 @@
+"""The control channel: how injected code in workers reports to the plugin."""

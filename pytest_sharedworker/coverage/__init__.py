@@ -1,0 +1,1 @@
+"""JavaScript coverage of SharedWorkers (Chromium)."""

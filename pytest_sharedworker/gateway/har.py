@@ -1,0 +1,231 @@
+"""The journal as an HTTP Archive (HAR 1.2), which the network panel of a browser's developer tools opens.
+
+One page a sender: the tabs, and each worker by itself. What HAR has no field for stands in fields whose
+names begin with an underscore, as the format asks of everything that it does not define.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from http.cookies import CookieError, SimpleCookie
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from multidict import CIMultiDict
+
+from pytest_sharedworker.gateway.content_encoding import unpacked
+
+if TYPE_CHECKING:
+    from pytest_sharedworker.gateway.journal import Exchange, Journal
+
+HAR_VERSION = "1.2"
+HTTP_VERSION = "HTTP/1.1"
+"""The gateway speaks no other."""
+
+UNKNOWN_SIZE = -1
+"""HAR's value for a size or a time that is not known."""
+
+_TEXT_FRAME, _BINARY_FRAME = 1, 2
+"""RFC 6455 §5.2."""
+_DISTRIBUTION = "pytest-sharedworker"
+_RESOURCE_TYPES = {
+    "document": "document",
+    "empty": "fetch",
+    "font": "font",
+    "image": "image",
+    "script": "script",
+    "sharedworker": "script",
+    "style": "stylesheet",
+    "worker": "script",
+}
+"""What Chromium's panel calls the destinations of the Fetch standard."""
+
+
+def har(journal: Journal) -> dict[str, Any]:
+    """Return the journal as a HAR 1.2 document, ready for `json.dumps`."""
+    exchanges = journal.exchanges
+    return {
+        "log": {
+            "version": HAR_VERSION,
+            "creator": {"name": _DISTRIBUTION, "version": _own_version()},
+            "pages": _pages(journal, exchanges),
+            "entries": [_entry(exchange) for exchange in exchanges],
+        }
+    }
+
+
+def page_id(exchange: Exchange) -> str:
+    """Under which page an exchange is listed: `tab`, `worker <id>` or `unknown`."""
+    return f"worker {exchange.worker_id}" if exchange.worker_id else exchange.sender
+
+
+def _own_version() -> str:
+    try:
+        return version(_DISTRIBUTION)
+    except PackageNotFoundError:  # Run from a checkout that is not installed.
+        return "0"
+
+
+def _pages(journal: Journal, exchanges: Iterable[Exchange]) -> list[dict[str, Any]]:
+    pages: dict[str, dict[str, Any]] = {}
+    for exchange in exchanges:
+        title = journal.describe_worker(exchange.worker_id) if exchange.worker_id else exchange.sender
+        page = {
+            "startedDateTime": _date(exchange),
+            "id": page_id(exchange),
+            "title": title,
+            "pageTimings": {},
+        }
+        pages.setdefault(page_id(exchange), page)
+    return list(pages.values())
+
+
+def _entry(exchange: Exchange) -> dict[str, Any]:
+    timings = _timings(exchange)
+    entry: dict[str, Any] = {
+        "pageref": page_id(exchange),
+        "startedDateTime": _date(exchange),
+        "time": round(sum(max(0.0, each) for each in timings.values()), 3),
+        "request": _request(exchange),
+        "response": _response(exchange),
+        "cache": {},
+        "timings": timings,
+        "_sender": exchange.sender,
+        "_toxics": exchange.toxics,
+    }
+    extras: dict[str, Any] = {
+        "_workerId": exchange.worker_id,
+        "_virtualSeconds": exchange.virtual_seconds,
+        "_upstreamStatus": exchange.upstream_status,
+        "_route": exchange.route,
+        "_resourceType": _RESOURCE_TYPES.get(exchange.request_headers.get("Sec-Fetch-Dest", "")),
+    }
+    if exchange.messages:
+        extras |= {"_resourceType": "websocket", "_webSocketMessages": _messages(exchange)}
+    return entry | {name: value for name, value in extras.items() if value is not None}
+
+
+def _messages(exchange: Exchange) -> list[dict[str, Any]]:
+    """The messages of a WebSocket, as the developer tools of Chromium write and read them."""
+    started = exchange.started_at.timestamp() - exchange.started_seconds
+    messages = []
+    for message in exchange.messages:
+        is_text = isinstance(message.data, str)
+        data = message.data if isinstance(message.data, str) else base64.b64encode(message.data).decode()
+        messages.append(
+            {
+                "type": "receive" if message.sender == "server" else "send",
+                "time": round(started + message.seconds, 6),
+                "opcode": _TEXT_FRAME if is_text else _BINARY_FRAME,
+                "data": data,
+            }
+        )
+    return messages
+
+
+def _date(exchange: Exchange) -> str:
+    return exchange.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _timings(exchange: Exchange) -> dict[str, float]:
+    """`send`, `wait` and `receive` in ms; what has not happened took no time."""
+    start = exchange.started_seconds
+    end = exchange.ended_seconds if exchange.ended_seconds is not None else start
+    received = exchange.received_seconds if exchange.received_seconds is not None else start
+    answered = exchange.answered_seconds if exchange.answered_seconds is not None else max(end, received)
+    return {
+        "send": _ms(received - start),
+        "wait": _ms(answered - received),
+        "receive": _ms(end - answered),
+    }
+
+
+def _ms(seconds: float) -> float:
+    return round(max(0.0, seconds) * 1000, 3)
+
+
+def _headers(headers: CIMultiDict[str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in headers.items()]
+
+
+def _request(exchange: Exchange) -> dict[str, Any]:
+    headers = exchange.request_headers
+    query = parse_qsl(urlsplit(exchange.url).query, keep_blank_values=True)
+    request: dict[str, Any] = {
+        "method": exchange.method,
+        "url": exchange.url,
+        "httpVersion": HTTP_VERSION,
+        "cookies": _cookies(headers.getall("Cookie", [])),
+        "headers": _headers(headers),
+        "queryString": [{"name": name, "value": value} for name, value in query],
+        "headersSize": UNKNOWN_SIZE,
+        "bodySize": len(exchange.body),
+    }
+    if exchange.body:
+        text, encoding = _text(exchange.body)
+        request["postData"] = {"mimeType": headers.get("Content-Type", ""), "text": text}
+        if encoding is not None:  # HAR 1.2 knows an encoding for answers only.
+            request["postData"]["_encoding"] = encoding
+    return request
+
+
+def _response(exchange: Exchange) -> dict[str, Any]:
+    headers = exchange.response_headers if exchange.status is not None else CIMultiDict[str]()
+    response: dict[str, Any] = {
+        "status": exchange.status or 0,
+        "statusText": exchange.reason,
+        "httpVersion": HTTP_VERSION,
+        "cookies": _cookies(headers.getall("Set-Cookie", [])),
+        "headers": _headers(headers),
+        "content": _content(exchange.answer, headers),
+        "redirectURL": headers.get("Location", ""),
+        "headersSize": UNKNOWN_SIZE,
+        "bodySize": len(exchange.answer) if exchange.status is not None else UNKNOWN_SIZE,
+    }
+    if not exchange.ended:
+        response["_error"] = "under way"
+    elif exchange.cut is not None:
+        response["_error"] = f"connection {exchange.cut} by the gateway"
+    elif exchange.status is None:
+        response["_error"] = "no answer"
+    return response
+
+
+def _content(wire: bytes, headers: CIMultiDict[str]) -> dict[str, Any]:
+    body = unpacked(wire, headers)
+    text, encoding = _text(body)
+    content: dict[str, Any] = {"size": len(body), "mimeType": headers.get("Content-Type", ""), "text": text}
+    if len(body) != len(wire):
+        content["compression"] = len(body) - len(wire)
+    if encoding is not None:
+        content["encoding"] = encoding
+    return content
+
+
+def _text(body: bytes) -> tuple[str, str | None]:
+    """A body as text, or as base64 where it is none; and the name of that encoding."""
+    try:
+        return body.decode(), None
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode(), "base64"
+
+
+def _cookies(lines: Iterable[str]) -> list[dict[str, Any]]:
+    cookies: list[dict[str, Any]] = []
+    for line in lines:
+        try:
+            morsels = SimpleCookie(line).values()
+        except CookieError:
+            continue  # A browser may send what the RFC forbids; the header itself is listed anyhow.
+        for morsel in morsels:
+            attributes: Mapping[str, Any] = {
+                "path": morsel["path"],
+                "domain": morsel["domain"],
+                "httpOnly": bool(morsel["httponly"]),
+                "secure": bool(morsel["secure"]),
+            }
+            shown = {name: value for name, value in attributes.items() if value not in ("", False)}
+            cookies.append({"name": morsel.key, "value": morsel.value, **shown})
+    return cookies

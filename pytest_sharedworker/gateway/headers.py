@@ -1,0 +1,23 @@
+"""The headers that a proxy does not hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from multidict import CIMultiDict
+
+from pytest_sharedworker.injected import TAG_HEADER
+
+HOP_BY_HOP = frozenset(
+    name.lower()
+    for name in (
+        "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer",
+        "Transfer-Encoding", "Upgrade", "Content-Length", TAG_HEADER,
+    )
+)  # fmt: skip
+"""Those that belong to one connection (RFC 9110 §7.6.1), and the harness's own; in lower case."""
+
+
+def without(headers: Mapping[str, str], names: Collection[str]) -> CIMultiDict[str]:
+    """Headers less some names, which are given in lower case."""
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)

@@ -1,0 +1,1 @@
+"""Glue to pytest, xdist and asyncio."""

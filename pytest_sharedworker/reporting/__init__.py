@@ -1,0 +1,1 @@
+"""What a failed test leaves behind: HAR, console, timeline, clock states."""

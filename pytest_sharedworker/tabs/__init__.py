@@ -1,0 +1,1 @@
+"""What the plugin does inside pages: track worker ports, wait until messages are read."""

@@ -1,0 +1,124 @@
+"""Delivery: when workers have read what tabs posted before, so that time may move.
+
+Messages of a tab arrive in order, so a mark behind them tells. Needs a prologue.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+
+from pytest_sharedworker.control.server import Registry, WorkerSession
+from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.tabs.pages import MarkedTab, Tabs, WorkerPort
+
+DELIVERY_TIMEOUT_SECONDS = 10.0
+_RECHECK_SECONDS = 0.25
+_ORPHAN_SECONDS = 2.0
+"""How long a tab's new worker is waited for where others of its script and name have ended."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The tabs at the moment at which workers had read all that these posted.
+
+    `tabs` are those on virtual time, oldest first; `departures` is how many documents and workers have gone
+    since the test began.
+    """
+
+    tabs: list[MarkedTab]
+    departures: int
+
+    def params(self, session: WorkerSession) -> dict[str, object]:
+        """What this worker's clock has to know of it before it moves."""
+        clocks = {}
+        for tab in self.tabs:
+            own = [port for port in tab.ports if port in session.marks]
+            if own:
+                clocks[own[0]] = tab.clock
+        somebody_left = self.departures > session.departures_told
+        session.departures_told = self.departures
+        return {"tab_clocks": clocks, "somebody_left": somebody_left}
+
+
+class Deliveries:
+    """The deliveries of one test, one after the other."""
+
+    def __init__(
+        self, tabs: Tabs, registry: Registry, loop_thread: LoopThread, explain: Callable[[], str]
+    ) -> None:
+        """`explain` tells of the workers, for the text of a failure."""
+        self._tabs = tabs
+        self._registry = registry
+        self._loop_thread = loop_thread
+        self._explain = explain
+        self._marks = count(1)
+        self._orphans: set[str] = set()
+        self._documents: set[str] = set()
+        self._departed_documents = 0
+
+    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> Delivery:
+        """Wait until the workers have read all that the tabs posted before. Raises WaitTimeout."""
+        mark = next(self._marks)
+        tabs = self._tabs.mark(mark)
+        marked = [port for tab in tabs for port in tab.ports]
+        deadline = time.monotonic() + timeout_seconds
+        while unread := self._unread(marked, mark):
+            if time.monotonic() > deadline:
+                raise WaitTimeout(
+                    f"waited {timeout_seconds:g} s for the workers to read what came on {len(unread)} of"
+                    f" {len(marked)} ports; does the worker set port.onmessage or call port.start()?\n"
+                    + self._explain()
+                )
+            # Tabs that went away meanwhile, and workers that failed to start, read nothing any more.
+            expected = self._tabs.ports()
+            if time.monotonic() > deadline - timeout_seconds + _ORPHAN_SECONDS:
+                self._orphans.update(port for port in expected if self._is_orphan(port, expected))
+            marked = [port for port in marked if port in expected]
+        return Delivery([tab for tab in tabs if tab.clock is not None], self._departures(tabs))
+
+    def _unread(self, marked: list[str], mark: int) -> list[str]:
+        """Wait a moment for marks to be read; return the ports where they were not."""
+
+        def unread() -> list[str]:
+            return [port for port in marked if not self._has_read(port, mark)]
+
+        with suppress(WaitTimeout):
+            self._loop_thread.run(
+                self._registry.changes.wait_until(lambda: not unread()), timeout_seconds=_RECHECK_SECONDS
+            )
+        return unread()
+
+    def _has_read(self, port: str, mark: int) -> bool:
+        # Where its worker has ended nobody will ever read what this port says.
+        owners = [session for session in self._registry.sessions if port in session.marks]
+        return port in self._orphans or any(owner.ended or owner.marks[port] >= mark for owner in owners)
+
+    def _is_orphan(self, port: str, ports: dict[str, WorkerPort]) -> bool:
+        """Whether the port's worker ended before it read anything, as far as can be told."""
+        end = ports[port]
+        same = [
+            session
+            for session in self._registry.sessions
+            if (session.url, session.name) == (end.url, end.name)
+            # Whom a tab of another context has reached is another worker, whatever its name.
+            and not any(ports[each].context is not end.context for each in session.marks if each in ports)
+        ]
+        if any(port in session.marks for session in same) or not any(session.ended for session in same):
+            return False
+        # Ports of a tab are connected in their order: whoever has read a later one was never to get this one.
+        # Firefox hands a port to a worker that is just ending.
+        order = list(ports)
+        later = {each for each in order[order.index(port) :] if ports[each] == end}
+        return all(session.ended or later & session.marks.keys() for session in same)
+
+    def _departures(self, tabs: list[MarkedTab]) -> int:
+        """How many documents, as of now, and workers have gone."""
+        documents = {tab.id for tab in tabs}
+        self._departed_documents += len(self._documents - documents)
+        self._documents = documents
+        return self._departed_documents + sum(session.ended for session in self._registry.sessions)

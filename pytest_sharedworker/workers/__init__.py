@@ -1,0 +1,1 @@
+"""Handles to SharedWorkers: find, inspect, end and crash them."""

@@ -1,0 +1,60 @@
+"""Many tabs and many workers at little cost."""
+
+from __future__ import annotations
+
+import time
+
+from playwright.sync_api import BrowserContext, Page
+
+from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
+
+SPAWN_TIMEOUT_SECONDS = 60.0
+
+_SPAWN = """([url, names, options]) => {
+    const kept = (window[Symbol.for("pytest-sharedworker.spawned")] ??= []);
+    for (const name of names) {
+        kept.push(new SharedWorker(url, { ...options, name }));
+    }
+}"""
+
+
+def open_tabs(context: BrowserContext, url: str, count: int) -> list[Page]:
+    """Open `count` tabs on `url`; they load side by side. Returns when all have loaded."""
+    pages = [context.new_page() for _ in range(count)]
+    for page in pages:
+        page.goto(url, wait_until="commit")
+    for page in pages:
+        page.wait_for_load_state()
+    return pages
+
+
+def spawn_workers(
+    shared_workers: SharedWorkers,
+    page: Page,
+    url: str,
+    count: int,
+    *,
+    prefix: str = "worker",
+    module: bool = False,
+    timeout_seconds: float = SPAWN_TIMEOUT_SECONDS,
+) -> list[SharedWorker]:
+    """Start `count` workers of one script from one page, named `<prefix>-0`, `<prefix>-1` and so on.
+
+    `url` is relative to the page. Returns them in this order when all have started; raises WaitTimeout.
+    """
+    names = [f"{prefix}-{number}" for number in range(count)]
+    page.evaluate(_SPAWN, [url, names, {"type": "module" if module else "classic"}])
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        # The newest of a name, where one of an earlier page has left its name to it.
+        by_name = {worker.name: worker for worker in shared_workers.starts}
+        missing = [name for name in names if name not in by_name or by_name[name].ended]
+        if not missing:
+            return [by_name[name] for name in names]
+        if time.monotonic() > deadline:
+            raise WaitTimeout(
+                f"waited {timeout_seconds:g} s for {count} workers of {url}; {len(missing)} have not"
+                f" started, {missing[0]!r} is the first of them\n{shared_workers.explain()}"
+            )
+        shared_workers.idle()
