@@ -25,7 +25,7 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from reference_server.ingest import ENDPOINT
+from reference_server.api.telemetry import ENDPOINT
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

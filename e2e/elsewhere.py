@@ -10,7 +10,7 @@ from e2e.tab import Tab
 from e2e.telemetry import TAB_PAGE, TAB_PATH, Telemetry
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.route import Route
-from reference_server.ingest import ENDPOINT as SERVER_ENDPOINT
+from reference_server.api.telemetry import ENDPOINT as SERVER_ENDPOINT
 
 PLAIN_HOST = "host.test"
 """A name for 127.0.0.1 that is not localhost: over plain HTTP no secure context (W3C, Secure Contexts)."""

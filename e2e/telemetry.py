@@ -25,7 +25,7 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.journal import Exchange
 from pytest_sharedworker.gateway.toxics import Toxic
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
-from reference_server.ingest import ENDPOINT as SERVER_ENDPOINT
+from reference_server.api.telemetry import ENDPOINT as SERVER_ENDPOINT
 
 TAB_PATH = "/tab.html"
 TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"

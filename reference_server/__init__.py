@@ -4,11 +4,11 @@ It knows nothing of browsers or tests. `ReferenceServer` runs it inside a progra
 `python -m reference_server` runs it on its own.
 """
 
-from reference_server.batch import SessionReport
+from reference_server.app import ReferenceServer
 from reference_server.errors import StoreUnavailable
-from reference_server.records import Record
-from reference_server.server import ReferenceServer
-from reference_server.store import SqliteStore, Store
-from reference_server.summary import Losses
+from reference_server.model.batch import SessionReport
+from reference_server.model.record import Record
+from reference_server.storage.stats import Losses
+from reference_server.storage.store import SqliteStore, Store
 
 __all__ = ["Losses", "Record", "ReferenceServer", "SessionReport", "SqliteStore", "Store", "StoreUnavailable"]

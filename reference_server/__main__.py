@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from reference_server import export_command, serve_command, stats_command
+from reference_server.cli import export, serve, stats
 
 COMMANDS = {
-    "serve": serve_command.main,
-    "export": export_command.main,
-    "stats": stats_command.main,
+    "serve": serve.main,
+    "export": export.main,
+    "stats": stats.main,
 }
 
 
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in COMMANDS:
         return COMMANDS[given[0]](given[1:])
-    return serve_command.main(given)
+    return serve.main(given)
 
 
 if __name__ == "__main__":

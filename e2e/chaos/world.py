@@ -26,7 +26,7 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.journal import Exchange
 from pytest_sharedworker.workers.crash import crash
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
-from reference_server.ingest import ENDPOINT
+from reference_server.api.telemetry import ENDPOINT
 
 WORKER_DIRECTORY = CHECKOUT / "worker"
 CONFIGURATION = f"GET {ENDPOINT}"

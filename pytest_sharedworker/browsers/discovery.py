@@ -160,7 +160,9 @@ def launch_arguments(name: str, *, headless: bool = True, channel: str | None = 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the path of a browser's executable; the exit status is 1 when there is none."""
-    parser = argparse.ArgumentParser(prog="python -m pytest_sharedworker.browsers.discovery", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m pytest_sharedworker.browsers.discovery", description=main.__doc__
+    )
     parser.add_argument("name", nargs="?", choices=sorted(_KINDS), default="chromium")
     parser.add_argument("--headed", action="store_true", help="one that can show its windows")
     options = parser.parse_args(argv)

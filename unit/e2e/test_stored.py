@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from e2e.stored import StoredRecord, StoreReader, StoreUnread
-from reference_server.records import Record
-from reference_server.store import SqliteStore
+from reference_server.model.record import Record
+from reference_server.storage.store import SqliteStore
 
 
 def record(key: str, session_id: str = "session") -> Record:

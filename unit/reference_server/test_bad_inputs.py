@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from reference_server.openapi import SCHEMAS, document
+from reference_server.api.openapi import SCHEMAS, document
 from unit.reference_server.bad_inputs import BadRequest, bad_requests, documents
 from unit.reference_server.command import Command
 from unit.reference_server.samples import record, write_configuration

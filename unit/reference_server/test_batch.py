@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reference_server.batch import MAX_COUNT, MAX_REJECTED_LISTED, SessionReport, decode_batch
+from reference_server.model.batch import MAX_COUNT, MAX_REJECTED_LISTED, SessionReport, decode_batch
 from unit.reference_server.samples import body_of, record
 
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from reference_server.configuration import Configuration, parse_configuration, telemetry_disabled_by
+from reference_server.config.model import Configuration, parse_configuration, telemetry_disabled_by
 from reference_server.errors import ConfigurationUnreadable
 from unit.reference_server.samples import DISABLED_VALUES, ENABLED
 

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from reference_server.configuration_sources import (
+from reference_server.config.sources import (
     MAX_SOURCE_BYTES,
     SERVER_VERSION,
     FileSource,

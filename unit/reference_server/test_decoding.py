@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
-from reference_server.bodies import IDENTITY, unpack
-from reference_server.decoding import INLINE_BYTES, Decoder
+from reference_server.api.decoder import INLINE_BYTES, Decoder
+from reference_server.api.request_body import IDENTITY, unpack
 from reference_server.errors import WireError
 from unit.reference_server.samples import body_of, record
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from reference_server.export import PAGE_ROWS
+from reference_server.storage.export import PAGE_ROWS
 from unit.reference_server.command import CHECKOUT, TIMEOUT_SECONDS, Command, StartCommand, command_line, run
 from unit.reference_server.samples import record
 

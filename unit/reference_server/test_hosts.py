@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from reference_server.hosts import ANY_HOST, LOOPBACK_HOSTS, AllowedHosts, default_hosts
+from reference_server.middleware.allowed_hosts import ANY_HOST, LOOPBACK_HOSTS, AllowedHosts, default_hosts
 from unit.reference_server.conftest import StartServer
 from unit.reference_server.samples import ENDPOINT, body_of, record
 

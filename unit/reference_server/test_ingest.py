@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from reference_server import ReferenceServer, SqliteStore
-from reference_server.batch import MAX_REJECTED_LISTED
+from reference_server.model.batch import MAX_REJECTED_LISTED
 from unit.reference_server.conftest import StartServer
 from unit.reference_server.samples import (
     DISABLED_ANSWER,

@@ -14,9 +14,9 @@ import pytest_asyncio
 from aiohttp import web
 
 from reference_server import Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailable
-from reference_server.ingest import ENDPOINT
-from reference_server.openapi import document
-from reference_server.routing import UNKNOWN
+from reference_server.api.openapi import document
+from reference_server.api.routes import UNKNOWN
+from reference_server.api.telemetry import ENDPOINT
 from unit.reference_server.conftest import StartServer
 from unit.reference_server.json_schema import complaints
 from unit.reference_server.samples import body_of, record

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from reference_server import Record, ReferenceServer, SessionReport, SqliteStore
-from reference_server.admission import Admission
+from reference_server.api.admission import Admission
 from reference_server.errors import WireError
 from unit.reference_server.conftest import StartServer
 from unit.reference_server.samples import ENDPOINT, body_of, record

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reference_server.batch import decode_batch
 from reference_server.errors import WireError
-from reference_server.records import MAX_SEQ, MAX_TIMESTAMP_NS, Record, Rejected
+from reference_server.model.batch import decode_batch
+from reference_server.model.record import MAX_SEQ, MAX_TIMESTAMP_NS, Record, Rejected
 from unit.reference_server.samples import body_of, record
 
 FIELDS = ["installation_id", "event_name", "timestamp_ns", "session_id", "params"]

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from reference_server import Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailable
-from reference_server.configuration_sources import SERVER_VERSION
+from reference_server.config.sources import SERVER_VERSION
 from unit.reference_server.conftest import StartServer
 from unit.reference_server.samples import ENDPOINT, body_of, record
 

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from reference_server.static import WorkerFiles
+from reference_server.api.static import WorkerFiles
 from unit.reference_server.conftest import StartServer
 
 MODULES = {

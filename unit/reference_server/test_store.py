@@ -16,10 +16,10 @@ import pytest
 import pytest_asyncio
 
 from reference_server import Losses, Record, SessionReport, SqliteStore, StoreUnavailable
-from reference_server.batch import decode_batch
-from reference_server.records import MAX_SEQ
-from reference_server.schema import SCHEMA_VERSION
-from reference_server.store import IN_MEMORY
+from reference_server.model.batch import decode_batch
+from reference_server.model.record import MAX_SEQ
+from reference_server.storage.schema import SCHEMA_VERSION
+from reference_server.storage.store import IN_MEMORY
 from unit.reference_server.samples import body_of, record
 
 

@@ -4,12 +4,12 @@ from functools import partial
 
 from aiohttp import HttpVersion11, web
 
-from reference_server.configuration_sources import SERVER_VERSION
+from reference_server.api.metrics import METRICS, get_metrics
+from reference_server.api.openapi import get_openapi
+from reference_server.api.static import STATIC_FILES, get_page, get_static_file
+from reference_server.api.telemetry import ENDPOINT, NO_STORE, get_configuration, post_records
+from reference_server.config.sources import SERVER_VERSION
 from reference_server.errors import WireError
-from reference_server.ingest import ENDPOINT, NO_STORE, get_configuration, post_records
-from reference_server.metrics import METRICS, get_metrics
-from reference_server.openapi import get_openapi
-from reference_server.static import STATIC_FILES, get_page, get_static_file
 
 UNKNOWN = "unknown"
 """The name of the route for every path that is no other one."""

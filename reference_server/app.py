@@ -10,21 +10,21 @@ from types import TracebackType
 from aiohttp import web
 from yarl import URL
 
-from reference_server.admission import DEFAULT_MAX_WAITING_BYTES, DEFAULT_MAX_WAITING_RECORDS, Admission
-from reference_server.bodies import DEFAULT_BODY_TIMEOUT_SECONDS
-from reference_server.configuration_sources import ConfigurationSource, FileSource, source_of
-from reference_server.decoding import Decoder
+from reference_server.api.admission import DEFAULT_MAX_WAITING_BYTES, DEFAULT_MAX_WAITING_RECORDS, Admission
+from reference_server.api.decoder import Decoder
+from reference_server.api.metrics import METRICS, Metrics, count_requests
+from reference_server.api.openapi import PREFIX
+from reference_server.api.request_body import DEFAULT_BODY_TIMEOUT_SECONDS
+from reference_server.api.routes import routes
+from reference_server.api.static import FILES, WORKER_DIRECTORY, WorkerFiles
+from reference_server.api.telemetry import ADMISSION, BODY_LIMITS, DECODER, ENVIRON, SOURCE, STORE, BodyLimits
+from reference_server.config.sources import ConfigurationSource, FileSource, source_of
 from reference_server.errors import errors_as_json
-from reference_server.hosts import ANY_HOST, AllowedHosts, allowed_hosts_only
-from reference_server.ingest import ADMISSION, BODY_LIMITS, DECODER, ENVIRON, SOURCE, STORE, BodyLimits
-from reference_server.logs import http_logger
-from reference_server.metrics import METRICS, Metrics, count_requests
-from reference_server.openapi import PREFIX
-from reference_server.origins import same_origin_only
-from reference_server.policies import add_policies
-from reference_server.routing import routes
-from reference_server.static import FILES, WORKER_DIRECTORY, WorkerFiles
-from reference_server.store import IN_MEMORY, SqliteStore, Store
+from reference_server.middleware.allowed_hosts import ANY_HOST, AllowedHosts, allowed_hosts_only
+from reference_server.middleware.http_log import http_logger
+from reference_server.middleware.same_origin import same_origin_only
+from reference_server.middleware.security_headers import add_policies
+from reference_server.storage.store import IN_MEMORY, SqliteStore, Store
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024

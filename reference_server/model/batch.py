@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from reference_server.errors import WireError
-from reference_server.records import Record, Rejected, decode_record
+from reference_server.model.record import Record, Rejected, decode_record
 
 MAX_REJECTED_LISTED = 1000
 """How many rejected records an answer lists. A body of 8 MiB could hold millions, each with its reason."""

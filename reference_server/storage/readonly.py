@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from reference_server.errors import StoreUnavailable
-from reference_server.schema import expect_current
+from reference_server.storage.schema import expect_current
 
 LOCK_WAIT_SECONDS = 5.0
 """Readers are not kept waiting in WAL mode, but for the moment in which the last writer closes."""

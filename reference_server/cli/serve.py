@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from types import FrameType
 
-from reference_server.admission import DEFAULT_MAX_WAITING_BYTES, DEFAULT_MAX_WAITING_RECORDS
-from reference_server.bodies import DEFAULT_BODY_TIMEOUT_SECONDS
-from reference_server.command_line import fail, new_parser
-from reference_server.configuration_sources import SERVER_VERSION
+from reference_server.api.admission import DEFAULT_MAX_WAITING_BYTES, DEFAULT_MAX_WAITING_RECORDS
+from reference_server.api.request_body import DEFAULT_BODY_TIMEOUT_SECONDS
+from reference_server.app import DEFAULT_HOST, DEFAULT_MAX_BODY_BYTES, ReferenceServer
+from reference_server.cli.common import fail, new_parser
+from reference_server.config.sources import SERVER_VERSION
 from reference_server.errors import StoreUnavailable
-from reference_server.hosts import LOOPBACK_HOSTS, default_hosts
-from reference_server.server import DEFAULT_HOST, DEFAULT_MAX_BODY_BYTES, ReferenceServer
-from reference_server.store import IN_MEMORY, LOCK_WAIT_SECONDS, SqliteStore
+from reference_server.middleware.allowed_hosts import LOOPBACK_HOSTS, default_hosts
+from reference_server.storage.store import IN_MEMORY, LOCK_WAIT_SECONDS, SqliteStore
 
 DESCRIPTION = """\
 A minimal server of UI telemetry. It tells workers their configuration, takes their records, and stores

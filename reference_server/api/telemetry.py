@@ -6,15 +6,15 @@ from typing import NamedTuple
 import msgspec
 from aiohttp import web
 
-from reference_server.admission import Admission, Load
-from reference_server.batch import Batch
-from reference_server.bodies import ACCEPT_ENCODINGS, encoding_of, read_body
-from reference_server.configuration import Configuration, telemetry_disabled_by
-from reference_server.configuration_sources import ConfigurationSource
-from reference_server.decoding import Decoder
+from reference_server.api.admission import Admission, Load
+from reference_server.api.decoder import Decoder
+from reference_server.api.metrics import METRICS
+from reference_server.api.request_body import ACCEPT_ENCODINGS, encoding_of, read_body
+from reference_server.config.model import Configuration, telemetry_disabled_by
+from reference_server.config.sources import ConfigurationSource
 from reference_server.errors import WireError
-from reference_server.metrics import METRICS
-from reference_server.store import Store
+from reference_server.model.batch import Batch
+from reference_server.storage.store import Store
 
 ENDPOINT = "/ajax-api/3.0/mlflow/ui-telemetry"
 CONTENT_TYPE = "application/json"

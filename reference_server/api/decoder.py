@@ -7,8 +7,8 @@ at a time, so that what it needs in between is bounded too.
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from reference_server.batch import Batch, decode_batch
-from reference_server.bodies import IDENTITY, unpack
+from reference_server.api.request_body import IDENTITY, unpack
+from reference_server.model.batch import Batch, decode_batch
 
 INLINE_BYTES = 16 * 1024
 """A body up to here is taken apart at once: it takes less time than the way to the thread and back."""

@@ -13,13 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from reference_server.batch import SessionReport
 from reference_server.errors import StoreUnavailable
-from reference_server.reading import opened_for_reading
-from reference_server.records import Record
-from reference_server.rows import INSERT, INSERT_REPORT, SELECT_ALL, record_of, report_row_of, row_of
-from reference_server.schema import prepare
-from reference_server.summary import Losses, read_losses
+from reference_server.model.batch import SessionReport
+from reference_server.model.record import Record
+from reference_server.storage.readonly import opened_for_reading
+from reference_server.storage.row_mapping import (
+    INSERT,
+    INSERT_REPORT,
+    SELECT_ALL,
+    record_of,
+    report_row_of,
+    row_of,
+)
+from reference_server.storage.schema import prepare
+from reference_server.storage.stats import Losses, read_losses
 
 IN_MEMORY = ":memory:"
 """SQLite's name for a database that lives and dies with its store."""

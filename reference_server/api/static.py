@@ -11,9 +11,9 @@ from pathlib import Path
 from aiohttp import web
 
 from reference_server.errors import WireError
-from reference_server.policies import POLICY, SCRIPTS, new_nonce, page_policy
+from reference_server.middleware.security_headers import POLICY, SCRIPTS, new_nonce, page_policy
 
-WORKER_DIRECTORY = Path(__file__).resolve().parent.parent / "worker"
+WORKER_DIRECTORY = Path(__file__).resolve().parents[2] / "worker"
 PAGE = Path(__file__).resolve().with_name("page.html")
 WORKER_MODULE = "telemetry.worker.js"
 CLIENT_MODULE = "telemetry-client.js"

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from reference_server.batch import SessionReport
-from reference_server.records import Record
+from reference_server.model.batch import SessionReport
+from reference_server.model.record import Record
 
 COLUMNS = "installation_id, event_name, timestamp_ns, session_id, params, tab_id, seq"
 

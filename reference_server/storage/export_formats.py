@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from reference_server.errors import ReferenceServerError
-from reference_server.export import ExportedRow
+from reference_server.storage.export import ExportedRow
 
 Pages = Iterable[list[ExportedRow]]
 Write = Callable[[Pages, BinaryIO], None]

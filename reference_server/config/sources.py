@@ -12,7 +12,7 @@ from typing import Protocol
 
 import aiohttp
 
-from reference_server.configuration import Configuration, parse_configuration
+from reference_server.config.model import Configuration, parse_configuration
 from reference_server.errors import ConfigurationUnreadable
 
 SERVER_VERSION = "0.1.0"

@@ -7,10 +7,10 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import generate_latest as text_of
 
-from reference_server.admission import Admission
-from reference_server.batch import Batch
+from reference_server.api.admission import Admission
 from reference_server.errors import Handler, StoreUnavailable
-from reference_server.store import Store
+from reference_server.model.batch import Batch
+from reference_server.storage.store import Store
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 OTHER_METHOD = "other"

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from reference_server.command_line import add_database, new_parser, run
-from reference_server.export import exported_rows
-from reference_server.export_formats import FORMATS
-from reference_server.reading import opened_for_reading
+from reference_server.cli.common import add_database, new_parser, run
+from reference_server.storage.export import exported_rows
+from reference_server.storage.export_formats import FORMATS
+from reference_server.storage.readonly import opened_for_reading
 
 STANDARD_OUTPUT = "-"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
-from reference_server.configuration_sources import SERVER_VERSION
-from reference_server.ingest import ENDPOINT
-from reference_server.records import MAX_SEQ, MAX_TAB_ID_CHARACTERS, MAX_TIMESTAMP_NS
+from reference_server.api.telemetry import ENDPOINT
+from reference_server.config.sources import SERVER_VERSION
+from reference_server.model.record import MAX_SEQ, MAX_TAB_ID_CHARACTERS, MAX_TIMESTAMP_NS
 
 Json = dict[str, Any]
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reference_server.command_line import add_database, new_parser, run
-from reference_server.reading import opened_for_reading
-from reference_server.summary import Summary, largest_gaps, read_summary
+from reference_server.cli.common import add_database, new_parser, run
+from reference_server.storage.readonly import opened_for_reading
+from reference_server.storage.stats import Summary, largest_gaps, read_summary
 
 GAPS_SHOWN = 10
 

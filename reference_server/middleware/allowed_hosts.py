@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from reference_server.errors import Handler, WireError
-from reference_server.origins import origin_of
+from reference_server.middleware.same_origin import origin_of
 
 ANY_HOST = "*"
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")

@@ -1,0 +1,1 @@
+"""HTTP handlers: telemetry, metrics, OpenAPI, static files."""

@@ -1,0 +1,1 @@
+"""The configuration that workers read: its model and its sources."""

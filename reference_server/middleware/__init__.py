@@ -1,0 +1,1 @@
+"""Middlewares: allowed hosts, same origin, security headers, the log."""

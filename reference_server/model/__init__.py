@@ -1,0 +1,1 @@
+"""Records and batches as they come over the wire."""

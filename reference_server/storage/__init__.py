@@ -1,0 +1,1 @@
+"""The store: SQLite, its schema, statistics and exports."""
