@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from e2e import selection
-from e2e.elsewhere import with_plain_host
-from e2e.report import plugin as report
+from e2e.conformance import selection
+from e2e.conformance.report import plugin as report
+from e2e.worker.driver.environments import with_plain_host
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 
-from e2e.chaos.command import main
+from e2e.chaos.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

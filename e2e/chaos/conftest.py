@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
+from e2e.chaos.environment import Stage
 from e2e.chaos.server import ChaosServer
-from e2e.chaos.stage import Stage
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 

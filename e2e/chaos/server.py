@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from e2e.accounting import key_of
-from e2e.implementation import CHECKOUT
-from e2e.server.process import ServerProcess
-from e2e.telemetry import ENABLED
+from e2e.conformance.accounting import key_of
+from e2e.conformance.targets.worker import CHECKOUT
+from e2e.server.driver.process import ServerProcess
+from e2e.worker.driver.system import ENABLED
 
 REFERENCE_PACKAGE = CHECKOUT / "reference_server"
 

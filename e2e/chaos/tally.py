@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from e2e.chaos.world import World
+from e2e.chaos.system import World
 
 
 @dataclass

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, core, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from e2e.chaos.machine import Chaos
-from e2e.chaos.stage import Stage
+from e2e.chaos.environment import Stage
+from e2e.chaos.state_machine import Chaos
 from e2e.chaos.tally import Tally
 
 STEPS_PER_WORLD = 60

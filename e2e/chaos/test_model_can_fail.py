@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from e2e.broken import build, load_defects
-from e2e.broken_server import SERVER_DEFECTS_FOLDER, build_server
-from e2e.chaos.machine import Chaos
+from e2e.chaos.environment import Stage
 from e2e.chaos.server import ChaosServer
-from e2e.chaos.stage import Stage
+from e2e.chaos.state_machine import Chaos
+from e2e.chaos.system import WORKER_DIRECTORY, Broken
 from e2e.chaos.tally import Tally
-from e2e.chaos.world import WORKER_DIRECTORY, Broken
+from e2e.mutants.model import build, load_defects
+from e2e.mutants.server_model import SERVER_DEFECTS_FOLDER, build_server
 
 MOST_SEEDS = 15
 SETTINGS = settings(

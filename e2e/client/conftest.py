@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.telemetry import ENABLED
+from e2e.worker.driver.system import ENABLED
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from e2e.report.observed import Observed
-from e2e.server.process import ServerProcess
-from e2e.server.system import ENABLED, OUT_OF_REACH, Server, write_config
-from e2e.server_implementation import ServerImplementation
+from e2e.conformance.report.observations import Observed
+from e2e.conformance.targets.server import ServerImplementation
+from e2e.server.driver.process import ServerProcess
+from e2e.server.driver.system import ENABLED, OUT_OF_REACH, Server, write_config
 
 _PASSED = pytest.StashKey[bool]()
 

@@ -1,6 +1,6 @@
 """README and code agree: commands, options, fixtures, toxics and the TOML example. Not its prose.
 
-The Python example is run in a browser by `e2e/harness/test_readme.py`.
+The Python example is run in a browser by `e2e/plugin/test_readme.py`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import pytest_sharedworker.plugin
-from e2e import verify_options
-from e2e.implementation import load_implementation
+from e2e.conformance import cli_options
+from e2e.conformance.targets.worker import load_implementation
 from pytest_sharedworker.gateway.toxics import KINDS
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -34,7 +34,7 @@ def test_named_scripts_exist_and_run(script: str) -> None:
     "command", re.findall(r"^scripts/verify (--[^\n#]*)", "\n".join(blocks("sh")), re.MULTILINE)
 )
 def test_options_of_verify_are_taken(command: str) -> None:
-    verify_options.parser().parse_args(command.split())
+    cli_options.parser().parse_args(command.split())
 
 
 def test_all_toxics_are_named() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.accounting import Event, Fate, account, key_of
+from e2e.conformance.accounting import Event, Fate, account, key_of
 
 LOGGED = [
     Event("tab-1/0", "tab-1", 0),

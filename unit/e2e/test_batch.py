@@ -9,9 +9,9 @@ from datetime import datetime, timezone
 import pytest
 from multidict import CIMultiDict
 
-from e2e.batch import read_batch
-from e2e.case import Finding
-from e2e.order import order_by_tab
+from e2e.conformance.case import Finding
+from e2e.worker.driver.batch import read_batch
+from e2e.worker.driver.order import order_by_tab
 from pytest_sharedworker.gateway.journal import Exchange
 
 BODY = json.dumps(

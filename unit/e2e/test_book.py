@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from e2e.case import Level, Verdict
-from e2e.report.book import Book
-from e2e.report.files import write_atomically
-from e2e.report.judgement import Judgement
+from e2e.conformance.case import Level, Verdict
+from e2e.conformance.report.atomic_write import write_atomically
+from e2e.conformance.report.results import Book
+from e2e.conformance.report.verdicts import Judgement
 
 OK = Judgement("one", "flush/2/1", Level.MUST, "requirement", "expected", "source", Verdict.OK)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.case import RETIRED, Case, Finding, Level, Verdict, case, family_of, is_case_id, sort_key
+from e2e.conformance.case import RETIRED, Case, Finding, Level, Verdict, case, family_of, is_case_id, sort_key
 
 
 @pytest.mark.parametrize("case_id", ["flush/2/1", "server/ingest/1/12", "opt-out/10/3"])

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from multidict import CIMultiDict
 
-from e2e.chaos.blindness import MARGIN_SECONDS, blind_times, is_told
+from e2e.chaos.config_gaps import MARGIN_SECONDS, blind_times, is_told
 from pytest_sharedworker.gateway.journal import Exchange, Journal
 
 PATTERN = "GET /config"

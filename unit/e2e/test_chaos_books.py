@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from e2e.chaos.books import Books, Verdict
+from e2e.chaos.model import Books, Verdict
 
 
 def books_with(*tabs: str, consent: bool = True) -> Books:

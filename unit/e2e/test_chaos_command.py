@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from e2e.accounting import Accounting
-from e2e.chaos import command
-from e2e.chaos.books import Verdict
-from e2e.chaos.figures import Figures
-from e2e.chaos.walk import Walk
-from e2e.chaos.world import World
+from e2e.chaos import cli
+from e2e.chaos.model import Verdict
+from e2e.chaos.random_walk import Walk
+from e2e.chaos.summary import Figures
+from e2e.chaos.system import World
+from e2e.conformance.accounting import Accounting
 
 BALANCED = Verdict(Accounting(5, 1, 2, (), (), ()), (), ())
 UNBALANCED = Verdict(Accounting(5, 1, 2, ("t/1",), ("t/2",), ("t/3",)), ("u/2",), ("t/4 before t/3",))
@@ -22,7 +22,7 @@ UNBALANCED = Verdict(Accounting(5, 1, 2, ("t/1",), ("t/2",), ("t/3",)), ("u/2",)
 
 def test_help_tells_all_options_and_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        command.main(["--help"])
+        cli.main(["--help"])
     text = capsys.readouterr().out
     assert ended.value.code == 0
     for word in ("--minutes", "--seed", "--headed", "--browser", "exit status", "default: 2"):
@@ -34,8 +34,8 @@ def test_help_tells_all_options_and_exit_statuses(capsys: pytest.CaptureFixture[
 )
 def test_wrong_use_ends_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        command.main(words)
-    assert ended.value.code == command.EXIT_WRONG_USE
+        cli.main(words)
+    assert ended.value.code == cli.EXIT_WRONG_USE
     assert "usage: scripts/chaos" in capsys.readouterr().err
 
 
@@ -62,7 +62,7 @@ def test_figures_name_the_offenders() -> None:
 
 
 def test_a_problem_ends_with_1_and_the_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command._conclude(Figures(problems=["a tab never came"]), 42, interrupted=True) == 1
+    assert cli._conclude(Figures(problems=["a tab never came"]), 42, interrupted=True) == 1
     text = capsys.readouterr().out
     assert "a tab never came" in text
     assert "scripts/chaos --seed 42" in text
@@ -71,7 +71,7 @@ def test_a_problem_ends_with_1_and_the_seed(capsys: pytest.CaptureFixture[str]) 
 def test_interrupted_run_tells_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
     figures = Figures()
     figures.add(BALANCED, 8)
-    assert command._conclude(figures, 1, interrupted=True) == command.EXIT_INTERRUPTED
+    assert cli._conclude(figures, 1, interrupted=True) == cli.EXIT_INTERRUPTED
     assert "events      8" in capsys.readouterr().out
 
 

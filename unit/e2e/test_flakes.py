@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.flakes import Run, differences
-from e2e.implementation import CHECKOUT
+from e2e.conformance.flaky import Run, differences
+from e2e.conformance.targets.worker import CHECKOUT
 
 TIMEOUT_SECONDS = 110
 STEADY = '@numbered("flush/1/1")\ndef test_a(implementation): pass\n'
@@ -50,7 +50,7 @@ def test_a_run_that_is_not_whole_is_a_difference() -> None:
 
 
 def flakes(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "e2e.flakes", *arguments, "--invoked-from", str(folder)]
+    command = [sys.executable, "-m", "e2e.conformance.flaky", *arguments, "--invoked-from", str(folder)]
     command += ["--cases-dir", "cases", "--worker", "cases/one.js", "-n", "0"]
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
 

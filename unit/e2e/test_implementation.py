@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e import implementation as module
-from e2e.implementation import ImplementationError, Protocol, known_names, load_implementation
-from e2e.toml_table import read_table
+from e2e.conformance.targets import worker as module
+from e2e.conformance.targets.toml_reader import read_table
+from e2e.conformance.targets.worker import ImplementationError, Protocol, known_names, load_implementation
 
 MINIMAL = 'name = "mine"\n[worker]\nscript = "worker.js"\ntype = "classic"\n'
 

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from e2e import mutants
-from e2e.broken import UNPARTNERED_FILE, Defect, build, load_defects
-from e2e.broken_server import SERVER_DEFECTS_FOLDER, build_server
-from e2e.implementation import CHECKOUT, load_implementation
-from e2e.mutants import Meeting, matrix, reasons, survivors, unproven
-from e2e.server_implementation import load_server
-from e2e.toml_table import ImplementationError
+from e2e.conformance.targets.server import load_server
+from e2e.conformance.targets.toml_reader import ImplementationError
+from e2e.conformance.targets.worker import CHECKOUT, load_implementation
+from e2e.mutants import __main__
+from e2e.mutants.__main__ import Meeting, matrix, reasons, survivors, unproven
+from e2e.mutants.model import EXEMPTIONS_FILE, Defect, build, load_defects
+from e2e.mutants.server_model import SERVER_DEFECTS_FOLDER, build_server
 
 DEFECT = Defect("late", "is late", "log-queue.js", "x", "y", ("flush/1/1", "flush/1/2"))
 
 
 def judged_as(verdict: str, **optional: object) -> Meeting:
-    return mutants._meeting("late", "flush/1/1", {"verdict": verdict, "actual": "3 POSTs", **optional})
+    return __main__._meeting("late", "flush/1/1", {"verdict": verdict, "actual": "3 POSTs", **optional})
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def judged_as(verdict: str, **optional: object) -> Meeting:
         (judged_as("ok"), False),
         (judged_as("unimplemented"), False),
         (judged_as("failed", broke_off=True), False),
-        (mutants._meeting("late", "flush/1/1", None), False),
+        (__main__._meeting("late", "flush/1/1", None), False),
     ],
 )
 def test_caught_is_a_case_that_ran_and_does_not_hold(meeting: Meeting, caught: bool) -> None:
@@ -43,8 +43,8 @@ def test_a_case_needs_a_partner_or_a_reason_and_not_both() -> None:
     assert unproven(cases, [DEFECT], {"flush/2/1": "why", "flush/2/2": "why"}) == []
     assert unproven(cases, [DEFECT], {"flush/1/1": "why", "flush/2/1": "why", "flush/9/1": "why"}) == [
         "flush/2/2 kills nothing: give it a broken partner, or a reason",
-        f"flush/1/1 has a broken partner: remove it from {UNPARTNERED_FILE}",
-        f"flush/9/1 is no case: remove it from {UNPARTNERED_FILE}",
+        f"flush/1/1 has a broken partner: remove it from {EXEMPTIONS_FILE}",
+        f"flush/9/1 is no case: remove it from {EXEMPTIONS_FILE}",
     ]
 
 
@@ -68,7 +68,7 @@ def test_the_matrix_names_a_defect_once_and_each_of_its_cases() -> None:
 
 
 def test_the_file_of_reasons_is_no_defect_and_names_cases(tmp_path: Path) -> None:
-    file = tmp_path / UNPARTNERED_FILE
+    file = tmp_path / EXEMPTIONS_FILE
     file.write_text('"flush/1/1" = "why"\n')
     assert load_defects(tmp_path) == []
     assert reasons(file) == {"flush/1/1": "why"}
@@ -102,7 +102,7 @@ def test_a_defect_whose_place_has_moved_is_told(tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        mutants.main(["no-such-defect"])
+        __main__.main(["no-such-defect"])
     assert "no broken one is called no-such-defect" in capsys.readouterr().err
 
 

@@ -7,13 +7,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from e2e.case import Level, Verdict
-from e2e.report.book import Book
-from e2e.report.costs import SLOWEST, costs
-from e2e.report.github import is_reading, workflow_commands
-from e2e.report.judgement import Judgement
-from e2e.report.junit import junit
-from e2e.report.timeline import Kind, Mark, timeline
+from e2e.conformance.case import Level, Verdict
+from e2e.conformance.report.durations import SLOWEST, costs
+from e2e.conformance.report.github import is_reading, workflow_commands
+from e2e.conformance.report.junit import junit
+from e2e.conformance.report.results import Book
+from e2e.conformance.report.timeline import Kind, Mark, timeline
+from e2e.conformance.report.verdicts import Judgement
 
 OK = Judgement("one", "flush/2/1", Level.MUST, "requirement", "expected", "source", Verdict.OK, seconds=0.5)
 FAILED = replace(OK, id="flush/2/2", verdict=Verdict.FAILED, actual="3 POSTs\nmore")

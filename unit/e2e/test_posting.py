@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 from multidict import CIMultiDict
 
-from e2e.accounting import Event
-from e2e.batch import Batch
-from e2e.case import Finding
-from e2e.posting import expect_none_beside, most_often, spend, unsent, until_posted
-from e2e.telemetry import Telemetry
+from e2e.conformance.accounting import Event
+from e2e.conformance.case import Finding
+from e2e.worker.driver.batch import Batch
+from e2e.worker.driver.requests import expect_none_beside, most_often, spend, unsent, until_posted
+from e2e.worker.driver.system import Telemetry
 from pytest_sharedworker.gateway.journal import Exchange
 
 
@@ -80,7 +80,7 @@ def test_a_storm_is_found_on_the_way() -> None:
 
 
 def test_a_post_beside_another_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2e.posting.NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr("e2e.worker.driver.requests.NOTICE_SECONDS", 0.0)
     planned = Planned()
     planned.post("tab-1/0", ended=False)
     expect_none_beside(system(planned))

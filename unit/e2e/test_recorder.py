@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from e2e.report.recorder import MOST_LANES_OF_A_SORT, Recorder
-from e2e.report.timeline import Kind, Mark
+from e2e.conformance.report.timeline import Kind, Mark
+from e2e.conformance.report.timeline_recorder import MOST_LANES_OF_A_SORT, Recorder
 from pytest_sharedworker.gateway.journal import Exchange
 from pytest_sharedworker.reporting.timeline import Moment
 

@@ -11,12 +11,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from e2e.case import Level, Verdict
-from e2e.report.book import Book
-from e2e.report.html import SYMBOLS, render
-from e2e.report.judgement import Judgement
-from e2e.report.text import MAX_CHARACTERS, clean, first_lines
-from e2e.report.timeline import Kind, Mark, timeline
+from e2e.conformance.case import Level, Verdict
+from e2e.conformance.report.html import SYMBOLS, render
+from e2e.conformance.report.results import Book
+from e2e.conformance.report.sanitize import MAX_CHARACTERS, clean, first_lines
+from e2e.conformance.report.timeline import Kind, Mark, timeline
+from e2e.conformance.report.verdicts import Judgement
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc)
 HOSTILE = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>'{{ 7 * 7 }}</pre></style>"

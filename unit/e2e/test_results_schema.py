@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from e2e.case import Level, Verdict
-from e2e.implementation import CHECKOUT
-from e2e.report.book import SCHEMA, Book
-from e2e.report.judgement import Judgement
+from e2e.conformance.case import Level, Verdict
+from e2e.conformance.report.results import SCHEMA, Book
+from e2e.conformance.report.verdicts import Judgement
+from e2e.conformance.targets.worker import CHECKOUT
 from unit.e2e.schema_rules import complaints
 
 SCHEMA_FILE = CHECKOUT / "docs" / "results.schema.json"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from e2e.selection import matches
+from e2e.conformance.selection import matches
 
 pytest_plugins = ["pytester"]
 
@@ -179,7 +179,9 @@ def test_a_test_is_one_case(suite: Suite) -> None:
 def test_the_bare_marker_is_refused(suite: Suite) -> None:
     result = suite("@pytest.mark.case\ndef test_a(): pass\n")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *test_a: use the decorator e2e.case.case(), not the bare marker"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: *test_a: use the decorator e2e.conformance.case.case(), not the bare marker"]
+    )
 
 
 @pytest.mark.parametrize(

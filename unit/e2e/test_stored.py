@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from e2e.stored import StoredRecord, StoreReader, StoreUnread
+from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnread
 from reference_server.model.record import Record
 from reference_server.storage.store import SqliteStore
 

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from e2e.report.picture import MARK_STEP, picture, shapes
-from e2e.report.timeline import MARK_LIMIT, Kind, Mark, Timeline, timeline
+from e2e.conformance.report.timeline import MARK_LIMIT, Kind, Mark, Timeline, timeline
+from e2e.conformance.report.timeline_svg import MARK_STEP, picture, shapes
 
 LANES = ("tab-1", "worker", "gateway", "server")
 HOSTILE = "</title></svg><script>alert(1)</script>\x00\u202e"

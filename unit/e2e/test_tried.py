@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.tried import need_met, need_tried
+from e2e.conformance.preconditions import need_met, need_tried
 from pytest_sharedworker.gateway.toxics import Toxic, make_toxic
 
 

@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from e2e.implementation import CHECKOUT
-from e2e.verify import main
+from e2e.conformance.cli import main
+from e2e.conformance.targets.worker import CHECKOUT
 
 Results = Callable[..., dict[str, Any]]
 Toml = Callable[..., str]
@@ -47,7 +47,7 @@ def command_for(folder: Path, *arguments: str) -> list[str]:
     worker = [] if "--worker" in arguments else ["--worker", "cases/one.js"]
     processes = [] if "-n" in arguments else ["-n", "0"]
     where = ["--invoked-from", str(folder), "--cases-dir", "cases", "--report", "out"]
-    return [sys.executable, "-m", "e2e.verify", *where, *worker, *processes, *arguments]
+    return [sys.executable, "-m", "e2e.conformance.cli", *where, *worker, *processes, *arguments]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Clocks without a browser: how seconds become milliseconds, and real time. Virtual time: e2e/harness."""
+"""Clocks without a browser: how seconds become milliseconds, and real time. Virtual time: e2e/plugin."""
 
 from __future__ import annotations
 

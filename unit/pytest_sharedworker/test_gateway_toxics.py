@@ -1,6 +1,6 @@
 """Each toxic on a real connection in real time, as a client without mercy sees it.
 
-What toxics mean in a worker's virtual time stands in e2e/harness.
+What toxics mean in a worker's virtual time stands in e2e/plugin.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The prologue as text: what stands in front of a worker's script, and how scripts are told apart.
 
-What it does inside a browser stands in e2e/harness.
+What it does inside a browser stands in e2e/plugin.
 """
 
 from __future__ import annotations

@@ -1,0 +1,117 @@
+"""Wrong use of a virtual clock, and clocks that cannot move: each is told, and nothing hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+from aiohttp import web
+
+from e2e.plugin.environment import Stage
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.errors import ClockError, WorkerGone
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.workers.shared_workers import SharedWorker
+
+SHORT_SECONDS = 0.5
+
+
+@pytest.mark.parametrize("seconds", [-1, 0.0005, float("nan"), float("inf")])
+def test_a_time_that_cannot_pass_is_refused(stage: Stage, clock: VirtualClock, seconds: float) -> None:
+    for advance in (clock.advance, stage.workers.advance):
+        with pytest.raises(ClockError, match="give whole milliseconds"):
+            advance(seconds)
+    assert clock.now == 0
+
+
+@pytest.fixture
+def silent_server(sharedworker_loop: LoopThread) -> Iterator[str]:
+    """A server that takes requests and answers none."""
+
+    async def start() -> web.AppRunner:
+        async def never(request: web.Request) -> web.Response:
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", never)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner
+
+    runner = sharedworker_loop.run(start())
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    sharedworker_loop.run(runner.cleanup())
+
+
+@pytest.fixture
+def stuck(stage: Stage, worker: SharedWorker, silent_server: str) -> SharedWorker:
+    """A worker with a request on its way that nobody will answer."""
+    stage.gateway.upstream.origin = silent_server
+    worker.evaluate("() => { setTimeout(() => fetch('/hangs'), 1000); }")
+    return worker
+
+
+def test_a_request_that_never_settles_is_named(stage: Stage, stuck: SharedWorker) -> None:
+    clock = stuck.clock
+    assert isinstance(clock, VirtualClock)
+    with pytest.raises(
+        ClockError, match=r"within 0\.5 s: .*still waits for: GET /hangs; does the server answer"
+    ):
+        clock.advance(2, timeout_seconds=SHORT_SECONDS)
+
+
+def test_it_is_named_also_where_all_clocks_move_together(stage: Stage, stuck: SharedWorker) -> None:
+    with pytest.raises(ClockError, match="still waits for: GET /hangs"):
+        stage.workers.advance(2, timeout_seconds=SHORT_SECONDS)
+
+
+def test_timers_that_keep_firing_are_told(worker: SharedWorker, clock: VirtualClock) -> None:
+    worker.evaluate(
+        "() => { const loop = () => { for (let to = 0; to < 1e6; to++); setTimeout(loop, 1); }; loop(); }"
+    )
+    with pytest.raises(ClockError, match="keep firing, it is at"):
+        clock.advance(1e6, timeout_seconds=SHORT_SECONDS)
+
+
+def test_a_second_advance_while_one_runs_is_refused(stage: Stage, stuck: SharedWorker) -> None:
+    clock = stuck.clock
+    assert isinstance(clock, VirtualClock)
+    refused: list[str] = []
+
+    def second() -> None:
+        stage.gateway.journal.wait_for("/hangs", ended=False)
+        for advance in (clock.advance, stage.workers.advance):
+            try:
+                advance(1)
+            except ClockError as error:
+                refused.append(str(error))
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with pytest.raises(ClockError, match="still waits for"):
+        clock.advance(2, timeout_seconds=3 * SHORT_SECONDS)
+    thread.join(10)
+    assert len(refused) == 2
+    assert all("already moving: let the other advance return first" in text for text in refused)
+
+
+def test_a_clock_that_did_not_arrive_stays_on_its_way(stage: Stage, stuck: SharedWorker) -> None:
+    with pytest.raises(ClockError, match="still waits for"):
+        stage.workers.advance(2, timeout_seconds=SHORT_SECONDS)
+    with pytest.raises(ClockError, match="already moving"):
+        stage.workers.advance(1)
+
+
+def test_a_worker_that_closes_itself_has_no_time_any_more(
+    stage: Stage, worker: SharedWorker, clock: VirtualClock
+) -> None:
+    worker.evaluate("() => { setTimeout(() => self.close(), 1000); }")
+    with pytest.raises(WorkerGone, match=r"worker .*ended"):
+        clock.advance(2)
+    with pytest.raises(WorkerGone, match="has ended; 'advance' cannot reach it"):
+        clock.advance(1)
+    stage.workers.advance(1)

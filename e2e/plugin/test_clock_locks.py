@@ -1,0 +1,136 @@
+"""Virtual time and Web Locks: time waits for a lock that is free, and not for one that somebody keeps."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page
+
+from e2e.plugin.environment import Stage, log
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.workers.shared_workers import SharedWorker
+
+KEEP = """() => new Promise((resolve) => {
+    navigator.locks.request("outbox", () => {
+        resolve();
+        return new Promise((release) => { self.release = release; });
+    }).catch(() => {});
+})"""
+WANT = "() => { navigator.locks.request('outbox', () => note('granted')); setTimeout(note, 5, 'timer'); }"
+
+
+@pytest.fixture
+def holder(stage: Stage, worker: SharedWorker) -> Page:
+    """A tab that has the lock and keeps it."""
+    page = stage.open()
+    page.evaluate(KEEP)
+    return page
+
+
+def test_time_waits_until_locks_are_granted_one_after_the_other(
+    stage: Stage, worker: SharedWorker, clock: VirtualClock
+) -> None:
+    stage.gateway.mount("/data", "served", "text/plain")
+    worker.evaluate("""() => {
+        const work = async () => note(await (await fetch("/data")).text());
+        setTimeout(() => {
+            for (let number = 0; number < 3; number++) navigator.locks.request("outbox", work);
+            navigator.locks.request("another", async () => note("another"));
+            navigator.locks.request("shared", { mode: "shared" }, work);
+            navigator.locks.request("shared", { mode: "shared" }, work);
+        }, 1000);
+        setTimeout(note, 1001, "after");
+    }""")
+    clock.advance(2)
+    *granted, last = log(worker)
+    assert sorted(granted) == [["another", 1_000], *[["served", 1_000]] * 5]
+    assert last == ["after", 1_001]
+    assert clock.state()["pending"] == []
+
+
+def test_a_lock_that_the_worker_keeps_for_life_does_not_stop_the_clock(
+    worker: SharedWorker, clock: VirtualClock
+) -> None:
+    worker.evaluate(KEEP)
+    worker.evaluate(WANT)
+    clock.advance(3600)
+    assert log(worker) == [["timer", 5]]
+    worker.evaluate("() => { setTimeout(release, 1000); setTimeout(note, 1001, 'after'); }")
+    clock.advance(2)
+    assert log(worker)[1:] == [["granted", 3_601_000], ["after", 3_601_001]]
+
+
+def test_a_lock_that_a_tab_keeps_does_not_stop_the_clock_and_is_granted_once_it_is_given_back(
+    worker: SharedWorker, clock: VirtualClock, holder: Page
+) -> None:
+    worker.evaluate(WANT)
+    clock.advance(1)
+    assert log(worker) == [["timer", 5]]
+    assert clock.state()["pending"] == [{"what": "the lock outbox", "held": True}]
+    worker.evaluate("() => { setTimeout(note, 1, 'next timer'); }")
+    holder.evaluate("() => { release(); }")
+    clock.advance(1)
+    assert log(worker)[1:] == [["granted", 1_000], ["next timer", 1_001]]
+
+
+def test_a_lock_is_granted_once_the_tab_that_kept_it_is_gone(
+    worker: SharedWorker, clock: VirtualClock, holder: Page
+) -> None:
+    worker.evaluate(WANT)
+    clock.advance(1)
+    holder.close()
+    clock.advance(1)
+    assert log(worker)[1:] == [["granted", 1_000]]
+
+
+@pytest.mark.virtual_tabs
+def test_a_lock_that_is_given_back_in_the_last_moment_of_a_move_is_granted_in_it(
+    worker: SharedWorker, clock: VirtualClock, holder: Page
+) -> None:
+    worker.evaluate(WANT)
+    holder.evaluate(
+        "() => { new SharedWorker('/worker.js').port.start(); setTimeout(() => release(), 1000); }"
+    )
+    clock.advance(1)
+    assert log(worker) == [["timer", 5], ["granted", 1_000]]
+
+
+def test_options_of_a_request_keep_their_meaning(
+    worker: SharedWorker, clock: VirtualClock, holder: Page
+) -> None:
+    worker.evaluate("""() => {
+        const failed = ({ name }) => note(name);
+        const want = (options) => navigator.locks.request("outbox", options, (lock) => {
+            note(lock && lock.mode);
+            return "value";
+        });
+        setTimeout(async () => {
+            note(await want({ ifAvailable: true }));
+            await want({ signal: AbortSignal.timeout(3000) }).catch(failed);
+            note(await want({ steal: true }));
+            await want({ steal: true, ifAvailable: true }).catch(failed);
+            await navigator.locks.request("outbox", () => { throw new RangeError(); }).catch(failed);
+            await navigator.locks.request("outbox").catch(failed);
+            note((await navigator.locks.query()).held.length);
+        }, 1000);
+        setTimeout(note, 4001, "after");
+    }""")
+    clock.advance(5)
+    assert log(worker) in [
+        [
+            [None, 1_000], ["value", 1_000], [timeout, 4_000], ["exclusive", 4_000], ["value", 4_000],
+            ["NotSupportedError", 4_000], ["RangeError", 4_000], ["TypeError", 4_000], [0, 4_000],
+            ["after", 4_001],
+        ]
+        for timeout in ("TimeoutError", "AbortError")  # Firefox tells every abort as an AbortError.
+    ]  # fmt: skip
+
+
+def test_a_rejection_that_nobody_handles_is_an_error_of_the_worker(
+    worker: SharedWorker, clock: VirtualClock
+) -> None:
+    worker.evaluate("""() => {
+        navigator.locks.request("outbox", () => { throw new RangeError("in the lock"); });
+        fetch("http://[");
+    }""")
+    clock.settle()
+    assert sorted(error.message.split(":")[1] for error in worker.errors) == [" RangeError", " TypeError"]

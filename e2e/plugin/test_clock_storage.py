@@ -1,0 +1,129 @@
+"""Virtual time and IndexedDB: time stands still while a database opens and while a transaction runs.
+
+Not here: what a killed browser keeps of it (test_kill.py).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from e2e.plugin.environment import Stage, log
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.errors import ClockError
+from pytest_sharedworker.workers.shared_workers import SharedWorker
+
+SHORT_SECONDS = 0.5
+
+OPEN = """(version) => new Promise((resolve, reject) => {
+    const opening = indexedDB.open("outbox", version);
+    opening.onupgradeneeded = () => {
+        const { result } = opening;
+        result.objectStoreNames.contains("events") || result.createObjectStore("events");
+    };
+    opening.onsuccess = () => resolve(self.db = opening.result);
+    opening.onerror = () => reject(opening.error);
+})"""
+
+TOOLS = f"""() => {{
+    self.open_database = {OPEN};
+    self.outcome = (transaction) => new Promise((resolve) => {{
+        transaction.oncomplete = () => resolve("complete");
+        transaction.onabort = () => resolve(`aborted: ${{transaction.error && transaction.error.name}}`);
+    }});
+    self.store = async (key, value) => {{
+        const writing = db.transaction("events", "readwrite", {{ durability: "relaxed" }});
+        writing.objectStore("events").add(value, key);
+        return await outcome(writing);
+    }};
+}}"""
+
+
+@pytest.fixture(autouse=True)
+def tools(worker: SharedWorker) -> None:
+    worker.evaluate(TOOLS)
+
+
+def test_time_waits_for_a_chain_of_databases_and_transactions(
+    worker: SharedWorker, clock: VirtualClock
+) -> None:
+    worker.evaluate("""() => {
+        setTimeout(async () => {
+            await open_database(1);
+            for (let number = 0; number < 3; number++) note(await store(number, "event"));
+            const reading = db.transaction("events");
+            const request = reading.objectStore("events").getAllKeys();
+            await outcome(reading);
+            note(request.result);
+            db.close();
+            indexedDB.deleteDatabase("outbox").onsuccess = async () => {
+                note("deleted");
+                note((await indexedDB.databases()).length);
+            };
+        }, 1000);
+        setTimeout(note, 1001, "after");
+    }""")
+    clock.advance(2)
+    assert log(worker) == [
+        *[["complete", 1_000]] * 3, [[0, 1, 2], 1_000], ["deleted", 1_000], [0, 1_000], ["after", 1_001],
+    ]  # fmt: skip
+
+
+def test_transactions_that_are_under_way_are_waited_for_before_time_begins_to_move(
+    worker: SharedWorker, clock: VirtualClock
+) -> None:
+    worker.evaluate("async () => { await open_database(1); }")
+    worker.evaluate("""() => {
+        setTimeout(note, 1, "timer");
+        (async () => { for (let number = 0; number < 100; number++) note(await store(number, "event")); })();
+    }""")
+    clock.advance(1)
+    assert log(worker) == [*[["complete", 0]] * 100, ["timer", 1]]
+
+
+def test_transactions_that_fail_or_ask_for_nothing_end_too(worker: SharedWorker, clock: VirtualClock) -> None:
+    worker.evaluate("async () => { await open_database(1); await store('key', 'event'); }")
+    worker.evaluate("""() => {
+        setTimeout(async () => {
+            note(await outcome(db.transaction("events")));
+            note(await store("key", "again"));
+            const given_up = db.transaction("events", "readwrite");
+            given_up.abort();
+            note(await outcome(given_up));
+        }, 1000);
+        setTimeout(note, 1001, "after");
+    }""")
+    clock.advance(2)
+    assert log(worker) == [
+        ["complete", 1_000], ["aborted: ConstraintError", 1_000], ["aborted: null", 1_000], ["after", 1_001]
+    ]  # fmt: skip
+    assert clock.state()["pending"] == []
+
+
+def test_a_database_that_a_tab_keeps_open_does_not_stop_the_clock(
+    stage: Stage, worker: SharedWorker, clock: VirtualClock
+) -> None:
+    [page] = stage.context.pages
+    page.evaluate(f"async () => {{ await ({OPEN})(1); }}")
+    worker.evaluate("""() => {
+        open_database(2).then(({ version }) => console.log("opened", version));
+        open_database(2).then(() => console.log("also the next in line"));
+    }""")
+    clock.advance(3600)
+    opening = {"what": "opening the database outbox", "held": True}
+    assert clock.state()["pending"] == [opening, opening]
+    page.evaluate("() => { db.close(); }")
+    worker.expect_console("opened 2")
+    worker.expect_console("also the next in line")
+    clock.advance(1)
+    assert clock.state()["pending"] == []
+
+
+def test_a_transaction_that_never_ends_is_named(worker: SharedWorker, clock: VirtualClock) -> None:
+    worker.evaluate("async () => { await open_database(1); }")
+    worker.evaluate("""() => {
+        const store = db.transaction("events").objectStore("events");
+        const again = () => { store.get("key").onsuccess = again; };
+        again();
+    }""")
+    with pytest.raises(ClockError, match="still waits for: a transaction of the database outbox;"):
+        clock.advance(1, timeout_seconds=SHORT_SECONDS)

@@ -1,0 +1,229 @@
+"""Virtual time and what the browser answers by a promise or fills a stream with: time waits for it.
+
+A stream that stays open and brings nothing is given up for silent after a second of real time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from aiohttp import web
+
+from e2e.plugin.environment import Stage, log
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.workers.shared_workers import SharedWorker
+
+SIZE = 1_000_000
+
+# --- promises -------------------------------------------------------------------------------------
+
+PROMISES = {
+    "Blob": "(await new Blob(['x'.repeat(1e6)]).text()).length",
+    "Cache": """await (async () => {
+        const cache = await caches.open("kept");
+        await cache.put("/kept", new Response("kept"));
+        return (await (await caches.match("/kept")).text()).length;
+    })()""",
+    "FileReader": """(await new Promise((resolve) => {
+        const reader = new FileReader();
+        reader.onload = () => resolve(reader.result);
+        reader.readAsText(new Blob(["x".repeat(1e6)]));
+    })).length""",
+    "Response": "(await new Response(new Blob(['x'.repeat(1e6)])).text()).length",
+    "SubtleCrypto": "(await crypto.subtle.digest('SHA-256', new Uint8Array(1e7))).byteLength",
+    "WebAssembly": "(await WebAssembly.compile(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]))) ? 1 : 0",
+    "private files": """await (async () => {
+        const root = await navigator.storage.getDirectory();
+        const file = await root.getFileHandle("kept", { create: true });
+        const writable = await file.createWritable();
+        await writable.write("kept");
+        await writable.close();
+        return (await file.getFile()).size;
+    })()""",
+}
+
+
+@pytest.mark.parametrize("title", PROMISES)
+def test_time_waits_for_what_the_browser_answers_by_a_promise(
+    worker: SharedWorker, clock: VirtualClock, title: str
+) -> None:
+    worker.evaluate(f"""() => {{
+        setTimeout(async () => {{
+            for (let count = 0; count < 3; count++) note({PROMISES[title]});
+        }}, 1000);
+        setTimeout(note, 1001, "after");
+    }}""")
+    clock.advance(2)
+    assert worker.errors == []
+    *answers, last = log(worker)
+    assert [time for _, time in answers] == [1_000] * 3
+    assert all(answer for answer, _ in answers)
+    assert last == ["after", 1_001]
+
+
+# --- streams --------------------------------------------------------------------------------------
+
+READERS = {
+    "reader": """
+        const reader = stream.getReader();
+        for (;;) {
+            const { done, value } = await reader.read();
+            if (done) break;
+            size += value.length;
+        }
+    """,
+    "byte reader": """
+        const reader = stream.getReader({ mode: "byob" });
+        for (;;) {
+            const { done, value } = await reader.read(new Uint8Array(65536));
+            if (done) break;
+            size += value.length;
+        }
+    """,
+    "loop": "for await (const piece of stream) size += piece.length;",
+    "pipe": "await stream.pipeTo(new WritableStream({ write: (piece) => { size += piece.length; } }));",
+    "branches": """
+        const branches = stream.tee();
+        await Promise.all(branches.map(async (branch) => {
+            for await (const piece of branch) size += piece.length / 2;
+        }));
+    """,
+    "byte branch": """
+        const [branch, other] = stream.tee();
+        other.cancel();
+        const reader = branch.getReader({ mode: "byob" });
+        for (;;) {
+            const { done, value } = await reader.read(new Uint8Array(65536));
+            if (done) break;
+            size += value.length;
+        }
+    """,
+    "compression": """
+        const packed = await new Response(stream.pipeThrough(new CompressionStream("gzip"))).blob();
+        const unpacked = packed.stream().pipeThrough(new DecompressionStream("gzip"));
+        for await (const piece of unpacked) size += piece.length;
+    """,
+}
+SOURCES = {
+    "answer": "(await fetch('/data')).body",
+    "blob": "new Blob(['x'.repeat(1e6)]).stream()",
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("reader", READERS)
+def test_time_waits_for_the_pieces_of_a_stream(
+    stage: Stage, worker: SharedWorker, clock: VirtualClock, source: str, reader: str
+) -> None:
+    stage.gateway.mount("/data", "x" * SIZE, "text/plain")
+    worker.evaluate(f"""() => {{
+        setTimeout(async () => {{
+            const stream = {SOURCES[source]};
+            let size = 0;
+            {READERS[reader]}
+            note(size);
+        }}, 1000);
+        setTimeout(note, 1001, "after");
+    }}""")
+    clock.advance(2)
+    assert worker.errors == []
+    assert log(worker) == [[SIZE, 1_000], ["after", 1_001]]
+
+
+def test_a_stream_that_nobody_reads_does_not_stop_the_clock(
+    stage: Stage, worker: SharedWorker, clock: VirtualClock
+) -> None:
+    stage.gateway.mount("/data", "x" * SIZE, "text/plain")
+    worker.evaluate("""() => {
+        const piped = new Blob(["x".repeat(1e6)]).stream().pipeThrough(new CompressionStream("gzip"));
+        fetch("/data").then(({ body }) => { self.kept = [body, piped]; });
+        setTimeout(note, 3600000, "an hour");
+    }""")
+    clock.advance(3600)
+    assert log(worker) == [["an hour", 3_600_000]]
+    assert clock.state()["pending"] == []
+
+
+def test_a_stream_that_a_script_fills_by_a_timer_goes_with_virtual_time(
+    worker: SharedWorker, clock: VirtualClock
+) -> None:
+    worker.evaluate("""async () => {
+        const stream = new ReadableStream({
+            start: (controller) => { setInterval(() => controller.enqueue(performance.now()), 1000); },
+        });
+        (async () => { for await (const time of stream) note(time); })();
+    }""")
+    clock.advance(600)
+    assert log(worker) == [[time, time] for time in range(1_000, 600_001, 1_000)]
+
+
+def test_what_a_script_streams_into_an_answer_and_never_ends_does_not_stop_the_clock(
+    worker: SharedWorker, clock: VirtualClock
+) -> None:
+    worker.evaluate("() => { new Response(new ReadableStream()).text(); setTimeout(note, 1000, 'timer'); }")
+    clock.advance(1)
+    assert log(worker) == [["timer", 1_000]]
+    assert clock.state()["pending"] == [{"what": "reading the answer of the worker itself", "held": True}]
+
+
+class OpenAnswer:
+    """A server whose answer begins, stays open, and brings a piece where the test wants one."""
+
+    def __init__(self) -> None:
+        self._pieces: asyncio.Queue[str] = asyncio.Queue()
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> str:
+        app = web.Application()
+        app.router.add_get("/", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
+
+    async def send(self, piece: str) -> None:
+        await self._pieces.put(piece)
+
+    async def stop(self) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Access-Control-Allow-Origin": "*"})
+        await response.prepare(request)
+        while True:
+            await response.write((await self._pieces.get()).encode())
+
+
+@pytest.fixture
+def open_answer(sharedworker_loop: LoopThread) -> Iterator[tuple[str, OpenAnswer]]:
+    server = OpenAnswer()
+    yield sharedworker_loop.run(server.start()), server
+    sharedworker_loop.run(server.stop())
+
+
+def test_an_answer_that_stays_open_and_silent_does_not_stop_the_clock(
+    worker: SharedWorker,
+    clock: VirtualClock,
+    open_answer: tuple[str, OpenAnswer],
+    sharedworker_loop: LoopThread,
+) -> None:
+    url, server = open_answer
+    sharedworker_loop.run(server.send("first"))
+    worker.evaluate(
+        """(url) => {
+            setTimeout(async () => {
+                const { body } = await fetch(url);
+                for await (const text of body.pipeThrough(new TextDecoderStream())) console.log(text);
+            }, 1000);
+        }""",
+        url,
+    )
+    clock.advance(3600)
+    assert worker.expect_console("first").virtual_seconds == 1
+    assert clock.state()["pending"] == [{"what": "reading a stream", "held": True}]
+    sharedworker_loop.run(server.send("second"))
+    assert worker.expect_console("second").virtual_seconds == 3600

@@ -1,0 +1,53 @@
+"""Evaluating JavaScript in a worker: arguments, promises, what it sees, and what it throws."""
+
+from __future__ import annotations
+
+import pytest
+
+from e2e.plugin.environment import Stage
+from pytest_sharedworker.errors import EvaluationError
+
+
+@pytest.mark.parametrize(
+    ("expression", "args", "value"),
+    [
+        ("1 + 1", [], 2),
+        ("(a, b) => a + b", [1, 2], 3),
+        ("async (a) => ({ a })", [{"deep": [None, True, "ü"]}], {"a": {"deep": [None, True, "ü"]}}),
+        ("Promise.resolve('later')", [], "later"),
+        ("undefined", [], None),
+        ("() => {}", [], None),
+        ("42 // the answer", [], 42),
+        ("{ a: 1 }", [], {"a": 1}),
+    ],
+)
+def test_evaluate(stage: Stage, expression: str, args: list[object], value: object) -> None:
+    assert stage.start().evaluate(expression, *args) == value
+
+
+def test_evaluate_sees_what_the_script_declares(stage: Stage) -> None:
+    worker = stage.start("const queue = [1, 2]; let next = 3; function size() { return queue.length; }")
+    assert worker.evaluate("x => queue.length + next + size() + x", 1) == 8
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("() => { throw new TypeError('no such thing'); }", "TypeError: no such thing"),
+        ("async () => { throw new RangeError('later'); }", "RangeError: later"),
+        ("() => { throw 'text'; }", "text"),
+        ("no_such_name", "ReferenceError"),
+        ("(", "SyntaxError"),
+    ],
+)
+def test_what_javascript_throws_comes_as_an_exception(stage: Stage, expression: str, message: str) -> None:
+    with pytest.raises(EvaluationError, match=message) as error:
+        stage.start().evaluate(expression)
+    assert error.value.message.startswith(message)
+
+
+def test_an_exception_has_the_stack(stage: Stage) -> None:
+    worker = stage.start("function inner() { throw new Error('deep'); }\nfunction outer() { inner(); }")
+    with pytest.raises(EvaluationError) as error:
+        worker.evaluate("() => outer()")
+    assert error.value.stack.index("inner") < error.value.stack.index("outer")

@@ -1,0 +1,152 @@
+"""Crashes for real: a tab's renderer, and the whole browser without warning. Then it goes on.
+
+Ending a worker alone stands in test_workers.py.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from e2e.plugin.environment import ECHO, Stage
+from pytest_sharedworker.errors import SharedWorkerError, Unsupported
+from pytest_sharedworker.workers.crash import PersistentBrowser, crash
+
+NEEDS_CRASH = pytest.mark.usefixtures("needs_crash")
+
+KEEP = """(value) => new Promise((resolve, reject) => {
+    const opening = indexedDB.open("outbox");
+    opening.onupgradeneeded = () => opening.result.createObjectStore("events");
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+        const writing = opening.result.transaction("events", "readwrite", { durability: "strict" });
+        writing.objectStore("events").put(value, "first");
+        writing.oncomplete = () => resolve();
+    };
+})"""
+READ = """() => new Promise((resolve, reject) => {
+    const opening = indexedDB.open("outbox");
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+        const reading = opening.result.transaction("events").objectStore("events").get("first");
+        reading.onsuccess = () => resolve(reading.result);
+    };
+})"""
+
+
+def processes_with(profile: Path) -> list[bytes]:
+    lines = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # It has ended meanwhile.
+            lines.append((process / "cmdline").read_bytes())
+    return [line for line in lines if os.fsencode(profile) in line]
+
+
+@NEEDS_CRASH
+def test_a_crash_of_the_tab_that_started_the_worker_takes_the_worker_along(stage: Stage) -> None:
+    stage.gateway.mount("/worker.js", ECHO)
+    first, second = stage.open(), stage.open()
+    stage.connect(first)
+    worker = stage.workers.wait_for()
+    stage.connect(second)
+    crash(first)
+    worker.wait_until_ended()
+    assert second.evaluate("document.title") == "stage"
+    stage.connect(second)
+    assert stage.workers.wait_for() is not worker
+
+
+@NEEDS_CRASH
+def test_a_crash_of_another_tab_leaves_the_worker_alone(stage: Stage) -> None:
+    worker = stage.start()
+    other = stage.open()
+    stage.connect(other)
+    other.evaluate("worker.port.postMessage('before')")
+    stage.workers.deliver()
+    crash(other)
+    worker.clock.advance(1)
+    assert worker.evaluate("log.map(([what]) => what)") == ["before"]
+
+
+@NEEDS_CRASH
+def test_a_crashed_page_tells_so_and_can_be_closed(stage: Stage) -> None:
+    page = stage.open()
+    crashed: list[Page] = []
+    page.on("crash", lambda page: crashed.append(page))
+    crash(page)
+    assert crashed == [page]
+    page.close()
+    assert stage.open().title() == "stage"
+
+
+@pytest.mark.only_browser("firefox")
+def test_firefox_says_in_one_line_that_it_crashes_no_tab(stage: Stage) -> None:
+    with pytest.raises(Unsupported, match=r"^only Chromium crashes .*$"):
+        crash(stage.open())
+
+
+def test_what_was_flushed_before_the_kill_is_there_after_it(
+    stage: Stage, persistent_browser: PersistentBrowser
+) -> None:
+    stage.open(persistent_browser.context).evaluate(KEEP, "an event")
+    persistent_browser.kill()
+    page = stage.open(persistent_browser.reopen())
+    assert page.evaluate(READ) == "an event"
+
+
+def test_the_workers_of_a_killed_browser_end_and_new_ones_are_followed(
+    stage: Stage, persistent_browser: PersistentBrowser
+) -> None:
+    stage.gateway.mount("/worker.js", ECHO)
+    stage.connect(stage.open(persistent_browser.context))
+    before = stage.workers.wait_for()
+    assert before.evaluate("1 + 1") == 2
+    persistent_browser.kill()
+    before.wait_until_ended()
+    stage.connect(stage.open(persistent_browser.reopen()))
+    after = stage.workers.wait_for()
+    after.evaluate("() => { setTimeout(() => note('timer'), 1000); }")
+    after.clock.advance(1)
+    assert after.evaluate("log") == [["timer", 1000]]
+    assert stage.workers.starts == [before, after]
+    after.terminate()
+    assert stage.workers.all == []
+
+
+def test_pages_of_a_killed_browser_are_not_told(stage: Stage, persistent_browser: PersistentBrowser) -> None:
+    stage.gateway.mount("/beacon", "", "text/plain")
+    page = stage.open(persistent_browser.context)
+    page.evaluate("addEventListener('pagehide', () => navigator.sendBeacon('/beacon')); 0")
+    persistent_browser.kill()
+    persistent_browser.reopen()
+    assert stage.gateway.journal.select("/beacon") == []
+
+
+def test_the_other_browser_lives_on(stage: Stage, persistent_browser: PersistentBrowser) -> None:
+    worker = stage.start()
+    persistent_browser.kill()
+    assert worker.evaluate("1 + 1") == 2
+
+
+def test_a_browser_that_runs_is_not_reopened_and_one_that_does_not_is_not_killed(
+    persistent_browser: PersistentBrowser,
+) -> None:
+    with pytest.raises(SharedWorkerError, match=r"still runs: kill\(\)"):
+        persistent_browser.reopen()
+    persistent_browser.kill()
+    with pytest.raises(SharedWorkerError, match=r"no browser runs .* reopen\(\)"):
+        persistent_browser.kill()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="processes are listed in /proc, on Linux only")
+def test_nothing_of_a_killed_browser_is_left_behind(
+    stage: Stage, persistent_browser: PersistentBrowser
+) -> None:
+    stage.open(persistent_browser.context)
+    assert processes_with(persistent_browser.profile)
+    persistent_browser.kill()
+    assert processes_with(persistent_browser.profile) == []

@@ -1,0 +1,90 @@
+"""Faults on the requests of a worker: how often, how likely, and an answer lost behind the server's back.
+
+Here with a real browser; every toxic and its attributes: unit/pytest_sharedworker/test_gateway_toxics.py.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from e2e.plugin.environment import Stage, log
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker.workers.shared_workers import SharedWorker
+
+POST_EACH_SECOND = """() => {
+    setInterval(async () => {
+        try {
+            note((await fetch("/data", { method: "POST", body: "event" })).status);
+        } catch (error) {
+            note(error.name);
+        }
+    }, 1000);
+}"""
+
+
+@pytest.fixture(autouse=True)
+def posting(stage: Stage, worker: SharedWorker) -> None:
+    stage.gateway.mount("/data", "taken", "text/plain")
+    worker.evaluate(POST_EACH_SECOND)
+
+
+def outcomes(worker: SharedWorker) -> list[object]:
+    return [what for what, _ in log(worker)]
+
+
+def test_a_fault_with_a_count_is_used_up(stage: Stage, worker: SharedWorker, clock: VirtualClock) -> None:
+    stage.gateway.toxic("reset_peer", on="POST /data", times=2)
+    clock.advance(4)
+    assert outcomes(worker) == ["TypeError", "TypeError", 200, 200]
+
+
+def test_a_fault_ends_with_its_block_and_hits_its_pattern_alone(
+    stage: Stage, worker: SharedWorker, clock: VirtualClock
+) -> None:
+    stage.gateway.toxic("status", on="GET /data", status=500)
+    with stage.gateway.toxic("status", on="POST /data", status=503):
+        clock.advance(2)
+    clock.advance(1)
+    assert outcomes(worker) == [503, 503, 200]
+
+
+def test_a_fault_by_chance_repeats_with_its_seed(
+    stage: Stage, worker: SharedWorker, clock: VirtualClock
+) -> None:
+    for _ in range(2):
+        with stage.gateway.toxic("status", on="POST /data", status=503, probability=0.5, seed=7):
+            clock.advance(20)
+    first, second = outcomes(worker)[:20], outcomes(worker)[20:]
+    assert first == second
+    assert set(first) == {200, 503}
+
+
+def test_an_answer_is_lost_after_the_server_took_the_request(
+    stage: Stage, worker: SharedWorker, clock: VirtualClock
+) -> None:
+    taken: list[bytes] = []
+
+    def take(route: Route) -> None:
+        taken.append(route.request.body)
+        route.fulfill()
+
+    stage.gateway.route("POST /data", take)
+    stage.gateway.toxic("drop_response", on="POST /data", times=1)
+    clock.advance(2)
+    assert outcomes(worker) == ["TypeError", 200]
+    assert taken == [b"event"] * 2
+
+
+def test_requests_of_a_worker_and_of_a_tab_are_told_apart(
+    stage: Stage, worker: SharedWorker, clock: VirtualClock
+) -> None:
+    [page] = stage.context.pages
+    page.evaluate("fetch('/data', { method: 'POST', body: 'of the tab' }).then((answer) => answer.text())")
+    clock.advance(1)
+    exchanges = stage.gateway.journal.select("POST /data")
+    assert [(exchange.body, exchange.worker_id) for exchange in exchanges] == [
+        (b"of the tab", None),
+        (b"event", worker.id),
+    ]
+    assert exchanges[1].virtual_seconds == 1

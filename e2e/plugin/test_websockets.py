@@ -1,0 +1,123 @@
+"""A worker that holds one WebSocket, or one event stream, for all its tabs, in front of a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from aiohttp import web
+
+from e2e.plugin.environment import Stage
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+
+SHARED_SOCKET = """
+const socket = new WebSocket(`ws:${location.host}/socket`);
+const ports = [];
+const waiting = [];
+const tell = (what) => ports.forEach((port) => port.postMessage(what));
+socket.onopen = () => waiting.splice(0).forEach((text) => socket.send(text));
+socket.onmessage = ({ data }) => tell(data);
+socket.onclose = ({ code }) => tell(`closed: ${code}`);
+self.onconnect = ({ ports: [port] }) => {
+    ports.push(port);
+    port.onmessage = ({ data }) => (socket.readyState === 1 ? socket.send(data) : waiting.push(data));
+};
+"""
+
+
+SHARED_STREAM = """
+const ports = [];
+const stream = new EventSource("/events");
+stream.onmessage = ({ data }) => ports.forEach((port) => port.postMessage(data));
+self.onconnect = ({ ports: [port] }) => {
+    ports.push(port);
+    port.onmessage = ({ data }) => fetch("/say?" + data, { method: "POST" });
+};
+"""
+
+
+async def _echo(request: web.Request) -> web.StreamResponse:
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    async for message in socket:
+        await socket.send_str(f"echo of {message.data}")
+    return socket
+
+
+class EchoServer:
+    """A server that sends back what it is told: on a WebSocket, or on an event stream."""
+
+    def __init__(self) -> None:
+        self._listener: asyncio.Future[web.StreamResponse] | None = None
+
+    async def start(self) -> str:
+        """Listen on a free port; return the origin."""
+        self._listener = asyncio.get_running_loop().create_future()
+        app = web.Application()
+        app.router.add_get("/socket", _echo)
+        app.router.add_get("/events", self._events)
+        app.router.add_post("/say", self._say)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """Close everything."""
+        await self._runner.cleanup()
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        assert self._listener is not None
+        self._listener.set_result(response)
+        await asyncio.Event().wait()
+        return response
+
+    async def _say(self, request: web.Request) -> web.Response:
+        assert self._listener is not None
+        await (await self._listener).write(f"data: {request.query_string}\n\n".encode())
+        return web.Response(status=204)
+
+
+@pytest.fixture
+def gateway_upstream(sharedworker_loop: LoopThread) -> Iterator[str]:
+    """The server behind the gateway."""
+    server = EchoServer()
+    yield sharedworker_loop.run(server.start())
+    sharedworker_loop.run(server.stop())
+
+
+def test_one_socket_serves_all_tabs_and_its_messages_are_in_the_journal(stage: Stage) -> None:
+    stage.start(SHARED_SOCKET)
+    [first] = stage.context.pages
+    second = stage.open()
+    stage.connect(second)
+    first.evaluate("() => worker.port.postMessage('one')")
+    for page in (first, second):
+        page.wait_for_function("() => messages.includes('echo of one')")
+    (exchange,) = stage.gateway.journal.select("GET /socket")
+    assert exchange.status == 101
+    assert [message.data for message in exchange.messages] == ["one", "echo of one"]
+
+
+def test_the_tabs_see_a_network_that_goes_down(stage: Stage) -> None:
+    stage.start(SHARED_SOCKET)
+    [page] = stage.context.pages
+    page.evaluate("() => worker.port.postMessage('one')")
+    page.wait_for_function("() => messages.includes('echo of one')")
+    with stage.gateway.toxic("down"):
+        page.wait_for_function("() => messages.includes('closed: 1006')")
+
+
+def test_one_event_stream_serves_all_tabs(stage: Stage) -> None:
+    stage.start(SHARED_STREAM)
+    [first] = stage.context.pages
+    second = stage.open()
+    stage.connect(second)
+    first.evaluate("() => worker.port.postMessage('one')")
+    for page in (first, second):
+        page.wait_for_function("() => messages.includes('one')")
+    (exchange,) = stage.gateway.journal.select("GET /events")
+    assert (exchange.ended, exchange.answer) == (False, b"data: one\n\n")

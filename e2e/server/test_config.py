@@ -1,0 +1,210 @@
+"""What a server tells workers: the three values, what stands for a missing one, and every way to say no.
+
+Where a server fetches its configuration from stands in `test_server_config_source.py`.
+"""
+
+from __future__ import annotations
+
+import json
+
+from e2e.conformance.accounting import Fate
+from e2e.conformance.case import Finding, Level, case
+from e2e.server.conftest import StartServer
+from e2e.server.driver.system import DISABLED_ANSWER, ENABLED, Server
+from e2e.server.driver.told import expect_disabled, expect_values, values_of
+
+SWITCHES = ("disable_telemetry", "disable_ui_telemetry")
+VARIABLES = ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+WRONG_FOR_A_SWITCH: dict[str, object] = {
+    "a string": "false",
+    "a number": 0,
+    "an empty string": "",
+    "a list": [],
+    "an object": {},
+}
+
+
+@case(
+    "server/config/1/1",
+    Level.MUST,
+    "The endpoint answers a GET with the three values, each of its type.",
+    expected="200, JSON with disable_ui_telemetry, disable_ui_events, ui_rollout_percentage",
+    source="wire protocol, GET",
+)
+def test_a_get_tells_the_three_values(server: Server) -> None:
+    answer = server.get_config()
+    values = values_of(answer)
+    percentage = values.get("ui_rollout_percentage")
+    events = values.get("disable_ui_events")
+    sound = (
+        answer.content_type == "application/json"
+        and isinstance(values.get("disable_ui_telemetry"), bool)
+        and isinstance(events, list)
+        and all(isinstance(event, str) for event in events)
+        and isinstance(percentage, (int, float))
+        and not isinstance(percentage, bool)
+    )
+    if not sound:
+        raise Finding("application/json with a boolean, a list of strings and a number", str(answer))
+    server.account()
+
+
+@case(
+    "server/config/1/2",
+    Level.MUST,
+    "A worker gets the values that the server was configured with, the percentage unrounded.",
+    expected="the list as it stands, 12.345678 %",
+    source="wire protocol, GET, sampling",
+)
+def test_the_values_are_those_of_the_configuration(server: Server) -> None:
+    values = {"disable_ui_events": ["b.button", "a.button", "ü"], "ui_rollout_percentage": 12.345678}
+    server.configure(**values)
+    expect_values(server, {"disable_ui_telemetry": False, **values}, "this configuration")
+    server.account()
+
+
+@case(
+    "server/config/1/3",
+    Level.SHOULD,
+    "No cache keeps the configuration: an old consent must not outlive the person's no.",
+    expected="Cache-Control: no-store (or no-cache, or max-age=0)",
+    source="RFC 9111 §5.2.2; privacy",
+)
+def test_no_cache_keeps_the_configuration(server: Server) -> None:
+    cache_control = server.get_config().headers.get("Cache-Control", "").replace(" ", "").lower().split(",")
+    if not {"no-store", "no-cache", "max-age=0"} & set(cache_control):
+        raise Finding("Cache-Control: no-store", f"Cache-Control: {','.join(cache_control) or 'missing'}")
+    server.account()
+
+
+@case(
+    "server/config/1/4",
+    Level.MAY,
+    "A changed configuration holds from the next request on, without a restart.",
+    expected="the new values in the next answer",
+    source="convenience: a switch that acts at once",
+)
+def test_a_change_holds_from_the_next_request_on(server: Server) -> None:
+    for percentage in (10, 20, 10):
+        server.configure(ui_rollout_percentage=percentage)
+        expected = {**DISABLED_ANSWER, "disable_ui_telemetry": False, "ui_rollout_percentage": percentage}
+        expect_values(server, expected, f"{percentage} %")
+    server.account()
+
+
+@case(
+    "server/config/2/1",
+    Level.MUST,
+    "Without a configuration that can be read telemetry is disabled, with no events and 0 %.",
+    expected="disable_ui_telemetry true, [], 0",
+    source="wire protocol, missing values; server's config: fallback",
+)
+def test_an_unreadable_configuration_disables(server: Server) -> None:
+    for text in ("", "not JSON", '{"disable_telemetry": false', "null", "[]", '"enabled"', "5", "[" * 50_000):
+        server.configure_text(text)
+        expect_values(server, DISABLED_ANSWER, f"the configuration {text[:30]!r}")
+    expect_disabled(server, "the configuration '[[['…")
+    server.account()
+
+
+@case(
+    "server/config/2/2",
+    Level.MUST,
+    "Telemetry is on only where disable_telemetry and disable_ui_telemetry are both there and false.",
+    expected="disabled for each of them missing or true",
+    source="wire protocol, missing values",
+)
+def test_both_switches_have_to_be_there_and_false(server: Server) -> None:
+    for name in SWITCHES:
+        for value in (None, True):
+            server.configure(**{name: value})
+            expect_disabled(server, f"{name} {'missing' if value is None else 'true'}")
+    server.account()
+
+
+@case(
+    "server/config/2/3",
+    Level.MUST,
+    "A missing percentage is told as 0, a missing list of events as an empty one.",
+    expected="ui_rollout_percentage 0; disable_ui_events []",
+    source="wire protocol, missing values",
+)
+def test_missing_values_are_told_as_their_defaults(server: Server) -> None:
+    enabled = {**DISABLED_ANSWER, "disable_ui_telemetry": False}
+    server.configure(ui_rollout_percentage=None, disable_ui_events=["a.button"])
+    expect_values(server, {**enabled, "disable_ui_events": ["a.button"]}, "no percentage")
+    server.configure(disable_ui_events=None, ui_rollout_percentage=50)
+    expect_values(server, {**enabled, "ui_rollout_percentage": 50}, "no events")
+    server.account()
+
+
+@case(
+    "server/config/2/4",
+    Level.SHOULD,
+    "A switch of a wrong type counts as missing, hence as disabled: consent is not guessed.",
+    expected="disabled for a string, a number, a list, an object, null",
+    source="wire protocol, missing values; privacy",
+)
+def test_a_switch_of_a_wrong_type_disables(server: Server) -> None:
+    for name in SWITCHES:
+        for kind, value in {**WRONG_FOR_A_SWITCH, "null": None}.items():
+            server.configure_text(json.dumps({**ENABLED, name: value}))
+            expect_disabled(server, f"{name} {kind}")
+    server.account()
+
+
+@case(
+    "server/config/2/5",
+    Level.SHOULD,
+    "A percentage or a list of a wrong type never reaches a worker.",
+    expected="0 in place of the percentage, a list of strings in place of the events",
+    source="wire protocol, missing values; privacy",
+)
+def test_wrong_types_never_reach_a_worker(server: Server) -> None:
+    for text in ('"100"', "true", "[100]", "{}", "null", "1e400", "NaN"):
+        configured = json.dumps({**ENABLED, "ui_rollout_percentage": "%"}).replace('"%"', text)
+        server.configure_text(configured)
+        percentage = values_of(server.get_config())["ui_rollout_percentage"]
+        if percentage != 0 or isinstance(percentage, bool):
+            raise Finding(f"0 for the percentage {text}", json.dumps(percentage))
+    for value in ("a.button", 5, {"a.button": True}, None, [1, None, ["a.button"]]):
+        server.configure_text(json.dumps({**ENABLED, "disable_ui_events": value}))
+        events = values_of(server.get_config())["disable_ui_events"]
+        if events != []:
+            raise Finding(f"[] for the events {json.dumps(value)}", json.dumps(events))
+    server.account()
+
+
+@case(
+    "server/config/3/1",
+    Level.MUST,
+    "While telemetry is disabled a batch is answered so, and nothing of it is stored.",
+    expected='200 {"status": "disabled"}, 0 stored; after the switch is back, records are stored again',
+    source="wire protocol, answer",
+)
+def test_a_batch_is_turned_away_while_disabled(server: Server) -> None:
+    server.configure(disable_ui_telemetry=True)
+    for count in (1, 500):
+        answer = server.post(*server.records(count, Fate.DROPPED))
+        if answer.status != 200 or answer.word("status") != "disabled":
+            raise Finding('200 {"status": "disabled"}', str(answer))
+    server.configure()
+    server.still_works()
+    server.account()
+
+
+@case(
+    "server/config/3/2",
+    Level.MUST,
+    "An opt-out in the server's environment comes before any configuration.",
+    expected="disabled with MLFLOW_DISABLE_TELEMETRY or DO_NOT_TRACK set to true; not with false",
+    source="wire protocol, opt-out",
+)
+def test_the_environment_opts_out(start_server: StartServer) -> None:
+    for variable in VARIABLES:
+        server = start_server(environ={variable: "true"})
+        expect_disabled(server, f"{variable}=true")
+        server.account()
+    server = start_server(environ=dict.fromkeys(VARIABLES, "false"))
+    server.still_works()
+    server.account()

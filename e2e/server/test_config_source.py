@@ -1,0 +1,95 @@
+"""Where a server fetches its configuration from: one request for many workers, and a source that fails.
+
+How long an answer is kept, hours, is left to the server's own tests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from e2e.conformance.case import Finding, Level, case
+from e2e.server.conftest import StartServer
+from e2e.server.driver.system import DISABLED_ANSWER, ENABLED
+from e2e.server.driver.told import expect_disabled, expect_values, values_of
+
+WORKERS_AT_ONCE = 20
+POLL_SECONDS = 0.01
+"""How soon the made-up source notices that it is to stop."""
+
+
+class _Source:
+    """Where a server fetches its configuration from; counts who asks."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.status = 200
+        source = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                source.requests += 1
+                body = json.dumps(ENABLED).encode()
+                self.send_response(source.status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/config.json"
+
+
+@pytest.fixture
+def source() -> Iterator[_Source]:
+    """A source of configurations."""
+    source = _Source()
+    thread = Thread(target=source.server.serve_forever, args=(POLL_SECONDS,))
+    thread.start()
+    yield source
+    source.server.shutdown()
+    thread.join()
+    source.server.server_close()
+
+
+@case(
+    "server/config/4/1",
+    Level.SHOULD,
+    "However many workers ask at once, the configuration's source is asked once.",
+    expected=f"1 fetch for {WORKERS_AT_ONCE} workers at once and {WORKERS_AT_ONCE} batches",
+    source="wire protocol, server's config: cached 3 h",
+)
+def test_the_source_is_asked_once_for_many_workers(start_server: StartServer, source: _Source) -> None:
+    server = start_server(config=source.url)
+    with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
+        answers = list(workers.map(lambda _: server.get_config(), range(WORKERS_AT_ONCE)))
+    for answer in answers:
+        if values_of(answer)["disable_ui_telemetry"] is not False:
+            raise Finding("the source's values for every worker", str(answer))
+    for _ in range(WORKERS_AT_ONCE):
+        server.post(server.record())
+    if source.requests != 1:
+        raise Finding("1 fetch", f"{source.requests} fetches")
+    server.account()
+
+
+@case(
+    "server/config/4/2",
+    Level.MUST,
+    "While the configuration's source fails telemetry is disabled, whatever its answer holds.",
+    expected="disable_ui_telemetry true, [], 0; batches are answered with disabled",
+    source="wire protocol, server's config: fallback",
+)
+def test_a_source_that_fails_disables(start_server: StartServer, source: _Source) -> None:
+    source.status = 503
+    server = start_server(config=source.url)
+    expect_values(server, DISABLED_ANSWER, "a source that answers 503")
+    expect_disabled(server, "a source that answers 503")
+    server.account()

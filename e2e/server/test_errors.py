@@ -1,0 +1,289 @@
+"""What a server says to requests that are wrong: refused by the client's fault, nothing stored, in one form.
+
+How large a request may be stands in `test_server_limits.py`, who may send it in `test_server_security.py`.
+"""
+
+from __future__ import annotations
+
+import json
+
+from e2e.conformance.accounting import Fate
+from e2e.conformance.case import Finding, Level, case
+from e2e.server.driver.http_client import Answer
+from e2e.server.driver.malformed_bodies import not_json, without_list
+from e2e.server.driver.system import Server, expect_all, is_refused
+
+ALLOWED_METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
+OTHER_METHODS = ("PUT", "PATCH", "DELETE")
+UNKNOWN_METHODS = ("BREW", "get", "post", "TRACE", "CONNECT")
+ANY_HEADERS = (
+    "Expect",
+    "Accept",
+    "Accept-Encoding",
+    "Connection",
+    "Cookie",
+    "If-None-Match",
+    "Range",
+    "Upgrade",
+)
+OTHER_TYPES = (
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=b",
+    "application/xml",
+    "application/jsonp",
+    "application/json-seq",
+    "text/json",
+    "image/png",
+    "application",
+)
+
+
+def answers_to(server: Server, bodies: dict[str, bytes]) -> dict[str, Answer]:
+    """What the server says to each body."""
+    return {name: server.post_body(body) for name, body in bodies.items()}
+
+
+def is_told_as_json(answer: Answer) -> bool:
+    """Whether an error is told to programs (a code) and to persons (a message)."""
+    code, message = answer.word("error"), answer.word("message")
+    return (
+        answer.content_type == "application/json"
+        and isinstance(code, str)
+        and code.replace("_", "").isalnum()
+        and isinstance(message, str)
+        and bool(message.strip())
+    )
+
+
+@case(
+    "server/errors/1/1",
+    Level.SHOULD,
+    "A body that is not JSON is refused by the client's fault, and nothing of it is stored.",
+    expected="a status from 400 to 499 for each, 0 stored",
+    source="RFC 8259; data safety: success lets the worker forget, 5xx lets it try for ever",
+)
+def test_a_body_that_is_not_json_is_refused(server: Server) -> None:
+    answers = answers_to(server, not_json(lambda: server.record(Fate.DROPPED)))
+    expect_all("a status from 400 to 499", answers, is_refused)
+    server.account()
+
+
+@case(
+    "server/errors/1/2",
+    Level.MAY,
+    "A body that is not JSON is answered with 400 and a code of its own.",
+    expected='400 {"error": "body_not_json", "message": …}, the code the same for each',
+    source="RFC 9110 §15.5.1",
+)
+def test_a_body_that_is_not_json_has_a_code(server: Server) -> None:
+    answers = answers_to(server, not_json(lambda: server.record(Fate.DROPPED)))
+    codes = {json.dumps(answer.word("error")) for answer in answers.values()}
+    expect_all("400 in JSON", answers, lambda answer: answer.status == 400 and is_told_as_json(answer))
+    if len(codes) != 1:
+        raise Finding("one code", ", ".join(sorted(codes)))
+    server.account()
+
+
+@case(
+    "server/errors/1/3",
+    Level.SHOULD,
+    "JSON that holds no list of records is refused by the client's fault, and nothing of it is stored.",
+    expected="a status from 400 to 499 for each, 0 stored",
+    source='wire protocol, flush: {"records": […]}; data safety: success lets the worker forget',
+)
+def test_json_without_a_list_of_records_is_refused(server: Server) -> None:
+    answers = answers_to(server, without_list(lambda: server.record(Fate.DROPPED)))
+    expect_all("a status from 400 to 499", answers, is_refused)
+    server.account()
+
+
+@case(
+    "server/errors/1/4",
+    Level.MAY,
+    "JSON that holds no list of records is answered with 422 and names the field.",
+    expected='422 {"error": "records_missing", "message": …, "field": "records"}',
+    source="RFC 9110 §15.5.21",
+)
+def test_json_without_a_list_of_records_names_the_field(server: Server) -> None:
+    answers = answers_to(server, without_list(lambda: server.record(Fate.DROPPED)))
+    expect_all(
+        '422 in JSON with "field": "records"',
+        answers,
+        lambda answer: answer.status == 422 and is_told_as_json(answer) and answer.word("field") == "records",
+    )
+    server.account()
+
+
+@case(
+    "server/errors/1/5",
+    Level.SHOULD,
+    "What may be read in two ways is read in one or refused: never in both, never by failing.",
+    expected="a byte order mark, repeated names: no 5xx; each record stored once at most",
+    source="RFC 8259 §4, §8.1",
+)
+def test_what_may_be_read_in_two_ways_does_no_harm(server: Server) -> None:
+    def text(fate: Fate = Fate.EITHER) -> str:
+        return json.dumps(server.record(fate))
+
+    bodies = {
+        "a byte order mark": f'\ufeff{{"records": [{text()}]}}',
+        "two lists": f'{{"records": [{text()}], "records": [{text()}]}}',
+        "a list and an empty one": f'{{"records": [{text()}], "records": []}}',
+        "a list and null": f'{{"records": [{text()}], "records": null}}',
+        "a field twice": f'{{"records": [{text()[:-1]}, "session_id": "another"}}]}}',
+        "a prototype": f'{{"__proto__": {{"records": [{text(Fate.DROPPED)}]}}, "records": []}}',
+    }
+    answers = {name: server.post_body(body.encode()) for name, body in bodies.items()}
+    expect_all("taken or refused", answers, lambda answer: answer.status == 200 or is_refused(answer))
+    server.still_works()
+    server.account()
+
+
+@case(
+    "server/errors/1/6",
+    Level.SHOULD,
+    "Headers of any text are refused by the client's fault, or ignored.",
+    expected="no status from 500 on, but 501 and 505, for each header and text",
+    source="RFC 9110 §5.5, §10.1.1; 5xx lets a client try for ever",
+)
+def test_headers_of_any_text_are_no_fault_of_the_server(server: Server) -> None:
+    answers = {
+        f"{name}: {text!r}": server.client.request(method, headers={name: text})
+        for method in ("GET", "HEAD")
+        for name in ANY_HEADERS
+        for text in ("\xff\xfe", "", "a b", "\xe2\x82\xac", ";;=,", "9" * 1_000)
+    }
+    expect_all("no failure", answers, lambda answer: answer.status < 500 or answer.status in (501, 505))
+    server.still_works()
+    server.account()
+
+
+@case(
+    "server/errors/2/1",
+    Level.SHOULD,
+    "A body that says to be of another type than JSON is refused, and nothing of it is stored.",
+    expected="a status from 400 to 499 for each, and for none",
+    source="RFC 9110 §15.5.16",
+)
+def test_another_content_type_is_refused(server: Server) -> None:
+    answers = {
+        content_type or "none": server.post(
+            server.record(Fate.DROPPED), headers={"Content-Type": content_type}
+        )
+        for content_type in (*OTHER_TYPES, "", None)
+    }
+    expect_all("a status from 400 to 499", answers, is_refused)
+    server.account()
+
+
+@case(
+    "server/errors/2/2",
+    Level.MAY,
+    "Another content type is answered with 415 in JSON.",
+    expected='415 {"error": …, "message": …}',
+    source="RFC 9110 §15.5.16",
+)
+def test_another_content_type_is_told_so(server: Server) -> None:
+    answers = {
+        each: server.post(server.record(Fate.DROPPED), headers={"Content-Type": each}) for each in OTHER_TYPES
+    }
+    expect_all("415 in JSON", answers, lambda answer: answer.status == 415 and is_told_as_json(answer))
+    server.account()
+
+
+@case(
+    "server/errors/2/3",
+    Level.MAY,
+    "A body that is packed in an unknown way is answered with 415, and with the ways that are known.",
+    expected='415 {"error": …, "message": …} with Accept-Encoding',
+    source="RFC 9110 §15.5.16, §12.5.3",
+)
+def test_an_unknown_packing_is_told_so(server: Server) -> None:
+    answers = {
+        each: server.post(server.record(Fate.DROPPED), headers={"Content-Encoding": each})
+        for each in ("unheard-of", "br", "zstd", "compress", "gzip, gzip", "gzip;q=1")
+    }
+    expect_all(
+        "415 in JSON with Accept-Encoding",
+        answers,
+        lambda answer: (
+            answer.status == 415 and is_told_as_json(answer) and "Accept-Encoding" in answer.headers
+        ),
+    )
+    server.account()
+
+
+@case(
+    "server/errors/3/1",
+    Level.SHOULD,
+    "No other method than POST stores anything.",
+    expected="0 stored, no success, whatever the method, with or without a body",
+    source="RFC 9110 §9.2.1: GET and HEAD are safe",
+)
+def test_no_other_method_stores_anything(server: Server) -> None:
+    methods = (*OTHER_METHODS, *UNKNOWN_METHODS, "GET", "HEAD", "OPTIONS")
+    answers = {}
+    for method in methods:
+        body = json.dumps({"records": [server.record(Fate.DROPPED)]}).encode()
+        override = {"X-HTTP-Method-Override": "POST", "X-HTTP-Method": "POST", "X-Method-Override": "POST"}
+        answers[method] = server.client.request(method, body=body)
+        answers[f"{method} that asks for POST"] = server.client.request(method, body=body, headers=override)
+    expect_all(
+        "no success and no failure of the server",
+        answers,
+        lambda answer: not answer.succeeded and answer.status not in (500, 502, 503, 504),
+    )
+    server.still_works()
+    server.account()
+
+
+@case(
+    "server/errors/3/2",
+    Level.MAY,
+    "Another method is answered with 405 and the methods that there are.",
+    expected="405 with Allow: GET, POST (and what else there is)",
+    source="RFC 9110 §15.5.6",
+)
+def test_another_method_is_told_which_there_are(server: Server) -> None:
+    answers = {method: server.client.request(method) for method in OTHER_METHODS}
+    for answer in answers.values():
+        allowed = set(answer.headers.get("Allow", "").replace(" ", "").split(","))
+        if answer.status != 405 or not {"GET", "POST"} <= allowed <= ALLOWED_METHODS:
+            raise Finding("405 with Allow: GET, POST", f"{answer}, Allow: {answer.headers.get('Allow')}")
+    server.account()
+
+
+@case(
+    "server/errors/3/3",
+    Level.MAY,
+    "HEAD is answered as GET is, without the body.",
+    expected="200, no body",
+    source="RFC 9110 §9.3.2",
+)
+def test_head_is_answered_as_get_is(server: Server) -> None:
+    got, head = server.get_config(), server.client.request("HEAD")
+    if (head.status, head.content_type, head.body) != (got.status, got.content_type, b""):
+        raise Finding(f"{got.status} {got.content_type} without a body", f"{head.content_type} {head}")
+    server.account()
+
+
+@case(
+    "server/errors/4/1",
+    Level.MAY,
+    "Every error of the application has one form, with a stable code and a message.",
+    expected='JSON {"error": code, "message": text} for 400, 404, 405, 415, 422',
+    source="convenience: a program reads the code, a person the message",
+)
+def test_every_error_has_one_form(server: Server) -> None:
+    answers = {
+        "not JSON": server.post_body(b"{"),
+        "no records": server.post_body(b"{}"),
+        "another type": server.post_body(b"{}", {"Content-Type": "text/plain"}),
+        "another method": server.client.request("PUT"),
+        "another path": server.client.request("GET", f"{server.client.base_path}no-such-path"),
+    }
+    expect_all("an error in JSON", answers, lambda answer: is_refused(answer) and is_told_as_json(answer))
+    codes = [answer.word("error") for answer in answers.values()]
+    if len(set(codes)) != len(codes):
+        raise Finding("a code for each error", str(codes))
+    server.account()

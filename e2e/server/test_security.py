@@ -1,0 +1,218 @@
+"""Who may use a server, and what it gives away: foreign pages, its errors, its files, its store.
+
+Requests that are ambiguous, or no HTTP at all, stand in `test_server_security_http.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from e2e.conformance.accounting import Fate
+from e2e.conformance.case import Level, case
+from e2e.server.driver.http_client import Answer
+from e2e.server.driver.system import Server, expect_all, is_refused
+
+EVIL = "http://evil.test"
+SIMPLE_TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b")
+"""What a form, or a script without asking first, may send to any server (Fetch: CORS-safelisted)."""
+
+MARK = "mark-of-the-request"
+MARKUP = f"<script>{MARK}</script>"
+BEYOND = "{dots}/reference_server/errors.py", "{dots}/{dots}/{dots}/{dots}/{dots}/{dots}/etc/passwd"
+DOTS = ("..", "%2e%2e", "..%2f..", "%252e%252e", "..%5c..", "....//..")
+SECRETS = re.compile(rb"Traceback \(most recent|root:.*:0:0:|class WireError|File \"/")
+
+
+def foreign_origins(server: Server) -> dict[str, str | list[str]]:
+    """Origins of pages that are not the server's own."""
+    host, port = server.client.host_name, server.client.port
+    return {
+        "another port": f"http://{host}:{port + 1 if port < 65_535 else 1}",
+        "no port": f"http://{host}" if port != 80 else f"http://{host}:8080",
+        "another scheme": f"https://{host}:{port}",
+        "a subdomain": f"http://app.{host}:{port}",
+        "a longer host": f"http://{host}.evil.test:{port}",
+        "a host with this name in front": f"http://{host}:{port}.evil.test",
+        "this host as a user": f"http://{host}:{port}@evil.test",
+        "another host": f"{EVIL}:{port}",
+        "hidden": "null",
+        "a file": "file://",
+        "an extension": "chrome-extension://abcdefghijklmnop",
+        "empty": "",
+        "not an origin": "evil",
+        "broken": "http://[broken",
+        "two at once": f"{server.client.origin}, {EVIL}",
+        "two lines, its own first": [server.client.origin, EVIL],
+        "two lines, its own last": [EVIL, server.client.origin],
+    }
+
+
+@case(
+    "server/security/1/1",
+    Level.SHOULD,
+    "A batch from a page of another origin is refused, and nothing of it is stored.",
+    expected="403 (or another status from 400 to 499) for each origin",
+    source="Fetch: Origin header; MLflow's server: cross-origin 403",
+)
+def test_a_batch_of_another_origin_is_refused(server: Server) -> None:
+    answers = {
+        name: server.post(server.record(Fate.DROPPED), headers={"Origin": origin})
+        for name, origin in foreign_origins(server).items()
+    }
+    expect_all("403", answers, is_refused)
+    server.account()
+
+
+@case(
+    "server/security/1/2",
+    Level.MUST,
+    "A batch from the server's own page is taken: browsers name the origin in every POST.",
+    expected='200 {"status": "success"} with its own Origin, and with none',
+    source="wire protocol, answer; Fetch: Origin header",
+)
+def test_a_batch_of_the_own_page_is_taken(server: Server) -> None:
+    answers = {
+        "its own origin": server.post(server.record(), headers={"Origin": server.client.origin}),
+        "no origin": server.post(server.record(), headers={"Origin": None}),
+    }
+    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+    server.account()
+
+
+@case(
+    "server/security/1/3",
+    Level.SHOULD,
+    "No page of another origin is allowed in: not when its browser asks first, nor in any answer.",
+    expected="no Access-Control-Allow-Origin for it, in answer to OPTIONS, GET and POST",
+    source="Fetch: CORS protocol",
+)
+def test_no_other_origin_is_allowed_in(server: Server) -> None:
+    asked = {
+        "Origin": EVIL,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    answers = {
+        "OPTIONS": server.client.request("OPTIONS", headers=asked),
+        "GET": server.client.request("GET", headers={"Origin": EVIL}),
+        "GET of nowhere": server.client.request("GET", headers={"Origin": "null"}),
+        "POST": server.post(server.record(Fate.DROPPED), headers={"Origin": EVIL}),
+    }
+    expect_all(
+        "no Access-Control-Allow-Origin: * or that origin",
+        answers,
+        lambda answer: answer.headers.get("Access-Control-Allow-Origin", "") not in ("*", EVIL, "null"),
+    )
+    server.account()
+
+
+@case(
+    "server/security/1/4",
+    Level.SHOULD,
+    "What a foreign page's form can send without asking first is refused, with an origin or without.",
+    expected="a status from 400 to 499 for each type, 0 stored",
+    source="Fetch: CORS-safelisted Content-Type; cross-site request forgery",
+)
+def test_what_a_foreign_form_can_send_is_refused(server: Server) -> None:
+    answers = {}
+    for content_type in SIMPLE_TYPES:
+        for origin in (EVIL, None):
+            headers = {"Content-Type": content_type, "Origin": origin}
+            name = f"{content_type} {'of a foreign page' if origin else 'without an origin'}"
+            answers[name] = server.post(server.record(Fate.DROPPED), headers=headers)
+    expect_all("a status from 400 to 499", answers, is_refused)
+    server.account()
+
+
+@case(
+    "server/security/3/1",
+    Level.SHOULD,
+    "An answer to a wrong request shows nothing of the server's inside.",
+    expected="no stack trace, no path of a file, no line of the source",
+    source="CWE-209",
+)
+def test_errors_show_nothing_of_the_inside(server: Server) -> None:
+    path = server.client.base_path
+    answers = {
+        "not JSON": server.post_body(b"{"),
+        "not UTF-8": server.post_body(b"\xff"),
+        "deep": server.post_body(b'{"records":' + b"[" * 100_000),
+        "no records": server.post_body(b'{"records": 5}'),
+        "bad records": server.post(None, 5, "record", {"timestamp_ns": 10**400}),
+        "half a surrogate pair": server.post_body(b'{"records": ["\\ud83d"]}'),
+        "not gzip": server.post_body(b"{}", {"Content-Encoding": "gzip"}),
+        "an unknown charset": server.post_body(b"{}", {"Content-Type": "application/json; charset=none"}),
+        "a broken path": server.client.request("GET", f"{path}%zz%ff%00"),
+        "a broken query": server.client.request("GET", f"{server.client.endpoint_path}?%zz=%ff&[]"),
+        "a broken length": server.client.send(server.client.head(headers={"Content-Length": "x"})),
+        "a broken cookie": server.client.request("GET", headers={"Cookie": '"; =;=,\x01'}),
+    }
+    expect_all("nothing of the inside", answers, lambda answer: not SECRETS.search(answer.body))
+    server.account()
+
+
+@case(
+    "server/security/3/2",
+    Level.SHOULD,
+    "Text of a request never comes back as a page, and TRACE does not bring back its headers.",
+    expected="no text/html with the request's markup in it",
+    source="CWE-79; RFC 9110 §9.3.8",
+)
+def test_text_of_a_request_never_comes_back_as_a_page(server: Server) -> None:
+    quoted = MARKUP.replace("<", "%3C").replace(">", "%3E")
+    path = server.client.base_path
+    answers = {
+        "path": server.client.request("GET", f"{path}{quoted}"),
+        "raw path": server.client.request("GET", f"{path}{MARKUP}"),
+        "file": server.client.request("GET", f"{path}static-files/{quoted}"),
+        "query": server.client.request("GET", f"{path}?q={quoted}"),
+        "query of the endpoint": server.client.request("GET", f"{server.client.endpoint_path}?q={quoted}"),
+        "header": server.client.request("GET", headers={"Referer": MARKUP, "User-Agent": MARKUP}),
+        "type": server.post_body(b"{}", {"Content-Type": MARKUP}),
+        "origin": server.post_body(b"{}", {"Origin": MARKUP}),
+        "body": server.post_body(MARKUP.encode()),
+        "record": server.post({MARKUP: MARKUP}),
+        "TRACE": server.client.request("TRACE", headers={"X-Markup": MARKUP}),
+    }
+
+    def harmless(answer: Answer) -> bool:
+        echoed = MARKUP.encode() in answer.body
+        as_page = answer.content_type in ("", "text/html", "application/xhtml+xml", "image/svg+xml")
+        return not (echoed and (as_page or answer.content_type == "message/http"))
+
+    expect_all("no echo in a page", answers, harmless)
+    server.account()
+
+
+@case(
+    "server/security/3/3",
+    Level.SHOULD,
+    "No path leads out of the folder of the worker's files.",
+    expected="no content of a file beside or above it, however the path is written",
+    source="CWE-22",
+)
+def test_no_path_leads_out_of_the_folder(server: Server) -> None:
+    folder = f"{server.client.base_path}static-files/"
+    paths = [folder + path.format(dots=dots) for path in BEYOND for dots in DOTS]
+    paths += [f"{folder}/etc/passwd", f"{folder}%2fetc%2fpasswd", f"{folder}telemetry.worker.js%00"]
+    answers = {path: server.client.request("GET", path) for path in paths}
+    expect_all("no content of a file", answers, lambda answer: not SECRETS.search(answer.body))
+    server.account()
+
+
+@case(
+    "server/security/3/4",
+    Level.SHOULD,
+    "No answer tells what was stored: records come in and never go out again.",
+    expected="no text of a record in an answer to any GET",
+    source="privacy: what persons did is nobody's who can reach the port",
+)
+def test_no_answer_tells_what_was_stored(server: Server) -> None:
+    server.post(server.record(installation_id=MARK, session_id=MARK, params={"componentId": MARK}))
+    base, endpoint = server.client.base_path, server.client.endpoint_path
+    paths = [base, endpoint, f"{base}health", f"{endpoint}?records", f"{endpoint}/records", f"{base}records"]
+    answers = {path: server.client.request("GET", path) for path in paths}
+    answers["POST"] = server.post(server.record(), {"installation_id": 5, "params": json.dumps(MARK)})
+    expect_all("nothing of a record", answers, lambda answer: MARK.encode() not in answer.body)
+    server.account()

@@ -1,0 +1,139 @@
+"""Requests that may be read in two ways, and bytes that are no HTTP: turned away, and no harm to the others.
+
+Which hosts a server answers to is its operator's choice; what it does where none was made is judged.
+"""
+
+from __future__ import annotations
+
+from e2e.conformance.accounting import Fate
+from e2e.conformance.case import Finding, Level, case
+from e2e.server.conftest import StartServer
+from e2e.server.driver.http_client import CLOSED, Answer
+from e2e.server.driver.system import Server, body_of, expect_all, is_refused
+
+EVIL = "http://evil.test"
+
+
+@case(
+    "server/security/2/1",
+    Level.SHOULD,
+    "A request that names no host, or two, is refused: nobody can say whose origin it is of.",
+    expected="400 (or another status from 400 to 499, or the connection closed)",
+    source="RFC 9112 §3.2",
+)
+def test_a_request_without_exactly_one_host_is_refused(server: Server) -> None:
+    own = server.client.host
+    hosts: dict[str, list[str] | None] = {
+        "no host": None,
+        "the same twice": [own, own],
+        "another behind it": [own, "evil.test"],
+        "another in front": ["evil.test", own],
+    }
+    answers = {}
+    for name, host in hosts.items():
+        for origin in (server.client.origin, EVIL):
+            headers = {"Host": host, "Origin": origin}
+            answers[f"{name}, {origin}"] = server.post(server.record(Fate.DROPPED), headers=headers)
+    expect_all("400", answers, _is_turned_away)
+    server.still_works()
+    server.account()
+
+
+@case(
+    "server/security/2/2",
+    Level.MAY,
+    "A request whose host is not a host is refused.",
+    expected="400 (or another status from 400 to 499, or the connection closed)",
+    source="RFC 9112 §3.2: an invalid field value",
+)
+def test_a_request_whose_host_is_none_is_refused(server: Server) -> None:
+    hosts = ("a b", "evil.test/path", "user@evil.test", "[::1", "a:port", "a?b", "a#b", "a\\b")
+    answers = {
+        host: server.post(server.record(Fate.DROPPED), headers={"Host": host, "Origin": f"http://{host}"})
+        for host in hosts
+    }
+    expect_all("400", answers, _is_turned_away)
+    server.still_works()
+    server.account()
+
+
+@case(
+    "server/security/2/3",
+    Level.SHOULD,
+    "A request whose end can be read in two ways is refused: a proxy may read the other one.",
+    expected="400 (or another status from 400 to 499, 501, or the connection closed); 0 stored",
+    source="RFC 9112 §6.1, §6.3, §11.2: request smuggling",
+)
+def test_a_request_whose_end_is_ambiguous_is_refused(server: Server) -> None:
+    body = body_of(server.record(Fate.DROPPED))
+    length = str(len(body))
+    chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    cases: dict[str, tuple[dict[str, str | list[str] | None], bytes]] = {
+        "a length and chunks": ({"Transfer-Encoding": "chunked"}, chunked),
+        "two lengths": ({"Content-Length": [length, "5"]}, body),
+        "a list of lengths": ({"Content-Length": f"{length}, 5"}, body),
+        "a negative length": ({"Content-Length": f"-{length}"}, body),
+        "a length with a sign": ({"Content-Length": f"+{length}"}, body),
+        "a length in letters": ({"Content-Length": "many"}, body),
+        "an unknown coding": ({"Transfer-Encoding": "xchunked", "Content-Length": None}, chunked),
+        "chunks that are none": ({"Transfer-Encoding": "chunked", "Content-Length": None}, b"zz\r\n" + body),
+        "a space before the colon": ({"Transfer-Encoding ": "chunked"}, chunked),
+    }
+    answers = {
+        name: server.client.send(server.client.head(body=body, headers=headers), sent)
+        for name, (headers, sent) in cases.items()
+    }
+    expect_all("400", answers, _is_turned_away)
+    server.still_works()
+    server.account()
+
+
+@case(
+    "server/security/2/4",
+    Level.SHOULD,
+    "What is not HTTP does no harm to the requests that follow.",
+    expected="refused or closed; the next batch is taken",
+    source="RFC 9112 §2.2, §3",
+)
+def test_what_is_not_http_does_no_harm(server: Server) -> None:
+    sent = {
+        "TLS": bytes.fromhex("160301020001000100fc0303") + bytes(32),
+        "zeros": bytes(1_000) + b"\r\n\r\n",
+        "binary": bytes(range(256)) + b"\r\n\r\n",
+        "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "HTTP/9.9": server.client.head().replace(b"HTTP/1.1", b"HTTP/9.9"),
+        "no version": server.client.head().replace(b" HTTP/1.1", b" "),
+    }
+    answers = {name: server.client.send(data + b"\r\n\r\n") for name, data in sent.items()}
+    expect_all("refused", answers, lambda answer: _is_turned_away(answer) or answer.status == 505)
+    server.still_works()
+    server.account()
+
+
+@case(
+    "server/security/2/5",
+    Level.SHOULD,
+    "A request for a host that is not the server's is refused: a page's name may be made to lead here.",
+    expected="a status from 400 to 499 for GET and POST, though the page is of the same origin; 0 stored",
+    source="DNS rebinding; MLflow's server: allowed hosts",
+)
+def test_a_request_for_another_host_is_refused(start_server: StartServer) -> None:
+    server = start_server()
+    port = server.client.port
+    answers = {}
+    for host in ("evil.test", f"evil.test:{port}", f"127.0.0.1.evil.test:{port}", "10.0.0.1", "[fe80::1]"):
+        headers = {"Host": host, "Origin": f"http://{host}"}
+        answers[f"GET {host}"] = server.client.request("GET", headers=headers)
+        answers[f"POST {host}"] = server.post(server.record(Fate.DROPPED), headers=headers)
+    expect_all("403", answers, is_refused)
+    for host in (f"localhost:{port}", f"127.0.0.1:{port}", "LOCALHOST"):
+        headers = {"Host": host, "Origin": f"http://{host}"}
+        answer = server.post(server.record(), headers=headers)
+        if not answer.succeeded:
+            raise Finding(f"success for {host}, which leads to this machine alone", str(answer))
+    server.account()
+
+
+def _is_turned_away(answer: Answer) -> bool:
+    """Refused in any way that HTTP has: nobody was served."""
+    return answer.status in (CLOSED, 501) or is_refused(answer)

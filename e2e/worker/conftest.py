@@ -1,0 +1,59 @@
+"""What the cases work with: the implementation's worker, the gateway, and the reference server behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from e2e.conformance.report.observations import Observed
+from e2e.conformance.targets.worker import Implementation
+from e2e.worker.driver.store_reader import StoreReader
+from e2e.worker.driver.system import Telemetry
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
+
+_PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether the case passed, for the fixtures that end after it."""
+    report = yield
+    if report.when == "call":
+        item.stash[_PASSED] = report.passed
+    return report
+
+
+@pytest.fixture
+def telemetry(
+    implementation: Implementation,
+    gateway: Gateway,
+    shared_workers: SharedWorkers,
+    context: BrowserContext,
+    config_file: Path,
+    database_file: Path,
+    observed: Observed,
+    request: pytest.FixtureRequest,
+) -> Iterator[Telemetry]:
+    """The system under test. A case that ends without its accounting is a defect of the case."""
+    store = StoreReader(database_file)
+    telemetry = Telemetry(implementation, gateway, shared_workers, context, config_file, store, observed)
+    observed.at_end(timeline=telemetry.recorder.timeline, if_not_held=gateway.journal.tail)
+    yield telemetry
+    if request.node.stash.get(_PASSED, False) and not telemetry.accounted:
+        pytest.fail(f"{request.node.nodeid} ended without telemetry.account()", pytrace=False)
+
+
+@pytest.fixture
+def second_context(
+    new_context: Callable[[], BrowserContext], shared_workers: SharedWorkers
+) -> BrowserContext:
+    """A second browser context: another person, or a private window."""
+    context = new_context()
+    shared_workers.watch(context)
+    return context

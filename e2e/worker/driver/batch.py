@@ -1,0 +1,44 @@
+"""A batch: one POST to the endpoint, as the journal has it, and what it carried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from e2e.conformance.accounting import key_of
+from e2e.conformance.case import Finding
+from pytest_sharedworker.gateway.journal import Exchange
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One POST and its records. `ended`: nothing more will happen to it.
+
+    What else the body says beside `records` is between the worker and its server.
+    """
+
+    exchange: Exchange
+    records: list[dict[str, Any]]
+    ended: bool
+
+    @property
+    def keys(self) -> list[str]:
+        """The events' identities, in the order of the batch."""
+        return [key_of(record) for record in self.records]
+
+    @property
+    def session_ids(self) -> set[str]:
+        """The sessions that its records name."""
+        return {str(record.get("session_id")) for record in self.records}
+
+
+def read_batch(exchange: Exchange) -> Batch:
+    """Take a POST apart. Raises Finding where it carries no list of records."""
+    ended = exchange.ended  # Asked first: it may end while its body is read here.
+    try:
+        records = exchange.json()["records"]
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            raise TypeError("no list of objects")
+    except (ValueError, KeyError, TypeError) as error:
+        raise Finding('a JSON body {"records": […]}', f"{exchange.body[:200]!r}") from error
+    return Batch(exchange, records, ended)

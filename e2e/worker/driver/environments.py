@@ -1,0 +1,88 @@
+"""Other places than the origin's root on 127.0.0.1: another host name, a path prefix, a policy, a proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from e2e.worker.driver.system import TAB_PAGE, TAB_PATH, Telemetry
+from e2e.worker.driver.tab import Tab
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.route import Route
+from reference_server.api.telemetry import ENDPOINT as SERVER_ENDPOINT
+
+PLAIN_HOST = "host.test"
+"""A name for 127.0.0.1 that is not localhost: over plain HTTP no secure context (W3C, Secure Contexts)."""
+
+
+def with_plain_host(arguments: Mapping[str, Any], browser_name: str) -> dict[str, Any]:
+    """A browser's launch arguments, with `PLAIN_HOST` on top."""
+    if browser_name == "chromium":
+        rules = f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1"
+        return {**arguments, "args": [*arguments.get("args", ()), rules]}
+    if browser_name == "firefox":
+        preferences = {
+            **(arguments.get("firefox_user_prefs") or {}),
+            "network.dns.localDomains": PLAIN_HOST,
+        }
+        return {**arguments, "firefox_user_prefs": preferences}
+    return dict(arguments)
+
+
+def open_tab_at(telemetry: Telemetry, origin: str, path: str = TAB_PATH) -> Tab:
+    """Open a tab on another URL than usual; it is not connected yet."""
+    page = telemetry.context.new_page()
+    page.goto(origin + path)
+    tab = Tab(
+        page,
+        f"tab-{len(telemetry.tabs) + 1}",
+        telemetry.implementation,
+        telemetry.script_path,
+        telemetry.recorder.tab,
+    )
+    telemetry.tabs.append(tab)
+    return tab
+
+
+def plain_origin(telemetry: Telemetry) -> str:
+    """The gateway's origin under `PLAIN_HOST`."""
+    # Browsers tell such an origin not what a script is asked for.
+    telemetry.gateway.add_worker_script(f"GET {telemetry.script_path}")
+    return f"http://{PLAIN_HOST}:{urlsplit(telemetry.gateway.url).port}"
+
+
+def move_below(telemetry: Telemetry, prefix: str) -> str:
+    """Put the whole app below a prefix, as a proxy does that removes it; return the tabs' path."""
+    worker, gateway = telemetry.implementation.worker, telemetry.gateway
+    telemetry.script_path = prefix + telemetry.script_path
+    folder, _, _ = telemetry.script_path.rpartition("/")
+    if worker.directory is not None:
+        gateway.mount(f"{folder}/", worker.directory)
+    else:
+        gateway.mount(telemetry.script_path, worker.script)
+    script_url = gateway.url + telemetry.script_path
+    telemetry.endpoint = urlsplit(urljoin(script_url, telemetry.implementation.protocol.endpoint)).path
+    gateway.rewrite(telemetry.endpoint, SERVER_ENDPOINT)
+    gateway.mount(prefix + TAB_PATH, TAB_PAGE, "text/html")
+    return prefix + TAB_PATH
+
+
+def serve_under_policy(gateway: Gateway, policy: str) -> None:
+    """Send this Content-Security-Policy with every answer, of scripts too."""
+
+    async def add_policy(route: Route) -> None:
+        answer = await route.fetch()
+        route.fulfill(answer=answer, headers={"Content-Security-Policy": policy})
+
+    gateway.route("GET *", add_policy)
+
+
+def limit_bodies(telemetry: Telemetry, most_bytes: int) -> None:
+    """Refuse batches above a size with 413, as a proxy in front of the server does."""
+
+    def refuse(route: Route) -> None:
+        if len(route.request.body) > most_bytes:
+            route.fulfill(status=413, body="the body is too large for this proxy")
+
+    telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse)

@@ -1,0 +1,53 @@
+"""What the server behind the gateway has stored: its database, read beside it, each row once."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from e2e.conformance.accounting import key_of
+
+_SELECT = "SELECT id, event_name, session_id, params FROM records WHERE id > ? ORDER BY id"
+"""The order of `id` is the order of arrival."""
+
+
+class StoreUnread(Exception):
+    """The store could not be read: what became of any event is unknown."""
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """One row of the store: which event it is (see `key_of`), and its session."""
+
+    key: str
+    session_id: str
+
+
+class StoreReader:
+    """Reads a server's SQLite database while the server uses it. Rows that were read once are kept."""
+
+    def __init__(self, database: Path) -> None:
+        self._uri = f"{database.absolute().as_uri()}?mode=rw"  # Read-only could not join a log of another.
+        self._records: list[StoredRecord] = []
+        self._last_row = 0
+
+    def records(self) -> list[StoredRecord]:
+        """All that is stored by now, in order of arrival. Raises StoreUnread."""
+        try:
+            with closing(sqlite3.connect(self._uri, uri=True)) as connection:
+                connection.execute("PRAGMA query_only = ON")
+                rows = connection.execute(_SELECT, (self._last_row,)).fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnread(f"{self._uri}: {error}") from error
+        self._records += [_record(*row[1:]) for row in rows]
+        self._last_row = rows[-1][0] if rows else self._last_row
+        return list(self._records)
+
+
+def _record(event_name: str, session_id: str, params: str) -> StoredRecord:
+    record: dict[str, Any] = {"event_name": event_name, "params": json.loads(params)}
+    return StoredRecord(key_of(record), session_id)

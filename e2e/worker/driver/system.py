@@ -1,0 +1,231 @@
+"""The system under test as a case sees it: tabs, one worker, the configuration, time, what was stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from e2e.conformance.accounting import Accounting, Event, Fate, account
+from e2e.conformance.case import Finding
+from e2e.conformance.preconditions import need_met
+from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.timeline_recorder import Recorder
+from e2e.conformance.targets.worker import Implementation
+from e2e.worker.driver.batch import Batch, read_batch
+from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnread
+from e2e.worker.driver.tab import Tab
+from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.gateway.toxics import Toxic
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from reference_server.api.telemetry import ENDPOINT as SERVER_ENDPOINT
+
+TAB_PATH = "/tab.html"
+TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"
+
+LONGEST_REAL_WAIT_SECONDS = 120
+"""A case that needs more real time than this at once is not run on the real clock."""
+
+ENABLED = {
+    "disable_telemetry": False,
+    "disable_ui_telemetry": False,
+    "disable_ui_events": [],
+    "ui_rollout_percentage": 100,
+}
+
+
+class Telemetry:
+    """One implementation's worker behind a gateway, in front of the reference server."""
+
+    def __init__(
+        self,
+        implementation: Implementation,
+        gateway: Gateway,
+        shared_workers: SharedWorkers,
+        context: BrowserContext,
+        config_file: Path,
+        store: StoreReader,
+        observed: Observed,
+    ) -> None:
+        self.implementation = implementation
+        self.gateway = gateway
+        self.workers = shared_workers
+        self.context = context
+        self.interval = implementation.protocol.flush_interval_ms / 1000
+        """The flush interval in seconds."""
+        self.resolution = 0.001 if shared_workers.clock_kind == "virtual" else 1.0
+        """How near to a moment this run's clock can stand, in seconds."""
+        self.tabs: list[Tab] = []
+        self._batches: dict[int, Batch] = {}
+        self.accounted = False
+        self._faults: list[Toxic] = []
+        self._config_file = config_file
+        self._store = store
+        self._observed = observed
+        self.recorder = Recorder(gateway, shared_workers)
+        worker = implementation.worker
+        folder = f"/{worker.static_path}/"
+        self.script_path = folder + worker.script.name
+        self.endpoint = urlsplit(
+            urljoin(gateway.url + self.script_path, implementation.protocol.endpoint)
+        ).path
+        if self.endpoint != SERVER_ENDPOINT:
+            gateway.rewrite(self.endpoint, SERVER_ENDPOINT)
+        if worker.directory is not None:
+            gateway.mount(folder, worker.directory)
+        else:
+            gateway.mount(self.script_path, worker.script)
+        gateway.mount(TAB_PATH, TAB_PAGE, "text/html")
+        self.configure()
+
+    # --- configuration ----------------------------------------------------------------------------
+
+    def configure(self, **values: object) -> None:
+        """Write the server's configuration: everything enabled, but for `values`."""
+        text = json.dumps({**ENABLED, **values})
+        # Renamed into place: a request in between must not read half a file.
+        fresh = self._config_file.with_suffix(".fresh")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(self._config_file)
+
+    def answer_config(self, body: object, status: int = 200, *, times: int | None = None) -> Toxic:
+        """Have configuration requests answered so, instead of by the server.
+
+        `body` is sent as it stands where it is a string, else as JSON.
+        """
+        text = body if isinstance(body, str) else json.dumps(body)
+        return self.break_config("status", status=status, body=text, times=times)
+
+    def break_config(self, toxic: str, **attributes: Any) -> Toxic:
+        """Apply a toxic to configuration requests. It has to meet one, or the case tries nothing."""
+        return self._break(toxic, f"GET {self.endpoint}", attributes)
+
+    def break_posts(self, toxic: str, **attributes: Any) -> Toxic:
+        """Apply a toxic to batches. It has to meet one, or the case tries nothing."""
+        return self._break(toxic, f"POST {self.endpoint}", attributes)
+
+    def _break(self, toxic: str, pattern: str, attributes: dict[str, Any]) -> Toxic:
+        fault = self.gateway.toxic(toxic, on=pattern, **attributes)
+        self._faults.append(fault)
+        return fault
+
+    # --- tabs and time ----------------------------------------------------------------------------
+
+    def open_tab(self, context: BrowserContext | None = None, *, connect: bool = True) -> Tab:
+        """Open a tab (in a context of its own where given) and connect it to the worker."""
+        page = (context or self.context).new_page()
+        page.goto(self.gateway.url + TAB_PATH)
+        tab = Tab(page, f"tab-{len(self.tabs) + 1}", self.implementation, self.script_path, self.recorder.tab)
+        self.tabs.append(tab)
+        if connect:
+            tab.connect()
+            _ = self.workers.starts  # On real time a worker's clock starts when it is first seen.
+        return tab
+
+    def open_tabs(self, count: int) -> list[Tab]:
+        """Open several tabs, one after the other."""
+        return [self.open_tab() for _ in range(count)]
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass in every worker; returns when its requests have settled."""
+        if self.workers.clock_kind == "real" and seconds > LONGEST_REAL_WAIT_SECONDS:
+            pytest.skip(f"needs {seconds:.0f} s of real time at once; run it on the virtual clock")
+        with self.recorder.passing(seconds):
+            self.workers.advance(seconds)
+
+    def settle(self) -> None:
+        """Wait until workers have read all messages and their requests have settled."""
+        self.workers.advance(0)
+
+    def flush(self, intervals: int = 1) -> None:
+        """Let whole flush intervals pass."""
+        self.advance(intervals * self.interval)
+
+    # --- what came of it --------------------------------------------------------------------------
+
+    @property
+    def events(self) -> list[Event]:
+        """All events that tabs have logged, tab by tab."""
+        return [event for tab in self.tabs for event in tab.events]
+
+    @property
+    def batches(self) -> list[Batch]:
+        """All POSTs to the endpoint, oldest first."""
+        exchanges = self.gateway.journal.select(f"POST {self.endpoint}")
+        for exchange in exchanges:
+            known = self._batches.get(exchange.number)
+            if known is None or not known.ended:
+                self._batches[exchange.number] = read_batch(exchange)
+        return [self._batches[exchange.number] for exchange in exchanges]
+
+    @property
+    def config_requests(self) -> list[Exchange]:
+        """All requests for the configuration."""
+        return self.gateway.journal.select(f"GET {self.endpoint}")
+
+    @property
+    def stored_records(self) -> list[StoredRecord]:
+        """All records that the server has stored, in order of arrival. Raises StoreUnread."""
+        return self._store.records()
+
+    @property
+    def stored(self) -> list[str]:
+        """The keys of all records that the server has stored, in order of arrival. Raises StoreUnread."""
+        return [record.key for record in self.stored_records]
+
+    def wait_for_batches(self, count: int, *, timeout_seconds: float = 10) -> list[Batch]:
+        """Wait until `count` POSTs have ended; for real time, where `advance` cannot know. Raises Finding."""
+        self._wait_for(f"POST {self.endpoint}", count, timeout_seconds)
+        return self.batches
+
+    def wait_for_config_requests(self, count: int, *, timeout_seconds: float = 10) -> list[Exchange]:
+        """Wait until `count` requests for the configuration have ended and return them. Raises Finding."""
+        return self._wait_for(f"GET {self.endpoint}", count, timeout_seconds)
+
+    def _wait_for(self, pattern: str, count: int, timeout_seconds: float) -> list[Exchange]:
+        try:
+            return self.gateway.journal.wait_for(pattern, count=count, timeout_seconds=timeout_seconds)
+        except WaitTimeout:
+            seen = [exchange for exchange in self.gateway.journal.select(pattern) if exchange.ended]
+            expected = f"{count} {pattern} within {timeout_seconds:g} s"
+            raise Finding(expected, f"{len(seen)} that ended") from None
+
+    def expect_batches(self, count: int, what: str) -> list[Batch]:
+        """The batches so far; raises Finding where there are not `count`. `what` ends the sentence."""
+        batches = self.batches
+        if len(batches) != count:
+            sizes = [len(batch.records) for batch in batches]
+            raise Finding(f"{count} POST {what}", f"{len(batches)} POST, of {sizes} records")
+        return batches
+
+    def account(self) -> Accounting:
+        """Close the books: every event has come to the end it had to.
+
+        Raises Finding where one has not, and StoreUnread where nobody knows. A case whose faults met
+        nothing has tried nothing, and is left undecided.
+        """
+        self.accounted = True
+        try:
+            stored = self.stored
+        except StoreUnread:
+            self._observed(str(account(self.events, None)))
+            raise
+        accounting = account(self.events, stored)
+        self._observed(str(accounting))
+        if not accounting.balanced:
+            raise Finding("0 lost, 0 duplicated, 0 unexpected", str(accounting))
+        need_met(self._faults)
+        return accounting
+
+
+def mark(events: Sequence[Event], fate: Fate) -> None:
+    """Change what has to become of events that are logged already."""
+    for event in events:
+        event.fate = fate

@@ -1,0 +1,155 @@
+"""A tab that speaks the wire protocol with a worker, as an implementation's own client would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+from e2e.conformance.accounting import Event, Fate
+from e2e.conformance.case import Finding
+from e2e.conformance.report.timeline import Kind
+from e2e.conformance.targets.worker import Implementation
+
+READY_TIMEOUT_SECONDS = 10
+
+Record = Callable[[str, Kind, str], None]
+"""Takes the tab's name, the kind of what it does and a few words, for the timeline."""
+DEFAULT_COMPONENT = "mlflow.experiment_list.create_button"
+
+CONNECT = """({ url, options, ready }) => {
+    const worker = new SharedWorker(url, options);
+    // A port that was left may still hear something: that goes into the list of its own time.
+    const messages = window.messages = [];
+    window.port = worker.port;
+    window.greeted = new Promise((resolve, reject) => {
+        worker.addEventListener("error", (event) =>
+            reject(new Error(`the worker failed to start: ${event.message || "no message"}`)));
+        worker.port.onmessage = ({ data }) => {
+            messages.push(data);
+            if (data && data.type === ready) resolve(true);
+        };
+    });
+}"""
+
+_LOG = """({ type, tab, first, count, installation, component, interval_ms }) => {
+    let sequence = first;
+    const log = () => window.port.postMessage({ type, payload: {
+        installation_id: installation,
+        event_name: "ui_event",
+        timestamp_ns: Date.now() * 1e6,
+        params: {
+            componentId: component, componentViewId: `${tab}/${sequence++}`,
+            componentType: "button", eventType: "onClick",
+        },
+    } });
+    if (interval_ms === null) {
+        while (sequence < first + count) log();
+    } else {
+        const timer = setInterval(() => {
+            log();
+            if (sequence === first + count) clearInterval(timer);
+        }, interval_ms);
+    }
+}"""
+
+
+class Tab:
+    """One tab: a page of the app's origin with a port to the worker."""
+
+    def __init__(
+        self,
+        page: Page,
+        name: str,
+        implementation: Implementation,
+        script_url: str,
+        record: Record = lambda name, kind, text: None,
+    ) -> None:
+        self.page = page
+        self.name = name
+        self.events: list[Event] = []
+        self.installation_id = f"installation-of-{name}"
+        self._implementation = implementation
+        self.script_url = script_url
+        self._record = record
+
+    def connect(self, worker_name: str | None = None) -> None:
+        """Start or join the worker and wait for READY. Raises Finding where it does not come."""
+        protocol = self._implementation.protocol
+        self.start_worker(worker_name)
+        try:
+            self.page.wait_for_function("() => window.greeted", timeout=READY_TIMEOUT_SECONDS * 1000)
+        except PlaywrightTimeout:
+            seen = f"none within {READY_TIMEOUT_SECONDS} s; messages so far: {self.messages}"
+            raise Finding(f"{protocol.ready} as soon as the tab connects", seen) from None
+        except PlaywrightError as error:
+            raise Finding(f"{protocol.ready} as soon as the tab connects", error.message) from None
+
+    def start_worker(self, worker_name: str | None = None) -> None:
+        """Start or join the worker and wait for nothing."""
+        self._record(self.name, Kind.OPENED, "connects")
+        self.page.evaluate(CONNECT, self.start_arguments(worker_name))
+
+    def start_arguments(self, worker_name: str | None = None) -> dict[str, Any]:
+        """What CONNECT takes."""
+        protocol, worker = self._implementation.protocol, self._implementation.worker
+        return {
+            "url": self.script_url,
+            "options": {"name": worker_name or worker.name, "type": worker.type},
+            "ready": protocol.ready,
+        }
+
+    def log(
+        self,
+        count: int = 1,
+        *,
+        component: str = DEFAULT_COMPONENT,
+        fate: Fate = Fate.STORED,
+        interval_ms: int | None = None,
+    ) -> list[Event]:
+        """Log `count` events, all at once or one every `interval_ms` of the tab's time.
+
+        `fate` says what has to become of them.
+        """
+        first = len(self.events)
+        keys = f"{self.name}/{first}" + (f" to {first + count - 1}" if count > 1 else "")
+        pace = "" if interval_ms is None else f", one every {interval_ms} ms"
+        what = "" if component == DEFAULT_COMPONENT else f" of {component}"
+        self._record(self.name, Kind.EVENTS, f"logs {keys}{what}{pace}")
+        self.page.evaluate(
+            _LOG,
+            {
+                "type": self._implementation.protocol.log_event,
+                "tab": self.name,
+                "first": first,
+                "count": count,
+                "installation": self.installation_id,
+                "component": component,
+                "interval_ms": interval_ms,
+            },
+        )
+        events = [Event(f"{self.name}/{first + i}", self.name, first + i, fate) for i in range(count)]
+        self.events += events
+        return events
+
+    def post(self, message: object) -> None:
+        """Post anything to the worker, also what the protocol does not know."""
+        self._record(self.name, Kind.MESSAGE, f"posts {message}")
+        self.page.evaluate("(message) => window.port.postMessage(message)", message)
+
+    @property
+    def messages(self) -> list[Any]:
+        """All that the worker has posted to this tab."""
+        messages: list[Any] = self.page.evaluate("() => window.messages")
+        return messages
+
+    def close(self) -> None:
+        """Close the tab."""
+        self._record(self.name, Kind.CLOSED, "closes")
+        try:
+            self.page.close()
+        except PlaywrightError as error:
+            raise RuntimeError(f"the tab {self.name} could not be closed: {error}") from error

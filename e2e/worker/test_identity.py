@@ -1,0 +1,177 @@
+"""Identity: session, installation and time of a record.
+
+Whether all tabs of a worker share its session stands in `test_batch.py`, what becomes of the rest of the
+payload in `test_identity_payload.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from e2e.conformance.accounting import key_of
+from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.preconditions import need_tried
+from e2e.conformance.report.observations import Observed
+from e2e.worker.driver.payloads import log_payload, now_ns, records_of, sent_as
+from e2e.worker.driver.retry import come_to_rest
+from e2e.worker.driver.system import Telemetry
+
+RECORD = "wire protocol, record"
+NANOSECONDS_PER_MILLISECOND = 1_000_000
+HOUR_NANOSECONDS = 3600 * 1_000_000_000
+
+
+def expect_same_moments(telemetry: Telemetry, posted: list[dict[str, Any]]) -> None:
+    """Each record's time is within 1 ms of what the tab posted. Raises Finding."""
+    for payload in posted:
+        wanted = payload["timestamp_ns"]
+        for record in sent_as(telemetry, payload):
+            found = record.get("timestamp_ns")
+            # A number of JavaScript is exact to 256 ns here: less than a millisecond, but not nothing.
+            is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
+            if not is_number or abs(found - wanted) >= NANOSECONDS_PER_MILLISECOND:
+                raise Finding(f"timestamp_ns {wanted}, within 1 ms", f"timestamp_ns {found!r}")
+
+
+@case(
+    "identity/1/1",
+    Level.MUST,
+    "A worker that starts after another has ended is a session of its own.",
+    expected="two session ids, none of them empty",
+    source=f"{RECORD}: one session a worker",
+)
+def test_next_worker_is_another_session(telemetry: Telemetry, observed: Observed) -> None:
+    for _ in range(2):
+        tab = telemetry.open_tab()
+        tab.log()
+        telemetry.flush()
+        worker = telemetry.workers.wait_for()
+        tab.page.goto("about:blank")
+        worker.wait_until_ended()
+    expect_sessions(telemetry, 2)
+    observed("2 workers, 2 session ids")
+    telemetry.account()
+
+
+@case(
+    "identity/1/2",
+    Level.MUST,
+    "Two workers side by side are two sessions.",
+    expected="two session ids, none of them empty",
+    source=f"{RECORD}: one session a worker",
+)
+def test_workers_side_by_side_are_two_sessions(telemetry: Telemetry) -> None:
+    for name in ("one", "other"):
+        tab = telemetry.open_tab(connect=False)
+        tab.connect(worker_name=name)
+        tab.log()
+    telemetry.flush(2)
+    expect_sessions(telemetry, 2)
+    telemetry.account()
+
+
+def expect_sessions(telemetry: Telemetry, count: int) -> None:
+    """As many session ids, texts that are not empty. Raises Finding."""
+    sessions = [record.get("session_id") for record in records_of(telemetry)]
+    usable = {session for session in sessions if isinstance(session, str) and session}
+    if len(usable) != count or not all(session in usable for session in sessions):
+        raise Finding(f"{count} session ids that are not empty", f"{sessions}")
+
+
+@case(
+    "identity/1/3",
+    Level.MUST,
+    "The session of a record is the worker's, whatever the tab says.",
+    expected="the worker's session_id",
+    source=f"{RECORD}: the payload with the worker's session_id",
+)
+def test_tab_cannot_name_the_session(telemetry: Telemetry) -> None:
+    tab = telemetry.open_tab()
+    log_payload(telemetry, tab, {"session_id": "of-the-tab", "params": {}})
+    tab.log()
+    telemetry.flush(2)
+    expect_sessions(telemetry, 1)
+    if any(record["session_id"] == "of-the-tab" for record in records_of(telemetry)):
+        raise Finding("the worker's session_id", "the one in the tab's payload")
+    telemetry.account()
+
+
+@case(
+    "identity/1/4",
+    Level.MUST,
+    "Each record names the installation that its tab named.",
+    expected="each tab's own installation_id",
+    source=f"{RECORD}: the payload",
+)
+def test_each_record_keeps_its_installation(telemetry: Telemetry) -> None:
+    for tab in telemetry.open_tabs(3):
+        tab.log(2)
+    telemetry.flush(2)
+    wanted = {tab.name: tab.installation_id for tab in telemetry.tabs}
+    for batch in telemetry.batches:
+        for key, record in zip(batch.keys, batch.records, strict=True):
+            if record.get("installation_id") != wanted[key.partition("/")[0]]:
+                raise Finding(f"{wanted}", f"{key} with {record.get('installation_id')!r}")
+    telemetry.account()
+
+
+@case(
+    "identity/2/1",
+    Level.MUST,
+    "A record's time is the tab's, in nanoseconds, however long ago it was.",
+    expected="timestamp_ns as posted, within 1 ms",
+    source="wire protocol, tab → worker: timestamp_ns",
+)
+def test_time_is_the_tabs(telemetry: Telemetry) -> None:
+    tab = telemetry.open_tab()
+    now = now_ns(tab)
+    moments = [now, now - HOUR_NANOSECONDS, now + 7 * NANOSECONDS_PER_MILLISECOND]
+    posted = [log_payload(telemetry, tab, {"timestamp_ns": each, "params": {}}) for each in moments]
+    telemetry.flush(2)
+    expect_same_moments(telemetry, posted)
+    telemetry.account()
+
+
+@case(
+    "identity/2/2",
+    Level.MUST,
+    "A record's time does not change while it waits for the configuration and is sent a second time.",
+    expected="timestamp_ns as posted, within 1 ms",
+    source="wire protocol, tab → worker: timestamp_ns",
+)
+def test_time_stays_while_the_record_waits(telemetry: Telemetry) -> None:
+    telemetry.break_config("latency", latency_ms=5_000)
+    telemetry.break_posts("status", status=503, times=1)
+    tab = telemetry.open_tab()
+    posted = [log_payload(telemetry, tab, {"params": {}})]
+    come_to_rest(telemetry)
+    expect_same_moments(telemetry, posted)
+    telemetry.account()
+
+
+@case(
+    "identity/6/1",
+    Level.SHOULD,
+    "An event whose POST failed keeps its identity (tab_id and seq) when it is sent again.",
+    expected="one identity an event, however often it is sent, and no two events of one identity",
+    source="data safety: by its identity a server stores once what comes twice",
+)
+def test_identity_stays_when_sent_again(telemetry: Telemetry, observed: Observed) -> None:
+    tabs = telemetry.open_tabs(2)
+    with telemetry.break_posts("status", status=503):
+        for tab in tabs:
+            tab.log(2)
+        telemetry.flush(2)
+    come_to_rest(telemetry)
+    identities: dict[str, set[tuple[object, object]]] = {}
+    for record in records_of(telemetry):
+        identities.setdefault(key_of(record), set()).add((record.get("tab_id"), record.get("seq")))
+    carried = set().union(*identities.values())
+    need_tried(carried != {(None, None)}, "records carry no identity of their own")
+    unsteady = {key: sorted(map(str, each)) for key, each in identities.items() if len(each) > 1}
+    if unsteady:
+        raise Finding("one identity an event", f"{unsteady}")
+    if len(carried) < len(identities):
+        raise Finding(f"{len(identities)} identities for as many events", f"{len(carried)}")
+    observed(f"{len(identities)} events, sent {len(records_of(telemetry))} times")
+    telemetry.account()

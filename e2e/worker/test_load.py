@@ -1,0 +1,105 @@
+"""Load: many events, large ones, odd ones, outages. How fast time passes is measured in `bench/clock.py`."""
+
+from __future__ import annotations
+
+import pytest
+
+from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.report.observations import Observed
+from e2e.worker.driver.assertions import expect_one_session
+from e2e.worker.driver.order import expect_order
+from e2e.worker.driver.requests import most_often, spend
+from e2e.worker.driver.system import Telemetry
+from e2e.worker.driver.waiting import HOUR_SECONDS
+
+TABS = 10
+LOOKS = 6
+BURST_EVENTS = 300
+BAD_MINUTES = 5
+BACKWARDS = "\u202e"
+COMPONENTS = (
+    "", " ", "a" * 2_000, "\0", "a\0b", "\x01\x1f\x7f\x80", "\"'\\/</script>", "\r\n\t\u2028\u2029",
+    "\ufeff\ufffe", f"{BACKWARDS}gnp", "é e\u0301", "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "\U0010ffff", "実験", "\u05ea\u05e6\u05d5\u05d2\u05d4",
+    "__proto__", "constructor", "toString", "hasOwnProperty", "null", "0", "-0", "NaN", "[]", "{}",
+)  # fmt: skip
+
+
+@pytest.mark.virtual_tabs
+@pytest.mark.timeout(300)  # Firefox takes its time with 36,000 messages.
+@case(
+    "load/1/1",
+    Level.MUST,
+    "In an hour in which ten tabs log an event a second, each is stored once, in a POST an interval.",
+    expected=f"{TABS * HOUR_SECONDS:,} events stored once, in one POST an interval, one more or less",
+    source="wire protocol, flush",
+)
+def test_an_hour_of_ten_tabs(telemetry: Telemetry, observed: Observed) -> None:
+    if telemetry.workers.clock_kind == "real":
+        pytest.skip("needs an hour of real time; run it on the virtual clock")
+    for tab in telemetry.open_tabs(TABS):
+        tab.log(HOUR_SECONDS, interval_ms=1_000)
+    intervals = most_often(telemetry, HOUR_SECONDS)
+    spend(telemetry, HOUR_SECONDS, intervals, looks=LOOKS)
+    telemetry.flush()
+    posts = len(telemetry.batches)
+    if not intervals - 1 <= posts <= intervals + 1:
+        raise Finding(f"{intervals} POST, one more or less", f"{posts} POST")
+    observed(f"{len(telemetry.stored):,} events in {posts} POST")
+    telemetry.account()
+
+
+@case(
+    "load/1/2",
+    Level.MUST,
+    "Ten tabs that log at the same time lose nothing, each tab's events stay in order.",
+    expected=f"{TABS * BURST_EVENTS:,} events stored once, in order, in one session",
+    source="wire protocol, flush and record",
+)
+def test_ten_tabs_at_once(telemetry: Telemetry) -> None:
+    tabs = telemetry.open_tabs(TABS)
+    for tab in tabs:
+        tab.log(BURST_EVENTS)
+    telemetry.flush(2)
+    expect_order(telemetry)
+    expect_one_session(telemetry)
+    telemetry.account()
+
+
+@case(
+    "load/4/1",
+    Level.MUST,
+    "Component ids of any characters arrive as they were: Unicode, controls, names of Object's own.",
+    expected="all stored once, each id as it was logged",
+    source="wire protocol, record: the payload with the session",
+)
+def test_components_of_any_characters(telemetry: Telemetry) -> None:
+    tab = telemetry.open_tab()
+    logged = {tab.log(component=component)[0].key: component for component in COMPONENTS}
+    telemetry.flush(2)
+    for batch in telemetry.batches:
+        for key, record in zip(batch.keys, batch.records, strict=True):
+            arrived = record["params"].get("componentId")
+            if key in logged and arrived != logged[key]:
+                raise Finding(f"componentId {logged[key]!r:.80}", f"{arrived!r:.80}")
+    telemetry.account()
+
+
+@case(
+    "load/5/1",
+    Level.MUST,
+    f"{BAD_MINUTES} minutes of late answers, every second one a 500, lose and double nothing.",
+    expected="all stored once, at most an hour after the bad minutes",
+    source="wire protocol, failed POST",
+)
+def test_five_bad_minutes(telemetry: Telemetry) -> None:
+    tabs = telemetry.open_tabs(2)
+    bad = telemetry.break_posts("status", status=500, probability=0.5, seed=3)
+    late = telemetry.break_posts("latency", latency_ms=8_000, jitter_ms=8_000, probability=0.5, seed=5)
+    with bad, late:
+        for _ in range(int(BAD_MINUTES * 60 / telemetry.interval)):
+            for tab in tabs:
+                tab.log(3)
+            telemetry.flush()
+    telemetry.advance(HOUR_SECONDS)
+    telemetry.account()

@@ -1,0 +1,71 @@
+"""Load: one event that is much larger than the others."""
+
+from __future__ import annotations
+
+from e2e.conformance.accounting import Fate
+from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.report.observations import Observed
+from e2e.worker.driver.environments import limit_bodies
+from e2e.worker.driver.payloads import records_of
+from e2e.worker.driver.retry import come_to_rest
+from e2e.worker.driver.system import Telemetry
+from e2e.worker.driver.waiting import MOST_REFUSALS, all_stored, give_time, refused
+
+MEBIBYTE = 1 << 20
+WARNINGS = ("warn", "error")
+
+
+@case(
+    "load/3/1",
+    Level.SHOULD,
+    "One event too large for the proxy in front does not hold up the small ones beside it.",
+    expected="all small events stored once",
+    source="data safety: a batch that is refused for its size (413) is sent in parts",
+)
+def test_one_large_event_beside_small_ones(telemetry: Telemetry, observed: Observed) -> None:
+    limit_bodies(telemetry, MEBIBYTE)
+    tab = telemetry.open_tab()
+    small = tab.log(2)
+    tab.log(component="x" * MEBIBYTE, fate=Fate.EITHER)
+    small += tab.log(2)
+
+    def enough() -> bool:
+        return all_stored(telemetry, small) or refused(telemetry, 413) >= MOST_REFUSALS
+
+    give_time(telemetry, enough)
+    observed(f"{refused(telemetry, 413)} POST refused with 413")
+    telemetry.account()
+
+
+@case(
+    "load/3/3",
+    Level.MUST,
+    "An event of 1 MiB is sent whole, or refused with a warning on the console, and disturbs no other.",
+    expected="all others stored once; the large one whole, or a warning",
+    source="wire protocol, record: the payload with the session; data safety: what is lost is not lost in"
+    " silence",
+)
+def test_a_large_event_is_sent_or_refused_aloud(telemetry: Telemetry, observed: Observed) -> None:
+    component = "x" * MEBIBYTE
+    tab = telemetry.open_tab()
+    tab.log(2)
+    [large] = tab.log(component=component, fate=Fate.EITHER)
+    tab.log(2)
+    come_to_rest(telemetry)
+    if large.key in telemetry.stored:
+        expect_whole(telemetry, component)
+        observed("sent whole")
+    else:
+        lines = telemetry.workers.wait_for().console
+        warning = next((line.text for line in lines if line.level in WARNINGS), None)
+        if warning is None:
+            raise Finding("the event stored, or a warning on the console", "neither")
+        observed(f"refused: {warning:.80}")
+    telemetry.account()
+
+
+def expect_whole(telemetry: Telemetry, component: str) -> None:
+    """Some record has this component id, to its last character. Raises Finding."""
+    longest = max((len(record["params"]["componentId"]) for record in records_of(telemetry)), default=0)
+    if not any(record["params"]["componentId"] == component for record in records_of(telemetry)):
+        raise Finding(f"a componentId of {len(component):,} characters", f"one of {longest:,}")

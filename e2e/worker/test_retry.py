@@ -1,0 +1,156 @@
+"""Retry: a batch that fails goes back to the front of the queue and leaves with a later flush.
+
+What the worker makes of answers that refuse, that are damaged or that never come stands in
+`test_retry_answers.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from e2e.conformance.case import Level, case
+from e2e.worker.driver.retry import expect_all_stored_in_order, need_virtual_time
+from e2e.worker.driver.system import Telemetry
+from e2e.worker.driver.waiting import DAY_SECONDS, HOUR_SECONDS, until_met
+
+PROTOCOL = "wire protocol, failed POST: records go back to the front of the queue"
+OUTAGE_INTERVALS = 40
+
+
+def failure(number: int, name: str, title: str, toxic: str, **attributes: Any) -> Any:
+    """One way in which a POST fails before the server has taken it."""
+    return pytest.param(
+        toxic,
+        attributes,
+        id=name,
+        marks=case(
+            f"retry/1/{number}",
+            Level.MUST,
+            f"A batch whose POST {title} is kept and sent again, in front of what came later.",
+            expected="all stored once, each tab's events in order",
+            source=PROTOCOL,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("toxic", "attributes"),
+    [
+        failure(1, "500", "is answered with 500", "status", status=500),
+        failure(2, "503", "is answered with 503", "status", status=503),
+        failure(3, "reset", "is cut off by a reset", "reset_peer"),
+        failure(4, "refused", "is refused with the connection", "down"),
+    ],
+)
+def test_failed_batch_is_sent_again(telemetry: Telemetry, toxic: str, attributes: dict[str, Any]) -> None:
+    first, second = telemetry.open_tabs(2)
+    telemetry.settle()  # The configuration is there.
+    # `down` is a matter of connections: it refuses the whole origin, not one path.
+    fault = telemetry.gateway.toxic("down") if toxic == "down" else telemetry.break_posts(toxic, **attributes)
+    with fault:
+        for tab in (first, second):
+            tab.log(2)
+        telemetry.flush(2)
+    for tab in (first, second):
+        tab.log(2)
+    expect_all_stored_in_order(telemetry)
+
+
+@case(
+    "retry/2/1",
+    Level.MUST,
+    "A batch that fails goes in front of what was logged while it was out.",
+    expected="all stored once, each tab's events in order",
+    source=PROTOCOL,
+)
+def test_failed_batch_goes_in_front_of_what_came_meanwhile(telemetry: Telemetry) -> None:
+    telemetry.break_posts("latency", latency_ms=5_000, stream="upstream", times=1)
+    telemetry.break_posts("status", status=500, times=1)
+    tab = telemetry.open_tab()
+    tab.log(2)
+    telemetry.flush()
+    tab.log(2)
+    expect_all_stored_in_order(telemetry)
+
+
+@case(
+    "retry/2/2",
+    Level.MUST,
+    f"What two tabs log while the server is down for {OUTAGE_INTERVALS} intervals is stored when it is back.",
+    expected="all stored once, each tab's events in order",
+    source=PROTOCOL,
+)
+def test_long_outage_loses_nothing(telemetry: Telemetry) -> None:
+    need_virtual_time(telemetry)
+    first, second = telemetry.open_tabs(2)
+    with telemetry.break_posts("status", status=503):
+        for _ in range(OUTAGE_INTERVALS // 5):
+            first.log()
+            second.log()
+            telemetry.flush(5)
+    first.log()
+    expect_all_stored_in_order(telemetry)
+
+
+@case(
+    "retry/2/3",
+    Level.MUST,
+    "Failures of every kind, one after the other, lose nothing and double nothing.",
+    expected="all stored once, each tab's events in order",
+    source=PROTOCOL,
+)
+def test_failures_of_every_kind_in_a_row(telemetry: Telemetry) -> None:
+    need_virtual_time(telemetry)
+    tab = telemetry.open_tab()
+    for toxic, attributes in [
+        ("status", {"status": 500}),
+        ("reset_peer", {}),
+        ("status", {"status": 502}),
+        ("timeout", {"timeout_ms": 5_000}),
+        ("status", {"status": 503}),
+    ]:
+        fault = telemetry.break_posts(toxic, times=1, **attributes)
+        tab.log(2)
+        until_met(telemetry, fault)
+    expect_all_stored_in_order(telemetry)
+
+
+@case(
+    "retry/3/1",
+    Level.MUST,
+    "What is logged while the browser is offline is stored when it is online again.",
+    expected="all stored once, each tab's events in order",
+    source="wire protocol, flush: when the browser is online",
+)
+def test_offline_loses_nothing(telemetry: Telemetry) -> None:
+    first, second = telemetry.open_tabs(2)
+    telemetry.settle()
+    with telemetry.workers.wait_for().offline():
+        first.log(2)
+        telemetry.flush()
+        second.log(2)
+        telemetry.flush(2)
+    first.log(2)
+    expect_all_stored_in_order(telemetry)
+
+
+@case(
+    "retry/3/2",
+    Level.MUST,
+    "What is logged in a day without a network is stored when the browser is online again.",
+    expected="all stored once, each tab's events in order",
+    source="wire protocol, flush: when the browser is online",
+)
+def test_a_day_offline_loses_nothing(telemetry: Telemetry) -> None:
+    need_virtual_time(telemetry)
+    first, second = telemetry.open_tabs(2)
+    telemetry.settle()
+    with telemetry.workers.wait_for().offline():
+        for _ in range(DAY_SECONDS // HOUR_SECONDS):
+            first.log(2)
+            second.log()
+            telemetry.advance(HOUR_SECONDS)
+    first.log(2)
+    expect_all_stored_in_order(telemetry)
