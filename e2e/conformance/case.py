@@ -133,6 +133,6 @@ def case_of(item: pytest.Item) -> Case | None:
         )
     if len(cases) != 1:
         raise pytest.UsageError(
-            f"{item.nodeid}: use the decorator e2e.conformance.case.case(), not the bare marker"
+            f"{item.nodeid}: use the decorator case() of e2e.conformance.case, not the bare marker"
         )
     return cases[0]

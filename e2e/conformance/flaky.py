@@ -1,6 +1,6 @@
-"""Runs the cases again and again, each time in another random order, and reports every verdict that differs.
+"""Run the cases repeatedly, each time in another random order, and report every verdict that differs.
 
-Each run is `python -m e2e.conformance.cli` in a process of its own. What differs is named with the run and its
+Each run is `python -m e2e.conformance.cli` in its own process. What differs is named with the run and its
 number for --shuffle, under which it can be tried again. The exit status is 1 where a verdict differs or a
 run is not whole.
 """

@@ -7,7 +7,7 @@ import pytest
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from unit.pytest_sharedworker.servers import Upstream
+from unit.support.servers import Upstream
 
 
 @pytest.fixture

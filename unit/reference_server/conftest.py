@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from reference_server import ReferenceServer
-from unit.reference_server.command import PYTHON, Command, StartCommand
-from unit.reference_server.samples import write_configuration
+from unit.support.command import PYTHON, Command, StartCommand
+from unit.support.samples import write_configuration
 
 StartServer = Callable[..., Awaitable[ReferenceServer]]
 

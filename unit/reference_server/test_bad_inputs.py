@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from reference_server.api.openapi import SCHEMAS, document
-from unit.reference_server.bad_inputs import BadRequest, bad_requests, documents
-from unit.reference_server.command import Command
-from unit.reference_server.samples import record, write_configuration
+from unit.support.bad_inputs import BadRequest, bad_requests, documents
+from unit.support.command import Command
+from unit.support.samples import record, write_configuration
 
 EXAMPLES = 250
 REQUESTS_AN_EXAMPLE = 40

@@ -33,7 +33,7 @@ _observed_key = pytest.StashKey[Observed]()
 def install(config: pytest.Config) -> None:
     """Register the marker `case`, the fixture `observed` and, with --report, the reporter.
 
-    Call it from pytest_configure, after the options of `e2e.conformance.selection` exist. Raises pytest.UsageError
+    Call it from pytest_configure, after the options of `selection` exist. Raises pytest.UsageError
     where an implementation that was asked for is wrong, or the report's folder cannot be written to.
     """
     config.addinivalue_line("markers", MARKER_HELP)

@@ -33,7 +33,7 @@ NOT_CLEANED_UP = "the case could not be cleaned up"
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a run says about a case on an implementation; all text is clean (see `e2e.conformance.report.sanitize`).
+    """What a run says about a case on an implementation; all text is clean (see `sanitize`).
 
     `verdict` is None while only the set-up is over. `stale_deviation` is a known deviation that held.
     `broke_off`: the case did not come to its end, so that the verdict says nothing about the requirement.

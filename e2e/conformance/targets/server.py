@@ -43,7 +43,7 @@ def known_servers() -> list[str]:
 
 
 def load_server(spec: str) -> ServerImplementation:
-    """Load NAME (a file of e2e/conformance/targets/servers), FILE.toml or a URL. Raises ImplementationError."""
+    """Load NAME (a file of targets/servers), FILE.toml or a URL. Raises ImplementationError."""
     if "://" in spec:
         url = _base_url(spec)
         if url is None:

@@ -1,0 +1,172 @@
+"""Event streams through the gateway: a real client, a real server, no browser."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from aiohttp import ClientError, ClientResponse, ClientSession, web
+
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from unit.support.servers import Upstream
+
+TIMEOUT_SECONDS = 10
+ACCEPT = {"Accept": "text/event-stream"}
+
+
+class Events:
+    """A server of one event stream, that a test can feed."""
+
+    def __init__(self) -> None:
+        self.next: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.left = asyncio.Event()
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Send what the test says; None ends the stream, b"" breaks it off."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Own": "1"})
+        await response.prepare(request)
+        await response.write(b"")
+        while (piece := await self._next(request)) is not None:
+            if not piece:
+                assert request.transport is not None
+                request.transport.abort()
+                return response
+            await response.write(piece)
+        return response
+
+    async def _next(self, request: web.Request) -> bytes | None:
+        while request.transport is not None and not request.transport.is_closing():
+            try:
+                return await asyncio.wait_for(self.next.get(), 0.05)
+            except asyncio.TimeoutError:
+                continue
+        self.left.set()
+        return None
+
+
+@pytest.fixture
+def events(upstream: Upstream, sharedworker_loop: LoopThread) -> Events:
+    """The server's stream."""
+
+    async def make() -> Events:
+        return Events()
+
+    events = sharedworker_loop.run(make())
+    upstream.respond_later = events.respond
+    return events
+
+
+@pytest.fixture
+def listen(gateway: Gateway, sharedworker_loop: LoopThread) -> Callable[..., None]:
+    """Ask for the stream by the gateway and do something with the answer."""
+
+    def listen(what: Callable[[ClientResponse], Awaitable[None]]) -> None:
+        async def run() -> None:
+            async with (
+                ClientSession() as session,
+                session.get(gateway.url + "/events", headers=ACCEPT) as answer,
+            ):
+                await what(answer)
+
+        sharedworker_loop.run(asyncio.wait_for(run(), TIMEOUT_SECONDS))
+
+    return listen
+
+
+def test_each_event_comes_when_the_server_sends_it(
+    gateway: Gateway, events: Events, listen: Callable[..., None]
+) -> None:
+    async def read(answer: ClientResponse) -> None:
+        assert (answer.status, answer.content_type, answer.headers["X-Own"]) == (
+            200,
+            "text/event-stream",
+            "1",
+        )
+        for event in (b"data: 1\n\n", b"data: 2\n\n"):
+            events.next.put_nowait(event)
+            assert await answer.content.readany() == event
+        (exchange,) = gateway.journal.select("GET /events")
+        assert (exchange.ended, exchange.answer) == (False, b"data: 1\n\ndata: 2\n\n")
+        events.next.put_nowait(None)
+        assert await answer.content.read() == b""
+
+    listen(read)
+    (exchange,) = gateway.journal.wait_for("GET /events")
+    assert exchange.answer == exchange.upstream_answer == b"data: 1\n\ndata: 2\n\n"
+
+
+def test_the_server_hears_that_the_browser_has_left(events: Events, listen: Callable[..., None]) -> None:
+    async def leave(answer: ClientResponse) -> None:
+        answer.close()
+        await events.left.wait()
+
+    listen(leave)
+
+
+def test_a_stream_that_the_server_breaks_off_is_broken_off(
+    events: Events, listen: Callable[..., None]
+) -> None:
+    async def read(answer: ClientResponse) -> None:
+        events.next.put_nowait(b"data: 1\n\n")
+        assert await answer.content.readany() == b"data: 1\n\n"
+        events.next.put_nowait(b"")
+        with pytest.raises(ClientError):
+            await answer.content.read()
+
+    listen(read)
+
+
+def test_down_breaks_what_is_open(gateway: Gateway, events: Events, listen: Callable[..., None]) -> None:
+    async def go_down(answer: ClientResponse) -> None:
+        await asyncio.to_thread(gateway.toxic, "down")
+        with pytest.raises(ClientError):
+            await answer.content.read()
+
+    listen(go_down)
+
+
+def test_a_toxic_meets_the_request(gateway: Gateway, events: Events, listen: Callable[..., None]) -> None:
+    async def never(answer: ClientResponse) -> None:
+        raise AssertionError
+
+    with gateway.toxic("reset_peer", on="GET /events"), pytest.raises(ClientError):
+        listen(never)
+
+
+def test_a_route_answers_in_the_servers_place(
+    gateway: Gateway, events: Events, listen: Callable[..., None]
+) -> None:
+    async def read(answer: ClientResponse) -> None:
+        assert await answer.read() == b"data: mine\n\n"
+
+    async def change(route: Route) -> None:
+        route.fulfill(answer=await route.fetch(), body="data: mine\n\n")
+
+    with gateway.route("/events", change):
+        listen(read)
+
+
+def test_what_is_posted_for_a_stream_reaches_the_server(
+    gateway: Gateway, upstream: Upstream, events: Events, sharedworker_loop: LoopThread
+) -> None:
+    async def ask() -> None:
+        events.next.put_nowait(b"data: 1\n\n")
+        events.next.put_nowait(None)
+        async with ClientSession() as session:
+            async with session.post(gateway.url + "/events", data=b"a question", headers=ACCEPT) as answer:
+                assert await answer.read() == b"data: 1\n\n"
+
+    sharedworker_loop.run(asyncio.wait_for(ask(), TIMEOUT_SECONDS))
+    assert upstream.received[0].body == b"a question"
+
+
+def test_an_answer_that_is_no_stream_comes_whole(upstream: Upstream, listen: Callable[..., None]) -> None:
+    upstream.respond = lambda _: web.Response(status=503, text="not now")
+
+    async def read(answer: ClientResponse) -> None:
+        assert (answer.status, await answer.text()) == (503, "not now")
+
+    listen(read)

@@ -1,0 +1,184 @@
+"""WebSockets through the gateway: a real client, a real server, no browser."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import pytest
+from aiohttp import (
+    ClientError,
+    ClientSession,
+    ClientWebSocketResponse,
+    WSMsgType,
+    WSServerHandshakeError,
+    web,
+)
+
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.har import har
+from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from unit.support.servers import Upstream
+
+Socket: TypeAlias = "ClientWebSocketResponse[bool]"
+Talk: TypeAlias = "Callable[[Socket], Awaitable[None]]"
+CLOSED_BY_SERVER = 4001
+CLOSED_BY_BROWSER = 4002
+ABNORMAL = 1006
+
+
+async def echo(request: web.Request, ended: list[int | None]) -> web.StreamResponse:
+    """Send everything back; end at "end"."""
+    socket = web.WebSocketResponse(protocols=["second", "third"])
+    await socket.prepare(request)
+    async for message in socket:
+        if message.type is WSMsgType.TEXT and message.data == "end":
+            await socket.close(code=CLOSED_BY_SERVER)
+        elif message.type is WSMsgType.TEXT:
+            await socket.send_str(message.data)
+        else:
+            await socket.send_bytes(message.data)
+    ended.append(socket.close_code)
+    return socket
+
+
+@pytest.fixture
+def talk(gateway: Gateway, upstream: Upstream, sharedworker_loop: LoopThread) -> Callable[..., None]:
+    """Open a WebSocket by the gateway and do something with it."""
+    upstream.respond_later = lambda request: echo(request, upstream.ended)
+
+    def talk(what: Talk, *, protocols: tuple[str, ...] = (), path: str = "/socket?a=1") -> None:
+        async def run() -> None:
+            async with (
+                ClientSession() as session,
+                session.ws_connect(gateway.url + path, protocols=protocols) as socket,
+            ):
+                await what(socket)
+
+        sharedworker_loop.run(asyncio.wait_for(run(), 10))
+
+    return talk
+
+
+def test_messages_pass_both_ways_and_are_in_the_journal(
+    gateway: Gateway, upstream: Upstream, talk: Callable[..., None]
+) -> None:
+    async def say(socket: Socket) -> None:
+        await socket.send_str("hé")
+        assert await socket.receive_str() == "hé"
+        await socket.send_bytes(b"\x00\xff")
+        assert await socket.receive_bytes() == b"\x00\xff"
+
+    talk(say)
+    (exchange,) = gateway.journal.wait_for("GET /socket")
+    assert (exchange.status, exchange.path) == (101, "/socket?a=1")
+    assert [(message.sender, message.data) for message in exchange.messages] == [
+        ("unknown", "hé"),
+        ("server", "hé"),
+        ("unknown", b"\x00\xff"),
+        ("server", b"\x00\xff"),
+    ]
+    assert "4 messages, last server: " in str(exchange)
+    assert upstream.received[0].raw_path == "/socket?a=1"
+    (entry,) = har(gateway.journal)["log"]["entries"]
+    assert entry["_resourceType"] == "websocket"
+    assert [(each["type"], each["opcode"], each["data"]) for each in entry["_webSocketMessages"]] == [
+        ("send", 1, "hé"),
+        ("receive", 1, "hé"),
+        ("send", 2, "AP8="),
+        ("receive", 2, "AP8="),
+    ]
+
+
+def test_a_message_is_as_long_as_it_likes(talk: Callable[..., None]) -> None:
+    async def say(socket: Socket) -> None:
+        await socket.send_bytes(bytes(3_000_000))
+        assert await socket.receive_bytes() == bytes(3_000_000)
+
+    talk(say)
+
+
+def test_server_and_browser_agree_on_a_protocol(talk: Callable[..., None]) -> None:
+    async def look(socket: Socket) -> None:
+        assert socket.protocol == "second"
+
+    talk(look, protocols=("first", "second"))
+
+
+def test_the_servers_end_reaches_the_browser(gateway: Gateway, talk: Callable[..., None]) -> None:
+    async def say(socket: Socket) -> None:
+        await socket.send_str("end")
+        await socket.receive()
+        assert socket.close_code == CLOSED_BY_SERVER
+
+    talk(say)
+    assert gateway.journal.wait_for("GET /socket")[0].ended
+
+
+def test_the_browsers_end_reaches_the_server(upstream: Upstream, talk: Callable[..., None]) -> None:
+    async def leave(socket: Socket) -> None:
+        await socket.close(code=CLOSED_BY_BROWSER)
+
+    talk(leave)
+    assert upstream.ended == [CLOSED_BY_BROWSER]
+
+
+def test_a_server_without_websockets_refuses_with_its_own_status(
+    upstream: Upstream, talk: Callable[..., None]
+) -> None:
+    upstream.respond_later = None
+    upstream.respond = lambda _: web.Response(status=403)
+
+    async def never(socket: Socket) -> None:
+        raise AssertionError
+
+    with pytest.raises(WSServerHandshakeError, match="403"):
+        talk(never)
+
+
+@pytest.mark.parametrize("name", ["reset_peer", "drop_response"])
+def test_a_toxic_meets_the_handshake(gateway: Gateway, talk: Callable[..., None], name: str) -> None:
+    async def never(socket: Socket) -> None:
+        raise AssertionError
+
+    with gateway.toxic(name, on="GET /socket"), pytest.raises(ClientError):
+        talk(never)
+
+
+def test_a_route_refuses_or_lets_through(gateway: Gateway, talk: Callable[..., None]) -> None:
+    async def say(socket: Socket) -> None:
+        await socket.send_str("through")
+        assert await socket.receive_str() == "through"
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=401)
+
+    with gateway.route("/socket", Route.continue_):
+        talk(say)
+    with gateway.route("/socket", refuse), pytest.raises(WSServerHandshakeError, match="401"):
+        talk(say)
+
+
+def test_down_breaks_what_is_open(gateway: Gateway, talk: Callable[..., None]) -> None:
+    async def go_down(socket: Socket) -> None:
+        await socket.send_str("open")
+        await socket.receive_str()
+        await asyncio.to_thread(gateway.toxic, "down")
+        await socket.receive()
+        assert socket.close_code == ABNORMAL
+
+    talk(go_down)
+    (exchange,) = gateway.journal.wait_for("GET /socket")
+    assert [message.data for message in exchange.messages] == ["open", "open"]
+
+
+def test_stopping_does_not_wait_for_open_sockets(gateway: Gateway, talk: Callable[..., None]) -> None:
+    async def stop(socket: Socket) -> None:
+        await socket.send_str("open")
+        await socket.receive_str()
+        await asyncio.to_thread(gateway.stop)
+        await socket.receive()
+
+    talk(stop)

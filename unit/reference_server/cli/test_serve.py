@@ -1,0 +1,171 @@
+"""`python -m reference_server` as a process of its own: its address, its end, its complaints, its promises.
+
+Signals, limits on files and SIGKILL are those of POSIX.
+"""
+
+import re
+import signal
+import socket
+import sqlite3
+import urllib.error
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from unit.support.command import PYTHON, TIMEOUT_SECONDS, StartCommand, run
+from unit.support.samples import ENDPOINT, record
+
+FILE_LIMIT_BYTES = 300_000
+LIMITED_PYTHON = [
+    *PYTHON,
+    "-c",
+    "import os, resource, sys\n"
+    f"resource.setrlimit(resource.RLIMIT_FSIZE, ({FILE_LIMIT_BYTES}, {FILE_LIMIT_BYTES}))\n"
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
+]
+"""A Python in which a file that grows beyond the limit fails to be written, as on a full disk."""
+
+OPTIONS = [
+    "--host",
+    "--port",
+    "--prefix",
+    "--config",
+    "--database",
+    "--lock-wait",
+    "--max-body",
+    "--body-timeout",
+    "--max-waiting-records",
+    "--max-waiting-bytes",
+    "--allowed-host",
+]
+
+
+def stored_in(database: Path) -> int:
+    with closing(sqlite3.connect(database)) as connection:
+        [(count,)] = connection.execute("SELECT count(*) FROM records")
+        return int(count)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_cleanly_with_status_0(
+    start_command: StartCommand, configuration_file: Path, tmp_path: Path, number: int
+) -> None:
+    database = tmp_path / "records.db"
+    command = start_command("--config", configuration_file, "--database", database, "--prefix", "/app")
+    assert command.url.endswith("/app/")
+    assert command.post(record()) == 200
+    status, log = command.end(number)
+    assert status == 0
+    assert "Traceback" not in log
+    assert log.endswith("stopped\n")
+    assert stored_in(database) == 1
+    assert not database.with_name("records.db-wal").exists()
+
+
+def test_sigkill_loses_nothing_that_was_answered(
+    start_command: StartCommand, configuration_file: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "records.db"
+    command = start_command("--config", configuration_file, "--database", database)
+    for number in range(20):
+        assert command.post(record(number)) == 200
+    status, _ = command.end(signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    assert stored_in(database) == 20
+
+
+def test_a_full_disk_is_told_and_nothing_half_is_stored(
+    start_command: StartCommand, configuration_file: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "records.db"
+    command = start_command("--config", configuration_file, "--database", database, python=LIMITED_PYTHON)
+    batch = [record(number, params={"padding": "x" * 1000}) for number in range(20)]
+    statuses = [command.post(*batch) for _ in range(2 * FILE_LIMIT_BYTES // 20_000)]
+    assert set(statuses) == {200, 503}
+    assert command.get("health")["status"] == "ok"
+    status, log = command.end(signal.SIGTERM)
+    assert status == 0
+    assert "Traceback" not in log
+    assert stored_in(database) == statuses.count(200) * len(batch)
+
+
+def test_without_a_configuration_it_runs_and_telemetry_is_disabled(start_command: StartCommand) -> None:
+    command = start_command()
+    assert command.url.startswith("http://127.0.0.1:")
+    assert command.get(ENDPOINT)["disable_ui_telemetry"] is True
+
+
+def test_a_missing_configuration_file_is_logged_at_the_start(
+    start_command: StartCommand, tmp_path: Path
+) -> None:
+    _, log = start_command("--config", tmp_path / "missing.json").end(signal.SIGTERM)
+    assert re.search(r"missing\.json: there is no such file: telemetry is disabled", log)
+
+
+def test_the_limit_for_bodies_can_be_set(start_command: StartCommand, configuration_file: Path) -> None:
+    command = start_command("--config", configuration_file, "--max-body", 100)
+    assert command.post(record()) == 413
+
+
+def test_help_explains_every_option() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    for option in OPTIONS:
+        assert re.search(rf"^  {option}\b", result.stdout, re.MULTILINE)
+    for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        assert variable in result.stdout
+
+
+def test_a_port_in_use_is_one_line_and_status_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("--port", port)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert f"error: cannot listen on 127.0.0.1:{port}" in result.stderr
+
+
+def test_a_database_that_cannot_be_used_is_one_line_and_status_2(tmp_path: Path) -> None:
+    result = run("--database", tmp_path / "no" / "folder.db")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "folder.db: unable to open database file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "http"],
+        ["--port", "65536"],
+        ["--port", "-1"],
+        ["--prefix", "/{name}"],
+        ["--max-body", "0"],
+        ["--body-timeout", "nan"],
+        ["--lock-wait", "inf"],
+        ["--max-waiting-records", "0"],
+        ["--allowed-host", "http://app.test"],
+        ["serve", "extra"],
+        ["--max", "5"],
+        ["extra"],
+        ["--host", "256.256.256.256"],
+    ],
+)
+def test_wrong_use_is_explained_without_a_traceback(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert "error: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_serve_may_be_said(start_command: StartCommand) -> None:
+    assert start_command("serve", "--port", 0).get("health")["status"] == "ok"
+
+
+def test_by_default_it_answers_to_no_other_host(start_command: StartCommand) -> None:
+    command = start_command()
+    request = urllib.request.Request(command.url + "health", headers={"Host": "evil.test"})
+    with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+        urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    refused.value.close()
