@@ -99,7 +99,7 @@ def gateway(
     """A gateway of this test's own: an origin in front of `gateway_upstream`, its journal and its toxics."""
     gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream)
     gateway.start()
-    request.node.stash[artifacts.SCENE] = artifacts.Scene(gateway, Path(output_path))
+    request.node.stash[artifacts.TEST_ARTIFACTS] = artifacts.TestArtifacts(gateway, Path(output_path))
     yield gateway
     gateway.stop()
     gateway.raise_handler_error()  # Of a handler that was called after the test's own end.
@@ -141,7 +141,7 @@ def shared_workers(
         coverage=coverage_plugin.recorder(request.config),
     )
     workers.watch(context)
-    request.node.stash[artifacts.SCENE].workers = workers
+    request.node.stash[artifacts.TEST_ARTIFACTS].workers = workers
     yield workers
     workers.close()
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from playwright.sync_api import Playwright, sync_playwright
 
-from e2e.chaos.environment import Stage
+from e2e.chaos.environment import Environment
 from e2e.chaos.runner import Run
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.summary import Figures
@@ -125,7 +125,7 @@ def _interruptions() -> Iterator[list[int]]:
 
 
 @contextmanager
-def _stage(browser_name: str, launch: dict[str, Any]) -> Iterator[Stage]:
+def _stage(browser_name: str, launch: dict[str, Any]) -> Iterator[Environment]:
     with ExitStack() as ends:
         folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="chaos-"))
         loop_thread = LoopThread()
@@ -138,7 +138,7 @@ def _stage(browser_name: str, launch: dict[str, Any]) -> Iterator[Stage]:
         playwright = ends.enter_context(_playwright())
         browser = getattr(playwright, browser_name).launch(**launch)
         ends.callback(browser.close)
-        yield Stage(browser, loop_thread, control, server)
+        yield Environment(browser, loop_thread, control, server)
 
 
 @contextmanager

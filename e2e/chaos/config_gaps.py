@@ -15,7 +15,7 @@ GIVEN_UP_SECONDS = 60
 """Of the worker's time: an answer as late as this has not been waited for."""
 
 
-def blind_times(journal: Journal, pattern: str) -> Iterator[tuple[float, float]]:
+def config_gaps(journal: Journal, pattern: str) -> Iterator[tuple[float, float]]:
     """Begin and end, on the journal's clock, of each time in which a worker may have had no configuration.
 
     A worker that lives on after an opt-out begins a session anew, which knows nothing. The journal does not
@@ -36,7 +36,7 @@ def blind_times(journal: Journal, pattern: str) -> Iterator[tuple[float, float]]
             yield since, math.inf
 
 
-def is_told(journal: Journal, pattern: str, worker_id: str) -> bool:
+def has_config(journal: Journal, pattern: str, worker_id: str) -> bool:
     """Whether the worker's last request for its configuration was answered."""
     asked = journal.select(pattern, worker_id=worker_id)
     return bool(asked) and asked[-1].ended and _was_told(asked[-1])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from e2e.chaos.environment import Stage
+from e2e.chaos.environment import Environment
 from e2e.chaos.server import ChaosServer
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -19,8 +19,8 @@ def stage(
     sharedworker_loop: LoopThread,
     sharedworker_control: ControlServer,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Stage]:
+) -> Iterator[Environment]:
     """The reference, in one browser, in front of one server."""
     server = ChaosServer(tmp_path_factory.mktemp("chaos"))
-    yield Stage(browser, sharedworker_loop, sharedworker_control, server)
+    yield Environment(browser, sharedworker_loop, sharedworker_control, server)
     server.stop()

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 
 from e2e.chaos.page import WORKER_FOLDER
 from e2e.chaos.server import ChaosServer
-from e2e.chaos.system import WORKER_DIRECTORY, World
+from e2e.chaos.system import WORKER_DIRECTORY, SystemUnderTest
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -19,7 +19,7 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 
 @dataclass
-class Stage:
+class Environment:
     """`worker_directory` holds the modules of the client and the worker under test."""
 
     browser: Browser
@@ -47,14 +47,14 @@ class Stage:
             gateway.stop()
 
     @contextmanager
-    def world(self, name: str) -> Iterator[World]:
+    def world(self, name: str) -> Iterator[SystemUnderTest]:
         """A fresh world: an origin and a browser profile that nobody has used."""
         with self.gateway() as gateway:
             workers = SharedWorkers(self.browser, gateway, self.control, self.loop_thread, "virtual")
             context = self.browser.new_context()
             workers.watch(context)
             try:
-                yield World(name, context, gateway, workers, self.server)
+                yield SystemUnderTest(name, context, gateway, workers, self.server)
             finally:
                 workers.close()
                 context.close()

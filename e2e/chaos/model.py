@@ -57,7 +57,7 @@ class Verdict:
         return "; ".join(told)
 
 
-class Books:
+class DeliveryModel:
     """The books of one browser profile. Tabs are told by names that are never used again."""
 
     def __init__(self) -> None:
@@ -104,25 +104,25 @@ class Books:
     def tab_died(self, tab: str) -> None:
         """The tab is gone, however it went, and with it what was not acknowledged."""
         for event in self._open.pop(tab, []):
-            self._spare(event)
+            self._relax(event)
 
     def all_tabs_died(self) -> None:
         """The browser is gone."""
         for tab in list(self._open):
             self.tab_died(tab)
 
-    def worker_was_blind(self, since: float, until: float) -> None:
+    def exempt_config_gap(self, since: float, until: float) -> None:
         """In this time a worker had to drop what it was told: it had failed to read its configuration."""
         for event in self.events:
             told_by = until if event.acknowledged_at is None else event.acknowledged_at
             if event.logged_at <= until and told_by >= since:
-                self._spare(event)
+                self._relax(event)
 
     def consent_withdrawn(self, stored: Collection[str], on_the_wire: Collection[str]) -> None:
         """Consent ended: what is not stored by now must not be any more, but for what is on the wire."""
         for event in self.events:
             if event.key in on_the_wire:
-                self._spare(event)
+                self._relax(event)
             elif event.key not in stored:
                 event.fate = Fate.DROPPED
         self._open.clear()
@@ -157,6 +157,6 @@ class Books:
         return Verdict(account(self.events, keys), twins, tuple(self._disordered))
 
     @staticmethod
-    def _spare(event: Logged) -> None:
+    def _relax(event: Logged) -> None:
         if event.fate is Fate.STORED:
-            event.fate = Fate.EITHER
+            event.fate = Fate.OPTIONAL

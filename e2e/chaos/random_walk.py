@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from e2e.chaos import faults
-from e2e.chaos.system import World
+from e2e.chaos.system import SystemUnderTest
 from e2e.chaos.tab import ChaosTab
 
 LEAST_TABS = 2
@@ -21,7 +21,9 @@ Step = Callable[[], None]
 class Walk:
     """Takes a world through one step after the other; all tabs log all the time."""
 
-    def __init__(self, world: World, chance: random.Random, *, can_crash: bool, kill_browser: Step) -> None:
+    def __init__(
+        self, world: SystemUnderTest, chance: random.Random, *, can_crash: bool, kill_browser: Step
+    ) -> None:
         """`kill_browser` ends the browser with SIGKILL and opens it again."""
         self._world = world
         self._chance = chance

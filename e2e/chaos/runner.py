@@ -13,10 +13,10 @@ from typing import Any
 
 from playwright.sync_api import Error as PlaywrightError
 
-from e2e.chaos.environment import Stage
+from e2e.chaos.environment import Environment
 from e2e.chaos.random_walk import Walk
 from e2e.chaos.summary import Figures
-from e2e.chaos.system import Broken, World
+from e2e.chaos.system import Broken, SystemUnderTest
 from pytest_sharedworker.errors import SharedWorkerError
 from pytest_sharedworker.workers.crash import PersistentBrowser
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -31,7 +31,7 @@ PROGRESS_SECONDS = 5.0
 class Run:
     """What one run does, and how far it is. `stopped` is asked between steps."""
 
-    stage: Stage
+    stage: Environment
     seed: int
     seconds: float
     launch_arguments: dict[str, Any]
@@ -78,7 +78,7 @@ class Run:
                 self.figures.faults += world.faults + world.wire.met
 
     @contextmanager
-    def _world(self, name: str, profile: Path) -> Iterator[tuple[World, Callable[[], None]]]:
+    def _world(self, name: str, profile: Path) -> Iterator[tuple[SystemUnderTest, Callable[[], None]]]:
         """A world in a browser of its own, and what kills that browser and opens it again."""
         stage = self.stage
         with ExitStack() as ends:
@@ -93,14 +93,14 @@ class Run:
                 context_arguments={},
             )
             ends.callback(browser.close)
-            world = World(name, browser.context, gateway, workers, stage.server)
+            world = SystemUnderTest(name, browser.context, gateway, workers, stage.server)
 
             def kill() -> None:
                 world.browser_dies(browser.kill, browser.reopen)
 
             yield world, kill
 
-    def _tell_progress(self, world: World) -> None:
+    def _tell_progress(self, world: SystemUnderTest) -> None:
         now = time.monotonic()
         if now - self._told >= PROGRESS_SECONDS:
             self._told = now
@@ -108,5 +108,5 @@ class Run:
             faults = (self.figures.faults + world.faults + world.wire.met).total()
             self.tell(
                 f"{now - self._began:4.0f} s  {events:6} events  {faults:5} faults  {len(world.tabs)} tabs"
-                f"  last: {world.diary[-1]}"
+                f"  last: {world.step_log[-1]}"
             )

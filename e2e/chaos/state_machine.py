@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from e2e.chaos import faults
-from e2e.chaos.environment import Stage
+from e2e.chaos.environment import Environment
 from e2e.chaos.tab import ChaosTab
-from e2e.chaos.tally import Tally
+from e2e.chaos.tally import Summary
 
 MOST_TABS = 4
 
@@ -49,7 +49,7 @@ class Chaos(RuleBasedStateMachine):
     So a seed replays the same steps, whatever the browser made of them.
     """
 
-    def __init__(self, stage: Stage, tally: Tally) -> None:
+    def __init__(self, stage: Environment, tally: Summary) -> None:
         super().__init__()
         self._stage = stage
         self.tally = tally

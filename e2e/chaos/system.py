@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 
 from playwright.sync_api import BrowserContext, Page
 
-from e2e.chaos.config_gaps import blind_times, is_told
+from e2e.chaos.config_gaps import config_gaps, has_config
 from e2e.chaos.faults import Method, Wire
-from e2e.chaos.model import Books, Verdict
+from e2e.chaos.model import DeliveryModel, Verdict
 from e2e.chaos.page import ELSEWHERE, ELSEWHERE_PATH, PAGE, PAGE_PATH
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.server_crash import dying_at_next
@@ -40,7 +40,7 @@ class Broken(AssertionError):
     """A promise was not kept. The text has what was expected and seen, the diary and the journal's end."""
 
 
-class World:
+class SystemUnderTest:
     """One browser profile, its tabs and its worker, in front of a server."""
 
     def __init__(
@@ -55,9 +55,9 @@ class World:
         self.gateway = gateway
         self.workers = workers
         self.server = server
-        self.books = Books()
+        self.books = DeliveryModel()
         self.wire = Wire(gateway, ENDPOINT)
-        self.diary: list[str] = []
+        self.step_log: list[str] = []
         self.faults: Counter[str] = Counter()
         """Faults other than those on the wire, each of which met something."""
         self.tabs: list[ChaosTab] = []
@@ -243,7 +243,7 @@ class World:
     def settle_down(self) -> None:
         """As `settle`, and where the worker knows its configuration, until it has acknowledged all events."""
         self.settle()
-        if all(is_told(self.gateway.journal, CONFIGURATION, worker.id) for worker in self.workers.all):
+        if all(has_config(self.gateway.journal, CONFIGURATION, worker.id) for worker in self.workers.all):
             self._await_acknowledgements()
 
     def observe(self) -> None:
@@ -283,8 +283,8 @@ class World:
                 break
             self.workers.advance(seconds)
         self._await_acknowledgements()
-        for since, until in blind_times(self.gateway.journal, CONFIGURATION):
-            self.books.worker_was_blind(since, until)
+        for since, until in config_gaps(self.gateway.journal, CONFIGURATION):
+            self.books.exempt_config_gap(since, until)
         self.gateway.raise_handler_error()
         return self.books.close(self.server.records())
 
@@ -310,7 +310,7 @@ class World:
 
     def broken(self, what: str) -> Broken:
         """The failure, with all that led to it."""
-        steps = "\n".join(f"{number:4}. {sentence}" for number, sentence in enumerate(self.diary, 1))
+        steps = "\n".join(f"{number:4}. {sentence}" for number, sentence in enumerate(self.step_log, 1))
         return Broken(
             f"{what}\n\nWhat happened:\n{steps}\n\n{self.gateway.journal.tail()}\n{self.workers.explain()}"
         )
@@ -322,7 +322,7 @@ class World:
         return self.gateway.journal.seconds()
 
     def _say(self, sentence: str) -> None:
-        self.diary.append(sentence)
+        self.step_log.append(sentence)
 
     def _connect(self) -> None:
         """Wait until every tab is where its consent wants it.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from e2e.chaos.system import World
+from e2e.chaos.system import SystemUnderTest
 
 
 @dataclass
-class Tally:
+class Summary:
     """Sums over worlds."""
 
     worlds: int = 0
@@ -17,7 +17,7 @@ class Tally:
     events: int = 0
     faults: Counter[str] = field(default_factory=Counter)
 
-    def add(self, world: World) -> None:
+    def add(self, world: SystemUnderTest) -> None:
         """Add a world that has come to its end."""
         self.worlds += 1
         self.events += len(world.books.events)

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, core, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from e2e.chaos.environment import Stage
+from e2e.chaos.environment import Environment
 from e2e.chaos.state_machine import Chaos
-from e2e.chaos.tally import Tally
+from e2e.chaos.tally import Summary
 
 STEPS_PER_WORLD = 60
 """At most: hypothesis ends a world sooner where it has drawn a lot."""
@@ -41,8 +41,8 @@ SETTINGS = settings(
 
 
 @pytest.mark.timeout(1200)  # A failure is shrunk, for up to 5 minutes.
-def test_nothing_is_lost_or_doubled_or_sent_without_consent(stage: Stage) -> None:
-    tally = Tally()
+def test_nothing_is_lost_or_doubled_or_sent_without_consent(stage: Environment) -> None:
+    tally = Summary()
     first = random.randrange(SEED_LIMIT) if core.global_force_seed is None else core.global_force_seed
     print(f"--hypothesis-seed={first}")
     number = first

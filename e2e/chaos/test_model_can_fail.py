@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from e2e.chaos.environment import Stage
+from e2e.chaos.environment import Environment
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.state_machine import Chaos
 from e2e.chaos.system import WORKER_DIRECTORY, Broken
-from e2e.chaos.tally import Tally
-from e2e.mutants.model import build, load_defects
-from e2e.mutants.server_model import SERVER_DEFECTS_FOLDER, build_server
+from e2e.chaos.tally import Summary
+from e2e.mutants.model import build, load_mutants
+from e2e.mutants.server_model import SERVER_MUTANTS_FOLDER, build_server
 
 MOST_SEEDS = 15
 SETTINGS = settings(
@@ -51,7 +51,7 @@ class _UntilCaught(Chaos):
             raise _Caught(str(broken)) from broken
 
 
-def _drive(stage: Stage, tally: Tally) -> None:
+def _drive(stage: Environment, tally: Summary) -> None:
     for number in range(MOST_SEEDS):
         # Hypothesis has no types for this one.
         run_state_machine_as_test(  # type: ignore[no-untyped-call]
@@ -59,9 +59,9 @@ def _drive(stage: Stage, tally: Tally) -> None:
         )
 
 
-def expect_caught(stage: Stage, word: str) -> None:
+def expect_caught(stage: Environment, word: str) -> None:
     """The books of some world do not balance, and say so by this word."""
-    tally = Tally()
+    tally = Summary()
     with pytest.raises(_Caught) as caught:
         _drive(stage, tally)
     verdict = str(caught.value).splitlines()[0]
@@ -71,14 +71,14 @@ def expect_caught(stage: Stage, word: str) -> None:
 
 @pytest.mark.parametrize("name", ["outbox-never-adopted", "outbox-never-written"])
 @pytest.mark.timeout(300)
-def test_worker_that_loses_is_caught(stage: Stage, name: str, tmp_path: Path) -> None:
-    (defect,) = [each for each in load_defects() if each.name == name]
+def test_worker_that_loses_is_caught(stage: Environment, name: str, tmp_path: Path) -> None:
+    (defect,) = [each for each in load_mutants() if each.name == name]
     build(defect, tmp_path)
     expect_caught(replace(stage, worker_directory=tmp_path / name), " lost (")
 
 
 @pytest.mark.timeout(300)
-def test_worker_that_forgets_the_opt_out_is_caught(stage: Stage, tmp_path: Path) -> None:
+def test_worker_that_forgets_the_opt_out_is_caught(stage: Environment, tmp_path: Path) -> None:
     for source in WORKER_DIRECTORY.glob("*.js"):
         text = source.read_text(encoding="utf-8")
         wanted, instead = CONSENT_FORGOTTEN.get(source.name, ("", ""))
@@ -90,9 +90,9 @@ def test_worker_that_forgets_the_opt_out_is_caught(stage: Stage, tmp_path: Path)
 
 
 @pytest.mark.timeout(300)
-def test_server_that_knows_no_identity_is_caught(stage: Stage, tmp_path: Path) -> None:
+def test_server_that_knows_no_identity_is_caught(stage: Environment, tmp_path: Path) -> None:
     name = "server-identity-ignored"
-    (defect,) = [each for each in load_defects(SERVER_DEFECTS_FOLDER) if each.name == name]
+    (defect,) = [each for each in load_mutants(SERVER_MUTANTS_FOLDER) if each.name == name]
     build_server(defect, tmp_path)
     server = ChaosServer(tmp_path, tmp_path / name / "reference_server")
     try:

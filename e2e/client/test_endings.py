@@ -32,7 +32,7 @@ CLICK_MANY = """([count, name]) => {
 }"""
 
 
-class Books:
+class DeliveryModel:
     """What was clicked, and what the server stored."""
 
     def __init__(self, server: ReferenceServer, loop_thread: LoopThread) -> None:
@@ -60,8 +60,8 @@ class Books:
 
 
 @pytest.fixture
-def books(reference_server: ReferenceServer, sharedworker_loop: LoopThread) -> Books:
-    return Books(reference_server, sharedworker_loop)
+def books(reference_server: ReferenceServer, sharedworker_loop: LoopThread) -> DeliveryModel:
+    return DeliveryModel(reference_server, sharedworker_loop)
 
 
 def connected(gateway: Gateway, context: BrowserContext) -> Page:
@@ -71,7 +71,7 @@ def connected(gateway: Gateway, context: BrowserContext) -> Page:
 
 
 def test_crash_of_the_host_tab_loses_nothing(
-    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: Books
+    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: DeliveryModel
 ) -> None:
     pages = [connected(gateway, context) for _ in range(3)]
     for number, page in enumerate(pages):
@@ -89,7 +89,7 @@ def test_crash_of_the_host_tab_loses_nothing(
 
 
 def test_clicks_at_the_moment_of_the_workers_end_are_told_to_the_next(
-    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: Books
+    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: DeliveryModel
 ) -> None:
     pages = [connected(gateway, context) for _ in range(2)]
     for round_number in range(3):
@@ -106,7 +106,7 @@ def test_clicks_at_the_moment_of_the_workers_end_are_told_to_the_next(
 
 
 def test_last_tab_takes_its_clicks_along(
-    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: Books
+    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: DeliveryModel
 ) -> None:
     first, last = connected(gateway, context), connected(gateway, context)
     books.click(first, "first", count=3)
@@ -122,7 +122,7 @@ def test_last_tab_takes_its_clicks_along(
 
 
 def test_page_that_was_frozen_is_a_tab_again(
-    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: Books
+    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: DeliveryModel
 ) -> None:
     page = connected(gateway, context)
     books.click(page, "before", count=3)
@@ -136,7 +136,7 @@ def test_page_that_was_frozen_is_a_tab_again(
 
 
 def test_clicks_before_the_worker_is_there_are_told_to_it(
-    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: Books
+    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: DeliveryModel
 ) -> None:
     with gateway.toxic("latency", on="GET *worker*", latency_ms=1_000):
         page = open_page(gateway, context)
@@ -149,7 +149,7 @@ def test_clicks_before_the_worker_is_there_are_told_to_it(
 
 
 def test_an_outage_of_hours_loses_nothing(
-    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: Books
+    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: DeliveryModel
 ) -> None:
     page = connected(gateway, context)
     with gateway.toxic("status", on="POST */ui-telemetry", status=503):
@@ -161,7 +161,7 @@ def test_an_outage_of_hours_loses_nothing(
 
 
 def test_late_deletion_of_the_disk_does_not_take_later_clicks_along(
-    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: Books
+    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, books: DeliveryModel
 ) -> None:
     page = connected(gateway, context)
     books.click(page, "before", count=3)

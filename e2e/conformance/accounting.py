@@ -18,7 +18,7 @@ class Fate(Enum):
 
     STORED = "stored"
     DROPPED = "dropped"
-    EITHER = "either"
+    OPTIONAL = "either"
 
 
 @dataclass
@@ -83,7 +83,7 @@ def account(logged: Iterable[Event], stored: Iterable[str] | None) -> Accounting
         return Accounting(0, 0, 0, (), (), (), unknown=len(events))
     times = Counter(stored)
     wanted = [event for event in events.values() if event.fate is Fate.STORED]
-    optional = [event for event in events.values() if event.fate is Fate.EITHER]
+    optional = [event for event in events.values() if event.fate is Fate.OPTIONAL]
     unwanted = [event for event in events.values() if event.fate is Fate.DROPPED]
     unknown_keys = [key for key in times if key not in events]
     return Accounting(

@@ -19,8 +19,8 @@ import pytest
 
 from e2e.conformance.case import MARKER_NAME, Case, case_of, sort_key
 from e2e.conformance.cli_options import parser
-from e2e.conformance.report.plugin import BOOK
-from e2e.conformance.report.results import Book
+from e2e.conformance.report.plugin import RESULTS
+from e2e.conformance.report.results import Results
 from e2e.conformance.targets.worker import CHECKOUT, ImplementationError, load_implementation
 
 EXIT_HOLDS = 0
@@ -144,11 +144,11 @@ class _Outcome(_Interruptible):
 
     def __init__(self) -> None:
         super().__init__()
-        self.book: Book | None = None
+        self.book: Results | None = None
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         """Take the book, which the run has filled by now."""
-        self.book = config.stash.get(BOOK, None)
+        self.book = config.stash.get(RESULTS, None)
 
 
 def _from_where_invoked(directory: Path, spec: str) -> str:

@@ -11,13 +11,13 @@ from pytest_sharedworker.gateway.toxics import Toxic
 NOT_TRIED = "not tried: {what}"
 
 
-def need_tried(tried: object, what: str) -> None:
+def require_exercised(tried: object, what: str) -> None:
     """Leave the case undecided where it has not tried what it is about; `what` says what never came."""
     if not tried:
         pytest.skip(NOT_TRIED.format(what=what))
 
 
-def need_met(faults: Iterable[Toxic]) -> None:
+def require_applied(faults: Iterable[Toxic]) -> None:
     """Leave the case undecided where one of its faults has met no request."""
     for fault in faults:
-        need_tried(fault.applied, f"no {fault.pattern.method} met the toxic {fault}")
+        require_exercised(fault.applied, f"no {fault.pattern.method} met the toxic {fault}")

@@ -21,15 +21,15 @@ from e2e.conformance.case import Verdict, is_case_id, sort_key
 from e2e.conformance.report.results import RESULTS_FILE
 from e2e.conformance.targets.toml_reader import read_table
 from e2e.conformance.targets.worker import CHECKOUT
-from e2e.mutants.model import DEFECTS_FOLDER, EXEMPTIONS_FILE, Defect, build, load_defects
-from e2e.mutants.server_model import SERVER_DEFECTS_FOLDER, build_server
+from e2e.mutants.model import EXEMPTIONS_FILE, MUTANTS_FOLDER, Mutant, build, load_mutants
+from e2e.mutants.server_model import SERVER_MUTANTS_FOLDER, build_server
 
 DEFAULT_PROCESSES = 2
 ACTUAL_CHARACTERS = 70
 
 
 @dataclass(frozen=True)
-class Meeting:
+class MutantResult:
     """A defect and a case that has to catch it. `said` is what the case saw, or why it saw nothing.
 
     A case that broke off by an error of its own has caught nothing: only a finding is about the requirement.
@@ -49,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("-n", dest="processes", default=str(DEFAULT_PROCESSES), metavar="N", help="processes")
     options = parser.parse_args(arguments)
-    workers = _named(load_defects(), options.names)
-    servers = _named(load_defects(SERVER_DEFECTS_FOLDER), options.names)
+    workers = _named(load_mutants(), options.names)
+    servers = _named(load_mutants(SERVER_MUTANTS_FOLDER), options.names)
     if not workers + servers:
         parser.error(f"no broken one is called {' or '.join(options.names)}")
     print(f"{len(workers)} broken workers and {len(servers)} broken servers ...", flush=True)
@@ -66,12 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if problems else 0
 
 
-def _named(defects: list[Defect], patterns: Collection[str]) -> list[Defect]:
+def _named(defects: list[Mutant], patterns: Collection[str]) -> list[Mutant]:
     chosen = [each for each in defects if any(fnmatchcase(each.name, pattern) for pattern in patterns)]
     return chosen if patterns else defects
 
 
-def meet(workers: Sequence[Defect], servers: Sequence[Defect], processes: str) -> list[Meeting]:
+def meet(workers: Sequence[Mutant], servers: Sequence[Mutant], processes: str) -> list[MutantResult]:
     """Let every defect meet its cases. Raises RuntimeError, with what pytest said, where the run failed."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
         folder = Path(place)
@@ -94,15 +94,15 @@ def meet(workers: Sequence[Defect], servers: Sequence[Defect], processes: str) -
     ]
 
 
-def _meeting(defect: str, case_id: str, judged: Mapping[str, Any] | None) -> Meeting:
+def _meeting(defect: str, case_id: str, judged: Mapping[str, Any] | None) -> MutantResult:
     if judged is None:
-        return Meeting(defect, case_id, False, "there is no such case, or it was not judged")
+        return MutantResult(defect, case_id, False, "there is no such case, or it was not judged")
     said = str(judged["actual"])
     does_not_hold = judged["verdict"] in (Verdict.FAILED.value, Verdict.NON_STRICT.value)
-    return Meeting(defect, case_id, does_not_hold and not judged.get("broke_off", False), said)
+    return MutantResult(defect, case_id, does_not_hold and not judged.get("broke_off", False), said)
 
 
-def matrix(meetings: Sequence[Meeting]) -> Iterator[str]:
+def matrix(meetings: Sequence[MutantResult]) -> Iterator[str]:
     """The kill matrix as text: only the places that are not empty, a line each."""
     name_width = max(len(meeting.defect) for meeting in meetings)
     case_width = max(len(meeting.case) for meeting in meetings)
@@ -116,7 +116,7 @@ def matrix(meetings: Sequence[Meeting]) -> Iterator[str]:
         yield f"{name:<{name_width}}  {meeting.case:<{case_width}}  {word}  {shown}"
 
 
-def survivors(meetings: Sequence[Meeting]) -> list[str]:
+def survivors(meetings: Sequence[MutantResult]) -> list[str]:
     """A sentence for every defect that a case did not catch."""
     return [
         f"{meeting.defect} survives {meeting.case}: {meeting.said}"
@@ -125,7 +125,7 @@ def survivors(meetings: Sequence[Meeting]) -> list[str]:
     ]
 
 
-def unproven(case_ids: Collection[str], defects: Sequence[Defect], reasons: Mapping[str, str]) -> list[str]:
+def unproven(case_ids: Collection[str], defects: Sequence[Mutant], reasons: Mapping[str, str]) -> list[str]:
     """A sentence for every case without a proof that it can fail, and for every reason that is none."""
     partnered = {case_id for defect in defects for case_id in defect.caught_by}
     lonely = sorted(set(case_ids) - partnered - reasons.keys(), key=sort_key)
@@ -145,7 +145,7 @@ def all_cases() -> list[str]:
     return [line.split()[0] for line in listed.splitlines()]
 
 
-def reasons(path: Path = DEFECTS_FOLDER / EXEMPTIONS_FILE) -> dict[str, str]:
+def reasons(path: Path = MUTANTS_FOLDER / EXEMPTIONS_FILE) -> dict[str, str]:
     """Why a case has no broken partner, by its id. Raises ImplementationError for another shape."""
     table = read_table(path)
     for key in table.keys:

@@ -15,13 +15,13 @@ from e2e.conformance.case import is_case_id
 from e2e.conformance.targets.toml_reader import read_table
 from e2e.conformance.targets.worker import load_implementation
 
-DEFECTS_FOLDER = Path(__file__).parent / "workers"
+MUTANTS_FOLDER = Path(__file__).parent / "workers"
 EXEMPTIONS_FILE = "exemptions.toml"
 """Beside the defects: case id = why no defect can be made that the case alone would catch."""
 
 
 @dataclass(frozen=True)
-class Defect:
+class Mutant:
     """One small named change of the reference worker. `caught_by`: ids of the cases that must fail."""
 
     name: str
@@ -32,14 +32,14 @@ class Defect:
     caught_by: tuple[str, ...]
 
 
-def load_defects(folder: Path = DEFECTS_FOLDER) -> list[Defect]:
+def load_mutants(folder: Path = MUTANTS_FOLDER) -> list[Mutant]:
     """All defects, by name. Raises ImplementationError for a file that is not of the shape above."""
     return [_load(path) for path in sorted(folder.glob("*.toml")) if path.name != EXEMPTIONS_FILE]
 
 
-def _load(path: Path) -> Defect:
+def _load(path: Path) -> Mutant:
     table = read_table(path)
-    defect = Defect(
+    defect = Mutant(
         path.stem,
         table.text("description"),
         table.text("file"),
@@ -53,7 +53,7 @@ def _load(path: Path) -> Defect:
     return defect
 
 
-def build(defect: Defect, folder: Path) -> Path:
+def build(defect: Mutant, folder: Path) -> Path:
     """Copy the reference worker into `folder`, break it, and return the TOML of the implementation.
 
     Raises ValueError where the text to replace is not there exactly once: the reference has moved on.
@@ -76,7 +76,7 @@ def build(defect: Defect, folder: Path) -> Path:
     return toml
 
 
-def break_file(path: Path, defect: Defect) -> None:
+def break_file(path: Path, defect: Mutant) -> None:
     """Make the defect's change in a file. Raises ValueError where its place is not there exactly once."""
     source = path.read_text(encoding="utf-8")
     if source.count(defect.find) != 1:

@@ -7,15 +7,15 @@ import shutil
 from pathlib import Path
 
 from e2e.conformance.targets.worker import CHECKOUT
-from e2e.mutants.model import Defect, break_file
+from e2e.mutants.model import Mutant, break_file
 
-SERVER_DEFECTS_FOLDER = Path(__file__).parent / "servers"
+SERVER_MUTANTS_FOLDER = Path(__file__).parent / "servers"
 PACKAGE = "reference_server"
 WORKER = "worker"
 """The folder beside the package from which it serves the worker's modules."""
 
 
-def build_server(defect: Defect, folder: Path) -> Path:
+def build_server(defect: Mutant, folder: Path) -> Path:
     """Copy the reference server into `folder`, break it, and return the TOML of the implementation.
 
     Raises ValueError as `e2e.mutants.model.build` does.

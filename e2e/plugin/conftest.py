@@ -3,16 +3,16 @@
 import pytest
 from playwright.sync_api import BrowserContext
 
-from e2e.plugin.environment import Stage
+from e2e.plugin.app import App
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
 
 
 @pytest.fixture
-def stage(gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext) -> Stage:
+def app(gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext) -> App:
     """An empty page on the gateway, and workers of a few lines."""
-    return Stage(gateway, shared_workers, context)
+    return App(gateway, shared_workers, context)
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def once_a_run(browser_name: str) -> None:
 
 
 @pytest.fixture
-def worker(stage: Stage) -> SharedWorker:
+def worker(app: App) -> SharedWorker:
     """The stage's worker, which keeps what it notes in `log`."""
-    return stage.start()
+    return app.start()
 
 
 @pytest.fixture

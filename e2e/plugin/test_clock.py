@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from e2e.plugin.environment import log
+from e2e.plugin.app import log
 from pytest_sharedworker.clock.virtual import Timer, VirtualClock
 from pytest_sharedworker.errors import ClockError
 from pytest_sharedworker.workers.shared_workers import SharedWorker

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
-from e2e.plugin.environment import Stage
+from e2e.plugin.app import App
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.errors import ClockError, WorkerGone
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -19,8 +19,8 @@ SHORT_SECONDS = 0.5
 
 
 @pytest.mark.parametrize("seconds", [-1, 0.0005, float("nan"), float("inf")])
-def test_a_time_that_cannot_pass_is_refused(stage: Stage, clock: VirtualClock, seconds: float) -> None:
-    for advance in (clock.advance, stage.workers.advance):
+def test_a_time_that_cannot_pass_is_refused(app: App, clock: VirtualClock, seconds: float) -> None:
+    for advance in (clock.advance, app.workers.advance):
         with pytest.raises(ClockError, match="give whole milliseconds"):
             advance(seconds)
     assert clock.now == 0
@@ -48,14 +48,14 @@ def silent_server(sharedworker_loop: LoopThread) -> Iterator[str]:
 
 
 @pytest.fixture
-def stuck(stage: Stage, worker: SharedWorker, silent_server: str) -> SharedWorker:
+def stuck(app: App, worker: SharedWorker, silent_server: str) -> SharedWorker:
     """A worker with a request on its way that nobody will answer."""
-    stage.gateway.upstream.origin = silent_server
+    app.gateway.upstream.origin = silent_server
     worker.evaluate("() => { setTimeout(() => fetch('/hangs'), 1000); }")
     return worker
 
 
-def test_a_request_that_never_settles_is_named(stage: Stage, stuck: SharedWorker) -> None:
+def test_a_request_that_never_settles_is_named(app: App, stuck: SharedWorker) -> None:
     clock = stuck.clock
     assert isinstance(clock, VirtualClock)
     with pytest.raises(
@@ -64,9 +64,9 @@ def test_a_request_that_never_settles_is_named(stage: Stage, stuck: SharedWorker
         clock.advance(2, timeout_seconds=SHORT_SECONDS)
 
 
-def test_it_is_named_also_where_all_clocks_move_together(stage: Stage, stuck: SharedWorker) -> None:
+def test_it_is_named_also_where_all_clocks_move_together(app: App, stuck: SharedWorker) -> None:
     with pytest.raises(ClockError, match="still waits for: GET /hangs"):
-        stage.workers.advance(2, timeout_seconds=SHORT_SECONDS)
+        app.workers.advance(2, timeout_seconds=SHORT_SECONDS)
 
 
 def test_timers_that_keep_firing_are_told(worker: SharedWorker, clock: VirtualClock) -> None:
@@ -77,14 +77,14 @@ def test_timers_that_keep_firing_are_told(worker: SharedWorker, clock: VirtualCl
         clock.advance(1e6, timeout_seconds=SHORT_SECONDS)
 
 
-def test_a_second_advance_while_one_runs_is_refused(stage: Stage, stuck: SharedWorker) -> None:
+def test_a_second_advance_while_one_runs_is_refused(app: App, stuck: SharedWorker) -> None:
     clock = stuck.clock
     assert isinstance(clock, VirtualClock)
     refused: list[str] = []
 
     def second() -> None:
-        stage.gateway.journal.wait_for("/hangs", ended=False)
-        for advance in (clock.advance, stage.workers.advance):
+        app.gateway.journal.wait_for("/hangs", ended=False)
+        for advance in (clock.advance, app.workers.advance):
             try:
                 advance(1)
             except ClockError as error:
@@ -99,19 +99,19 @@ def test_a_second_advance_while_one_runs_is_refused(stage: Stage, stuck: SharedW
     assert all("already moving: let the other advance return first" in text for text in refused)
 
 
-def test_a_clock_that_did_not_arrive_stays_on_its_way(stage: Stage, stuck: SharedWorker) -> None:
+def test_a_clock_that_did_not_arrive_stays_on_its_way(app: App, stuck: SharedWorker) -> None:
     with pytest.raises(ClockError, match="still waits for"):
-        stage.workers.advance(2, timeout_seconds=SHORT_SECONDS)
+        app.workers.advance(2, timeout_seconds=SHORT_SECONDS)
     with pytest.raises(ClockError, match="already moving"):
-        stage.workers.advance(1)
+        app.workers.advance(1)
 
 
 def test_a_worker_that_closes_itself_has_no_time_any_more(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock
+    app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate("() => { setTimeout(() => self.close(), 1000); }")
     with pytest.raises(WorkerGone, match=r"worker .*ended"):
         clock.advance(2)
     with pytest.raises(WorkerGone, match="has ended; 'advance' cannot reach it"):
         clock.advance(1)
-    stage.workers.advance(1)
+    app.workers.advance(1)

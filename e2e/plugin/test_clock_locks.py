@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
-from e2e.plugin.environment import Stage, log
+from e2e.plugin.app import App, log
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.workers.shared_workers import SharedWorker
 
@@ -19,17 +19,17 @@ WANT = "() => { navigator.locks.request('outbox', () => note('granted')); setTim
 
 
 @pytest.fixture
-def holder(stage: Stage, worker: SharedWorker) -> Page:
+def holder(app: App, worker: SharedWorker) -> Page:
     """A tab that has the lock and keeps it."""
-    page = stage.open()
+    page = app.open()
     page.evaluate(KEEP)
     return page
 
 
 def test_time_waits_until_locks_are_granted_one_after_the_other(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock
+    app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
-    stage.gateway.mount("/data", "served", "text/plain")
+    app.gateway.mount("/data", "served", "text/plain")
     worker.evaluate("""() => {
         const work = async () => note(await (await fetch("/data")).text());
         setTimeout(() => {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.plugin.environment import ECHO, Stage, log
+from e2e.plugin.app import ECHO, App, log
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.workers.shared_workers import SharedWorker
 
 
-def test_messages_posted_before_are_read_before_time_moves(stage: Stage, worker: SharedWorker) -> None:
-    [page] = stage.context.pages
+def test_messages_posted_before_are_read_before_time_moves(app: App, worker: SharedWorker) -> None:
+    [page] = app.context.pages
     page.evaluate("() => { for (let number = 0; number < 100; number++) worker.port.postMessage(number); }")
     worker.clock.advance(1)
     assert log(worker) == [[number, 0] for number in range(100)]
@@ -29,9 +29,9 @@ REQUESTS = {
 
 @pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS.keys())
 def test_time_waits_for_a_chain_of_requests(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock, request_of: str
+    app: App, worker: SharedWorker, clock: VirtualClock, request_of: str
 ) -> None:
-    stage.gateway.mount("/data.json", '{"step": 1}')
+    app.gateway.mount("/data.json", '{"step": 1}')
     worker.evaluate(f"""() => {{
         setTimeout(async () => {{
             for (let step = 0; step < 3; step++) note(({request_of}).step);
@@ -40,17 +40,17 @@ def test_time_waits_for_a_chain_of_requests(
     }}""")
     clock.advance(2)
     assert log(worker) == [[1, 1_000]] * 3 + [["after", 1_001]]
-    exchanges = stage.gateway.journal.select("/data.json")
+    exchanges = app.gateway.journal.select("/data.json")
     assert [exchange.virtual_seconds for exchange in exchanges] == [1.0] * 3
     assert {exchange.worker_id for exchange in exchanges} == {worker.id}
 
 
 @pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS.keys())
 def test_latency_is_exact_in_virtual_time(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock, request_of: str
+    app: App, worker: SharedWorker, clock: VirtualClock, request_of: str
 ) -> None:
-    stage.gateway.mount("/data.json", '{"step": 1}')
-    stage.gateway.toxic("latency", on="/data.json", latency_ms=5_000)
+    app.gateway.mount("/data.json", '{"step": 1}')
+    app.gateway.toxic("latency", on="/data.json", latency_ms=5_000)
     worker.evaluate(f"() => {{ setTimeout(async () => note(({request_of}).step), 1000); }}")
     clock.advance(5.999)
     assert log(worker) == []
@@ -59,23 +59,23 @@ def test_latency_is_exact_in_virtual_time(
 
 
 def test_a_held_request_that_the_worker_gives_up_ends(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock
+    app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
-    stage.gateway.mount("/data.json", "{}")
-    stage.gateway.toxic("timeout", on="/data.json")
+    app.gateway.mount("/data.json", "{}")
+    app.gateway.toxic("timeout", on="/data.json")
     worker.evaluate("""() => {
         fetch("/data.json", { signal: AbortSignal.timeout(3000) }).catch((error) => note(error.name));
     }""")
     clock.advance(10)
     # Firefox tells every abort as an AbortError.
     assert log(worker) in ([["TimeoutError", 3_000]], [["AbortError", 3_000]])
-    [exchange] = stage.gateway.journal.wait_for("/data.json")
+    [exchange] = app.gateway.journal.wait_for("/data.json")
     assert exchange.status is None
 
 
-def test_the_clocks_of_several_workers_move_together(stage: Stage, worker: SharedWorker) -> None:
-    other = stage.start(ECHO, "/other.js")
+def test_the_clocks_of_several_workers_move_together(app: App, worker: SharedWorker) -> None:
+    other = app.start(ECHO, "/other.js")
     for each in (worker, other):
         each.evaluate("() => { setInterval(note, 1000, 'tick'); }")
-    stage.workers.advance(3)
+    app.workers.advance(3)
     assert log(worker) == log(other) == [["tick", 1_000], ["tick", 2_000], ["tick", 3_000]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.plugin.environment import Stage, log
+from e2e.plugin.app import App, log
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.errors import ClockError
 from pytest_sharedworker.workers.shared_workers import SharedWorker
@@ -100,9 +100,9 @@ def test_transactions_that_fail_or_ask_for_nothing_end_too(worker: SharedWorker,
 
 
 def test_a_database_that_a_tab_keeps_open_does_not_stop_the_clock(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock
+    app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
-    [page] = stage.context.pages
+    [page] = app.context.pages
     page.evaluate(f"async () => {{ await ({OPEN})(1); }}")
     worker.evaluate("""() => {
         open_database(2).then(({ version }) => console.log("opened", version));

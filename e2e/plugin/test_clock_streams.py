@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
-from e2e.plugin.environment import Stage, log
+from e2e.plugin.app import App, log
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.workers.shared_workers import SharedWorker
@@ -116,9 +116,9 @@ SOURCES = {
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("reader", READERS)
 def test_time_waits_for_the_pieces_of_a_stream(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock, source: str, reader: str
+    app: App, worker: SharedWorker, clock: VirtualClock, source: str, reader: str
 ) -> None:
-    stage.gateway.mount("/data", "x" * SIZE, "text/plain")
+    app.gateway.mount("/data", "x" * SIZE, "text/plain")
     worker.evaluate(f"""() => {{
         setTimeout(async () => {{
             const stream = {SOURCES[source]};
@@ -134,9 +134,9 @@ def test_time_waits_for_the_pieces_of_a_stream(
 
 
 def test_a_stream_that_nobody_reads_does_not_stop_the_clock(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock
+    app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
-    stage.gateway.mount("/data", "x" * SIZE, "text/plain")
+    app.gateway.mount("/data", "x" * SIZE, "text/plain")
     worker.evaluate("""() => {
         const piped = new Blob(["x".repeat(1e6)]).stream().pipeThrough(new CompressionStream("gzip"));
         fetch("/data").then(({ body }) => { self.kept = [body, piped]; });

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.plugin.environment import ECHO, Stage
+from e2e.plugin.app import ECHO, App
 from pytest_sharedworker.clock.devtools import PolicyClock
 from pytest_sharedworker.errors import ClockError, Unsupported
 
@@ -22,14 +22,14 @@ self.note = (what) => { log.push([what, Date.now() - start_ms]); };
 TICKS = f"{NOTE} setInterval(() => note('tick'), 30000); onconnect = () => {{}};"
 
 
-def test_the_script_is_served_byte_for_byte(stage: Stage) -> None:
-    stage.start(TICKS)
-    (script,) = stage.gateway.journal.select("/worker.js")
+def test_the_script_is_served_byte_for_byte(app: App) -> None:
+    app.start(TICKS)
+    (script,) = app.gateway.journal.select("/worker.js")
     assert script.answer == TICKS.encode()
 
 
-def test_timers_fire_exactly_when_their_time_has_come(stage: Stage) -> None:
-    worker = stage.start(TICKS)
+def test_timers_fire_exactly_when_their_time_has_come(app: App) -> None:
+    worker = app.start(TICKS)
     worker.clock.advance(29.999)
     assert worker.evaluate("log") == []
     worker.clock.advance(0.001)
@@ -41,29 +41,29 @@ def test_timers_fire_exactly_when_their_time_has_come(stage: Stage) -> None:
     assert worker.clock.now == 90
 
 
-def test_time_stands_still_from_the_first_line_on(stage: Stage) -> None:
-    worker = stage.start(f"{NOTE} setTimeout(() => note('timer'), 1); onconnect = () => {{}};")
-    stage.open().wait_for_timeout(50)
+def test_time_stands_still_from_the_first_line_on(app: App) -> None:
+    worker = app.start(f"{NOTE} setTimeout(() => note('timer'), 1); onconnect = () => {{}};")
+    app.open().wait_for_timeout(50)
     assert worker.evaluate("log") == []
     worker.clock.advance(0.001)
     assert worker.evaluate("log") == [["timer", 1]]
 
 
-def test_a_module_worker_with_imports_is_on_virtual_time_too(stage: Stage) -> None:
-    stage.gateway.mount("/delay.js", "export const delay_ms = 1000;")
+def test_a_module_worker_with_imports_is_on_virtual_time_too(app: App) -> None:
+    app.gateway.mount("/delay.js", "export const delay_ms = 1000;")
     script = f"import {{ delay_ms }} from '/delay.js'; {NOTE} setTimeout(() => note('timer'), delay_ms);"
-    worker = stage.start(f"{script} onconnect = () => {{}};", type="module")
+    worker = app.start(f"{script} onconnect = () => {{}};", type="module")
     worker.clock.advance(0.999)
     assert worker.evaluate("log") == []
     worker.clock.advance(0.001)
     assert worker.evaluate("log") == [["timer", 1000]]
 
 
-def test_messages_that_tabs_posted_before_are_read_before_time_moves(stage: Stage) -> None:
-    worker = stage.start(ECHO)
-    tabs = [stage.open() for _ in range(3)]
+def test_messages_that_tabs_posted_before_are_read_before_time_moves(app: App) -> None:
+    worker = app.start(ECHO)
+    tabs = [app.open() for _ in range(3)]
     for number, tab in enumerate(tabs):
-        stage.connect(tab)
+        app.connect(tab)
         tab.evaluate("(number) => worker.port.postMessage(number)", number)
     worker.clock.advance(10)
     log = worker.evaluate("log")
@@ -71,61 +71,61 @@ def test_messages_that_tabs_posted_before_are_read_before_time_moves(stage: Stag
     assert max(now_ms for _, now_ms in log) - min(now_ms for _, now_ms in log) < 1000
 
 
-def test_messages_are_read_and_answered_while_time_stands_still(stage: Stage) -> None:
-    worker = stage.start(ECHO)
-    tabs = [stage.context.pages[0], stage.open()]
+def test_messages_are_read_and_answered_while_time_stands_still(app: App) -> None:
+    worker = app.start(ECHO)
+    tabs = [app.context.pages[0], app.open()]
     for tab in tabs:
-        stage.connect(tab)
+        app.connect(tab)
         tab.evaluate("worker.port.postMessage('hello')")
         # By hand: the function's own polling would stand still with the tab's time.
         while tab.evaluate("messages") != ["hello"]:
-            stage.workers.idle()
+            app.workers.idle()
     worker.clock.advance(1)
     assert {
         round(now_ms) for _, now_ms in worker.evaluate("log.map(([what, now]) => [what, now - log[0][1]])")
     } == {0}
 
 
-def test_time_waits_for_requests_and_counts_little_for_them(stage: Stage) -> None:
-    stage.gateway.mount("/data", "data", "text/plain")
-    stage.gateway.toxic("latency", on="/data", latency_ms=200)
+def test_time_waits_for_requests_and_counts_little_for_them(app: App) -> None:
+    app.gateway.mount("/data", "data", "text/plain")
+    app.gateway.toxic("latency", on="/data", latency_ms=200)
     ask = "fetch('/data').then((answer) => answer.text()).then((text) => note(text))"
-    worker = stage.start(f"{NOTE} setTimeout(() => {ask}, 1000); onconnect = () => {{}};")
+    worker = app.start(f"{NOTE} setTimeout(() => {ask}, 1000); onconnect = () => {{}};")
     worker.clock.advance(1)
     ((text, now_ms),) = worker.evaluate("log")
     assert text == "data"
     assert now_ms - 1000 <= worker.clock.resolution_seconds * 1000
 
 
-def test_a_request_that_never_settles_is_named(stage: Stage) -> None:
-    stage.gateway.toxic("timeout", on="/data", timeout_ms=0)
-    worker = stage.start("setTimeout(() => fetch('/data'), 1000); onconnect = () => {};")
+def test_a_request_that_never_settles_is_named(app: App) -> None:
+    app.gateway.toxic("timeout", on="/data", timeout_ms=0)
+    worker = app.start("setTimeout(() => fetch('/data'), 1000); onconnect = () => {};")
     assert isinstance(worker.clock, PolicyClock)
     with pytest.raises(ClockError, match=r"these requests have not settled: \['GET .*/data'\]"):
         worker.clock.advance(1, timeout_seconds=1)
 
 
-def test_workers_of_different_tabs_advance_together(stage: Stage) -> None:
-    stage.gateway.mount("/worker.js", TICKS)
+def test_workers_of_different_tabs_advance_together(app: App) -> None:
+    app.gateway.mount("/worker.js", TICKS)
     for name in ("first", "second"):
-        stage.connect(stage.open(), name=name)
-        stage.workers.wait_for(name=name)
-    stage.workers.advance(30)
-    assert [worker.evaluate("log") for worker in stage.workers.all] == [[["tick", 30000]]] * 2
+        app.connect(app.open(), name=name)
+        app.workers.wait_for(name=name)
+    app.workers.advance(30)
+    assert [worker.evaluate("log") for worker in app.workers.all] == [[["tick", 30000]]] * 2
 
 
-def test_the_next_worker_of_the_script_starts_at_zero(stage: Stage) -> None:
-    first = stage.start(TICKS)
+def test_the_next_worker_of_the_script_starts_at_zero(app: App) -> None:
+    first = app.start(TICKS)
     first.clock.advance(40)
     first.terminate()
-    second = stage.start(TICKS)
+    second = app.start(TICKS)
     second.clock.advance(30)
     assert second.evaluate("log") == [["tick", 30000]]
     assert second is not first
 
 
-def test_what_the_clock_cannot_do_it_says(stage: Stage) -> None:
-    worker = stage.start(TICKS)
+def test_what_the_clock_cannot_do_it_says(app: App) -> None:
+    worker = app.start(TICKS)
     clock = worker.clock
     assert clock.state() == {"kind": "policy", "now_seconds": 0.0, "pending": []}
     with pytest.raises(Unsupported, match="use the virtual clock"):
@@ -133,4 +133,4 @@ def test_what_the_clock_cannot_do_it_says(stage: Stage) -> None:
     with pytest.raises(ClockError, match="0 or more"):
         worker.clock.advance(-1)
     with pytest.raises(Unsupported, match="leaves scripts as they are"):
-        stage.workers.add_init_script("self.before = 1;")
+        app.workers.add_init_script("self.before = 1;")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.plugin.environment import Stage
+from e2e.plugin.app import App
 from pytest_sharedworker.errors import EvaluationError
 
 
@@ -21,12 +21,12 @@ from pytest_sharedworker.errors import EvaluationError
         ("{ a: 1 }", [], {"a": 1}),
     ],
 )
-def test_evaluate(stage: Stage, expression: str, args: list[object], value: object) -> None:
-    assert stage.start().evaluate(expression, *args) == value
+def test_evaluate(app: App, expression: str, args: list[object], value: object) -> None:
+    assert app.start().evaluate(expression, *args) == value
 
 
-def test_evaluate_sees_what_the_script_declares(stage: Stage) -> None:
-    worker = stage.start("const queue = [1, 2]; let next = 3; function size() { return queue.length; }")
+def test_evaluate_sees_what_the_script_declares(app: App) -> None:
+    worker = app.start("const queue = [1, 2]; let next = 3; function size() { return queue.length; }")
     assert worker.evaluate("x => queue.length + next + size() + x", 1) == 8
 
 
@@ -40,14 +40,14 @@ def test_evaluate_sees_what_the_script_declares(stage: Stage) -> None:
         ("(", "SyntaxError"),
     ],
 )
-def test_what_javascript_throws_comes_as_an_exception(stage: Stage, expression: str, message: str) -> None:
+def test_what_javascript_throws_comes_as_an_exception(app: App, expression: str, message: str) -> None:
     with pytest.raises(EvaluationError, match=message) as error:
-        stage.start().evaluate(expression)
+        app.start().evaluate(expression)
     assert error.value.message.startswith(message)
 
 
-def test_an_exception_has_the_stack(stage: Stage) -> None:
-    worker = stage.start("function inner() { throw new Error('deep'); }\nfunction outer() { inner(); }")
+def test_an_exception_has_the_stack(app: App) -> None:
+    worker = app.start("function inner() { throw new Error('deep'); }\nfunction outer() { inner(); }")
     with pytest.raises(EvaluationError) as error:
         worker.evaluate("() => outer()")
     assert error.value.stack.index("inner") < error.value.stack.index("outer")

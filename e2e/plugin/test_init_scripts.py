@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.plugin.environment import ECHO, Stage, console_texts
+from e2e.plugin.app import ECHO, App, console_texts
 
 SCRIPTS = {
     "classic": ("classic", "self.seen = [...order];"),
@@ -21,12 +21,12 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("title", SCRIPTS)
-def test_init_scripts_run_in_order_before_the_first_line(stage: Stage, title: str) -> None:
+def test_init_scripts_run_in_order_before_the_first_line(app: App, title: str) -> None:
     kind, script = SCRIPTS[title]
-    stage.gateway.mount("/imported.js", "export const seen = [...order];")
-    stage.workers.add_init_script("self.order = ['first']; return; // what follows is not reached")
-    stage.workers.add_init_script("self.order.push('second');")
-    worker = stage.start(script + ECHO, type=kind)
+    app.gateway.mount("/imported.js", "export const seen = [...order];")
+    app.workers.add_init_script("self.order = ['first']; return; // what follows is not reached")
+    app.workers.add_init_script("self.order.push('second');")
+    worker = app.start(script + ECHO, type=kind)
     expected = {
         "strict": ["first", "second", True],
         "module with imports": ["first", "second"] * 2,
@@ -34,38 +34,38 @@ def test_init_scripts_run_in_order_before_the_first_line(stage: Stage, title: st
     assert worker.evaluate("seen") == expected
 
 
-def test_an_imported_module_is_on_virtual_time_too(stage: Stage) -> None:
-    stage.gateway.mount(
+def test_an_imported_module_is_on_virtual_time_too(app: App) -> None:
+    app.gateway.mount(
         "/imported.js", "export const started = performance.now(); setTimeout(() => note('x'), 50);"
     )
-    worker = stage.start(
+    worker = app.start(
         'import { started } from "./imported.js"; self.started = started;' + ECHO, type="module"
     )
     worker.clock.advance(0.05)
     assert worker.evaluate("[started, log]") == [0, [["x", 50]]]
 
 
-def test_a_strict_script_stays_strict_and_a_sloppy_one_sloppy(stage: Stage) -> None:
+def test_a_strict_script_stays_strict_and_a_sloppy_one_sloppy(app: App) -> None:
     ask = "self.strict = (function () { return this === undefined; })();"
-    strict = stage.start(f"'use strict';\n{ask}", "/strict.js")
-    sloppy = stage.start(ask, "/sloppy.js")
+    strict = app.start(f"'use strict';\n{ask}", "/strict.js")
+    sloppy = app.start(ask, "/sloppy.js")
     assert (strict.evaluate("strict"), sloppy.evaluate("strict")) == (True, False)
 
 
 @pytest.mark.parametrize("policy", ["default-src 'none'", "default-src 'self'", "connect-src 'self'"])
 @pytest.mark.parametrize("title", ["classic", "module with imports"])
 def test_a_worker_under_a_policy_of_its_own_is_reached(
-    stage: Stage, title: str, policy: str, browser_name: str
+    app: App, title: str, policy: str, browser_name: str
 ) -> None:
     if "'none'" in policy and "imports" in title:
         pytest.skip("the policy forbids imports, the worker's own too")
     kind, script = SCRIPTS[title]
     text = script.replace("order", "[]") + ECHO + "console.log('runs');"
-    stage.gateway.mount("/imported.js", "export const seen = [];")
+    app.gateway.mount("/imported.js", "export const seen = [];")
     served = {"Content-Type": "text/javascript", "Content-Security-Policy": policy}
-    stage.gateway.route("/worker.js", lambda route: route.fulfill(headers=served, body=text))
-    stage.connect(stage.open(), type=kind)
-    worker = stage.workers.wait_for()
+    app.gateway.route("/worker.js", lambda route: route.fulfill(headers=served, body=text))
+    app.connect(app.open(), type=kind)
+    worker = app.workers.wait_for()
     worker.clock.advance(1)
     assert worker.clock.now == 1
     assert console_texts(worker) == ["log: runs"]

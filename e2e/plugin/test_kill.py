@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from e2e.plugin.environment import ECHO, Stage
+from e2e.plugin.app import ECHO, App
 from pytest_sharedworker.errors import SharedWorkerError, Unsupported
 from pytest_sharedworker.workers.crash import PersistentBrowser, crash
 
@@ -47,87 +47,87 @@ def processes_with(profile: Path) -> list[bytes]:
 
 
 @NEEDS_CRASH
-def test_a_crash_of_the_tab_that_started_the_worker_takes_the_worker_along(stage: Stage) -> None:
-    stage.gateway.mount("/worker.js", ECHO)
-    first, second = stage.open(), stage.open()
-    stage.connect(first)
-    worker = stage.workers.wait_for()
-    stage.connect(second)
+def test_a_crash_of_the_tab_that_started_the_worker_takes_the_worker_along(app: App) -> None:
+    app.gateway.mount("/worker.js", ECHO)
+    first, second = app.open(), app.open()
+    app.connect(first)
+    worker = app.workers.wait_for()
+    app.connect(second)
     crash(first)
     worker.wait_until_ended()
     assert second.evaluate("document.title") == "stage"
-    stage.connect(second)
-    assert stage.workers.wait_for() is not worker
+    app.connect(second)
+    assert app.workers.wait_for() is not worker
 
 
 @NEEDS_CRASH
-def test_a_crash_of_another_tab_leaves_the_worker_alone(stage: Stage) -> None:
-    worker = stage.start()
-    other = stage.open()
-    stage.connect(other)
+def test_a_crash_of_another_tab_leaves_the_worker_alone(app: App) -> None:
+    worker = app.start()
+    other = app.open()
+    app.connect(other)
     other.evaluate("worker.port.postMessage('before')")
-    stage.workers.deliver()
+    app.workers.deliver()
     crash(other)
     worker.clock.advance(1)
     assert worker.evaluate("log.map(([what]) => what)") == ["before"]
 
 
 @NEEDS_CRASH
-def test_a_crashed_page_tells_so_and_can_be_closed(stage: Stage) -> None:
-    page = stage.open()
+def test_a_crashed_page_tells_so_and_can_be_closed(app: App) -> None:
+    page = app.open()
     crashed: list[Page] = []
     page.on("crash", lambda page: crashed.append(page))
     crash(page)
     assert crashed == [page]
     page.close()
-    assert stage.open().title() == "stage"
+    assert app.open().title() == "stage"
 
 
 @pytest.mark.only_browser("firefox")
-def test_firefox_says_in_one_line_that_it_crashes_no_tab(stage: Stage) -> None:
+def test_firefox_says_in_one_line_that_it_crashes_no_tab(app: App) -> None:
     with pytest.raises(Unsupported, match=r"^only Chromium crashes .*$"):
-        crash(stage.open())
+        crash(app.open())
 
 
 def test_what_was_flushed_before_the_kill_is_there_after_it(
-    stage: Stage, persistent_browser: PersistentBrowser
+    app: App, persistent_browser: PersistentBrowser
 ) -> None:
-    stage.open(persistent_browser.context).evaluate(KEEP, "an event")
+    app.open(persistent_browser.context).evaluate(KEEP, "an event")
     persistent_browser.kill()
-    page = stage.open(persistent_browser.reopen())
+    page = app.open(persistent_browser.reopen())
     assert page.evaluate(READ) == "an event"
 
 
 def test_the_workers_of_a_killed_browser_end_and_new_ones_are_followed(
-    stage: Stage, persistent_browser: PersistentBrowser
+    app: App, persistent_browser: PersistentBrowser
 ) -> None:
-    stage.gateway.mount("/worker.js", ECHO)
-    stage.connect(stage.open(persistent_browser.context))
-    before = stage.workers.wait_for()
+    app.gateway.mount("/worker.js", ECHO)
+    app.connect(app.open(persistent_browser.context))
+    before = app.workers.wait_for()
     assert before.evaluate("1 + 1") == 2
     persistent_browser.kill()
     before.wait_until_ended()
-    stage.connect(stage.open(persistent_browser.reopen()))
-    after = stage.workers.wait_for()
+    app.connect(app.open(persistent_browser.reopen()))
+    after = app.workers.wait_for()
     after.evaluate("() => { setTimeout(() => note('timer'), 1000); }")
     after.clock.advance(1)
     assert after.evaluate("log") == [["timer", 1000]]
-    assert stage.workers.starts == [before, after]
+    assert app.workers.starts == [before, after]
     after.terminate()
-    assert stage.workers.all == []
+    assert app.workers.all == []
 
 
-def test_pages_of_a_killed_browser_are_not_told(stage: Stage, persistent_browser: PersistentBrowser) -> None:
-    stage.gateway.mount("/beacon", "", "text/plain")
-    page = stage.open(persistent_browser.context)
+def test_pages_of_a_killed_browser_are_not_told(app: App, persistent_browser: PersistentBrowser) -> None:
+    app.gateway.mount("/beacon", "", "text/plain")
+    page = app.open(persistent_browser.context)
     page.evaluate("addEventListener('pagehide', () => navigator.sendBeacon('/beacon')); 0")
     persistent_browser.kill()
     persistent_browser.reopen()
-    assert stage.gateway.journal.select("/beacon") == []
+    assert app.gateway.journal.select("/beacon") == []
 
 
-def test_the_other_browser_lives_on(stage: Stage, persistent_browser: PersistentBrowser) -> None:
-    worker = stage.start()
+def test_the_other_browser_lives_on(app: App, persistent_browser: PersistentBrowser) -> None:
+    worker = app.start()
     persistent_browser.kill()
     assert worker.evaluate("1 + 1") == 2
 
@@ -143,10 +143,8 @@ def test_a_browser_that_runs_is_not_reopened_and_one_that_does_not_is_not_killed
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="processes are listed in /proc, on Linux only")
-def test_nothing_of_a_killed_browser_is_left_behind(
-    stage: Stage, persistent_browser: PersistentBrowser
-) -> None:
-    stage.open(persistent_browser.context)
+def test_nothing_of_a_killed_browser_is_left_behind(app: App, persistent_browser: PersistentBrowser) -> None:
+    app.open(persistent_browser.context)
     assert processes_with(persistent_browser.profile)
     persistent_browser.kill()
     assert processes_with(persistent_browser.profile) == []

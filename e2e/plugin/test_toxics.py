@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.plugin.environment import Stage, log
+from e2e.plugin.app import App, log
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.gateway.route import Route
 from pytest_sharedworker.workers.shared_workers import SharedWorker
@@ -24,8 +24,8 @@ POST_EACH_SECOND = """() => {
 
 
 @pytest.fixture(autouse=True)
-def posting(stage: Stage, worker: SharedWorker) -> None:
-    stage.gateway.mount("/data", "taken", "text/plain")
+def posting(app: App, worker: SharedWorker) -> None:
+    app.gateway.mount("/data", "taken", "text/plain")
     worker.evaluate(POST_EACH_SECOND)
 
 
@@ -33,27 +33,25 @@ def outcomes(worker: SharedWorker) -> list[object]:
     return [what for what, _ in log(worker)]
 
 
-def test_a_fault_with_a_count_is_used_up(stage: Stage, worker: SharedWorker, clock: VirtualClock) -> None:
-    stage.gateway.toxic("reset_peer", on="POST /data", times=2)
+def test_a_fault_with_a_count_is_used_up(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
+    app.gateway.toxic("reset_peer", on="POST /data", times=2)
     clock.advance(4)
     assert outcomes(worker) == ["TypeError", "TypeError", 200, 200]
 
 
 def test_a_fault_ends_with_its_block_and_hits_its_pattern_alone(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock
+    app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
-    stage.gateway.toxic("status", on="GET /data", status=500)
-    with stage.gateway.toxic("status", on="POST /data", status=503):
+    app.gateway.toxic("status", on="GET /data", status=500)
+    with app.gateway.toxic("status", on="POST /data", status=503):
         clock.advance(2)
     clock.advance(1)
     assert outcomes(worker) == [503, 503, 200]
 
 
-def test_a_fault_by_chance_repeats_with_its_seed(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_a_fault_by_chance_repeats_with_its_seed(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
     for _ in range(2):
-        with stage.gateway.toxic("status", on="POST /data", status=503, probability=0.5, seed=7):
+        with app.gateway.toxic("status", on="POST /data", status=503, probability=0.5, seed=7):
             clock.advance(20)
     first, second = outcomes(worker)[:20], outcomes(worker)[20:]
     assert first == second
@@ -61,7 +59,7 @@ def test_a_fault_by_chance_repeats_with_its_seed(
 
 
 def test_an_answer_is_lost_after_the_server_took_the_request(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock
+    app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
     taken: list[bytes] = []
 
@@ -69,20 +67,20 @@ def test_an_answer_is_lost_after_the_server_took_the_request(
         taken.append(route.request.body)
         route.fulfill()
 
-    stage.gateway.route("POST /data", take)
-    stage.gateway.toxic("drop_response", on="POST /data", times=1)
+    app.gateway.route("POST /data", take)
+    app.gateway.toxic("drop_response", on="POST /data", times=1)
     clock.advance(2)
     assert outcomes(worker) == ["TypeError", 200]
     assert taken == [b"event"] * 2
 
 
 def test_requests_of_a_worker_and_of_a_tab_are_told_apart(
-    stage: Stage, worker: SharedWorker, clock: VirtualClock
+    app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
-    [page] = stage.context.pages
+    [page] = app.context.pages
     page.evaluate("fetch('/data', { method: 'POST', body: 'of the tab' }).then((answer) => answer.text())")
     clock.advance(1)
-    exchanges = stage.gateway.journal.select("POST /data")
+    exchanges = app.gateway.journal.select("POST /data")
     assert [(exchange.body, exchange.worker_id) for exchange in exchanges] == [
         (b"of the tab", None),
         (b"event", worker.id),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
-from e2e.plugin.environment import Stage
+from e2e.plugin.app import App
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 SHARED_SOCKET = """
@@ -89,35 +89,35 @@ def gateway_upstream(sharedworker_loop: LoopThread) -> Iterator[str]:
     sharedworker_loop.run(server.stop())
 
 
-def test_one_socket_serves_all_tabs_and_its_messages_are_in_the_journal(stage: Stage) -> None:
-    stage.start(SHARED_SOCKET)
-    [first] = stage.context.pages
-    second = stage.open()
-    stage.connect(second)
+def test_one_socket_serves_all_tabs_and_its_messages_are_in_the_journal(app: App) -> None:
+    app.start(SHARED_SOCKET)
+    [first] = app.context.pages
+    second = app.open()
+    app.connect(second)
     first.evaluate("() => worker.port.postMessage('one')")
     for page in (first, second):
         page.wait_for_function("() => messages.includes('echo of one')")
-    (exchange,) = stage.gateway.journal.select("GET /socket")
+    (exchange,) = app.gateway.journal.select("GET /socket")
     assert exchange.status == 101
     assert [message.data for message in exchange.messages] == ["one", "echo of one"]
 
 
-def test_the_tabs_see_a_network_that_goes_down(stage: Stage) -> None:
-    stage.start(SHARED_SOCKET)
-    [page] = stage.context.pages
+def test_the_tabs_see_a_network_that_goes_down(app: App) -> None:
+    app.start(SHARED_SOCKET)
+    [page] = app.context.pages
     page.evaluate("() => worker.port.postMessage('one')")
     page.wait_for_function("() => messages.includes('echo of one')")
-    with stage.gateway.toxic("down"):
+    with app.gateway.toxic("down"):
         page.wait_for_function("() => messages.includes('closed: 1006')")
 
 
-def test_one_event_stream_serves_all_tabs(stage: Stage) -> None:
-    stage.start(SHARED_STREAM)
-    [first] = stage.context.pages
-    second = stage.open()
-    stage.connect(second)
+def test_one_event_stream_serves_all_tabs(app: App) -> None:
+    app.start(SHARED_STREAM)
+    [first] = app.context.pages
+    second = app.open()
+    app.connect(second)
     first.evaluate("() => worker.port.postMessage('one')")
     for page in (first, second):
         page.wait_for_function("() => messages.includes('one')")
-    (exchange,) = stage.gateway.journal.select("GET /events")
+    (exchange,) = app.gateway.journal.select("GET /events")
     assert (exchange.ended, exchange.answer) == (False, b"data: one\n\n")

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import BrowserContext
 
-from e2e.plugin.environment import ECHO, Stage
+from e2e.plugin.app import ECHO, App
 from pytest_sharedworker.errors import AmbiguousWorker, WorkerGone, WorkerNotFound
 
 NewContext = Callable[[], BrowserContext]
@@ -21,62 +21,62 @@ NewContext = Callable[[], BrowserContext]
 # --- finding --------------------------------------------------------------------------------------
 
 
-def test_a_worker_is_found_by_glob_and_knows_its_url_and_name(stage: Stage) -> None:
-    worker = stage.start(path="/static/echo.4f2a.worker.js", name="echo")
-    assert stage.workers.wait_for("**/echo.*.worker.js") is worker
-    assert (worker.name, worker.url) == ("echo", stage.gateway.url + "/static/echo.4f2a.worker.js")
+def test_a_worker_is_found_by_glob_and_knows_its_url_and_name(app: App) -> None:
+    worker = app.start(path="/static/echo.4f2a.worker.js", name="echo")
+    assert app.workers.wait_for("**/echo.*.worker.js") is worker
+    assert (worker.name, worker.url) == ("echo", app.gateway.url + "/static/echo.4f2a.worker.js")
 
 
-def test_a_worker_without_a_name_can_be_looked_into(stage: Stage) -> None:
-    worker = stage.start()
+def test_a_worker_without_a_name_can_be_looked_into(app: App) -> None:
+    worker = app.start()
     assert worker.name == ""
     assert worker.evaluate("self.name") == ""
 
 
-def test_two_tabs_share_a_worker_and_two_names_make_two(stage: Stage) -> None:
-    first = stage.start(name="one")
-    stage.connect(stage.open(), name="one")
-    second = stage.start(name="two")
-    stage.workers.deliver()
-    assert stage.workers.all == [first, second]
-    assert stage.workers.wait_for(name="two") is second
+def test_two_tabs_share_a_worker_and_two_names_make_two(app: App) -> None:
+    first = app.start(name="one")
+    app.connect(app.open(), name="one")
+    second = app.start(name="two")
+    app.workers.deliver()
+    assert app.workers.all == [first, second]
+    assert app.workers.wait_for(name="two") is second
 
 
-def test_a_description_of_two_workers_is_ambiguous(stage: Stage) -> None:
-    stage.start(name="one")
-    stage.start(name="two")
+def test_a_description_of_two_workers_is_ambiguous(app: App) -> None:
+    app.start(name="one")
+    app.start(name="two")
     with pytest.raises(AmbiguousWorker, match=r"2 workers answer .*'one'.*'two'.*narrower glob or a name"):
-        stage.workers.wait_for("**/worker.js")
+        app.workers.wait_for("**/worker.js")
 
 
-def test_equal_workers_of_two_contexts_are_told_apart(stage: Stage, new_context: NewContext) -> None:
-    mine = stage.start(name="same")
+def test_equal_workers_of_two_contexts_are_told_apart(app: App, new_context: NewContext) -> None:
+    mine = app.start(name="same")
     context = new_context()
-    stage.workers.watch(context)
-    stage.connect(stage.open(context), name="same")
-    stage.workers.deliver()
-    [theirs] = [worker for worker in stage.workers.all if worker is not mine]
+    app.workers.watch(context)
+    app.connect(app.open(context), name="same")
+    app.workers.deliver()
+    [theirs] = [worker for worker in app.workers.all if worker is not mine]
     for worker, value in ((theirs, "theirs"), (mine, "mine")):
         worker.evaluate("(value) => { self.whose = value; }", value)
     assert (mine.evaluate("whose"), theirs.evaluate("whose")) == ("mine", "theirs")
     theirs.terminate()
-    assert stage.workers.all == [mine]
+    assert app.workers.all == [mine]
     assert mine.evaluate("whose") == "mine"
 
 
-def test_a_worker_that_is_started_from_a_frame_is_found(stage: Stage) -> None:
-    stage.gateway.mount("/worker.js", ECHO)
-    stage.gateway.mount("/frame.html", "<script>new SharedWorker('/worker.js').port.postMessage(1)</script>")
-    stage.open().evaluate("() => { document.body.innerHTML = '<iframe src=/frame.html></iframe>'; }")
-    worker = stage.workers.wait_for()
+def test_a_worker_that_is_started_from_a_frame_is_found(app: App) -> None:
+    app.gateway.mount("/worker.js", ECHO)
+    app.gateway.mount("/frame.html", "<script>new SharedWorker('/worker.js').port.postMessage(1)</script>")
+    app.open().evaluate("() => { document.body.innerHTML = '<iframe src=/frame.html></iframe>'; }")
+    worker = app.workers.wait_for()
     worker.clock.advance(1)
     assert worker.evaluate("log.length") == 1
 
 
-def test_a_page_without_workers_holds_nothing_up(stage: Stage) -> None:
-    worker = stage.start()
-    stage.open()
-    blank = stage.context.new_page()
+def test_a_page_without_workers_holds_nothing_up(app: App) -> None:
+    worker = app.start()
+    app.open()
+    blank = app.context.new_page()
     worker.clock.advance(1)
     blank.close()
     worker.clock.advance(1)
@@ -86,61 +86,61 @@ def test_a_page_without_workers_holds_nothing_up(stage: Stage) -> None:
 # --- ends and restarts ----------------------------------------------------------------------------
 
 
-def test_a_worker_ends_with_its_last_tab_and_starts_again_as_another(stage: Stage) -> None:
-    first = stage.start()
-    second_tab = stage.open()
-    stage.connect(second_tab)
-    stage.context.pages[0].close()
-    stage.workers.advance(1)
+def test_a_worker_ends_with_its_last_tab_and_starts_again_as_another(app: App) -> None:
+    first = app.start()
+    second_tab = app.open()
+    app.connect(second_tab)
+    app.context.pages[0].close()
+    app.workers.advance(1)
     assert not first.ended
     second_tab.close()
     first.wait_until_ended()
-    second = stage.start()
-    assert stage.workers.starts == [first, second]
-    assert stage.workers.all == [second]
+    second = app.start()
+    assert app.workers.starts == [first, second]
+    assert app.workers.all == [second]
     assert second.clock.now == 0
 
 
-def test_a_terminated_worker_is_gone_and_a_new_one_takes_its_place(stage: Stage) -> None:
-    first = stage.start()
+def test_a_terminated_worker_is_gone_and_a_new_one_takes_its_place(app: App) -> None:
+    first = app.start()
     first.terminate()
     assert first.ended
     with pytest.raises(WorkerGone):
         first.evaluate("1")
-    [page] = stage.context.pages
-    stage.connect(page)
-    second = stage.workers.wait_for()
+    [page] = app.context.pages
+    app.connect(page)
+    second = app.workers.wait_for()
     assert second is not first
     assert second.evaluate("1 + 1") == 2
 
 
-def test_a_worker_that_was_looked_into_starts_again_with_its_next_tab(stage: Stage) -> None:
-    first = stage.start()
+def test_a_worker_that_was_looked_into_starts_again_with_its_next_tab(app: App) -> None:
+    first = app.start()
     assert first.evaluate("1") == 1
-    stage.context.pages[0].close()
+    app.context.pages[0].close()
     first.wait_until_ended()
-    second = stage.start()
+    second = app.start()
     assert second is not first
     assert second.evaluate("2") == 2
 
 
-def test_a_worker_that_closes_itself_at_once_is_seen_and_its_last_words_are_kept(stage: Stage) -> None:
-    stage.gateway.mount("/worker.js", "console.log('in'); self.close(); console.warn('after');")
-    stage.connect(stage.open())
-    stage.workers.idle()
-    stage.workers.deliver()
-    [worker] = stage.workers.starts
+def test_a_worker_that_closes_itself_at_once_is_seen_and_its_last_words_are_kept(app: App) -> None:
+    app.gateway.mount("/worker.js", "console.log('in'); self.close(); console.warn('after');")
+    app.connect(app.open())
+    app.workers.idle()
+    app.workers.deliver()
+    [worker] = app.workers.starts
     worker.wait_until_ended()
     assert [message.text for message in worker.console] == ["in", "after"]
 
 
-def test_a_worker_whose_tab_is_gone_at_once_does_not_hold_time_up(stage: Stage) -> None:
-    stage.gateway.mount("/worker.js", ECHO)
-    page = stage.open()
-    stage.connect(page)
+def test_a_worker_whose_tab_is_gone_at_once_does_not_hold_time_up(app: App) -> None:
+    app.gateway.mount("/worker.js", ECHO)
+    page = app.open()
+    app.connect(page)
     page.close()
-    other = stage.start(path="/other.js")
-    stage.workers.advance(1)
+    other = app.start(path="/other.js")
+    app.workers.advance(1)
     assert other.clock.now == 1
 
 
@@ -148,40 +148,40 @@ def test_a_worker_whose_tab_is_gone_at_once_does_not_hold_time_up(stage: Stage) 
 
 
 def test_a_worker_that_ends_at_once_is_not_waited_for_while_one_of_its_name_lives_elsewhere(
-    stage: Stage, new_context: NewContext
+    app: App, new_context: NewContext
 ) -> None:
-    living = stage.start()
-    stage.gateway.mount("/worker.js", "self.close();")
+    living = app.start()
+    app.gateway.mount("/worker.js", "self.close();")
     context = new_context()
-    stage.workers.watch(context)
-    stage.connect(stage.open(context))
-    stage.workers.advance(1)
+    app.workers.watch(context)
+    app.connect(app.open(context))
+    app.workers.advance(1)
     assert living.clock.now == 1
 
 
 def test_a_port_to_a_worker_that_ended_at_once_is_not_waited_for_when_the_next_one_reads(
-    stage: Stage,
+    app: App,
 ) -> None:
-    stage.gateway.mount("/worker.js", "self.close();")
-    page = stage.open()
-    stage.connect(page)
-    stage.gateway.journal.wait_for("*/worker.js")
-    while not stage.workers.starts:
-        stage.workers.idle()
-    stage.workers.starts[0].wait_until_ended()
-    stage.gateway.mount("/worker.js", ECHO)
-    while not stage.workers.all:
-        stage.connect(page)
+    app.gateway.mount("/worker.js", "self.close();")
+    page = app.open()
+    app.connect(page)
+    app.gateway.journal.wait_for("*/worker.js")
+    while not app.workers.starts:
+        app.workers.idle()
+    app.workers.starts[0].wait_until_ended()
+    app.gateway.mount("/worker.js", ECHO)
+    while not app.workers.all:
+        app.connect(page)
         with suppress(WorkerNotFound):  # Firefox hands a port to a worker that is just ending.
-            stage.workers.wait_for(timeout_seconds=1)
-    stage.workers.advance(1)
-    assert [worker.clock.now for worker in stage.workers.all] == [1]
+            app.workers.wait_for(timeout_seconds=1)
+    app.workers.advance(1)
+    assert [worker.clock.now for worker in app.workers.all] == [1]
 
 
-def test_a_tab_that_navigates_away_is_not_waited_for(stage: Stage) -> None:
-    worker = stage.start()
-    page = stage.open()
-    stage.connect(page)
+def test_a_tab_that_navigates_away_is_not_waited_for(app: App) -> None:
+    worker = app.start()
+    page = app.open()
+    app.connect(page)
     page.evaluate("() => { for (let n = 0; n < 1000; n++) worker.port.postMessage(n); location.reload(); }")
     worker.clock.advance(1)
     page.wait_for_load_state()
@@ -189,30 +189,30 @@ def test_a_tab_that_navigates_away_is_not_waited_for(stage: Stage) -> None:
     assert worker.clock.now == 2
 
 
-def test_a_port_that_its_tab_closed_is_not_waited_for_but_read_to_its_end(stage: Stage) -> None:
-    worker = stage.start()
-    [page] = stage.context.pages
+def test_a_port_that_its_tab_closed_is_not_waited_for_but_read_to_its_end(app: App) -> None:
+    worker = app.start()
+    [page] = app.context.pages
     page.evaluate("() => { worker.port.postMessage('last'); worker.port.close(); }")
     worker.clock.advance(1)
     assert worker.evaluate("log") == [["last", 0]]
 
 
-def test_a_worker_with_listeners_and_start_reads_the_same(stage: Stage) -> None:
-    worker = stage.start("""
+def test_a_worker_with_listeners_and_start_reads_the_same(app: App) -> None:
+    worker = app.start("""
         self.log = [];
         addEventListener("connect", ({ ports: [port] }) => {
             port.addEventListener("message", ({ data }) => log.push(data));
             port.start();
         });
     """)
-    stage.context.pages[0].evaluate("() => worker.port.postMessage('x')")
+    app.context.pages[0].evaluate("() => worker.port.postMessage('x')")
     worker.clock.advance(1)
     assert worker.evaluate("log") == ["x"]
 
 
-def test_workers_and_tabs_see_nothing_of_the_harness_on_their_ports(stage: Stage) -> None:
-    worker = stage.start()
-    [page] = stage.context.pages
+def test_workers_and_tabs_see_nothing_of_the_harness_on_their_ports(app: App) -> None:
+    worker = app.start()
+    [page] = app.context.pages
     page.evaluate("() => worker.port.postMessage('x')")
     for _ in range(3):
         worker.clock.advance(1)

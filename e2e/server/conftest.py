@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.conformance.targets.server import ServerImplementation
 from e2e.server.driver.process import ServerProcess
 from e2e.server.driver.system import ENABLED, OUT_OF_REACH, Server, write_config
@@ -89,7 +89,7 @@ def accounted(request: pytest.FixtureRequest) -> Iterator[Accounted]:
 def server(
     server_implementation: ServerImplementation,
     shared_server: _Shared | None,
-    observed: Observed,
+    observed: Observations,
     accounted: Accounted,
 ) -> Server:
     """The server under test, enabled, with books that begin with this case."""
@@ -101,7 +101,7 @@ def server(
 
 @pytest.fixture
 def start_server(
-    server_implementation: ServerImplementation, tmp_path: Path, observed: Observed, accounted: Accounted
+    server_implementation: ServerImplementation, tmp_path: Path, observed: Observations, accounted: Accounted
 ) -> Iterator[StartServer]:
     """Start servers of this case's own: `start_server(environ={...})`, with options of ServerProcess.
 

@@ -16,7 +16,7 @@ import pytest
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Finding, Level, case
 from e2e.server.conftest import StartServer
-from e2e.server.driver.http_client import CLOSED, Answer
+from e2e.server.driver.http_client import CLOSED, Response
 from e2e.server.driver.system import Record, Server, body_of, expect_all
 
 BATCH_SIZE = 20
@@ -33,14 +33,14 @@ CRASHES_TIMEOUT_SECONDS = 400
 
 def post_while_it_ends(
     server: Server, end: Event, batches: list[list[Record]] | None = None
-) -> list[tuple[list[Record], Answer]]:
+) -> list[tuple[list[Record], Response]]:
     """Post batches from several workers until the server is gone; `end` is set after some answers.
 
     Returns the batches that were answered, or cut off before their answer.
     """
-    sent: list[tuple[list[Record], Answer]] = []
+    sent: list[tuple[list[Record], Response]] = []
     if batches is None:
-        batches = [server.records(BATCH_SIZE, Fate.EITHER) for _ in range(MOST_BATCHES)]
+        batches = [server.records(BATCH_SIZE, Fate.OPTIONAL) for _ in range(MOST_BATCHES)]
     waiting = SimpleQueue[list[Record]]()
     for each in batches:
         waiting.put(each)
@@ -70,14 +70,14 @@ def post_while_it_ends(
     return sent
 
 
-def settle(server: Server, sent: list[tuple[list[Record], Answer]]) -> None:
+def settle(server: Server, sent: list[tuple[list[Record], Response]]) -> None:
     """Enter into the books what the answers promised."""
     for batch, answer in sent:
         if answer.succeeded:
             server.decide(batch, Fate.STORED)
 
 
-def expect_whole_batches(server: Server, sent: list[tuple[list[Record], Answer]]) -> None:
+def expect_whole_batches(server: Server, sent: list[tuple[list[Record], Response]]) -> None:
     """Raise a Finding where a part of a batch was stored: its worker will send all of it again."""
     there = {str(record["params"]["componentViewId"]) for record in server.stored()}
     for batch, answer in sent:
@@ -202,7 +202,7 @@ def test_a_full_disk_is_told(start_server: StartServer) -> None:
     server = start_server(file_limit_bytes=FILE_LIMIT_BYTES)
     refused = None
     for _ in range(MOST_BATCHES):
-        batch = [server.record(Fate.EITHER, params={"value": "x" * 1_000}) for _ in range(BATCH_SIZE)]
+        batch = [server.record(Fate.OPTIONAL, params={"value": "x" * 1_000}) for _ in range(BATCH_SIZE)]
         answer = server.post(*batch)
         server.decide(batch, Fate.STORED if answer.succeeded else Fate.DROPPED)
         if not answer.succeeded:

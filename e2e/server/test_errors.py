@@ -9,7 +9,7 @@ import json
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Finding, Level, case
-from e2e.server.driver.http_client import Answer
+from e2e.server.driver.http_client import Response
 from e2e.server.driver.malformed_bodies import not_json, without_list
 from e2e.server.driver.system import Server, expect_all, is_refused
 
@@ -38,12 +38,12 @@ OTHER_TYPES = (
 )
 
 
-def answers_to(server: Server, bodies: dict[str, bytes]) -> dict[str, Answer]:
+def answers_to(server: Server, bodies: dict[str, bytes]) -> dict[str, Response]:
     """What the server says to each body."""
     return {name: server.post_body(body) for name, body in bodies.items()}
 
 
-def is_told_as_json(answer: Answer) -> bool:
+def is_told_as_json(answer: Response) -> bool:
     """Whether an error is told to programs (a code) and to persons (a message)."""
     code, message = answer.word("error"), answer.word("message")
     return (
@@ -122,7 +122,7 @@ def test_json_without_a_list_of_records_names_the_field(server: Server) -> None:
     source="RFC 8259 §4, §8.1",
 )
 def test_what_may_be_read_in_two_ways_does_no_harm(server: Server) -> None:
-    def text(fate: Fate = Fate.EITHER) -> str:
+    def text(fate: Fate = Fate.OPTIONAL) -> str:
         return json.dumps(server.record(fate))
 
     bodies = {

@@ -24,7 +24,7 @@ LARGEST_TIMESTAMP_NS = 2**63 - 1
 def test_one_bad_record_never_costs_the_others(server: Server) -> None:
     answers = {}
     for name, changes in BAD_FIELDS.items():
-        bad = server.record(Fate.EITHER, **changes)
+        bad = server.record(Fate.OPTIONAL, **changes)
         if not isinstance(bad.get("params"), dict):
             continue  # Without its name in params it could not be found in the books; tried below.
         answers[name] = server.post(server.record(), bad, server.record())
@@ -83,7 +83,7 @@ def test_a_timestamp_is_stored_to_its_last_digit_or_not_at_all(server: Server) -
     expect_success(server.post(*sure), "timestamps from 0 to 2^63-1")
     expect_stored_as_sent(server, sure)
     for text in ("-1", "9223372036854775808", "1" + "0" * 30, "1" * 5_000, "1.5", "-0.0", "1e3", "1e400"):
-        record = server.record(Fate.EITHER)
+        record = server.record(Fate.OPTIONAL)
         stamp = str(record["timestamp_ns"])
         answer = server.post_body(body_of(record).replace(stamp.encode(), text.encode()))
         after = [each for each in server.stored() if each["params"] == record["params"]]
@@ -103,6 +103,6 @@ def test_a_timestamp_is_stored_to_its_last_digit_or_not_at_all(server: Server) -
 )
 def test_half_an_emoji_costs_at_most_its_own_record(server: Server) -> None:
     for half in ("\\ud83d", "\\ude00", "\\ud83d\\ud83d"):
-        body = body_of(server.record(), server.record(Fate.EITHER, event_name="%"), server.record())
+        body = body_of(server.record(), server.record(Fate.OPTIONAL, event_name="%"), server.record())
         expect_success(server.post_body(body.replace(b'"%"', f'"{half}"'.encode())), half)
     server.account()

@@ -10,7 +10,7 @@ import re
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Level, case
-from e2e.server.driver.http_client import Answer
+from e2e.server.driver.http_client import Response
 from e2e.server.driver.system import Server, expect_all, is_refused
 
 EVIL = "http://evil.test"
@@ -176,7 +176,7 @@ def test_text_of_a_request_never_comes_back_as_a_page(server: Server) -> None:
         "TRACE": server.client.request("TRACE", headers={"X-Markup": MARKUP}),
     }
 
-    def harmless(answer: Answer) -> bool:
+    def harmless(answer: Response) -> bool:
         echoed = MARKUP.encode() in answer.body
         as_page = answer.content_type in ("", "text/html", "application/xhtml+xml", "image/svg+xml")
         return not (echoed and (as_page or answer.content_type == "message/http"))

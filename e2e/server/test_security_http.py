@@ -8,7 +8,7 @@ from __future__ import annotations
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Finding, Level, case
 from e2e.server.conftest import StartServer
-from e2e.server.driver.http_client import CLOSED, Answer
+from e2e.server.driver.http_client import CLOSED, Response
 from e2e.server.driver.system import Server, body_of, expect_all, is_refused
 
 EVIL = "http://evil.test"
@@ -134,6 +134,6 @@ def test_a_request_for_another_host_is_refused(start_server: StartServer) -> Non
     server.account()
 
 
-def _is_turned_away(answer: Answer) -> bool:
+def _is_turned_away(answer: Response) -> bool:
     """Refused in any way that HTTP has: nobody was served."""
     return answer.status in (CLOSED, 501) or is_refused(answer)

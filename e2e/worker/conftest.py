@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.conformance.targets.worker import Implementation
 from e2e.worker.driver.store_reader import StoreReader
 from e2e.worker.driver.system import Telemetry
@@ -37,7 +37,7 @@ def telemetry(
     context: BrowserContext,
     config_file: Path,
     database_file: Path,
-    observed: Observed,
+    observed: Observations,
     request: pytest.FixtureRequest,
 ) -> Iterator[Telemetry]:
     """The system under test. A case that ends without its accounting is a defect of the case."""

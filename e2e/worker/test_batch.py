@@ -7,7 +7,7 @@ from collections import Counter
 from playwright.sync_api import BrowserContext
 
 from e2e.conformance.case import Finding, Level, case
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_one_session, expect_sessions_apart
 from e2e.worker.driver.order import expect_order_of_sending
 from e2e.worker.driver.system import Telemetry
@@ -23,7 +23,7 @@ PAYLOAD_FIELDS = {"installation_id", "event_name", "timestamp_ns", "params"}
     expected="1 POST, 1 session id, each tab's events in order",
     source="wire protocol, flush: one POST",
 )
-def test_records_of_all_tabs_leave_in_one_post(telemetry: Telemetry, observed: Observed) -> None:
+def test_records_of_all_tabs_leave_in_one_post(telemetry: Telemetry, observed: Observations) -> None:
     tabs = telemetry.open_tabs(3)
     for _ in range(3):
         for tab in tabs:

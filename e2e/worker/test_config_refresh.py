@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Finding, Level, case
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.requests import most_often
-from e2e.worker.driver.retry import come_to_rest, need_virtual_time
+from e2e.worker.driver.retry import drain, need_virtual_time
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import DAY_SECONDS, HOUR_SECONDS
 
@@ -29,7 +29,7 @@ def test_unreadable_configuration_is_read_again(telemetry: Telemetry) -> None:
     telemetry.advance(HOUR_SECONDS)
     tab.log(2)
     telemetry.open_tab().log(2)
-    come_to_rest(telemetry)
+    drain(telemetry)
     telemetry.account()
 
 
@@ -40,7 +40,7 @@ def test_unreadable_configuration_is_read_again(telemetry: Telemetry) -> None:
     expected="in an hour at most one GET an interval, and the first",
     source="data safety: a server that is down is not kept down by its clients",
 )
-def test_unreadable_configuration_is_asked_for_seldom(telemetry: Telemetry, observed: Observed) -> None:
+def test_unreadable_configuration_is_asked_for_seldom(telemetry: Telemetry, observed: Observations) -> None:
     need_virtual_time(telemetry)
     telemetry.answer_config("broken", 503)
     telemetry.open_tab().log(2, fate=Fate.DROPPED)
@@ -68,5 +68,5 @@ def test_changed_list_is_heard_of_within_a_day(telemetry: Telemetry) -> None:
     telemetry.advance(DAY_SECONDS)
     tab.log(2, component="page.save", fate=Fate.DROPPED)
     tab.log(2)
-    come_to_rest(telemetry)
+    drain(telemetry)
     telemetry.account()

@@ -6,9 +6,9 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Finding, Level, case
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.requests import expect_none_beside, until_posted
-from e2e.worker.driver.retry import come_to_rest
+from e2e.worker.driver.retry import drain
 from e2e.worker.driver.system import Telemetry
 
 PROTOCOL = "wire protocol, flush"
@@ -88,7 +88,7 @@ def test_empty_queue_sends_nothing_in_an_hour(telemetry: Telemetry) -> None:
     expected="one POST an interval, each at its multiple of the interval",
     source=f"{PROTOCOL}: every 30 s",
 )
-def test_a_hundred_intervals_do_not_drift(telemetry: Telemetry, observed: Observed) -> None:
+def test_a_hundred_intervals_do_not_drift(telemetry: Telemetry, observed: Observations) -> None:
     if telemetry.workers.clock_kind == "real":
         pytest.skip(
             f"needs {DRIFT_INTERVALS * telemetry.interval:.0f} s of real time; run it on the virtual clock"
@@ -122,7 +122,7 @@ def test_answer_slower_than_the_interval(telemetry: Telemetry) -> None:
     for _ in range(4):
         tab.log(2)
         telemetry.flush()
-    come_to_rest(telemetry)
+    drain(telemetry)
     telemetry.account()
 
 
@@ -143,7 +143,7 @@ def test_no_two_batches_are_in_flight(telemetry: Telemetry) -> None:
     expect_none_beside(telemetry)
     telemetry.flush()
     expect_none_beside(telemetry)
-    come_to_rest(telemetry)
+    drain(telemetry)
     telemetry.account()
 
 
@@ -155,7 +155,7 @@ def test_no_two_batches_are_in_flight(telemetry: Telemetry) -> None:
     expected=f"the first POST one interval after the worker's start, within {REAL_TOLERANCE_SECONDS} s",
     source=PROTOCOL,
 )
-def test_interval_in_real_time(telemetry: Telemetry, observed: Observed) -> None:
+def test_interval_in_real_time(telemetry: Telemetry, observed: Observations) -> None:
     telemetry.open_tab().log()
     # The worker asks for its configuration in its first lines.
     start = telemetry.wait_for_config_requests(1)[0].started_seconds

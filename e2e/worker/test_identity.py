@@ -10,10 +10,10 @@ from typing import Any
 
 from e2e.conformance.accounting import key_of
 from e2e.conformance.case import Finding, Level, case
-from e2e.conformance.preconditions import need_tried
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.preconditions import require_exercised
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.payloads import log_payload, now_ns, records_of, sent_as
-from e2e.worker.driver.retry import come_to_rest
+from e2e.worker.driver.retry import drain
 from e2e.worker.driver.system import Telemetry
 
 RECORD = "wire protocol, record"
@@ -40,7 +40,7 @@ def expect_same_moments(telemetry: Telemetry, posted: list[dict[str, Any]]) -> N
     expected="two session ids, none of them empty",
     source=f"{RECORD}: one session a worker",
 )
-def test_next_worker_is_another_session(telemetry: Telemetry, observed: Observed) -> None:
+def test_next_worker_is_another_session(telemetry: Telemetry, observed: Observations) -> None:
     for _ in range(2):
         tab = telemetry.open_tab()
         tab.log()
@@ -144,7 +144,7 @@ def test_time_stays_while_the_record_waits(telemetry: Telemetry) -> None:
     telemetry.break_posts("status", status=503, times=1)
     tab = telemetry.open_tab()
     posted = [log_payload(telemetry, tab, {"params": {}})]
-    come_to_rest(telemetry)
+    drain(telemetry)
     expect_same_moments(telemetry, posted)
     telemetry.account()
 
@@ -156,18 +156,18 @@ def test_time_stays_while_the_record_waits(telemetry: Telemetry) -> None:
     expected="one identity an event, however often it is sent, and no two events of one identity",
     source="data safety: by its identity a server stores once what comes twice",
 )
-def test_identity_stays_when_sent_again(telemetry: Telemetry, observed: Observed) -> None:
+def test_identity_stays_when_sent_again(telemetry: Telemetry, observed: Observations) -> None:
     tabs = telemetry.open_tabs(2)
     with telemetry.break_posts("status", status=503):
         for tab in tabs:
             tab.log(2)
         telemetry.flush(2)
-    come_to_rest(telemetry)
+    drain(telemetry)
     identities: dict[str, set[tuple[object, object]]] = {}
     for record in records_of(telemetry):
         identities.setdefault(key_of(record), set()).add((record.get("tab_id"), record.get("seq")))
     carried = set().union(*identities.values())
-    need_tried(carried != {(None, None)}, "records carry no identity of their own")
+    require_exercised(carried != {(None, None)}, "records carry no identity of their own")
     unsteady = {key: sorted(map(str, each)) for key, each in identities.items() if len(each) > 1}
     if unsteady:
         raise Finding("one identity an event", f"{unsteady}")

@@ -11,7 +11,7 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Level, case
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.payloads import expect_sent_as_posted, log_payload, new_event, now_ns
 from e2e.worker.driver.system import Telemetry
 
@@ -172,14 +172,14 @@ def test_component_id_is_kept(telemetry: Telemetry, ids: tuple[str, ...]) -> Non
     expected="all others stored",
     source=RECORD,
 )
-def test_large_event_does_not_cost_the_others(telemetry: Telemetry, observed: Observed) -> None:
+def test_large_event_does_not_cost_the_others(telemetry: Telemetry, observed: Observations) -> None:
     tab = telemetry.open_tab()
     tab.log(2)
     large = {"params": {"componentId": "page.save", "value": "x" * LARGE_BYTES}}
-    log_payload(telemetry, tab, large, fate=Fate.EITHER)
+    log_payload(telemetry, tab, large, fate=Fate.OPTIONAL)
     tab.log(2)
     telemetry.flush(4)
-    came = any(event.key in telemetry.stored for event in tab.events if event.fate is Fate.EITHER)
+    came = any(event.key in telemetry.stored for event in tab.events if event.fate is Fate.OPTIONAL)
     observed(f"the large event was {'stored' if came else 'dropped'}")
     telemetry.account()
 
@@ -195,7 +195,7 @@ def test_event_beyond_json_does_not_cost_the_others(telemetry: Telemetry) -> Non
     tab = telemetry.open_tab()
     tab.log(2)
     for value in ("7n", "(() => { const cycle = {}; cycle.self = cycle; return cycle; })()"):
-        event = new_event(tab, Fate.EITHER)
+        event = new_event(tab, Fate.OPTIONAL)
         message = {
             "type": telemetry.implementation.protocol.log_event,
             "payload": {

@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext
 
 from e2e.conformance.accounting import Event, Fate
 from e2e.conformance.case import Finding, Level, case
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_one_session, expect_sessions_apart, sessions_by_key
 from e2e.worker.driver.shutdown_scenarios import ENDINGS, Ending
 from e2e.worker.driver.system import Telemetry
@@ -61,7 +61,7 @@ def test_a_new_worker_works(telemetry: Telemetry, ending: Ending, request: pytes
     def log(tab: Tab) -> list[Event]:
         tab.log(2)
         telemetry.flush()
-        return tab.log(3, fate=Fate.EITHER)
+        return tab.log(3, fate=Fate.OPTIONAL)
 
     tab = ending(telemetry, log, request)
     fresh = {event.key for event in tab.log(3)}
@@ -105,7 +105,7 @@ def test_a_closed_context_leaves_another_alone(telemetry: Telemetry, second_cont
     other = telemetry.open_tab(second_context)
     other.log(2)
     telemetry.flush()
-    other.log(2, fate=Fate.EITHER)
+    other.log(2, fate=Fate.OPTIONAL)
     tab.log(2)
     telemetry.settle()
     second_context.close()
@@ -169,7 +169,7 @@ def test_a_new_build_stands_beside_the_old(telemetry: Telemetry) -> None:
     expected="all stored, in one session",
     source=CONNECTING,
 )
-def test_tabs_open_and_close_in_any_order(telemetry: Telemetry, observed: Observed) -> None:
+def test_tabs_open_and_close_in_any_order(telemetry: Telemetry, observed: Observations) -> None:
     random = Random(19292)
     tabs = telemetry.open_tabs(2)
     for _ in range(RANDOM_STEPS):
@@ -201,7 +201,7 @@ def test_brief_visits_disturb_nobody(telemetry: Telemetry) -> None:
     for _ in range(BRIEF_VISITS):
         visitor = telemetry.open_tab(connect=False)
         visitor.start_worker()
-        visitor.log(fate=Fate.EITHER)
+        visitor.log(fate=Fate.OPTIONAL)
         visitor.close()
     stays.log(2)
     telemetry.flush(2)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from e2e.conformance.case import Finding, Level, case
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_one_session
 from e2e.worker.driver.order import expect_order
-from e2e.worker.driver.requests import most_often, spend
+from e2e.worker.driver.requests import advance_within_post_limit, most_often
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import HOUR_SECONDS
 
@@ -34,13 +34,13 @@ COMPONENTS = (
     expected=f"{TABS * HOUR_SECONDS:,} events stored once, in one POST an interval, one more or less",
     source="wire protocol, flush",
 )
-def test_an_hour_of_ten_tabs(telemetry: Telemetry, observed: Observed) -> None:
+def test_an_hour_of_ten_tabs(telemetry: Telemetry, observed: Observations) -> None:
     if telemetry.workers.clock_kind == "real":
         pytest.skip("needs an hour of real time; run it on the virtual clock")
     for tab in telemetry.open_tabs(TABS):
         tab.log(HOUR_SECONDS, interval_ms=1_000)
     intervals = most_often(telemetry, HOUR_SECONDS)
-    spend(telemetry, HOUR_SECONDS, intervals, looks=LOOKS)
+    advance_within_post_limit(telemetry, HOUR_SECONDS, intervals, looks=LOOKS)
     telemetry.flush()
     posts = len(telemetry.batches)
     if not intervals - 1 <= posts <= intervals + 1:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Finding, Level, case
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.environments import limit_bodies
 from e2e.worker.driver.payloads import records_of
-from e2e.worker.driver.retry import come_to_rest
+from e2e.worker.driver.retry import drain
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import MOST_REFUSALS, all_stored, give_time, refused
+from e2e.worker.driver.waiting import MOST_REFUSALS, advance_until, all_stored, refused
 
 MEBIBYTE = 1 << 20
 WARNINGS = ("warn", "error")
@@ -22,17 +22,17 @@ WARNINGS = ("warn", "error")
     expected="all small events stored once",
     source="data safety: a batch that is refused for its size (413) is sent in parts",
 )
-def test_one_large_event_beside_small_ones(telemetry: Telemetry, observed: Observed) -> None:
+def test_one_large_event_beside_small_ones(telemetry: Telemetry, observed: Observations) -> None:
     limit_bodies(telemetry, MEBIBYTE)
     tab = telemetry.open_tab()
     small = tab.log(2)
-    tab.log(component="x" * MEBIBYTE, fate=Fate.EITHER)
+    tab.log(component="x" * MEBIBYTE, fate=Fate.OPTIONAL)
     small += tab.log(2)
 
     def enough() -> bool:
         return all_stored(telemetry, small) or refused(telemetry, 413) >= MOST_REFUSALS
 
-    give_time(telemetry, enough)
+    advance_until(telemetry, enough)
     observed(f"{refused(telemetry, 413)} POST refused with 413")
     telemetry.account()
 
@@ -45,13 +45,13 @@ def test_one_large_event_beside_small_ones(telemetry: Telemetry, observed: Obser
     source="wire protocol, record: the payload with the session; data safety: what is lost is not lost in"
     " silence",
 )
-def test_a_large_event_is_sent_or_refused_aloud(telemetry: Telemetry, observed: Observed) -> None:
+def test_a_large_event_is_sent_or_refused_aloud(telemetry: Telemetry, observed: Observations) -> None:
     component = "x" * MEBIBYTE
     tab = telemetry.open_tab()
     tab.log(2)
-    [large] = tab.log(component=component, fate=Fate.EITHER)
+    [large] = tab.log(component=component, fate=Fate.OPTIONAL)
     tab.log(2)
-    come_to_rest(telemetry)
+    drain(telemetry)
     if large.key in telemetry.stored:
         expect_whole(telemetry, component)
         observed("sent whole")

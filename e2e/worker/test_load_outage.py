@@ -6,7 +6,7 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Finding, Level, case
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.order import expect_order
 from e2e.worker.driver.system import Telemetry, mark
 from e2e.worker.driver.waiting import HOUR_SECONDS
@@ -36,12 +36,12 @@ AROUND_RECORDS_BYTES = KIBIBYTE
     expected=f"at least {LEAST_KEPT_EVENTS:,} of them stored once, in order; the later ones too",
     source="data safety: an outage is bridged up to a bound that is known",
 )
-def test_twenty_thousand_events_in_an_outage(telemetry: Telemetry, observed: Observed) -> None:
+def test_twenty_thousand_events_in_an_outage(telemetry: Telemetry, observed: Observations) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
         for _ in range(OUTAGE_PARTS):
-            tab.log(OUTAGE_EVENTS // OUTAGE_PARTS, fate=Fate.EITHER)
+            tab.log(OUTAGE_EVENTS // OUTAGE_PARTS, fate=Fate.OPTIONAL)
             telemetry.settle()
         telemetry.flush(2)
     telemetry.advance(HOUR_SECONDS)
@@ -62,7 +62,7 @@ def test_twenty_thousand_events_in_an_outage(telemetry: Telemetry, observed: Obs
     expected="no body larger than 1.25 MiB, all stored once",
     source="data safety: servers and proxies limit bodies, nginx to 1 MiB where nothing else is configured",
 )
-def test_bodies_after_an_outage_are_bounded(telemetry: Telemetry, observed: Observed) -> None:
+def test_bodies_after_an_outage_are_bounded(telemetry: Telemetry, observed: Observations) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
@@ -83,14 +83,14 @@ def test_bodies_after_an_outage_are_bounded(telemetry: Telemetry, observed: Obse
     expected=f"at most {HEAP_BYTES // MEBIBYTE} MiB of heap after {HEAP_EVENTS:,} events of 4 KB",
     source="data safety: telemetry must not take the browser down",
 )
-def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observed: Observed) -> None:
+def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observed: Observations) -> None:
     if not telemetry.workers.is_chromium:
         pytest.skip("only Chromium tells how much memory a SharedWorker uses")
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
         for _ in range(8):
-            tab.log(HEAP_EVENTS // 8, component=FOUR_KILOBYTES, fate=Fate.EITHER)
+            tab.log(HEAP_EVENTS // 8, component=FOUR_KILOBYTES, fate=Fate.OPTIONAL)
             telemetry.settle()
         used = telemetry.workers.wait_for().heap_used()
     observed(f"{used / MEBIBYTE:.1f} MiB")
@@ -108,7 +108,7 @@ def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observed: Observed
     source="wire protocol, upstream batches: 500 records a request at most; data safety: half of what nginx"
     " lets pass where nothing else is configured",
 )
-def test_batches_after_an_outage_are_small(telemetry: Telemetry, observed: Observed) -> None:
+def test_batches_after_an_outage_are_small(telemetry: Telemetry, observed: Observations) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
@@ -138,7 +138,7 @@ def test_newest_events_of_an_outage_are_kept(telemetry: Telemetry) -> None:
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
         for _ in range(OUTAGE_PARTS):
-            tab.log(MANY_EVENTS // OUTAGE_PARTS, fate=Fate.EITHER)
+            tab.log(MANY_EVENTS // OUTAGE_PARTS, fate=Fate.OPTIONAL)
             telemetry.settle()
     mark(tab.events[-LAST_EVENTS:], Fate.STORED)
     telemetry.advance(HOUR_SECONDS)

@@ -13,8 +13,8 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Level, case
-from e2e.conformance.preconditions import need_tried
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.preconditions import require_exercised
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.requests import unsent, until_posted
 from e2e.worker.driver.restart import shut_down, shut_down_and_start, shut_down_before_ready, start_anew
 from e2e.worker.driver.system import Telemetry, mark
@@ -61,7 +61,7 @@ def test_queue_is_dropped_at_shutdown(telemetry: Telemetry) -> None:
         tab.log(3)
     telemetry.settle()
     queued, posts = unsent(telemetry), len(telemetry.batches)
-    need_tried(queued, "every event had left before SHUTDOWN")
+    require_exercised(queued, "every event had left before SHUTDOWN")
     mark(queued, Fate.DROPPED)
     shut_down(telemetry, first)
     telemetry.flush(WATCHED_INTERVALS)
@@ -142,7 +142,7 @@ def test_shutdown_leaves_other_tabs_able_to_start(telemetry: Telemetry) -> None:
         tab.log(2)
     telemetry.flush()
     shut_down(telemetry, first)
-    second.log(2, fate=Fate.EITHER)
+    second.log(2, fate=Fate.OPTIONAL)
     for tab in (second, third):
         start_anew(telemetry, tab)
         tab.log(2)
@@ -171,7 +171,7 @@ def spaced(number: int, delay_ms: int, shutdowns: int = 1) -> Any:
     ("delay_ms", "shutdowns"), [spaced(1, 0), spaced(2, 1), spaced(3, 5), spaced(4, 50), spaced(5, 0, 2)]
 )
 def test_new_start_after_shutdown(
-    telemetry: Telemetry, observed: Observed, delay_ms: int, shutdowns: int
+    telemetry: Telemetry, observed: Observations, delay_ms: int, shutdowns: int
 ) -> None:
     tab = telemetry.open_tab()
     tab.log(2)

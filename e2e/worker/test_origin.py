@@ -15,7 +15,7 @@ from e2e.worker.driver.environments import (
     serve_under_policy,
 )
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import HOUR_SECONDS, MOST_REFUSALS, all_stored, give_time, refused
+from e2e.worker.driver.waiting import HOUR_SECONDS, MOST_REFUSALS, advance_until, all_stored, refused
 
 PREFIX = "/some/prefix"
 STRICT_POLICY = "default-src 'self'"
@@ -96,7 +96,7 @@ def test_a_proxy_that_limits_bodies(telemetry: Telemetry) -> None:
     with telemetry.break_posts("status", status=503):
         tab.log(OUTAGE_EVENTS, component="component-" * 60)
         telemetry.flush()
-    give_time(telemetry, lambda: all_stored(telemetry) or refused(telemetry, 413) >= MOST_REFUSALS)
+    advance_until(telemetry, lambda: all_stored(telemetry) or refused(telemetry, 413) >= MOST_REFUSALS)
     telemetry.account()
 
 

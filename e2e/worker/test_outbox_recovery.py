@@ -14,7 +14,7 @@ from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Finding, Level, case
 from e2e.worker.driver.assertions import sessions_by_key
 from e2e.worker.driver.restart import shut_down
-from e2e.worker.driver.retry import come_to_rest, need_virtual_time
+from e2e.worker.driver.retry import drain, need_virtual_time
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import Tab
 
@@ -33,7 +33,7 @@ def close_last_tab(telemetry: Telemetry, tab: Tab) -> None:
 def open_the_app_again(telemetry: Telemetry) -> None:
     """Log in a new tab, and give its worker the time to send also what is left."""
     telemetry.open_tab().log()
-    come_to_rest(telemetry)
+    drain(telemetry)
 
 
 @case(

@@ -14,8 +14,8 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Level, case
-from e2e.conformance.preconditions import need_tried
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.preconditions import require_exercised
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.requests import until_posted
 from e2e.worker.driver.retry import expect_all_stored_in_order, need_virtual_time
 from e2e.worker.driver.system import Telemetry
@@ -55,12 +55,12 @@ def test_refused_batch_does_not_hold_up_others(telemetry: Telemetry) -> None:
 
     telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse)
     tab = telemetry.open_tab()
-    tab.log(2, component="page.poison", fate=Fate.EITHER)
+    tab.log(2, component="page.poison", fate=Fate.OPTIONAL)
     telemetry.flush()
     tab.log(2)
     telemetry.advance(2 * HOUR_SECONDS)
     telemetry.account()
-    need_tried(refused(telemetry, 400), "no POST was answered with 400")
+    require_exercised(refused(telemetry, 400), "no POST was answered with 400")
 
 
 @case(
@@ -70,7 +70,7 @@ def test_refused_batch_does_not_hold_up_others(telemetry: Telemetry) -> None:
     expected="later events stored within two hours",
     source=REFUSED,
 )
-def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observed: Observed) -> None:
+def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observed: Observations) -> None:
     need_virtual_time(telemetry)
 
     def refuse(route: Route) -> None:
@@ -79,14 +79,14 @@ def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observed:
 
     telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse)
     tab = telemetry.open_tab()
-    large = tab.log(40, fate=Fate.EITHER)
+    large = tab.log(40, fate=Fate.OPTIONAL)
     telemetry.flush()
     tab.log(2)
     telemetry.advance(2 * HOUR_SECONDS)
     kept = len({event.key for event in large}.intersection(telemetry.stored))
     observed(f"{kept} of {len(large)} events came through in smaller pieces")
     telemetry.account()
-    need_tried(refused(telemetry, 413), "no POST was answered with 413")
+    require_exercised(refused(telemetry, 413), "no POST was answered with 413")
 
 
 def taken(number: int, name: str, title: str, status: int, body: str) -> Any:
@@ -154,7 +154,7 @@ def test_lost_answer_stores_once(telemetry: Telemetry) -> None:
     expected="all stored once, each tab's events in order",
     source=TAKEN,
 )
-def test_every_second_answer_is_lost(telemetry: Telemetry, observed: Observed) -> None:
+def test_every_second_answer_is_lost(telemetry: Telemetry, observed: Observations) -> None:
     need_virtual_time(telemetry)
     turns = count()
 
@@ -218,11 +218,11 @@ def log_around_a_hanging_post(telemetry: Telemetry) -> None:
     expected="later events stored within an hour",
     source=HANGING,
 )
-def test_post_without_an_answer_does_not_hold_up_others(telemetry: Telemetry, observed: Observed) -> None:
+def test_post_without_an_answer_does_not_hold_up_others(telemetry: Telemetry, observed: Observations) -> None:
     need_virtual_time(telemetry)
     telemetry.break_posts("timeout", times=1)
     tab = telemetry.open_tab()
-    hung = tab.log(fate=Fate.EITHER)
+    hung = tab.log(fate=Fate.OPTIONAL)
     until_posted(telemetry)
     telemetry.expect_batches(1, "that is never answered")
     tab.log(2)

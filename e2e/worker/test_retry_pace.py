@@ -14,9 +14,9 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Level, case
-from e2e.conformance.report.observations import Observed
-from e2e.worker.driver.requests import most_often, spend, until_posted
-from e2e.worker.driver.retry import come_to_rest, expect_all_stored_in_order, need_virtual_time
+from e2e.conformance.report.observations import Observations
+from e2e.worker.driver.requests import advance_within_post_limit, most_often, until_posted
+from e2e.worker.driver.retry import drain, expect_all_stored_in_order, need_virtual_time
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import HOUR_SECONDS
 from pytest_sharedworker.gateway.route import Route
@@ -52,7 +52,7 @@ def test_too_many_requests_is_sent_again(telemetry: Telemetry) -> None:
     expected="no second POST before Retry-After",
     source=RETRY_AFTER,
 )
-def test_retry_after_is_waited_for(telemetry: Telemetry, observed: Observed) -> None:
+def test_retry_after_is_waited_for(telemetry: Telemetry, observed: Observations) -> None:
     need_virtual_time(telemetry)
     wait_seconds = math.ceil(telemetry.interval * 3.5)
     telemetry.break_posts("status", status=429, headers={"Retry-After": str(wait_seconds)}, times=1)
@@ -74,7 +74,7 @@ def test_retry_after_is_waited_for(telemetry: Telemetry, observed: Observed) -> 
     expected="no second POST before that date",
     source=RETRY_AFTER,
 )
-def test_retry_after_may_be_a_date(telemetry: Telemetry, observed: Observed) -> None:
+def test_retry_after_may_be_a_date(telemetry: Telemetry, observed: Observations) -> None:
     need_virtual_time(telemetry)
     wait_seconds = math.ceil(telemetry.interval * 3.5)
     tab = telemetry.open_tab()
@@ -122,12 +122,14 @@ def refusal(number: int, status: int, title: str) -> Any:
 @pytest.mark.parametrize(
     "status", [refusal(1, 401, "not logged in"), refusal(2, 403, "forbidden"), refusal(3, 404, "not there")]
 )
-def test_refusal_leads_to_no_storm(telemetry: Telemetry, observed: Observed, status: int) -> None:
+def test_refusal_leads_to_no_storm(telemetry: Telemetry, observed: Observations, status: int) -> None:
     need_virtual_time(telemetry)
     tab = telemetry.open_tab()
     with telemetry.break_posts("status", status=status):
-        tab.log(2, fate=Fate.EITHER)
-        posts = spend(telemetry, HOUR_SECONDS, most_often(telemetry, HOUR_SECONDS) // BACKED_OFF)
+        tab.log(2, fate=Fate.OPTIONAL)
+        posts = advance_within_post_limit(
+            telemetry, HOUR_SECONDS, most_often(telemetry, HOUR_SECONDS) // BACKED_OFF
+        )
     observed(f"{posts} POST in an hour")
     telemetry.account()
 
@@ -139,14 +141,16 @@ def test_refusal_leads_to_no_storm(telemetry: Telemetry, observed: Observed, sta
     expected=f"at most one POST in {BACKED_OFF} intervals",
     source=SPARED,
 )
-def test_long_outage_is_tried_seldom(telemetry: Telemetry, observed: Observed) -> None:
+def test_long_outage_is_tried_seldom(telemetry: Telemetry, observed: Observations) -> None:
     need_virtual_time(telemetry)
     tab = telemetry.open_tab()
     with telemetry.break_posts("status", status=503):
-        tab.log(2, fate=Fate.EITHER)
-        posts = spend(telemetry, OUTAGE_SECONDS, most_often(telemetry, OUTAGE_SECONDS) // BACKED_OFF)
+        tab.log(2, fate=Fate.OPTIONAL)
+        posts = advance_within_post_limit(
+            telemetry, OUTAGE_SECONDS, most_often(telemetry, OUTAGE_SECONDS) // BACKED_OFF
+        )
     observed(f"{posts} POST in {OUTAGE_HOURS} hours")
-    come_to_rest(telemetry)
+    drain(telemetry)
     telemetry.account()
 
 
@@ -157,12 +161,12 @@ def test_long_outage_is_tried_seldom(telemetry: Telemetry, observed: Observed) -
     expected="in an hour at most one POST an interval",
     source="wire protocol, flush: one POST every interval",
 )
-def test_failed_batch_is_tried_once_an_interval(telemetry: Telemetry, observed: Observed) -> None:
+def test_failed_batch_is_tried_once_an_interval(telemetry: Telemetry, observed: Observations) -> None:
     need_virtual_time(telemetry)
     tab = telemetry.open_tab()
     with telemetry.break_posts("status", status=503):
-        tab.log(fate=Fate.EITHER)
-        posts = spend(telemetry, HOUR_SECONDS, most_often(telemetry, HOUR_SECONDS))
+        tab.log(fate=Fate.OPTIONAL)
+        posts = advance_within_post_limit(telemetry, HOUR_SECONDS, most_often(telemetry, HOUR_SECONDS))
     observed(f"{posts} POST in an hour")
-    come_to_rest(telemetry)
+    drain(telemetry)
     telemetry.account()

@@ -11,7 +11,7 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Finding, Level, case
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.conformance.statistics import acceptance_interval
 from e2e.worker.driver.system import Telemetry
 
@@ -73,16 +73,16 @@ def test_worker_takes_part_below_the_percentage(
     expected="all events of the worker, or none",
     source=PROTOCOL,
 )
-def test_worker_is_sampled_as_a_whole(telemetry: Telemetry, observed: Observed) -> None:
+def test_worker_is_sampled_as_a_whole(telemetry: Telemetry, observed: Observations) -> None:
     # Every other draw is on the other side of 50 %: whoever draws per event or per tab gets a mixture.
     telemetry.workers.add_init_script("let draws = 0; Math.random = () => (draws++ % 2 ? 0.9 : 0.1);")
     telemetry.configure(ui_rollout_percentage=50)
     for tab in telemetry.open_tabs(3):
-        tab.log(4, fate=Fate.EITHER)
+        tab.log(4, fate=Fate.OPTIONAL)
         telemetry.settle()
     telemetry.flush()
     for tab in telemetry.tabs:
-        tab.log(4, fate=Fate.EITHER)
+        tab.log(4, fate=Fate.OPTIONAL)
     telemetry.flush(2)
     stored, logged = len(telemetry.stored), len(telemetry.events)
     if stored not in (0, logged):
@@ -99,7 +99,7 @@ def test_worker_is_sampled_as_a_whole(telemetry: Telemetry, observed: Observed) 
     source=PROTOCOL,
 )
 def test_share_of_workers_follows_the_percentage(
-    telemetry: Telemetry, observed: Observed, request: pytest.FixtureRequest
+    telemetry: Telemetry, observed: Observations, request: pytest.FixtureRequest
 ) -> None:
     samples: int = request.config.getoption("--rollout-samples")
     telemetry.configure(ui_rollout_percentage=STATISTICAL_PERCENTAGE)
@@ -107,7 +107,7 @@ def test_share_of_workers_follows_the_percentage(
     for number in range(samples):
         # Workers of distinct names are distinct workers, with a draw each.
         tab.connect(worker_name=f"sample-{number}")
-        tab.log(2, fate=Fate.EITHER)
+        tab.log(2, fate=Fate.OPTIONAL)
     for _ in range(2):  # One after the other: so many workers take their time.
         telemetry.flush()
     if telemetry.workers.clock_kind == "real":

@@ -16,9 +16,9 @@ from pytest_sharedworker.clock.virtual import (
     ADVANCE_TIMEOUT_SECONDS,
     STATE_TIMEOUT_SECONDS,
     Timer,
-    whole_milliseconds,
+    to_milliseconds,
 )
-from pytest_sharedworker.devtools.session import AttachedWorker
+from pytest_sharedworker.devtools.session import WorkerDevToolsSession
 from pytest_sharedworker.errors import ClockError, EvaluationError, Unsupported, WorkerGone
 
 _POLICY = "pauseIfNetworkFetchesPending"
@@ -38,7 +38,7 @@ class PolicyClock:
 
     resolution_seconds = 0.05
 
-    def __init__(self, attached: AttachedWorker, reach_tabs: Callable[[], None]) -> None:
+    def __init__(self, attached: WorkerDevToolsSession, reach_tabs: Callable[[], None]) -> None:
         """Stop the time of a worker that is about to start. `reach_tabs` asks every tab something."""
         self._attached = attached
         self._reach_tabs = reach_tabs
@@ -75,7 +75,7 @@ class PolicyClock:
         Raises ClockError for a time that is negative or finer than a millisecond, and where time or
         requests do not arrive within `timeout_seconds`; WorkerGone.
         """
-        ms = whole_milliseconds(seconds)
+        ms = to_milliseconds(seconds)
         deadline = time.monotonic() + timeout_seconds
         self._settle(deadline)
         if ms:

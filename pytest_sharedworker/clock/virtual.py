@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from pytest_sharedworker.control.server import WorkerSession
+from pytest_sharedworker.control.server import ControlChannel
 from pytest_sharedworker.errors import ClockError, EvaluationError, Unsupported, WaitTimeout, WorkerGone
-from pytest_sharedworker.tabs.message_barrier import Delivery
+from pytest_sharedworker.tabs.message_barrier import TabSnapshot
 
 ADVANCE_TIMEOUT_SECONDS = 30.0
 STATE_TIMEOUT_SECONDS = 2.0
@@ -44,7 +44,7 @@ class VirtualClock:
 
     resolution_seconds = 0.001
 
-    def __init__(self, session: WorkerSession, deliver: Callable[[], Delivery]) -> None:
+    def __init__(self, session: ControlChannel, deliver: Callable[[], TabSnapshot]) -> None:
         self._session = session
         self._deliver = deliver
 
@@ -69,7 +69,7 @@ class VirtualClock:
         Raises ClockError for a time that is negative or finer than a millisecond, for a clock that moves
         already, and where what the worker began does not end within `timeout_seconds` of real time.
         """
-        self._move("advance", {"ms": whole_milliseconds(seconds)}, timeout_seconds)
+        self._move("advance", {"ms": to_milliseconds(seconds)}, timeout_seconds)
 
     def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
         """`now_seconds`, `date`, `moving`, `timers` (as Timer has them) and what is `pending`.
@@ -101,13 +101,13 @@ class VirtualClock:
         self._session.call("set_date", {"epoch_ms": round(date.timestamp() * 1000)})
 
     def _move(self, method: str, params: dict[str, object], timeout_seconds: float) -> object:
-        expect_standing([self._session])
+        require_idle([self._session])
         params = {**params, **self._deliver().params(self._session)}
         with moving([self._session], timeout_seconds):
             return self._session.call(method, params, timeout_seconds=timeout_seconds)
 
 
-def expect_standing(sessions: Sequence[WorkerSession]) -> None:
+def require_idle(sessions: Sequence[ControlChannel]) -> None:
     """Raise ClockError where one of these workers' clocks is being moved."""
     for session in sessions:
         if session.moving:
@@ -117,9 +117,9 @@ def expect_standing(sessions: Sequence[WorkerSession]) -> None:
 
 
 @contextmanager
-def moving(sessions: Sequence[WorkerSession], timeout_seconds: float) -> Iterator[None]:
+def moving(sessions: Sequence[ControlChannel], timeout_seconds: float) -> Iterator[None]:
     """Around a move of these workers' clocks: one at a time, and its failures become ClockErrors."""
-    expect_standing(sessions)
+    require_idle(sessions)
     for session in sessions:
         session.moving = True
     try:
@@ -135,7 +135,7 @@ def moving(sessions: Sequence[WorkerSession], timeout_seconds: float) -> Iterato
             session.moving = False
 
 
-def _why_late(session: WorkerSession) -> str:
+def _why_late(session: ControlChannel) -> str:
     try:
         state = session.call("clock", timeout_seconds=STATE_TIMEOUT_SECONDS)
     except WaitTimeout:
@@ -158,7 +158,7 @@ def _timer(told: Mapping[str, Any]) -> Timer:
     return Timer(told["due_ms"] / 1000, None if interval_ms is None else interval_ms / 1000)
 
 
-def whole_milliseconds(seconds: float) -> int:
+def to_milliseconds(seconds: float) -> int:
     """Seconds to advance as milliseconds. Raises ClockError where they are negative, finer or not finite."""
     ms = round(seconds * 1000) if math.isfinite(seconds) else -1
     if ms < 0 or abs(ms - seconds * 1000) > 1e-6:

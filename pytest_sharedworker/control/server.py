@@ -68,7 +68,7 @@ class WorkerError:
         return self.stack if self.message in self.stack else f"{self.message}\n{self.stack}".rstrip()
 
 
-class Changes:
+class StateNotifier:
     """Wakes whoever waits in the loop's thread for something about the workers of one test."""
 
     def __init__(self) -> None:
@@ -86,14 +86,14 @@ class Changes:
 
 
 @dataclass
-class WorkerSession:
+class ControlChannel:
     """The harness's end of the control channel to one worker, from its start to its end."""
 
     id: str
     name: str
     url: str
     loop_thread: LoopThread
-    changes: Changes
+    changes: StateNotifier
     started_monotonic: float = field(default_factory=time.monotonic)
     started_at: datetime = field(default_factory=_now)
     clock_skew: timedelta = timedelta()
@@ -113,7 +113,7 @@ class WorkerSession:
         self.ended_at: datetime | None = None
         self.moving = False
         """Whether its virtual clock is being moved."""
-        self.departures_told = 0
+        self.departures_sent = 0
         """Of how many tabs and workers that have gone its clock knows."""
         self.connected = False
         """Whether it has opened its socket."""
@@ -239,17 +239,17 @@ class WorkerSession:
 
 
 @dataclass
-class Registry:
+class WorkerRegistry:
     """The workers of one test: what the prologues with its token reported."""
 
     token: str
-    sessions: list[WorkerSession] = field(default_factory=list)
-    at_start: list[Callable[[WorkerSession], Awaitable[None]]] = field(default_factory=list)
+    sessions: list[ControlChannel] = field(default_factory=list)
+    at_start: list[Callable[[ControlChannel], Awaitable[None]]] = field(default_factory=list)
     """Run in the loop's thread while a worker is held before its first line."""
     epoch_ms: Callable[[], float] = lambda: time.time() * 1000
     """The date, in ms since 1970, at which the next worker's virtual clock starts."""
 
-    changes: Changes = field(default_factory=Changes)
+    changes: StateNotifier = field(default_factory=StateNotifier)
 
 
 class ControlServer:
@@ -257,8 +257,8 @@ class ControlServer:
 
     def __init__(self, loop_thread: LoopThread) -> None:
         self._loop_thread = loop_thread
-        self._registries: dict[str, Registry] = {}
-        self._sessions: dict[str, WorkerSession] = {}
+        self._registries: dict[str, WorkerRegistry] = {}
+        self._sessions: dict[str, ControlChannel] = {}
         self._sockets: set[web.WebSocketResponse] = set()
         self._last_socket_monotonic = -math.inf
         self._runner: web.AppRunner | None = None
@@ -283,19 +283,19 @@ class ControlServer:
             await self._runner.cleanup()
             self._runner = None
 
-    def open_registry(self) -> Registry:
+    def open_registry(self) -> WorkerRegistry:
         """Return a fresh registry, whose token a prologue has to carry."""
-        registry = Registry(secrets.token_hex(8))
+        registry = WorkerRegistry(secrets.token_hex(8))
         self._registries[registry.token] = registry
         return registry
 
-    def close_registry(self, registry: Registry) -> None:
+    def close_registry(self, registry: WorkerRegistry) -> None:
         """Forget a registry: workers that start from now on with its token are refused."""
         self._registries.pop(registry.token, None)
         for session in registry.sessions:
             self._sessions.pop(session.id, None)
 
-    def session(self, worker_id: str) -> WorkerSession | None:
+    def session(self, worker_id: str) -> ControlChannel | None:
         """The session of a worker, by the id in its requests' tag."""
         return self._sessions.get(worker_id)
 
@@ -304,7 +304,7 @@ class ControlServer:
         registry = self._registries.get(message["token"])
         if registry is None:
             return web.Response(status=410, text="its test is over", headers=_CORS)
-        session = WorkerSession(
+        session = ControlChannel(
             secrets.token_hex(6), message["name"], message["url"], self._loop_thread, registry.changes
         )
         browser_date = datetime.fromtimestamp(message["at_ms"] / 1000, timezone.utc)
@@ -318,7 +318,7 @@ class ControlServer:
         self._expect_socket(session, SOCKET_TIMEOUT_SECONDS)
         return web.json_response({"id": session.id, "epoch_ms": round(registry.epoch_ms())}, headers=_CORS)
 
-    def _expect_socket(self, session: WorkerSession, seconds: float) -> None:
+    def _expect_socket(self, session: ControlChannel, seconds: float) -> None:
         def look() -> None:
             left = self._last_socket_monotonic + SOCKET_TIMEOUT_SECONDS - time.monotonic()
             if left > 0 and not session.connected:

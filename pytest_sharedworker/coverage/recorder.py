@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import BrowserContext, Page
 
 from pytest_sharedworker.coverage.model import Coverage, Function, Range, file_coverage
-from pytest_sharedworker.devtools.session import AttachedWorker
+from pytest_sharedworker.devtools.session import WorkerDevToolsSession
 from pytest_sharedworker.gateway.worker_scripts import OWN_PREFIX
 
 _ENDING = ("close", "goto", "reload", "go_back", "go_forward", "set_content")
@@ -24,11 +24,11 @@ class CoverageRecorder:
         self.late: list[str] = []
         """The scripts whose first lines ran before they could be counted."""
 
-    def begin(self, attached: AttachedWorker) -> None:
+    def begin(self, attached: WorkerDevToolsSession) -> None:
         """Count from now on; a worker that is about to start cannot answer, and need not."""
         attached.begin_coverage()
 
-    def take(self, attached: AttachedWorker, prefixes: Collection[str]) -> None:
+    def take(self, attached: WorkerDevToolsSession, prefixes: Collection[str]) -> None:
         """Add what a worker has run since the last time. `prefixes`: the prologues in front of scripts."""
         for script in attached.take_coverage():
             path = urlsplit(script.url).path

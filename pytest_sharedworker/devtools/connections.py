@@ -9,28 +9,31 @@ from contextlib import suppress
 from playwright.sync_api import Browser
 from playwright.sync_api import Error as PlaywrightError
 
-from pytest_sharedworker.devtools.session import AttachedWorker, Cdp, WorkerTarget
+from pytest_sharedworker.devtools.session import BrowserSession, WorkerDevToolsSession, WorkerTarget
 from pytest_sharedworker.errors import WorkerGone
 
 _POLL_SECONDS = 0.01
 
 
-class Bridges:
+class DevToolsConnections:
     """Opened to each browser once it is needed; in a browser without DevTools there are none to open."""
 
     def __init__(
-        self, browsers: Callable[[], Iterable[Browser]], *, prepare: Callable[[AttachedWorker], None] | None
+        self,
+        browsers: Callable[[], Iterable[Browser]],
+        *,
+        prepare: Callable[[WorkerDevToolsSession], None] | None,
     ) -> None:
         """`browsers` gives those of the test; `prepare` acts on every worker before its first line."""
         self._browsers = browsers
         self._prepare = prepare
-        self._bridges: dict[Browser, Cdp] = {}
+        self._bridges: dict[Browser, BrowserSession] = {}
 
-    def open(self) -> list[Cdp]:
+    def open(self) -> list[BrowserSession]:
         """The bridges to the browsers that live; raises Unsupported outside Chromium."""
         for browser in self._browsers():
             if browser not in self._bridges and browser.is_connected():
-                self._bridges[browser] = Cdp(browser)
+                self._bridges[browser] = BrowserSession(browser)
                 if self._prepare is not None:
                     self._bridges[browser].attach_at_start(self._prepare)
         return [bridge for browser, bridge in self._bridges.items() if browser.is_connected()]

@@ -34,7 +34,7 @@ class WorkerTarget:
     url: str
     name: str
     context_id: str
-    cdp: Cdp = field(compare=False, repr=False)
+    cdp: BrowserSession = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class CountedScript:
     functions: list[dict[str, Any]]
 
 
-class Cdp:
+class BrowserSession:
     """The browser's own DevTools session. Raises Unsupported where the browser is not Chromium."""
 
     def __init__(self, browser: Browser) -> None:
         if browser.browser_type.name != "chromium":
             raise Unsupported(f"{browser.browser_type.name} has no DevTools protocol; use Chromium for this")
         self._session: CDPSession = browser.new_browser_cdp_session()
-        self._attached: dict[str, AttachedWorker] = {}
+        self._attached: dict[str, WorkerDevToolsSession] = {}
         self._session.on("Target.receivedMessageFromTarget", self._receive)
         self._session.on("Target.detachedFromTarget", self._detached)
 
@@ -62,7 +62,7 @@ class Cdp:
         targets = self._session.send("Target.getTargets", {"filter": [{}]})["targetInfos"]
         return [self._target(info) for info in targets if info["type"] == "shared_worker"]
 
-    def attach_at_start(self, prepare: Callable[[AttachedWorker], None]) -> None:
+    def attach_at_start(self, prepare: Callable[[WorkerDevToolsSession], None]) -> None:
         """From now on, open a session to every worker that starts, and call `prepare` with it.
 
         That happens as soon as the browser lists the worker, and it lists it while its script is still
@@ -79,7 +79,7 @@ class Cdp:
         only = [{"type": "shared_worker", "exclude": False}, {"exclude": True}]
         self._session.send("Target.setDiscoverTargets", {"discover": True, "filter": only})
 
-    def attach(self, target: WorkerTarget) -> AttachedWorker:
+    def attach(self, target: WorkerTarget) -> WorkerDevToolsSession:
         """Open a session to a worker, which tells console and errors. Raises WorkerGone."""
         attached = self._open(target)
         attached.call("Runtime.enable")
@@ -89,12 +89,12 @@ class Cdp:
         context_id = info.get("browserContextId", "")
         return WorkerTarget(info["targetId"], info["url"], info["title"], context_id, self)
 
-    def _open(self, target: WorkerTarget) -> AttachedWorker:
+    def _open(self, target: WorkerTarget) -> WorkerDevToolsSession:
         try:
             answer = self._session.send("Target.attachToTarget", {"targetId": target.id, "flatten": False})
         except PlaywrightError as error:
             raise WorkerGone(f"the worker {target.name or target.url!r} has ended ({error})") from error
-        attached = AttachedWorker(self, answer["sessionId"], target)
+        attached = WorkerDevToolsSession(self, answer["sessionId"], target)
         self._attached[answer["sessionId"]] = attached
         return attached
 
@@ -134,10 +134,10 @@ class Cdp:
             attached.gone = True
 
 
-class AttachedWorker:
+class WorkerDevToolsSession:
     """A DevTools session to one worker: evaluation, console (from its first line on) and errors."""
 
-    def __init__(self, cdp: Cdp, session_id: str, target: WorkerTarget) -> None:
+    def __init__(self, cdp: BrowserSession, session_id: str, target: WorkerTarget) -> None:
         self.target = target
         self.gone = False
         self.console: list[ConsoleMessage] = []

@@ -14,7 +14,7 @@ from pytest_sharedworker.gateway.forwarding import ask_server
 from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
 from pytest_sharedworker.gateway.journal import Exchange, Journal
 from pytest_sharedworker.gateway.responses import cut_off
-from pytest_sharedworker.gateway.route import Answer, Asked
+from pytest_sharedworker.gateway.route import Response, UpstreamRequest
 
 CONTENT_TYPE = "text/event-stream"
 STREAM_TIMEOUT = ClientTimeout(total=None, sock_connect=60)
@@ -37,21 +37,21 @@ class EventStream:
         self._journal = journal
         self._server: ClientResponse | None = None
 
-    async def open(self, session: ClientSession, url: URL, asked: Asked) -> Answer:
+    async def open(self, session: ClientSession, url: URL, asked: UpstreamRequest) -> Response:
         """Ask the server: an answer without its body, or a whole one where that is no event stream."""
         server = await ask_server(session, url, asked, timeout=STREAM_TIMEOUT)
         headers = without(server.headers, HOP_BY_HOP)
         if server.content_type != CONTENT_TYPE:
             async with server:
-                return Answer(server.status, headers, await server.read())
+                return Response(server.status, headers, await server.read())
         self._server = server
-        return Answer(server.status, headers, b"")
+        return Response(server.status, headers, b"")
 
-    def carries(self, answer: Answer) -> bool:
+    def carries(self, answer: Response) -> bool:
         """Whether the server's stream is what follows an answer: no route has given it another body."""
         return self._server is not None and not answer.body
 
-    async def run(self, answer: Answer) -> web.StreamResponse:
+    async def run(self, answer: Response) -> web.StreamResponse:
         """Hand on what comes until one side has ended, and end the other."""
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         response.force_close()

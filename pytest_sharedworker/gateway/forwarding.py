@@ -7,11 +7,11 @@ from io import BytesIO
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from yarl import URL
 
-from pytest_sharedworker.gateway.route import Asked
+from pytest_sharedworker.gateway.route import UpstreamRequest
 
 
 async def ask_server(
-    session: ClientSession, url: URL, asked: Asked, *, timeout: ClientTimeout | None = None
+    session: ClientSession, url: URL, asked: UpstreamRequest, *, timeout: ClientTimeout | None = None
 ) -> ClientResponse:
     """Return the server's answer, whose body has yet to be read. Raises aiohttp.ClientError, TimeoutError."""
     return await session.request(

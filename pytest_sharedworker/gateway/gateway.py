@@ -17,21 +17,27 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
-from pytest_sharedworker.control.server import Changes, ControlServer, WorkerSession
+from pytest_sharedworker.control.server import ControlChannel, ControlServer, StateNotifier
 from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.event_streams import EventStream, is_event_stream
 from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
 from pytest_sharedworker.gateway.journal import Exchange, Journal, Pattern, Sender
-from pytest_sharedworker.gateway.responses import Cut, close_connection, send
-from pytest_sharedworker.gateway.route import Abort, Answer, Asked, BrowserGaveUp, Way
+from pytest_sharedworker.gateway.responses import ConnectionClosed, close_connection, send
+from pytest_sharedworker.gateway.route import (
+    Abort,
+    ClientDisconnected,
+    Response,
+    RouteTransport,
+    UpstreamRequest,
+)
 from pytest_sharedworker.gateway.router import Handler, RouteRule, Routes
 from pytest_sharedworker.gateway.toxics import Stream, Toxic, make_toxic
-from pytest_sharedworker.gateway.upstream import Lasting, Upstream
+from pytest_sharedworker.gateway.upstream import StreamingProxy, Upstream
 from pytest_sharedworker.gateway.websockets import SocketBridge, is_handshake
 from pytest_sharedworker.gateway.worker_scripts import OWN_PREFIX, WorkerScripts
 from pytest_sharedworker.injected import TAG_HEADER
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from pytest_sharedworker.reporting.timeline import Moment
+from pytest_sharedworker.reporting.timeline import TimelineEvent
 
 _LARGEST_BODY = 1 << 30
 
@@ -51,9 +57,9 @@ class Gateway:
         self._control = control
         self.journal.describe_worker = self._describe_worker
         self._toxics: list[Toxic] = []
-        self._lasting: set[Lasting] = set()
+        self._lasting: set[StreamingProxy] = set()
         self._routes = Routes(loop_thread)
-        self.notes: list[Moment] = []
+        self.notes: list[TimelineEvent] = []
         """When toxics and routes came and went."""
         self._runner: web.AppRunner | None = None
         self._site: web.BaseSite | None = None
@@ -194,7 +200,7 @@ class Gateway:
         self._routes.raise_error()
 
     def _note(self, text: str) -> None:
-        self.notes.append(Moment(datetime.now(timezone.utc), f"gateway: {text}"))
+        self.notes.append(TimelineEvent(datetime.now(timezone.utc), f"gateway: {text}"))
 
     def _remove(self, toxic: Toxic) -> None:
         if toxic in self._toxics:
@@ -207,7 +213,7 @@ class Gateway:
         session = self._control.session(worker_id)
         return f"worker {worker_id}" if session is None else str(session)
 
-    async def worker_starts(self, session: WorkerSession) -> None:
+    async def worker_starts(self, session: ControlChannel) -> None:
         """Apply what was ordered for the moment before a worker's first line (in the loop's thread)."""
         if any(toxic.name == "down" for toxic in self._toxics):
             await self._down()
@@ -218,7 +224,7 @@ class Gateway:
         if request.path.startswith(OWN_PREFIX):
             return self.scripts.answer_own(request)
         if self._site is None:  # Down: a browser may have connected ahead of need, before that.
-            with suppress(Cut):
+            with suppress(ConnectionClosed):
                 close_connection(request, reset=True)
             return web.Response()
         exchange = self._begin(request)
@@ -229,8 +235,8 @@ class Gateway:
             toxics = [each for each in list(self._toxics) if each.name != "down" and each.take(exchange)]
             exchange.toxics = [str(toxic) for toxic in toxics]
             return await self._exchange(request, exchange, toxics)
-        except (Cut, BrowserGaveUp) as cut:
-            exchange.cut = cut.how if isinstance(cut, Cut) else None
+        except (ConnectionClosed, ClientDisconnected) as cut:
+            exchange.cut = cut.how if isinstance(cut, ConnectionClosed) else None
             # The connection is closed: aiohttp notices when it tries to write, and lets it be.
             return web.Response()
         finally:
@@ -284,23 +290,25 @@ class Gateway:
             if lasting is not None:
                 await lasting.close()
 
-    def _lasting_one(self, request: web.Request, exchange: Exchange) -> Lasting | None:
+    def _lasting_one(self, request: web.Request, exchange: Exchange) -> StreamingProxy | None:
         if is_handshake(request):
             return SocketBridge(request, exchange, self.journal)
         return EventStream(request, exchange, self.journal) if is_event_stream(request) else None
 
-    async def _hand_on(self, exchange: Exchange, answer: Answer, lasting: Lasting) -> web.StreamResponse:
+    async def _hand_on(
+        self, exchange: Exchange, answer: Response, lasting: StreamingProxy
+    ) -> web.StreamResponse:
         exchange.answered_seconds = self.journal.seconds()
         self._lasting.add(lasting)
         try:
             return await lasting.run(answer)
         except ConnectionError:
-            raise BrowserGaveUp from None
+            raise ClientDisconnected from None
         finally:
             self._lasting.discard(lasting)
 
     async def _send(
-        self, request: web.Request, exchange: Exchange, answer: Answer, toxics: list[Toxic]
+        self, request: web.Request, exchange: Exchange, answer: Response, toxics: list[Toxic]
     ) -> web.StreamResponse:
         exchange.answered_seconds = self.journal.seconds()
         is_script = answer.status == 200 and self.scripts.asked_for(request)
@@ -314,7 +322,7 @@ class Gateway:
                 gate=self.scripts.gate if is_script else None,
             )
         except ConnectionError:  # A browser may leave whenever it likes: no reason for a traceback.
-            raise BrowserGaveUp from None
+            raise ClientDisconnected from None
 
     async def _interfere(self, request: web.Request, exchange: Exchange, toxic: Toxic) -> None:
         """Delay or end the exchange, where this toxic does."""
@@ -337,7 +345,7 @@ class Gateway:
         session = self._control.session(exchange.worker_id) if exchange.worker_id else None
         if session is not None and exchange.request_number is not None:
             if not await session.hold(exchange.request_number, delay_ms):
-                raise Cut
+                raise ConnectionClosed
             exchange.paused_seconds += (delay_ms or 0) / 1000
         elif delay_ms is None:
             await asyncio.Event().wait()
@@ -345,10 +353,12 @@ class Gateway:
             await asyncio.sleep(delay_ms / 1000)
             exchange.paused_seconds += delay_ms / 1000
 
-    async def _answer(self, request: web.Request, exchange: Exchange, lasting: Lasting | None) -> Answer:
+    async def _answer(
+        self, request: web.Request, exchange: Exchange, lasting: StreamingProxy | None
+    ) -> Response:
         """What the browser should get where no toxic interferes: what a route or the server decides."""
         wants_worker = self.scripts.asked_for(request)
-        asked = Asked(request.method, without(request.headers, HOP_BY_HOP), exchange.body)
+        asked = UpstreamRequest(request.method, without(request.headers, HOP_BY_HOP), exchange.body)
         if wants_worker:  # A script that gets a prologue has to come as plain text.
             asked.headers["Accept-Encoding"] = "identity"
         decided = await self._routes.decide(exchange, asked, self._way(request, exchange, lasting))
@@ -357,19 +367,21 @@ class Gateway:
         status, headers, body = decided
         if wants_worker and status == 200:
             body = self.scripts.serve(request.path, body, headers)
-        return Answer(status, headers, body)
+        return Response(status, headers, body)
 
-    def _way(self, request: web.Request, exchange: Exchange, lasting: Lasting | None) -> Way:
+    def _way(
+        self, request: web.Request, exchange: Exchange, lasting: StreamingProxy | None
+    ) -> RouteTransport:
         """What a route can do with this request on the wire."""
         session = self._control.session(exchange.worker_id) if exchange.worker_id else None
         number = exchange.request_number
-        changes = Changes()
+        changes = StateNotifier()
 
         async def hold(released: Callable[[], bool]) -> None:
             if session is None or number is None:
                 await changes.wait_until(released)
             elif not await session.hold_until(number, released):
-                raise BrowserGaveUp
+                raise ClientDisconnected
 
         def release() -> None:
             if session is None or number is None:
@@ -377,13 +389,15 @@ class Gateway:
             else:
                 session.let_go(number)
 
-        return Way(lambda asked: self.upstream.ask(request.path, exchange, asked, lasting), hold, release)
+        return RouteTransport(
+            lambda asked: self.upstream.ask(request.path, exchange, asked, lasting), hold, release
+        )
 
 
-def _own_answer(toxic: Toxic) -> Answer:
+def _own_answer(toxic: Toxic) -> Response:
     body = toxic.attributes["body"]
     headers = CIMultiDict({"Content-Type": "application/json", **toxic.attributes["headers"]})
-    return Answer(toxic.attributes["status"], headers, body if isinstance(body, bytes) else body.encode())
+    return Response(toxic.attributes["status"], headers, body if isinstance(body, bytes) else body.encode())
 
 
 def _parse_tag(tag: str | None) -> tuple[str | None, int | None, float | None]:

@@ -18,14 +18,14 @@ if sys.platform != "win32":
     import termios
 
 from pytest_sharedworker.gateway.journal import Exchange
-from pytest_sharedworker.gateway.route import Answer
+from pytest_sharedworker.gateway.route import Response
 from pytest_sharedworker.gateway.toxics import Toxic
 
 _FLUSH_POLL_SECONDS = 0.001
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds, so that close() sends RST.
 
 
-class Cut(Exception):
+class ConnectionClosed(Exception):
     """A toxic or a route ended the exchange: nothing more is sent."""
 
     def __init__(self, how: Literal["reset", "closed"] | None = None) -> None:
@@ -42,7 +42,7 @@ def close_connection(request: web.Request, *, reset: bool) -> NoReturn:
             transport.abort()
         else:
             transport.close()
-    raise Cut("reset" if reset else "closed")
+    raise ConnectionClosed("reset" if reset else "closed")
 
 
 def cut_off(request: web.Request) -> None:
@@ -54,7 +54,7 @@ def cut_off(request: web.Request) -> None:
 async def send(
     request: web.Request,
     exchange: Exchange,
-    answer: Answer,
+    answer: Response,
     toxics: list[Toxic],
     *,
     pause: Callable[[float], Awaitable[None]],

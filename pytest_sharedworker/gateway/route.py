@@ -18,11 +18,11 @@ from pytest_sharedworker.gateway.journal import Exchange
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 
-class BrowserGaveUp(Exception):
+class ClientDisconnected(Exception):
     """The worker that asked has ended, or has aborted its request, while the request was held."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What goes back to the browser: status, headers and the body's bytes."""
 
     status: int
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asked:
+class UpstreamRequest:
     """What is asked of the server."""
 
     method: str
@@ -56,10 +56,10 @@ class Abort:
 
 
 @dataclass(frozen=True)
-class Way:
+class RouteTransport:
     """What a route can do on the wire; the gateway fills it in for each request."""
 
-    ask: Callable[[Asked], Awaitable[Answer]]
+    ask: Callable[[UpstreamRequest], Awaitable[Response]]
     hold: Callable[[Callable[[], bool]], Awaitable[None]]
     """Returns when the condition holds; ends the exchange where the browser gave up first."""
     release: Callable[[], None]
@@ -69,10 +69,12 @@ class Way:
 class Route:
     """One request on its way, as a handler sees it. `exchange` and `request` are the journal's entry."""
 
-    def __init__(self, exchange: Exchange, asked: Asked, way: Way, loop_thread: LoopThread) -> None:
+    def __init__(
+        self, exchange: Exchange, asked: UpstreamRequest, way: RouteTransport, loop_thread: LoopThread
+    ) -> None:
         self.exchange = exchange
         self.request = exchange
-        self.decision: Answer | Asked | Abort | None = None
+        self.decision: Response | UpstreamRequest | Abort | None = None
         self._asked = asked
         self._way = way
         self._loop_thread = loop_thread
@@ -86,7 +88,7 @@ class Route:
         headers: Mapping[str, str] | None = None,
         body: str | bytes | None = None,
         json: object = None,
-        answer: Answer | None = None,
+        answer: Response | None = None,
     ) -> None:
         """Answer the request here: with 200, no headers and an empty body, where nothing else is said.
 
@@ -95,7 +97,7 @@ class Route:
         """
         if body is not None and json is not None:
             raise GatewayError("give fulfill() a body or a json, not both")
-        base = answer or Answer(200, CIMultiDict(), b"")
+        base = answer or Response(200, CIMultiDict(), b"")
         whole = base.headers.copy()
         content = base.body
         if json is not None:
@@ -106,7 +108,7 @@ class Route:
             kind = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
             whole.setdefault("Content-Type", kind)
         whole.update(headers or {})
-        self._decide(Answer(base.status if status is None else status, whole, content), "fulfilled")
+        self._decide(Response(base.status if status is None else status, whole, content), "fulfilled")
 
     def continue_(
         self,
@@ -128,7 +130,7 @@ class Route:
         method: str | None = None,
         headers: Mapping[str, str | None] | None = None,
         body: str | bytes | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Ask the server and return its answer, uncompressed, for the handler to look at or to change.
 
         Takes changes as `continue_` does; needs an `async def` handler.
@@ -178,18 +180,18 @@ class Route:
 
     def _changed(
         self, method: str | None, headers: Mapping[str, str | None] | None, body: str | bytes | None
-    ) -> Asked:
+    ) -> UpstreamRequest:
         whole = self._asked.headers.copy()
         for name, value in (headers or {}).items():
             whole.popall(name, None)
             if value is not None:
                 whole[name] = value
         content = self._asked.body if body is None else body
-        return Asked(
+        return UpstreamRequest(
             method or self._asked.method, whole, content.encode() if isinstance(content, str) else content
         )
 
-    def _decide(self, decision: Answer | Asked | Abort, what: str) -> None:
+    def _decide(self, decision: Response | UpstreamRequest | Abort, what: str) -> None:
         if self.decision is not None:
             raise GatewayError(
                 f"the request {self.exchange.method} {self.exchange.path} has been decided on already"

@@ -30,7 +30,14 @@ from multidict import CIMultiDict
 
 from pytest_sharedworker.errors import GatewayError, WaitTimeout
 from pytest_sharedworker.gateway.journal import DEFAULT_TIMEOUT_SECONDS, Exchange, Pattern
-from pytest_sharedworker.gateway.route import Abort, Answer, Asked, BrowserGaveUp, Route, Way
+from pytest_sharedworker.gateway.route import (
+    Abort,
+    ClientDisconnected,
+    Response,
+    Route,
+    RouteTransport,
+    UpstreamRequest,
+)
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 HANDLER_ERROR_STATUS = 500
@@ -141,7 +148,9 @@ class Routes:
         if errors:
             raise errors[0]
 
-    async def decide(self, exchange: Exchange, asked: Asked, way: Way) -> Answer | Abort:
+    async def decide(
+        self, exchange: Exchange, asked: UpstreamRequest, way: RouteTransport
+    ) -> Response | Abort:
         """Ask the handlers, and the server where they leave it to it."""
         for rule in reversed(self.rules):
             if not rule.takes(exchange):
@@ -151,19 +160,19 @@ class Routes:
             error = await self._run(rule.handler, route)
             if error is not None:
                 return error
-            if isinstance(route.decision, Asked):
+            if isinstance(route.decision, UpstreamRequest):
                 asked = route.decision
                 break
             if route.decision is not None:
                 return route.decision
         return await way.ask(asked)
 
-    async def _run(self, handler: Handler, route: Route) -> Answer | None:
+    async def _run(self, handler: Handler, route: Route) -> Response | None:
         try:
             result = handler(route)
             if inspect.isawaitable(result):
                 await result
-        except (asyncio.CancelledError, BrowserGaveUp):
+        except (asyncio.CancelledError, ClientDisconnected):
             raise
         except BaseException as error:  # pytest.fail() raises no Exception, and it has to fail the test too.
             self._errors.append(error)
@@ -171,6 +180,6 @@ class Routes:
             route.exchange.route = f"handler raised {type(error).__name__}"
             text = f"pytest-sharedworker: the handler of this request raised {error!r}"
             headers = CIMultiDict({"Content-Type": "text/plain; charset=utf-8"})
-            return Answer(HANDLER_ERROR_STATUS, headers, text.encode("utf-8", "backslashreplace"))
+            return Response(HANDLER_ERROR_STATUS, headers, text.encode("utf-8", "backslashreplace"))
         await route.finish()
         return None

@@ -16,17 +16,17 @@ from pytest_sharedworker.gateway.event_streams import EventStream
 from pytest_sharedworker.gateway.forwarding import ask_server
 from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
 from pytest_sharedworker.gateway.journal import Exchange
-from pytest_sharedworker.gateway.route import Answer, Asked
+from pytest_sharedworker.gateway.route import Response, UpstreamRequest
 from pytest_sharedworker.gateway.websockets import SocketBridge
 
 TIMEOUT_SECONDS = 60
 
-Lasting: TypeAlias = "SocketBridge | EventStream"
+StreamingProxy: TypeAlias = "SocketBridge | EventStream"
 """What goes on after the server's first answer."""
 
 
-def _plain(status: int, text: str) -> Answer:
-    return Answer(status, CIMultiDict({"Content-Type": "text/plain"}), text.encode())
+def _plain(status: int, text: str) -> Response:
+    return Response(status, CIMultiDict({"Content-Type": "text/plain"}), text.encode())
 
 
 class Upstream:
@@ -77,14 +77,14 @@ class Upstream:
         self._rewrites[path] = upstream_path
 
     async def ask(
-        self, path: str, exchange: Exchange, asked: Asked, lasting: Lasting | None = None
-    ) -> Answer:
+        self, path: str, exchange: Exchange, asked: UpstreamRequest, lasting: StreamingProxy | None = None
+    ) -> Response:
         """The answer where no route interferes: a mounted file's, or the server's, by `lasting` if given."""
         mounted = self._mounted(path)
         if mounted is not None:
             body, kind = mounted
             headers = CIMultiDict({"Content-Type": kind, "Cache-Control": "no-store"})
-            return Answer(200, headers, body)
+            return Response(200, headers, body)
         if self.origin is None:
             return _plain(404, "nothing is mounted here")
         assert self._session is not None
@@ -115,10 +115,10 @@ class Upstream:
         # Byte for byte as the browser wrote it.
         return URL(f"{self.origin}{self._rewrites.get(path, path)}{mark}{query}", encoded=True)
 
-    async def _forward(self, session: ClientSession, url: URL, asked: Asked) -> Answer:
+    async def _forward(self, session: ClientSession, url: URL, asked: UpstreamRequest) -> Response:
         async with await ask_server(session, url, asked) as answer:
             body = await answer.read()
             headers = without(answer.headers, HOP_BY_HOP)
             if asked.method == "HEAD" and "Content-Length" in answer.headers:
                 headers["Content-Length"] = answer.headers["Content-Length"]  # Of the body that GET has.
-            return Answer(answer.status, headers, body)
+            return Response(answer.status, headers, body)

@@ -21,7 +21,7 @@ from yarl import URL
 
 from pytest_sharedworker.gateway.journal import Exchange, Journal, SocketMessage
 from pytest_sharedworker.gateway.responses import cut_off
-from pytest_sharedworker.gateway.route import Answer, Asked
+from pytest_sharedworker.gateway.route import Response, UpstreamRequest
 
 SWITCHING_PROTOCOLS = 101
 _ABNORMAL = 1006
@@ -47,7 +47,7 @@ class SocketBridge:
         self._journal = journal
         self._server: _ServerSocket | None = None
 
-    async def open(self, session: ClientSession, url: URL, asked: Asked) -> Answer:
+    async def open(self, session: ClientSession, url: URL, asked: UpstreamRequest) -> Response:
         """Shake hands with the server; its answer is 101, or what it says instead."""
         offered = asked.headers.get("Sec-WebSocket-Protocol", "")
         headers = CIMultiDict(
@@ -63,14 +63,14 @@ class SocketBridge:
         except WSServerHandshakeError as error:
             # What is no status of an error did not shake hands either.
             status = error.status if error.status >= 400 else 502
-            return Answer(status, CIMultiDict({"Content-Type": "text/plain"}), error.message.encode())
-        return Answer(SWITCHING_PROTOCOLS, CIMultiDict(), b"")
+            return Response(status, CIMultiDict({"Content-Type": "text/plain"}), error.message.encode())
+        return Response(SWITCHING_PROTOCOLS, CIMultiDict(), b"")
 
-    def carries(self, answer: Answer) -> bool:
+    def carries(self, answer: Response) -> bool:
         """Whether an answer has shaken hands, so that messages follow it."""
         return self._server is not None and answer.status == SWITCHING_PROTOCOLS
 
-    async def run(self, answer: Answer) -> web.WebSocketResponse:
+    async def run(self, answer: Response) -> web.WebSocketResponse:
         """Hand messages on until one side has ended, and end the other in the same way."""
         assert self._server is not None
         protocol = self._server.protocol

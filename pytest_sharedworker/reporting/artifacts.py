@@ -31,7 +31,7 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 
 @dataclass
-class Scene:
+class TestArtifacts:
     """What a test works with, and the folder for what it leaves behind if it fails."""
 
     gateway: Gateway
@@ -39,7 +39,7 @@ class Scene:
     workers: SharedWorkers | None = None
 
 
-SCENE = pytest.StashKey[Scene]()
+TEST_ARTIFACTS = pytest.StashKey[TestArtifacts]()
 """Where the plugin's fixtures leave it, in the test's stash."""
 
 CLOCK_TIMEOUT_SECONDS = 2.0
@@ -64,7 +64,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Write the files of a test that failed, and show the journal's tail and the workers' console."""
     report = yield
-    scene = item.stash.get(SCENE, None)
+    scene = item.stash.get(TEST_ARTIFACTS, None)
     if scene is None or report.when == "teardown" or not report.failed:
         return report
     _show(report, "SharedWorker gateway", scene.gateway.journal.tail)
@@ -74,7 +74,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def write(scene: Scene) -> list[str]:
+def write(scene: TestArtifacts) -> list[str]:
     """Write all files and return a line for each: its name, or why it is not there."""
     folder, gateway, workers = scene.folder, scene.gateway, scene.workers
     journal = gateway.journal
@@ -131,6 +131,6 @@ def _show(report: pytest.TestReport, title: str, content: Callable[[], str]) -> 
 
 
 def _raise_handler_error(item: pytest.Item) -> None:
-    scene = item.stash.get(SCENE, None)
+    scene = item.stash.get(TEST_ARTIFACTS, None)
     if scene is not None:
         scene.gateway.raise_handler_error()

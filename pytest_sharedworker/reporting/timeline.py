@@ -15,7 +15,7 @@ _INDENT = " " * (9 + 1 + 11 + 2)
 
 
 @dataclass(frozen=True)
-class Moment:
+class TimelineEvent:
     """Something that happened: when, in real and (where known) the worker's virtual time, and what."""
 
     at: datetime
@@ -23,7 +23,7 @@ class Moment:
     virtual_seconds: float | None = None
 
 
-class WorkerStory(Protocol):
+class TimelineWorker(Protocol):
     """What a timeline has to know of a worker; `SharedWorker` has it."""
 
     @property
@@ -51,7 +51,7 @@ class WorkerStory(Protocol):
         """What it threw and nobody caught."""
 
 
-def timeline(journal: Journal, notes: Iterable[Moment], workers: Iterable[WorkerStory]) -> str:
+def timeline(journal: Journal, notes: Iterable[TimelineEvent], workers: Iterable[TimelineWorker]) -> str:
     """Merge all into one text, a line a moment; stacks continue on indented lines."""
     moments = [*notes]
     for exchange in journal.exchanges:
@@ -62,38 +62,38 @@ def timeline(journal: Journal, notes: Iterable[Moment], workers: Iterable[Worker
     return "\n".join([_HEADER, *(line(moment, journal.started_at) for moment in moments)]) + "\n"
 
 
-def line(moment: Moment, origin: datetime) -> str:
+def line(moment: TimelineEvent, origin: datetime) -> str:
     """A moment as text, with real seconds since `origin`."""
     virtual = "" if moment.virtual_seconds is None else f"{moment.virtual_seconds:.3f}"
     text = moment.text.rstrip().replace("\n", "\n" + _INDENT)
     return f"{(moment.at - origin).total_seconds():9.3f} {virtual:>11}  {text}"
 
 
-def worker_moments(worker: WorkerStory) -> list[Moment]:
+def worker_moments(worker: TimelineWorker) -> list[TimelineEvent]:
     """What a worker wrote and threw, in the order of time."""
     written = [
-        Moment(message.at or worker.started_at, f"console {message}", message.virtual_seconds)
+        TimelineEvent(message.at or worker.started_at, f"console {message}", message.virtual_seconds)
         for message in worker.console
     ]
     thrown = [
-        Moment(error.at or worker.started_at, f"uncaught {error}", error.virtual_seconds)
+        TimelineEvent(error.at or worker.started_at, f"uncaught {error}", error.virtual_seconds)
         for error in worker.errors
     ]
     return sorted([*written, *thrown], key=lambda moment: moment.at)
 
 
-def _of_worker(worker: WorkerStory) -> Iterator[Moment]:
-    yield Moment(worker.started_at, f"{worker.label} starts: {worker.url}", 0.0)
+def _of_worker(worker: TimelineWorker) -> Iterator[TimelineEvent]:
+    yield TimelineEvent(worker.started_at, f"{worker.label} starts: {worker.url}", 0.0)
     for moment in worker_moments(worker):
-        yield Moment(moment.at, f"{worker.label} {moment.text}", moment.virtual_seconds)
+        yield TimelineEvent(moment.at, f"{worker.label} {moment.text}", moment.virtual_seconds)
     if worker.ended_at is not None:
-        yield Moment(worker.ended_at, f"{worker.label} ends")
+        yield TimelineEvent(worker.ended_at, f"{worker.label} ends")
 
 
-def _of_exchange(journal: Journal, exchange: Exchange) -> Iterator[Moment]:
+def _of_exchange(journal: Journal, exchange: Exchange) -> Iterator[TimelineEvent]:
     who = journal.describe_worker(exchange.worker_id) if exchange.worker_id else exchange.sender
     begun = journal.started_at + timedelta(seconds=exchange.started_seconds)
-    yield Moment(begun, f"#{exchange.number} {who} {exchange.request_text}", exchange.virtual_seconds)
+    yield TimelineEvent(begun, f"#{exchange.number} {who} {exchange.request_text}", exchange.virtual_seconds)
     if exchange.ended_seconds is not None:
         ended = journal.started_at + timedelta(seconds=exchange.ended_seconds)
-        yield Moment(ended, f"#{exchange.number} → {exchange.outcome_text}")
+        yield TimelineEvent(ended, f"#{exchange.number} → {exchange.outcome_text}")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 
-from pytest_sharedworker.control.server import Registry, WorkerSession
+from pytest_sharedworker.control.server import ControlChannel, WorkerRegistry
 from pytest_sharedworker.errors import WaitTimeout
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.tabs.pages import MarkedTab, Tabs, WorkerPort
@@ -23,7 +23,7 @@ _ORPHAN_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Delivery:
+class TabSnapshot:
     """The tabs at the moment at which workers had read all that these posted.
 
     `tabs` are those on virtual time, oldest first; `departures` is how many documents and workers have gone
@@ -33,23 +33,23 @@ class Delivery:
     tabs: list[MarkedTab]
     departures: int
 
-    def params(self, session: WorkerSession) -> dict[str, object]:
+    def params(self, session: ControlChannel) -> dict[str, object]:
         """What this worker's clock has to know of it before it moves."""
         clocks = {}
         for tab in self.tabs:
             own = [port for port in tab.ports if port in session.marks]
             if own:
                 clocks[own[0]] = tab.clock
-        somebody_left = self.departures > session.departures_told
-        session.departures_told = self.departures
+        somebody_left = self.departures > session.departures_sent
+        session.departures_sent = self.departures
         return {"tab_clocks": clocks, "somebody_left": somebody_left}
 
 
-class Deliveries:
+class MessageBarrier:
     """The deliveries of one test, one after the other."""
 
     def __init__(
-        self, tabs: Tabs, registry: Registry, loop_thread: LoopThread, explain: Callable[[], str]
+        self, tabs: Tabs, registry: WorkerRegistry, loop_thread: LoopThread, explain: Callable[[], str]
     ) -> None:
         """`explain` tells of the workers, for the text of a failure."""
         self._tabs = tabs
@@ -61,7 +61,7 @@ class Deliveries:
         self._documents: set[str] = set()
         self._departed_documents = 0
 
-    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> Delivery:
+    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> TabSnapshot:
         """Wait until the workers have read all that the tabs posted before. Raises WaitTimeout."""
         mark = next(self._marks)
         tabs = self._tabs.mark(mark)
@@ -79,7 +79,7 @@ class Deliveries:
             if time.monotonic() > deadline - timeout_seconds + _ORPHAN_SECONDS:
                 self._orphans.update(port for port in expected if self._is_orphan(port, expected))
             marked = [port for port in marked if port in expected]
-        return Delivery([tab for tab in tabs if tab.clock is not None], self._departures(tabs))
+        return TabSnapshot([tab for tab in tabs if tab.clock is not None], self._departures(tabs))
 
     def _unread(self, marked: list[str], mark: int) -> list[str]:
         """Wait a moment for marks to be read; return the ports where they were not."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from pytest_sharedworker.clock.devtools import PolicyClock
 from pytest_sharedworker.clock.virtual import RealClock, VirtualClock
-from pytest_sharedworker.control.server import ConsoleMessage, WorkerError, WorkerSession
-from pytest_sharedworker.devtools.connections import Bridges
-from pytest_sharedworker.devtools.session import AttachedWorker, WorkerTarget
+from pytest_sharedworker.control.server import ConsoleMessage, ControlChannel, WorkerError
+from pytest_sharedworker.devtools.connections import DevToolsConnections
+from pytest_sharedworker.devtools.session import WorkerDevToolsSession, WorkerTarget
 from pytest_sharedworker.errors import Unsupported, WaitTimeout, WorkerGone
 from pytest_sharedworker.injected import offline_script
 
@@ -29,12 +29,12 @@ class SharedWorker:
 
     def __init__(
         self,
-        session: WorkerSession | None,
+        session: ControlChannel | None,
         target: WorkerTarget | None,
         clock: VirtualClock | RealClock | PolicyClock,
         *,
         is_chromium: bool,
-        bridges: Bridges,
+        bridges: DevToolsConnections,
         before_end: Callable[[], None],
     ) -> None:
         """One of `session` and `target` is given. `before_end` takes what ends together with the worker."""
@@ -201,7 +201,7 @@ class SharedWorker:
             self._bridges.idle()
 
     @contextmanager
-    def _devtools(self) -> Iterator[AttachedWorker]:
+    def _devtools(self) -> Iterator[WorkerDevToolsSession]:
         """A DevTools session for a moment.
 
         None may outlive its worker: Chromium hands it on to the next worker of that script and name, and

@@ -20,14 +20,14 @@ from pytest_sharedworker.clock.virtual import (
     ADVANCE_TIMEOUT_SECONDS,
     RealClock,
     VirtualClock,
-    expect_standing,
     moving,
-    whole_milliseconds,
+    require_idle,
+    to_milliseconds,
 )
-from pytest_sharedworker.control.server import ControlServer, Registry, WorkerSession
+from pytest_sharedworker.control.server import ControlChannel, ControlServer, WorkerRegistry
 from pytest_sharedworker.coverage.recorder import CoverageRecorder, before_workers_end
-from pytest_sharedworker.devtools.connections import Bridges
-from pytest_sharedworker.devtools.session import AttachedWorker, WorkerTarget
+from pytest_sharedworker.devtools.connections import DevToolsConnections
+from pytest_sharedworker.devtools.session import WorkerDevToolsSession, WorkerTarget
 from pytest_sharedworker.errors import (
     AmbiguousWorker,
     SharedWorkerError,
@@ -38,7 +38,7 @@ from pytest_sharedworker.errors import (
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.injected import tab_script, worker_prologue
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from pytest_sharedworker.tabs.message_barrier import DELIVERY_TIMEOUT_SECONDS, Deliveries, Delivery
+from pytest_sharedworker.tabs.message_barrier import DELIVERY_TIMEOUT_SECONDS, MessageBarrier, TabSnapshot
 from pytest_sharedworker.tabs.pages import Tabs
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.start_failures import FailedStarts
@@ -73,7 +73,7 @@ class SharedWorkers:
         self._gateway = gateway
         self._control = control
         self._loop_thread = loop_thread
-        self._registry: Registry = control.open_registry()
+        self._registry: WorkerRegistry = control.open_registry()
         self._registry.at_start.append(gateway.worker_starts)
         self._init_scripts: list[str] = []
         self._handles: dict[str, SharedWorker] = {}
@@ -84,8 +84,8 @@ class SharedWorkers:
             self._gate = StartGate(loop_thread, self._registry.changes)
             gateway.scripts.gate = self._gate.wait
         self._tabs = Tabs()
-        self._bridges = Bridges(self._browsers, prepare=self._prepare if self._gate else None)
-        self._deliveries = Deliveries(self._tabs, self._registry, loop_thread, self.explain)
+        self._bridges = DevToolsConnections(self._browsers, prepare=self._prepare if self._gate else None)
+        self._deliveries = MessageBarrier(self._tabs, self._registry, loop_thread, self.explain)
         self._failed_starts = FailedStarts(self._tabs, gateway, self._registry, self._bridges)
         gateway.scripts.prologue = self._prologue
         gateway.journal.explain = self.explain
@@ -156,9 +156,9 @@ class SharedWorkers:
                 raise AmbiguousWorker(
                     f"{len(found)} workers answer to {wanted}: {found}; give a narrower glob or a name"
                 )
-            failures = self._failed_starts.told_by_tabs(url, name)
+            failures = self._failed_starts.reported_by_pages(url, name)
             if failures or time.monotonic() > deadline:
-                failures = failures or self._failed_starts.told_by_tabs()
+                failures = failures or self._failed_starts.reported_by_pages()
                 if not failures and self._has_prologue:
                     failures = self._failed_starts.silent()
                 seen = "\n".join([*failures, f"workers seen: {self.starts}", self._gateway.journal.tail()])
@@ -172,8 +172,8 @@ class SharedWorkers:
             for worker in self.all:
                 worker.clock.advance(seconds)
             return
-        ms = whole_milliseconds(seconds)
-        expect_standing(self._registry.sessions)
+        ms = to_milliseconds(seconds)
+        require_idle(self._registry.sessions)
         delivery = self.deliver()
         sessions = [session for session in self._registry.sessions if not session.ended]
         with moving(sessions, timeout_seconds):
@@ -183,7 +183,7 @@ class SharedWorkers:
                 what=f"the clocks of {len(sessions)} workers to arrive",
             )
 
-    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> Delivery:
+    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> TabSnapshot:
         """Wait until the workers have read all that the tabs posted before. Raises WaitTimeout."""
         return self._deliveries.deliver(timeout_seconds=timeout_seconds)
 
@@ -195,7 +195,7 @@ class SharedWorkers:
                     with suppress(SharedWorkerError, PlaywrightError):  # It is just ending.
                         self._coverage.take(attached, self._gateway.scripts.prefixes)
 
-    def _prepare(self, attached: AttachedWorker) -> None:
+    def _prepare(self, attached: WorkerDevToolsSession) -> None:
         """Act on a worker before its first line."""
         assert self._gate is not None
         if self._coverage is not None:
@@ -250,7 +250,7 @@ class SharedWorkers:
             init_scripts=self._init_scripts,
         )
 
-    def _clock(self, session: WorkerSession) -> VirtualClock | RealClock:
+    def _clock(self, session: ControlChannel) -> VirtualClock | RealClock:
         if self.clock_kind == "virtual":
             return VirtualClock(session, self.deliver)
         return RealClock(session.started_monotonic)
@@ -261,7 +261,7 @@ class SharedWorkers:
 
     def _handle(
         self,
-        session: WorkerSession | None,
+        session: ControlChannel | None,
         target: WorkerTarget | None,
         clock: VirtualClock | RealClock | PolicyClock,
     ) -> SharedWorker:
@@ -280,8 +280,8 @@ class SharedWorkers:
             self._bridges.forget(context.browser)
 
 
-async def _advance_all(sessions: list[WorkerSession], ms: int, delivery: Delivery) -> None:
-    async def advance(session: WorkerSession) -> None:
+async def _advance_all(sessions: list[ControlChannel], ms: int, delivery: TabSnapshot) -> None:
+    async def advance(session: ControlChannel) -> None:
         with suppress(WorkerGone):  # A worker that ends on the way has no time any more.
             await session.ask("advance", {"ms": ms, **delivery.params(session)})
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from pytest_sharedworker.control.server import Registry
-from pytest_sharedworker.devtools.connections import Bridges
+from pytest_sharedworker.control.server import WorkerRegistry
+from pytest_sharedworker.devtools.connections import DevToolsConnections
 from pytest_sharedworker.errors import Unsupported, WorkerGone
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.tabs.pages import Tabs
@@ -19,13 +19,15 @@ _UNKNOWN = "a syntax error, a failed import, or a module started without {type: 
 class FailedStarts:
     """The workers of one test that never ran, each with what is known of why."""
 
-    def __init__(self, tabs: Tabs, gateway: Gateway, registry: Registry, bridges: Bridges) -> None:
+    def __init__(
+        self, tabs: Tabs, gateway: Gateway, registry: WorkerRegistry, bridges: DevToolsConnections
+    ) -> None:
         self._tabs = tabs
         self._gateway = gateway
         self._registry = registry
         self._bridges = bridges
 
-    def told_by_tabs(self, url: str = "*", name: str | None = None) -> list[str]:
+    def reported_by_pages(self, url: str = "*", name: str | None = None) -> list[str]:
         """A line for each whose error a tab was told, of those whose URL and name answer this."""
         return [f"{each}: {self._why(each)}" for each in self._tabs.failed_scripts(url, name)]
 

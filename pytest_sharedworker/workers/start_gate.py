@@ -13,8 +13,8 @@ import asyncio
 from collections import Counter
 from urllib.parse import urlsplit
 
-from pytest_sharedworker.control.server import Changes
-from pytest_sharedworker.devtools.session import AttachedWorker
+from pytest_sharedworker.control.server import StateNotifier
+from pytest_sharedworker.devtools.session import WorkerDevToolsSession
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 HOLD_SECONDS = 5.0
@@ -24,8 +24,8 @@ HOLD_SECONDS = 5.0
 class StartGate:
     """Brings together a worker's script and the DevTools session to this worker, by the script's path."""
 
-    def __init__(self, loop_thread: LoopThread, changes: Changes) -> None:
-        self.attached: list[AttachedWorker] = []
+    def __init__(self, loop_thread: LoopThread, changes: StateNotifier) -> None:
+        self.attached: list[WorkerDevToolsSession] = []
         """The sessions, in the order in which the workers started."""
         self.late: list[str] = []
         """The paths of scripts that ran before anyone was attached."""
@@ -35,7 +35,7 @@ class StartGate:
         self._free: Counter[str] = Counter()
         """How many were let through and have not gone yet; less than 0: went without, when time was up."""
 
-    def admit(self, attached: AttachedWorker) -> None:
+    def admit(self, attached: WorkerDevToolsSession) -> None:
         """Let the script of this worker through once it has done what was posted (from the test's thread)."""
         self.attached.append(attached)
         parts = urlsplit(attached.target.url)

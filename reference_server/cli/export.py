@@ -9,7 +9,7 @@ from typing import BinaryIO
 from reference_server.cli.common import add_database, new_parser, run
 from reference_server.storage.export import exported_rows
 from reference_server.storage.export_formats import FORMATS
-from reference_server.storage.readonly import opened_for_reading
+from reference_server.storage.readonly import open_readonly
 
 STANDARD_OUTPUT = "-"
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _export(database: Path, format_name: str, output: str) -> None:
-    with opened_for_reading(database) as connection, _opened(output) as file:
+    with open_readonly(database) as connection, _opened(output) as file:
         FORMATS[format_name](exported_rows(connection), file)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reference_server.cli.common import add_database, new_parser, run
-from reference_server.storage.readonly import opened_for_reading
+from reference_server.storage.readonly import open_readonly
 from reference_server.storage.stats import Summary, largest_gaps, read_summary
 
 GAPS_SHOWN = 10
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _print(database: Path) -> None:
-    with opened_for_reading(database) as connection:
+    with open_readonly(database) as connection:
         connection.execute("BEGIN")  # all figures are of one moment, though the server goes on
         summary = read_summary(connection)
         gaps = largest_gaps(connection, GAPS_SHOWN)

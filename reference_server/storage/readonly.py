@@ -6,14 +6,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from reference_server.errors import StoreUnavailable
-from reference_server.storage.schema import expect_current
+from reference_server.storage.schema import check_schema_version
 
 LOCK_WAIT_SECONDS = 5.0
 """Readers are not kept waiting in WAL mode, but for the moment in which the last writer closes."""
 
 
 @contextmanager
-def opened_for_reading(database: str | Path) -> Iterator[sqlite3.Connection]:
+def open_readonly(database: str | Path) -> Iterator[sqlite3.Connection]:
     """Open a store's file read-only, for the thread that asks.
 
     Raises StoreUnavailable where there is no store of today's version, or it cannot be read.
@@ -21,7 +21,7 @@ def opened_for_reading(database: str | Path) -> Iterator[sqlite3.Connection]:
     try:
         uri = f"{Path(database).absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT_SECONDS)) as connection:
-            expect_current(connection, str(database))
+            check_schema_version(connection, str(database))
             yield connection
     except sqlite3.Error as error:
         raise StoreUnavailable(f"database {database}: {error}") from error

@@ -52,7 +52,7 @@ def prepare(connection: sqlite3.Connection, database: str) -> None:
         raise
 
 
-def expect_current(connection: sqlite3.Connection, database: str) -> None:
+def check_schema_version(connection: sqlite3.Connection, database: str) -> None:
     """Raise StoreUnavailable where a database that is only read is not a store of today's version."""
     version = _version_of(connection, database)
     if version != SCHEMA_VERSION:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 from reference_server.errors import StoreUnavailable
 from reference_server.model.batch import SessionReport
 from reference_server.model.record import Record
-from reference_server.storage.readonly import opened_for_reading
+from reference_server.storage.readonly import open_readonly
 from reference_server.storage.row_mapping import (
     INSERT,
     INSERT_REPORT,
@@ -166,7 +166,7 @@ class SqliteStore:
                 thread.shutdown(wait=True)
 
     def _read_losses(self) -> Losses:
-        with opened_for_reading(self._database) as connection:
+        with open_readonly(self._database) as connection:
             return read_losses(connection)
 
     # What follows runs in the store's thread.

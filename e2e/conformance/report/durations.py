@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from e2e.conformance.case import family_of
-from e2e.conformance.report.results import Book
+from e2e.conformance.report.results import Results
 
 SLOWEST = 10
 
 
-def costs(book: Book) -> Iterator[str]:
+def costs(book: Results) -> Iterator[str]:
     """Two small tables; seconds are those of the cases themselves, added up over parallel processes."""
     judged = sorted(book, key=lambda each: -each.seconds)
     yield f"the slowest {min(SLOWEST, len(judged))} of {len(judged)} cases:"

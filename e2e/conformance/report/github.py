@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterator
 
 from e2e.conformance.case import Verdict
-from e2e.conformance.report.results import Book
-from e2e.conformance.report.verdicts import Judgement
+from e2e.conformance.report.results import Results
+from e2e.conformance.report.verdicts import CaseResult
 
 VARIABLE = "GITHUB_ACTIONS"
 
@@ -20,7 +20,7 @@ def is_reading() -> bool:
     return os.environ.get(VARIABLE, "").lower() == "true"
 
 
-def workflow_commands(book: Book) -> Iterator[str]:
+def workflow_commands(book: Results) -> Iterator[str]:
     """A line for whatever does not hold: what makes the run fail first, then what does not.
 
     GitHub shows ten of a kind in a step.
@@ -38,11 +38,11 @@ def workflow_commands(book: Book) -> Iterator[str]:
             yield _line(command, _title(judged), _message(judged))
 
 
-def _title(judged: Judgement) -> str:
+def _title(judged: CaseResult) -> str:
     return f"{judged.id} on {judged.implementation}"
 
 
-def _message(judged: Judgement) -> str:
+def _message(judged: CaseResult) -> str:
     known = f"\nknown deviation: {judged.known_deviation}" if judged.known_deviation else ""
     return f"{judged.requirement}\nexpected: {judged.expected}\nactual: {judged.actual}{known}"
 

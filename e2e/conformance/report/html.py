@@ -16,9 +16,9 @@ from markupsafe import Markup
 
 from e2e.conformance.case import Level, Verdict, family_of, sort_key
 from e2e.conformance.report.atomic_write import write_atomically
-from e2e.conformance.report.results import RESULTS_FILE, Book
+from e2e.conformance.report.results import RESULTS_FILE, Results
 from e2e.conformance.report.timeline_svg import picture, shapes
-from e2e.conformance.report.verdicts import Judgement
+from e2e.conformance.report.verdicts import CaseResult
 
 PAGE_FILE = "index.html"
 TEMPLATE_FILE = "page.html.j2"
@@ -35,7 +35,7 @@ class Cell:
 
     anchor: str
     implementation: str
-    judged: Judgement | None
+    judged: CaseResult | None
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ class Summary:
     seconds: float
 
 
-def write_html(book: Book, directory: Path, descriptions: Mapping[str, str]) -> Path:
+def write_html(book: Results, directory: Path, descriptions: Mapping[str, str]) -> Path:
     """Write index.html into the folder. `descriptions` says what each implementation is."""
     path = directory / PAGE_FILE
     write_atomically(path, render(book, descriptions))
     return path
 
 
-def render(book: Book, descriptions: Mapping[str, str], now: datetime | None = None) -> str:
+def render(book: Results, descriptions: Mapping[str, str], now: datetime | None = None) -> str:
     """The page as text; `now` is the moment that it states as its own (default: this one, in UTC)."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -98,8 +98,8 @@ def render(book: Book, descriptions: Mapping[str, str], now: datetime | None = N
     )
 
 
-def _families(book: Book) -> list[tuple[str, list[Row]]]:
-    by_case: dict[str, dict[str, Judgement]] = {}
+def _families(book: Results) -> list[tuple[str, list[Row]]]:
+    by_case: dict[str, dict[str, CaseResult]] = {}
     for judged in book:
         by_case.setdefault(judged.id, {})[judged.implementation] = judged
     families: dict[str, list[Row]] = {}
@@ -115,7 +115,7 @@ def _families(book: Book) -> list[tuple[str, list[Row]]]:
     return list(families.items())
 
 
-def _summary(book: Book, name: str, description: str) -> Summary:
+def _summary(book: Results, name: str, description: str) -> Summary:
     judgements = book.of(name)
     counts = book.counts(name)
     levels = [

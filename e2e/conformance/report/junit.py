@@ -17,8 +17,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from e2e.conformance.case import Verdict
 from e2e.conformance.report.atomic_write import write_atomically
-from e2e.conformance.report.results import Book
-from e2e.conformance.report.verdicts import Judgement
+from e2e.conformance.report.results import Results
+from e2e.conformance.report.verdicts import CaseResult
 
 JUNIT_FILE = "junit.xml"
 RUN_SUITE = "the run"
@@ -27,14 +27,14 @@ RUN_SUITE = "the run"
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_junit(book: Book, directory: Path) -> Path:
+def write_junit(book: Results, directory: Path) -> Path:
     """Write junit.xml into the folder."""
     path = directory / JUNIT_FILE
     write_atomically(path, junit(book))
     return path
 
 
-def junit(book: Book) -> str:
+def junit(book: Results) -> str:
     """The file as text. What keeps a run from being whole is an error of a suite of its own."""
     root = Element("testsuites", name="conformance")
     for name in book.implementations:
@@ -52,7 +52,7 @@ def junit(book: Book) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
 
-def _add_case(suite: Element, judged: Judgement) -> None:
+def _add_case(suite: Element, judged: CaseResult) -> None:
     test = SubElement(
         suite,
         "testcase",
@@ -82,7 +82,7 @@ def _add_case(suite: Element, judged: Judgement) -> None:
         SubElement(test, "skipped", message=_text(judged.actual))
 
 
-def account_of(judged: Judgement) -> str:
+def account_of(judged: CaseResult) -> str:
     """What a case that does not hold required, expected and saw, then its timeline, as lines."""
     lines = [f"requirement: {judged.requirement}", f"expected: {judged.expected}", f"actual: {judged.actual}"]
     lines += [f"known deviation: {judged.known_deviation}"] if judged.known_deviation else []

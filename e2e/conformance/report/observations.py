@@ -7,7 +7,7 @@ from collections.abc import Callable
 from e2e.conformance.report.timeline import Timeline
 
 
-class Observed:
+class Observations:
     """What a case saw: `observed("3 records in 1 POST")`; the account behind it: `observed.details(text)`.
 
     Both may be called several times, also by fixtures while they end; what is said is kept in order.

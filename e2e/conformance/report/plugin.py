@@ -17,17 +17,17 @@ from e2e.conformance import selection
 from e2e.conformance.case import MARKER_HELP, Verdict, case_of
 from e2e.conformance.report.html import write_html
 from e2e.conformance.report.junit import write_junit
-from e2e.conformance.report.observations import Observed
-from e2e.conformance.report.results import Book
+from e2e.conformance.report.observations import Observations
+from e2e.conformance.report.results import Results
 from e2e.conformance.report.sanitize import clean
 from e2e.conformance.report.terminal import Printer
-from e2e.conformance.report.verdicts import NO_IMPLEMENTATION, Judgement, judge
+from e2e.conformance.report.verdicts import NO_IMPLEMENTATION, CaseResult, judge
 
 PROPERTY = "conformance"
-BOOK = pytest.StashKey[Book]()
+RESULTS = pytest.StashKey[Results]()
 """Where a run with --report keeps its book, in `config.stash`."""
 
-_observed_key = pytest.StashKey[Observed]()
+_observed_key = pytest.StashKey[Observations]()
 
 
 def install(config: pytest.Config) -> None:
@@ -44,7 +44,7 @@ def install(config: pytest.Config) -> None:
     runs_elsewhere = hasattr(config, "workerinput")
     if directory is not None and not runs_elsewhere and not config.getoption("collectonly", False):
         reporter = Reporter(config, prepare_directory(Path(config.invocation_params.dir, directory)))
-        config.stash[BOOK] = reporter.book
+        config.stash[RESULTS] = reporter.book
         config.pluginmanager.register(reporter, "conformance-reporter")
 
 
@@ -58,9 +58,9 @@ def prepare_directory(directory: Path) -> Path:
 
 
 @pytest.fixture
-def observed(request: pytest.FixtureRequest) -> Observed:
+def observed(request: pytest.FixtureRequest) -> Observations:
     """For a case to say what it saw: `observed("3 records in 1 POST")`, `observed.details(text)`."""
-    return request.node.stash.setdefault(_observed_key, Observed())  # type: ignore[no-any-return]
+    return request.node.stash.setdefault(_observed_key, Observations())  # type: ignore[no-any-return]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -104,11 +104,11 @@ def _make_sendable(report: pytest.TestReport) -> None:
         report.longrepr = clean(report.longreprtext, limit=sys.maxsize)
 
 
-def judgement_in(report: pytest.TestReport) -> Judgement | None:
+def judgement_in(report: pytest.TestReport) -> CaseResult | None:
     """The judgement that came with a report, None for a test that is no case."""
     for name, value in reversed(report.user_properties):
         if name == PROPERTY and isinstance(value, dict):
-            return Judgement.from_wire(value)
+            return CaseResult.from_wire(value)
     return None
 
 
@@ -116,12 +116,12 @@ class Reporter:
     """Collects the judgements where the reports arrive; prints each as it comes; writes when all is over."""
 
     def __init__(self, config: pytest.Config, directory: Path) -> None:
-        self.book = Book()
+        self.book = Results()
         self._config = config
         self._directory = directory
         self._planned: set[str] = set()
         self._finished: set[str] = set()
-        self._running: dict[str, Judgement] = {}
+        self._running: dict[str, CaseResult] = {}
         self._printer: Printer | None = None
         self._interruption: str | None = None
 
@@ -187,7 +187,7 @@ class Reporter:
             self.book.problems.append(sentence)
             return
         values = running.to_wire() | {"verdict": Verdict.FAILED.value, "actual": sentence}
-        self._running[report.nodeid] = Judgement.from_wire(values)
+        self._running[report.nodeid] = CaseResult.from_wire(values)
 
     def _finish(self, nodeid: str) -> None:
         self._finished.add(nodeid)

@@ -10,27 +10,27 @@ from typing import Any
 
 from e2e.conformance.case import Level, Verdict, sort_key
 from e2e.conformance.report.atomic_write import write_atomically
-from e2e.conformance.report.verdicts import Judgement
+from e2e.conformance.report.verdicts import CaseResult
 
 SCHEMA = 1
 RESULTS_FILE = "results.json"
 
 
-class Book:
+class Results:
     """Judgements by implementation and case; where a case ran several times the worst stays."""
 
     def __init__(self) -> None:
-        self._judgements: dict[tuple[str, str], Judgement] = {}
+        self._judgements: dict[tuple[str, str], CaseResult] = {}
         self.problems: list[str] = []
         """Why this run does not say all it should, such as an interruption; empty for a whole run."""
 
-    def add(self, judgement: Judgement) -> None:
+    def add(self, judgement: CaseResult) -> None:
         """Take a final judgement; its verdict is not None."""
         key = judgement.implementation, judgement.id
         known = self._judgements.get(key)
         self._judgements[key] = judgement if known is None else known.worse(judgement)
 
-    def __iter__(self) -> Iterator[Judgement]:
+    def __iter__(self) -> Iterator[CaseResult]:
         """All judgements: implementations as they came, cases by family and number."""
         for implementation in self.implementations:
             yield from self.of(implementation)
@@ -49,7 +49,7 @@ class Book:
         pairs = sorted(self._judgements.items(), key=lambda pair: order.index(pair[0][0]))
         self._judgements = dict(pairs)
 
-    def of(self, implementation: str) -> list[Judgement]:
+    def of(self, implementation: str) -> list[CaseResult]:
         """The judgements of one implementation, by family and number."""
         found = [judged for (name, _), judged in self._judgements.items() if name == implementation]
         return sorted(found, key=lambda judged: sort_key(judged.id))
@@ -84,7 +84,7 @@ class Book:
         return path
 
 
-def _case_json(judged: Judgement) -> dict[str, Any]:
+def _case_json(judged: CaseResult) -> dict[str, Any]:
     values = {
         "verdict": judged.verdict.value if judged.verdict else None,
         "level": judged.level.value,

@@ -10,9 +10,9 @@ from typing import Protocol
 from e2e.conformance.case import Level, Verdict
 from e2e.conformance.report import github
 from e2e.conformance.report.durations import costs
-from e2e.conformance.report.results import Book
+from e2e.conformance.report.results import Results
 from e2e.conformance.report.timeline import Timeline
-from e2e.conformance.report.verdicts import Judgement
+from e2e.conformance.report.verdicts import CaseResult
 
 WORD_WIDTH = max(len(verdict.value) for verdict in Verdict)
 INDENT = "        "
@@ -49,7 +49,7 @@ class Printer:
         self._id_width = 0
         self._name_width = 0
 
-    def verdict(self, number: int, total: int, judged: Judgement) -> None:
+    def verdict(self, number: int, total: int, judged: CaseResult) -> None:
         """One line; below it expected and actual where the case does not hold."""
         if self._output is None or judged.verdict is None:
             return
@@ -66,7 +66,7 @@ class Printer:
         for name, text in _remarks(judged):
             self._remark(name, text)
 
-    def summary(self, book: Book, page: Path, *, with_costs: bool = False) -> None:
+    def summary(self, book: Results, page: Path, *, with_costs: bool = False) -> None:
         """Per implementation and level: how many cases have which verdict; then where the report is.
 
         Where GitHub reads along, its annotations come too.
@@ -101,7 +101,7 @@ class Printer:
                 self._output.write_line(f"{' ' * len(label)}{line}")
 
 
-def _remarks(judged: Judgement) -> list[tuple[str, str]]:
+def _remarks(judged: CaseResult) -> list[tuple[str, str]]:
     remarks: list[tuple[str, str]] = []
     if judged.verdict in (Verdict.FAILED, Verdict.NON_STRICT):
         if judged.known_deviation is None:
@@ -117,7 +117,7 @@ def _remarks(judged: Judgement) -> list[tuple[str, str]]:
     return remarks
 
 
-def _is_news(judged: Judgement) -> bool:
+def _is_news(judged: CaseResult) -> bool:
     """Whether a case does not hold and nobody knew."""
     return judged.verdict in (Verdict.FAILED, Verdict.NON_STRICT) and judged.known_deviation is None
 
@@ -129,7 +129,7 @@ def _timeline_text(timeline: Timeline) -> str:
     return "\n".join([heading, *left_out, *lines[-TIMELINE_LINES:]])
 
 
-def _matrix(book: Book) -> list[str]:
+def _matrix(book: Results) -> list[str]:
     """The counts as a table of plain text; a level without cases is left out."""
     verdicts = (Verdict.OK, Verdict.NON_STRICT, Verdict.FAILED, Verdict.UNIMPLEMENTED)
     rows = [["", "", *(verdict.value for verdict in verdicts)]]

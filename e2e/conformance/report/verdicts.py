@@ -32,7 +32,7 @@ NOT_CLEANED_UP = "the case could not be cleaned up"
 
 
 @dataclass(frozen=True)
-class Judgement:
+class CaseResult:
     """What a run says about a case on an implementation; all text is clean (see `sanitize`).
 
     `verdict` is None while only the set-up is over. `stale_deviation` is a known deviation that held.
@@ -64,7 +64,7 @@ class Judgement:
         }
 
     @classmethod
-    def from_wire(cls, values: dict[str, Any]) -> Judgement:
+    def from_wire(cls, values: dict[str, Any]) -> CaseResult:
         """The opposite of `to_wire`."""
         known = {field.name: values[field.name] for field in fields(cls)}
         known["level"] = Level(values["level"])
@@ -72,14 +72,14 @@ class Judgement:
         known["timeline"] = values["timeline"] and Timeline.from_wire(values["timeline"])
         return cls(**known)
 
-    def worse(self, other: Judgement) -> Judgement:
+    def worse(self, other: CaseResult) -> CaseResult:
         """The worse of two; at a draw this one. A stale deviation stays stale."""
         stale = self.stale_deviation or other.stale_deviation
         badness = -1 if self.verdict is None else self.verdict.badness
         other_badness = -1 if other.verdict is None else other.verdict.badness
         return replace(self if badness >= other_badness else other, stale_deviation=stale)
 
-    def followed_by(self, later: Judgement) -> Judgement:
+    def followed_by(self, later: CaseResult) -> CaseResult:
         """Two phases of the same run: the worse verdict, the time of both, what is known last of the rest."""
         told = later.details is not None and self.details is not None and later.details in self.details
         return replace(
@@ -99,9 +99,9 @@ def judge(
     observed: str | None,
     details: str | None,
     timeline: Timeline | None = None,
-) -> Judgement:
+) -> CaseResult:
     """Judge one phase. `error` is what it raised; the rest is what the case itself told."""
-    start = Judgement(
+    start = CaseResult(
         implementation=clean(implementation),
         id=case.id,
         level=case.level,
@@ -127,7 +127,7 @@ def judge(
     return _not_held(start, report, error)
 
 
-def _not_held(start: Judgement, report: pytest.TestReport, error: BaseException) -> Judgement:
+def _not_held(start: CaseResult, report: pytest.TestReport, error: BaseException) -> CaseResult:
     verdict = Verdict.FAILED if start.level is Level.MUST else Verdict.NON_STRICT
     # pytest leaves the reason of an expected failure on the report, but types do not know it.
     reason: str | None = getattr(report, "wasxfail", None)
@@ -137,7 +137,7 @@ def _not_held(start: Judgement, report: pytest.TestReport, error: BaseException)
     return replace(judged, actual=clean(first_lines(_sentence(error))), details=_with_trace(start, report))
 
 
-def _broken(start: Judgement, what: str, report: pytest.TestReport, error: BaseException) -> Judgement:
+def _broken(start: CaseResult, what: str, report: pytest.TestReport, error: BaseException) -> CaseResult:
     actual = clean(f"{what}: {first_lines(_sentence(error))}")
     details = _with_trace(start, report)
     return replace(start, verdict=Verdict.FAILED, actual=actual, details=details, broke_off=True)
@@ -150,7 +150,7 @@ def _sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _with_trace(start: Judgement, report: pytest.TestReport) -> str:
+def _with_trace(start: CaseResult, report: pytest.TestReport) -> str:
     trace = clean(report.longreprtext, MAX_DETAILS_CHARACTERS)
     return f"{start.details}\n\n{trace}" if start.details else trace
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 from e2e.conformance.case import Finding
-from e2e.server.driver.http_client import Answer
+from e2e.server.driver.http_client import Response
 from e2e.server.driver.system import Record, Server
 
 
-def expect_success(answer: Answer, what: str) -> None:
+def expect_success(answer: Response, what: str) -> None:
     """Raise a Finding where a batch was not taken."""
     if not answer.succeeded:
         raise Finding(f'200 {{"status": "success"}} for {what}', str(answer))

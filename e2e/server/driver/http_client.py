@@ -25,7 +25,7 @@ Headers = Mapping[str, "str | Sequence[str] | None"]
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What came back. `status` is CLOSED (0) where the server ended the connection without a word."""
 
     status: int
@@ -86,7 +86,7 @@ class Client:
         path: str | None = None,
         body: bytes | None = None,
         headers: Headers | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Send a request (to the endpoint where no path is given) and read the answer."""
         return self.send(self.head(method, path, body, headers) + (body or b""), method=method)
 
@@ -109,7 +109,7 @@ class Client:
                 lines.append(f"{name}: {value}")
         return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
 
-    def send(self, *parts: bytes, more: Iterable[bytes] = (), method: str = "POST") -> Answer:
+    def send(self, *parts: bytes, more: Iterable[bytes] = (), method: str = "POST") -> Response:
         """Send bytes as they stand and read one answer. `more` is taken only while the server takes it.
 
         Raises Finding where no answer comes within ANSWER_TIMEOUT_SECONDS.
@@ -124,7 +124,7 @@ class Client:
         """Open a connection, for the caller to close."""
         return socket.create_connection((self.host_name, self.port), ANSWER_TIMEOUT_SECONDS)
 
-    def _exchange(self, started: bytes, more: Iterable[bytes], method: str) -> Answer:
+    def _exchange(self, started: bytes, more: Iterable[bytes], method: str) -> Response:
         try:
             with self.connect() as connection:
                 try:
@@ -138,15 +138,15 @@ class Client:
             raise Finding("an answer", f"none within {ANSWER_TIMEOUT_SECONDS} s") from None
 
 
-def read_answer(connection: socket.socket, method: str = "POST") -> Answer:
+def read_answer(connection: socket.socket, method: str = "POST") -> Response:
     """Read one answer; the connection stays open. Raises TimeoutError where none comes."""
     answer = http.client.HTTPResponse(connection, method=method)
     try:
         answer.begin()
-        return Answer(answer.status, answer.headers, answer.read())
+        return Response(answer.status, answer.headers, answer.read())
     except TimeoutError:
         raise
     except (http.client.HTTPException, OSError):
-        return Answer(CLOSED, Message(), b"")
+        return Response(CLOSED, Message(), b"")
     finally:
         answer.close()

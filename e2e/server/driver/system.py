@@ -11,9 +11,9 @@ import pytest
 
 from e2e.conformance.accounting import Event, Fate, account
 from e2e.conformance.case import Finding
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.report.observations import Observations
 from e2e.conformance.targets.server import ServerImplementation
-from e2e.server.driver.http_client import Answer, Client, Headers
+from e2e.server.driver.http_client import Client, Headers, Response
 from e2e.server.driver.process import ServerProcess
 
 ENABLED: dict[str, object] = {
@@ -44,7 +44,7 @@ class Server:
     def __init__(
         self,
         implementation: ServerImplementation,
-        observed: Observed,
+        observed: Observations,
         process: ServerProcess | None = None,
         config_file: Path | None = None,
     ) -> None:
@@ -101,15 +101,15 @@ class Server:
 
     # --- requests ------------------------------------------------------------------------------------
 
-    def get_config(self) -> Answer:
+    def get_config(self) -> Response:
         """GET the configuration."""
         return self.client.request("GET")
 
-    def post(self, *records: object, headers: Headers | None = None) -> Answer:
+    def post(self, *records: object, headers: Headers | None = None) -> Response:
         """POST records as a worker does: with the page's origin."""
         return self.post_body(body_of(*records), headers)
 
-    def post_body(self, body: bytes, headers: Headers | None = None) -> Answer:
+    def post_body(self, body: bytes, headers: Headers | None = None) -> Response:
         """POST a body of any bytes."""
         return self.client.request(body=body, headers={"Origin": self.client.origin, **(headers or {})})
 
@@ -166,14 +166,14 @@ def body_of(*records: object) -> bytes:
     return json.dumps({"records": records}).encode()
 
 
-def expect_all(expected: str, answers: Mapping[str, Answer], holds: Callable[[Answer], bool]) -> None:
+def expect_all(expected: str, answers: Mapping[str, Response], holds: Callable[[Response], bool]) -> None:
     """Raise a Finding that names every entry of a table whose answer is not as it should be."""
     wrong = [f"{name}: {answer}" for name, answer in answers.items() if not holds(answer)]
     if wrong:
         raise Finding(expected, "\n".join(wrong))
 
 
-def is_refused(answer: Answer) -> bool:
+def is_refused(answer: Response) -> bool:
     """Whether the server refused by the client's fault: no worker takes it for success, none asks again."""
     return 400 <= answer.status < 500
 

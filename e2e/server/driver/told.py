@@ -7,11 +7,11 @@ from typing import Any
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Finding
-from e2e.server.driver.http_client import Answer
+from e2e.server.driver.http_client import Response
 from e2e.server.driver.system import DISABLED_ANSWER, Server
 
 
-def values_of(answer: Answer) -> dict[str, Any]:
+def values_of(answer: Response) -> dict[str, Any]:
     """The three values of a configuration, without what else the answer may hold."""
     if answer.status != 200 or not isinstance(answer.json(), dict):
         raise Finding("200 and a JSON object", str(answer))

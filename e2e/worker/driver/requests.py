@@ -7,10 +7,10 @@ import time
 from e2e.conformance.accounting import Event
 from e2e.conformance.case import Finding
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import give_time
+from e2e.worker.driver.waiting import advance_until
 
 LOOKS = 60
-"""How often `spend` looks on the way, unless it is told otherwise."""
+"""How often `advance_within_post_limit` looks on the way, unless it is told otherwise."""
 
 NOTICE_SECONDS = 1.0
 """How long it may take, in real time, until the gateway notices that a worker has given a POST up."""
@@ -19,7 +19,7 @@ NOTICE_SECONDS = 1.0
 def until_posted(telemetry: Telemetry) -> None:
     """Let time pass until a POST has left: none for a worker that sends at once, else an interval or two."""
     telemetry.settle()
-    give_time(telemetry, lambda: bool(telemetry.batches), 2 * telemetry.interval)
+    advance_until(telemetry, lambda: bool(telemetry.batches), 2 * telemetry.interval)
 
 
 def unsent(telemetry: Telemetry) -> list[Event]:
@@ -33,7 +33,9 @@ def most_often(telemetry: Telemetry, seconds: float) -> int:
     return int(seconds / telemetry.interval)
 
 
-def spend(telemetry: Telemetry, seconds: float, most_posts: int, *, looks: int = LOOKS) -> int:
+def advance_within_post_limit(
+    telemetry: Telemetry, seconds: float, most_posts: int, *, looks: int = LOOKS
+) -> int:
     """Let time pass in which at most so many POSTs may leave, and return how many have left in all.
 
     Raises Finding as soon as there are more: a storm may be too much for time to get through it. A look

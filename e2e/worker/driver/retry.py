@@ -15,7 +15,7 @@ def need_virtual_time(telemetry: Telemetry) -> None:
         pytest.skip("needs hours of real time; run it on the virtual clock")
 
 
-def come_to_rest(telemetry: Telemetry) -> None:
+def drain(telemetry: Telemetry) -> None:
     """Give the worker time to send again, and to send once too often."""
     telemetry.flush(4)
     telemetry.advance(HOUR_SECONDS)
@@ -23,6 +23,6 @@ def come_to_rest(telemetry: Telemetry) -> None:
 
 def expect_all_stored_in_order(telemetry: Telemetry) -> None:
     """Let the worker come to rest, close the books and look at the order. Raises Finding."""
-    come_to_rest(telemetry)
+    drain(telemetry)
     telemetry.account()
     expect_order(telemetry)

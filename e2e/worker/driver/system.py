@@ -13,8 +13,8 @@ from playwright.sync_api import BrowserContext
 
 from e2e.conformance.accounting import Accounting, Event, Fate, account
 from e2e.conformance.case import Finding
-from e2e.conformance.preconditions import need_met
-from e2e.conformance.report.observations import Observed
+from e2e.conformance.preconditions import require_applied
+from e2e.conformance.report.observations import Observations
 from e2e.conformance.report.timeline_recorder import Recorder
 from e2e.conformance.targets.worker import Implementation
 from e2e.worker.driver.batch import Batch, read_batch
@@ -52,7 +52,7 @@ class Telemetry:
         context: BrowserContext,
         config_file: Path,
         store: StoreReader,
-        observed: Observed,
+        observed: Observations,
     ) -> None:
         self.implementation = implementation
         self.gateway = gateway
@@ -221,7 +221,7 @@ class Telemetry:
         self._observed(str(accounting))
         if not accounting.balanced:
             raise Finding("0 lost, 0 duplicated, 0 unexpected", str(accounting))
-        need_met(self._faults)
+        require_applied(self._faults)
         return accounting
 
 

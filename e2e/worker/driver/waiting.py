@@ -16,7 +16,7 @@ MOST_REFUSALS = 16
 """Of one batch, whole or in parts, for the same reason: a worker that goes on so will go on for ever."""
 
 
-def give_time(telemetry: Telemetry, enough: Callable[[], bool], seconds: float = HOUR_SECONDS) -> None:
+def advance_until(telemetry: Telemetry, enough: Callable[[], bool], seconds: float = HOUR_SECONDS) -> None:
     """Let intervals pass until there has been `enough`, or until `seconds` have passed."""
     for _ in range(int(seconds / telemetry.interval)):
         if enough():
@@ -26,7 +26,7 @@ def give_time(telemetry: Telemetry, enough: Callable[[], bool], seconds: float =
 
 def until_met(telemetry: Telemetry, fault: Toxic) -> None:
     """Let intervals pass until the fault has met a request, an hour at most."""
-    give_time(telemetry, lambda: fault.applied > 0)
+    advance_until(telemetry, lambda: fault.applied > 0)
 
 
 def all_stored(telemetry: Telemetry, events: Iterable[Event] | None = None) -> bool:

@@ -13,7 +13,7 @@ from e2e.chaos import cli
 from e2e.chaos.model import Verdict
 from e2e.chaos.random_walk import Walk
 from e2e.chaos.summary import Figures
-from e2e.chaos.system import World
+from e2e.chaos.system import SystemUnderTest
 from e2e.conformance.accounting import Accounting
 
 BALANCED = Verdict(Accounting(5, 1, 2, (), (), ()), (), ())
@@ -95,7 +95,10 @@ class Paper:
 def walked(seed: int, steps: int = 200) -> list[tuple[str, tuple[object, ...]]]:
     paper = Paper()
     walk = Walk(
-        cast(World, paper), random.Random(seed), can_crash=True, kill_browser=lambda: paper.browser_dies()
+        cast(SystemUnderTest, paper),
+        random.Random(seed),
+        can_crash=True,
+        kill_browser=lambda: paper.browser_dies(),
     )
     for _ in range(steps):
         walk.step()

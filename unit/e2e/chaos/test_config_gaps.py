@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from multidict import CIMultiDict
 
-from e2e.chaos.config_gaps import MARGIN_SECONDS, blind_times, is_told
+from e2e.chaos.config_gaps import MARGIN_SECONDS, config_gaps, has_config
 from pytest_sharedworker.gateway.journal import Exchange, Journal
 
 PATTERN = "GET /config"
@@ -28,24 +28,24 @@ def journal(*told: bool, worker: str = "one", first_second: int = 0) -> Journal:
 
 
 def test_worker_that_is_told_at_once_is_never_blind() -> None:
-    assert list(blind_times(journal(True, True), PATTERN)) == []
+    assert list(config_gaps(journal(True, True), PATTERN)) == []
 
 
 def test_worker_is_blind_from_its_failed_request_to_the_one_that_succeeds() -> None:
-    assert list(blind_times(journal(False, False, True), PATTERN)) == [(0, 2.5 + MARGIN_SECONDS)]
+    assert list(config_gaps(journal(False, False, True), PATTERN)) == [(0, 2.5 + MARGIN_SECONDS)]
 
 
 def test_worker_that_is_never_told_is_blind_for_ever() -> None:
-    assert list(blind_times(journal(True, False), PATTERN)) == [(1, math.inf)]
+    assert list(config_gaps(journal(True, False), PATTERN)) == [(1, math.inf)]
 
 
 def test_last_answer_decides_whether_a_worker_is_told() -> None:
-    assert is_told(journal(False, True), PATTERN, "one")
-    assert not is_told(journal(True, False), PATTERN, "one")
-    assert not is_told(journal(True), PATTERN, "two")
+    assert has_config(journal(False, True), PATTERN, "one")
+    assert not has_config(journal(True, False), PATTERN, "one")
+    assert not has_config(journal(True), PATTERN, "two")
 
 
 def test_answer_that_differs_from_the_servers_tells_nothing() -> None:
     cut_off = journal(True)
     cut_off.exchanges[0].upstream_answer = b"{}"
-    assert not is_told(cut_off, PATTERN, "one")
+    assert not has_config(cut_off, PATTERN, "one")

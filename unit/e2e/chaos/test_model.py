@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from e2e.chaos.model import Books, Verdict
+from e2e.chaos.model import DeliveryModel, Verdict
 
 
-def books_with(*tabs: str, consent: bool = True) -> Books:
+def books_with(*tabs: str, consent: bool = True) -> DeliveryModel:
     """Books in which each of the tabs has logged three events, one second after the other."""
-    books = Books()
+    books = DeliveryModel()
     for at, tab in enumerate(tabs):
         books.log(tab, books.next_keys(tab, 3), [consent] * 3, at, consent=consent)
     return books
@@ -23,7 +23,7 @@ def records(*keys: str) -> list[dict[str, Any]]:
     ]
 
 
-def close(books: Books, *keys: str) -> Verdict:
+def close(books: DeliveryModel, *keys: str) -> Verdict:
     return books.close(records(*keys))
 
 
@@ -67,7 +67,7 @@ def test_event_without_consent_must_not_be_stored() -> None:
 
 
 def test_event_queued_at_an_opt_out_must_not_be_stored_afterwards() -> None:
-    def withdrawn(stored: Sequence[str] = (), on_the_wire: Sequence[str] = ()) -> Books:
+    def withdrawn(stored: Sequence[str] = (), on_the_wire: Sequence[str] = ()) -> DeliveryModel:
         books = books_with("a")
         books.consent_withdrawn(stored, on_the_wire)
         return books
@@ -91,7 +91,7 @@ def test_event_told_to_a_blind_worker_is_either() -> None:
     books = books_with("a", "b", "c")
     for at, tab in enumerate("abc"):
         books.acknowledge(tab, 2, at=at + 0.5)
-    books.worker_was_blind(0.8, 1.2)
+    books.exempt_config_gap(0.8, 1.2)
     assert books.close(records(*ALL, "c/0", "c/1", "c/2")).balanced
 
 
@@ -116,6 +116,6 @@ def test_awaited_is_what_nobody_has_acknowledged() -> None:
 
 
 def test_refused_events_take_no_seq() -> None:
-    books = Books()
+    books = DeliveryModel()
     books.log("a", books.next_keys("a", 3), [True, False, True], 0, consent=True)
     assert [event.seq for event in books.events] == [0, None, 1]

@@ -9,7 +9,7 @@ from e2e.conformance.accounting import Event, Fate, account, key_of
 LOGGED = [
     Event("tab-1/0", "tab-1", 0),
     Event("tab-1/1", "tab-1", 1, Fate.DROPPED),
-    Event("tab-1/2", "tab-1", 2, Fate.EITHER),
+    Event("tab-1/2", "tab-1", 2, Fate.OPTIONAL),
 ]
 
 

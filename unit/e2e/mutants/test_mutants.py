@@ -11,14 +11,14 @@ from e2e.conformance.targets.server import load_server
 from e2e.conformance.targets.toml_reader import ImplementationError
 from e2e.conformance.targets.worker import CHECKOUT, load_implementation
 from e2e.mutants import __main__
-from e2e.mutants.__main__ import Meeting, matrix, reasons, survivors, unproven
-from e2e.mutants.model import EXEMPTIONS_FILE, Defect, build, load_defects
-from e2e.mutants.server_model import SERVER_DEFECTS_FOLDER, build_server
+from e2e.mutants.__main__ import MutantResult, matrix, reasons, survivors, unproven
+from e2e.mutants.model import EXEMPTIONS_FILE, Mutant, build, load_mutants
+from e2e.mutants.server_model import SERVER_MUTANTS_FOLDER, build_server
 
-DEFECT = Defect("late", "is late", "log-queue.js", "x", "y", ("flush/1/1", "flush/1/2"))
+DEFECT = Mutant("late", "is late", "log-queue.js", "x", "y", ("flush/1/1", "flush/1/2"))
 
 
-def judged_as(verdict: str, **optional: object) -> Meeting:
+def judged_as(verdict: str, **optional: object) -> MutantResult:
     return __main__._meeting("late", "flush/1/1", {"verdict": verdict, "actual": "3 POSTs", **optional})
 
 
@@ -33,7 +33,7 @@ def judged_as(verdict: str, **optional: object) -> Meeting:
         (__main__._meeting("late", "flush/1/1", None), False),
     ],
 )
-def test_caught_is_a_case_that_ran_and_does_not_hold(meeting: Meeting, caught: bool) -> None:
+def test_caught_is_a_case_that_ran_and_does_not_hold(meeting: MutantResult, caught: bool) -> None:
     assert meeting.caught is caught
     assert bool(survivors([meeting])) is not caught
 
@@ -52,9 +52,9 @@ def test_the_matrix_names_a_defect_once_and_each_of_its_cases() -> None:
     lines = list(
         matrix(
             [
-                Meeting("late", "flush/1/1", True, "3\nPOSTs"),
-                Meeting("late", "batch/10/1", False, "x" * 500),
-                Meeting("early", "flush/1/1", True, "none"),
+                MutantResult("late", "flush/1/1", True, "3\nPOSTs"),
+                MutantResult("late", "batch/10/1", False, "x" * 500),
+                MutantResult("early", "flush/1/1", True, "none"),
             ]
         )
     )
@@ -70,7 +70,7 @@ def test_the_matrix_names_a_defect_once_and_each_of_its_cases() -> None:
 def test_the_file_of_reasons_is_no_defect_and_names_cases(tmp_path: Path) -> None:
     file = tmp_path / EXEMPTIONS_FILE
     file.write_text('"flush/1/1" = "why"\n')
-    assert load_defects(tmp_path) == []
+    assert load_mutants(tmp_path) == []
     assert reasons(file) == {"flush/1/1": "why"}
     file.write_text('flush = "why"\n')
     with pytest.raises(ImplementationError, match="flush: expected a case id"):
@@ -78,7 +78,7 @@ def test_the_file_of_reasons_is_no_defect_and_names_cases(tmp_path: Path) -> Non
 
 
 def test_every_defect_in_the_tree_can_be_made(tmp_path: Path) -> None:
-    workers, servers = load_defects(), load_defects(SERVER_DEFECTS_FOLDER)
+    workers, servers = load_mutants(), load_mutants(SERVER_MUTANTS_FOLDER)
     names = [defect.name for defect in [*workers, *servers]]
     assert len(set(names)) == len(names)
     for defect in workers:
@@ -88,14 +88,16 @@ def test_every_defect_in_the_tree_can_be_made(tmp_path: Path) -> None:
 
 
 def test_a_broken_server_is_the_server_with_one_change(tmp_path: Path) -> None:
-    defect = Defect("mute", "says nothing", "api/telemetry.py", "ENDPOINT = ", "ENDPOINT: str = ", ("flush/1/1",))
+    defect = Mutant(
+        "mute", "says nothing", "api/telemetry.py", "ENDPOINT = ", "ENDPOINT: str = ", ("flush/1/1",)
+    )
     server = load_server(str(build_server(defect, tmp_path)))
     assert server.package is not None
     assert "ENDPOINT: str = " in (server.package / "api/telemetry.py").read_text()
 
 
 def test_a_defect_whose_place_has_moved_is_told(tmp_path: Path) -> None:
-    moved = Defect("moved", "x", "log-queue.js", "no such text", "", ("flush/1/1",))
+    moved = Mutant("moved", "x", "log-queue.js", "no such text", "", ("flush/1/1",))
     with pytest.raises(ValueError, match=r"stands 0 times in log-queue\.js"):
         build(moved, tmp_path)
 

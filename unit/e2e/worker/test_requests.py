@@ -11,7 +11,13 @@ from multidict import CIMultiDict
 from e2e.conformance.accounting import Event
 from e2e.conformance.case import Finding
 from e2e.worker.driver.batch import Batch
-from e2e.worker.driver.requests import expect_none_beside, most_often, spend, unsent, until_posted
+from e2e.worker.driver.requests import (
+    advance_within_post_limit,
+    expect_none_beside,
+    most_often,
+    unsent,
+    until_posted,
+)
 from e2e.worker.driver.system import Telemetry
 from pytest_sharedworker.gateway.journal import Exchange
 
@@ -72,10 +78,10 @@ def test_what_no_post_has_carried_is_unsent() -> None:
 
 
 def test_a_storm_is_found_on_the_way() -> None:
-    assert spend(system(Planned()), 3600, most_often(system(Planned()), 3600)) == 120
+    assert advance_within_post_limit(system(Planned()), 3600, most_often(system(Planned()), 3600)) == 120
     stormy = Planned(pace=0.1)
     with pytest.raises(Finding, match="at most 120 POST in 3600 s"):
-        spend(system(stormy), 3600, 120)
+        advance_within_post_limit(system(stormy), 3600, 120)
     assert stormy.passed < 120
 
 

@@ -10,7 +10,7 @@ from pytest_sharedworker.clock.virtual import (
     INTERRUPTION_SECONDS,
     SETTLE_SECONDS,
     RealClock,
-    whole_milliseconds,
+    to_milliseconds,
 )
 from pytest_sharedworker.errors import ClockError, Unsupported
 
@@ -20,13 +20,13 @@ from pytest_sharedworker.errors import ClockError, Unsupported
     [(0, 0), (0.001, 1), (0.1 + 0.2, 300), (29.999, 29_999), (3_600, 3_600_000), (86_400.001, 86_400_001)],
 )
 def test_seconds_become_whole_milliseconds(seconds: float, milliseconds: int) -> None:
-    assert whole_milliseconds(seconds) == milliseconds
+    assert to_milliseconds(seconds) == milliseconds
 
 
 @pytest.mark.parametrize("seconds", [-0.001, 0.0005, 1.00001, float("nan"), float("inf"), -float("inf")])
 def test_what_is_negative_too_fine_or_not_finite_is_refused(seconds: float) -> None:
     with pytest.raises(ClockError, match="give whole milliseconds, 0 or more"):
-        whole_milliseconds(seconds)
+        to_milliseconds(seconds)
 
 
 def test_real_time_counts_from_the_workers_start() -> None:

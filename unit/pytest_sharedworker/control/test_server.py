@@ -12,13 +12,13 @@ import aiohttp
 import pytest
 
 from pytest_sharedworker.control import server as control_module
-from pytest_sharedworker.control.server import ControlServer, Registry, WorkerSession
+from pytest_sharedworker.control.server import ControlChannel, ControlServer, WorkerRegistry
 from pytest_sharedworker.errors import EvaluationError, WaitTimeout, WorkerGone
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 
 @pytest.fixture
-def registry(sharedworker_control: ControlServer) -> Registry:
+def registry(sharedworker_control: ControlServer) -> WorkerRegistry:
     return sharedworker_control.open_registry()
 
 
@@ -50,16 +50,16 @@ class Worker:
 
 
 @pytest.fixture
-def worker(sharedworker_control: ControlServer, registry: Registry) -> Worker:
+def worker(sharedworker_control: ControlServer, registry: WorkerRegistry) -> Worker:
     return Worker(sharedworker_control, registry.token)
 
 
-async def until(registry: Registry, condition: Callable[[], bool]) -> None:
+async def until(registry: WorkerRegistry, condition: Callable[[], bool]) -> None:
     await asyncio.wait_for(registry.changes.wait_until(condition), 5)
 
 
 def test_a_start_is_told_with_name_and_url(
-    sharedworker_loop: LoopThread, worker: Worker, registry: Registry
+    sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
     async def scene() -> str:
         async with aiohttp.ClientSession() as http:
@@ -72,11 +72,11 @@ def test_a_start_is_told_with_name_and_url(
 
 
 def test_a_worker_is_held_until_what_runs_at_its_start_has_run(
-    sharedworker_loop: LoopThread, worker: Worker, registry: Registry
+    sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
     order: list[str] = []
 
-    async def at_start(_: WorkerSession) -> None:
+    async def at_start(_: ControlChannel) -> None:
         await asyncio.get_running_loop().run_in_executor(None, order.append, "at start")
 
     registry.at_start.append(at_start)
@@ -91,7 +91,10 @@ def test_a_worker_is_held_until_what_runs_at_its_start_has_run(
 
 
 def test_a_worker_of_a_test_that_is_over_is_refused(
-    sharedworker_loop: LoopThread, sharedworker_control: ControlServer, worker: Worker, registry: Registry
+    sharedworker_loop: LoopThread,
+    sharedworker_control: ControlServer,
+    worker: Worker,
+    registry: WorkerRegistry,
 ) -> None:
     async def scene() -> None:
         async with aiohttp.ClientSession() as http:
@@ -104,7 +107,7 @@ def test_a_worker_of_a_test_that_is_over_is_refused(
 
 
 def test_calls_are_answered_with_results_and_errors(
-    sharedworker_loop: LoopThread, worker: Worker, registry: Registry
+    sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
     async def scene() -> object:
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
@@ -124,7 +127,7 @@ def test_calls_are_answered_with_results_and_errors(
 
 
 def test_a_call_that_is_never_answered_has_a_limit(
-    sharedworker_loop: LoopThread, worker: Worker, registry: Registry
+    sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
     async def scene() -> None:
         async with aiohttp.ClientSession() as http:
@@ -136,7 +139,7 @@ def test_a_call_that_is_never_answered_has_a_limit(
 
 
 def test_what_it_tells_is_kept_in_order(
-    sharedworker_loop: LoopThread, worker: Worker, registry: Registry
+    sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
     async def scene() -> None:
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
@@ -159,7 +162,7 @@ def test_what_it_tells_is_kept_in_order(
 
 
 def test_a_closed_socket_is_its_end_and_whoever_waits_learns_it(
-    sharedworker_loop: LoopThread, worker: Worker, registry: Registry
+    sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
     async def scene() -> None:
         async with aiohttp.ClientSession() as http:
@@ -179,7 +182,7 @@ def test_a_closed_socket_is_its_end_and_whoever_waits_learns_it(
 
 
 def test_last_words_of_a_worker_that_closes_itself_count(
-    sharedworker_loop: LoopThread, worker: Worker, registry: Registry
+    sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
     async def scene() -> None:
         async with aiohttp.ClientSession() as http:
@@ -193,7 +196,7 @@ def test_last_words_of_a_worker_that_closes_itself_count(
 
 
 def test_a_worker_that_never_opens_its_socket_counts_as_gone(
-    sharedworker_loop: LoopThread, worker: Worker, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control_module, "SOCKET_TIMEOUT_SECONDS", 0.05)
 

@@ -25,7 +25,7 @@ JSON = {"Content-Type": "application/json"}
 LIMIT_BYTES = 100_000
 BODY_TIMEOUT_SECONDS = 0.2
 
-Answer = tuple[int, str, bytes]
+Response = tuple[int, str, bytes]
 
 
 class MoodyStore(SqliteStore):
@@ -91,9 +91,11 @@ def test_every_reference_leads_to_a_schema() -> None:
     assert names == set(schemas)
 
 
-async def answers_to(server: ReferenceServer, client: aiohttp.ClientSession) -> list[tuple[str, str, Answer]]:
+async def answers_to(
+    server: ReferenceServer, client: aiohttp.ClientSession
+) -> list[tuple[str, str, Response]]:
     """Give path, method and answer for requests of every kind that the server knows."""
-    given: list[tuple[str, str, Answer]] = []
+    given: list[tuple[str, str, Response]] = []
     base = str(server.url).rstrip("/")
 
     async def ask(method: str, path: str, at: str | None = None, **options: Any) -> bytes:

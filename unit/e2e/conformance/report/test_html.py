@@ -13,14 +13,14 @@ import pytest
 
 from e2e.conformance.case import Level, Verdict
 from e2e.conformance.report.html import SYMBOLS, render
-from e2e.conformance.report.results import Book
+from e2e.conformance.report.results import Results
 from e2e.conformance.report.sanitize import MAX_CHARACTERS, clean, first_lines
 from e2e.conformance.report.timeline import Kind, Mark, timeline
-from e2e.conformance.report.verdicts import Judgement
+from e2e.conformance.report.verdicts import CaseResult
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc)
 HOSTILE = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>'{{ 7 * 7 }}</pre></style>"
-HOLDS = Judgement("one", "flush/2/1", Level.MUST, "a requirement", "an expectation", "a source", Verdict.OK)
+HOLDS = CaseResult("one", "flush/2/1", Level.MUST, "a requirement", "an expectation", "a source", Verdict.OK)
 
 
 class Outline(HTMLParser):
@@ -51,8 +51,8 @@ class Outline(HTMLParser):
         return [values[attribute] or "" for _, values in self.elements if attribute in values]
 
 
-def page_of(*judgements: Judgement, problems: tuple[str, ...] = (), **descriptions: str) -> Outline:
-    book = Book()
+def page_of(*judgements: CaseResult, problems: tuple[str, ...] = (), **descriptions: str) -> Outline:
+    book = Results()
     for judged in judgements:
         book.add(judged)
     book.problems += problems
@@ -122,7 +122,7 @@ def test_a_stale_deviation_stands_out() -> None:
 
 
 def test_hostile_text_stays_text_in_every_place() -> None:
-    hostile = Judgement(
+    hostile = CaseResult(
         implementation=HOSTILE,
         id="flush/2/1",
         level=Level.MUST,
@@ -165,7 +165,7 @@ def test_four_implementations_of_a_hundred_cases_are_less_than_three_megabytes()
     marks = [Mark(float(number), "worker", Kind.FLUSHED, "x" * 60, number) for number in range(20)]
     told = timeline("seconds of virtual time", ("worker",), marks)
     text = "One sentence of a usual length, which says what a case requires or has seen."
-    book = Book()
+    book = Results()
     for implementation in ("one", "two", "three", "four"):
         for number in range(1, 101):
             judged = replace(HOLDS, implementation=implementation, id=f"flush/1/{number}", timeline=told)

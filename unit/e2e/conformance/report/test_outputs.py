@@ -11,11 +11,11 @@ from e2e.conformance.case import Level, Verdict
 from e2e.conformance.report.durations import SLOWEST, costs
 from e2e.conformance.report.github import is_reading, workflow_commands
 from e2e.conformance.report.junit import junit
-from e2e.conformance.report.results import Book
+from e2e.conformance.report.results import Results
 from e2e.conformance.report.timeline import Kind, Mark, timeline
-from e2e.conformance.report.verdicts import Judgement
+from e2e.conformance.report.verdicts import CaseResult
 
-OK = Judgement("one", "flush/2/1", Level.MUST, "requirement", "expected", "source", Verdict.OK, seconds=0.5)
+OK = CaseResult("one", "flush/2/1", Level.MUST, "requirement", "expected", "source", Verdict.OK, seconds=0.5)
 FAILED = replace(OK, id="flush/2/2", verdict=Verdict.FAILED, actual="3 POSTs\nmore")
 NON_STRICT = replace(OK, id="flush/2/3", verdict=Verdict.NON_STRICT, level=Level.SHOULD, actual="late")
 SKIPPED = replace(OK, id="flush/2/4", verdict=Verdict.UNIMPLEMENTED, actual="no such feature")
@@ -23,15 +23,15 @@ STALE = replace(OK, id="flush/2/5", known_deviation="why", stale_deviation=True)
 HOSTILE = "]]>&<a>\"'\ufffe\uffff\U0001f600::error::%0A\n::stop-commands::x"
 
 
-def book_of(*judgements: Judgement, problems: tuple[str, ...] = ()) -> Book:
-    book = Book()
+def book_of(*judgements: CaseResult, problems: tuple[str, ...] = ()) -> Results:
+    book = Results()
     for judged in judgements:
         book.add(judged)
     book.problems += problems
     return book
 
 
-def cases_in(book: Book) -> dict[str, ElementTree.Element]:
+def cases_in(book: Results) -> dict[str, ElementTree.Element]:
     return {test.attrib["name"]: test for test in ElementTree.fromstring(junit(book)).iter("testcase")}
 
 

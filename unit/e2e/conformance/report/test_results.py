@@ -9,14 +9,14 @@ import pytest
 
 from e2e.conformance.case import Level, Verdict
 from e2e.conformance.report.atomic_write import write_atomically
-from e2e.conformance.report.results import Book
-from e2e.conformance.report.verdicts import Judgement
+from e2e.conformance.report.results import Results
+from e2e.conformance.report.verdicts import CaseResult
 
-OK = Judgement("one", "flush/2/1", Level.MUST, "requirement", "expected", "source", Verdict.OK)
+OK = CaseResult("one", "flush/2/1", Level.MUST, "requirement", "expected", "source", Verdict.OK)
 
 
-def book_of(*judgements: Judgement) -> Book:
-    book = Book()
+def book_of(*judgements: CaseResult) -> Results:
+    book = Results()
     for judged in judgements:
         book.add(judged)
     return book
@@ -35,13 +35,13 @@ def book_of(*judgements: Judgement) -> Book:
     ],
 )
 def test_a_run_succeeds_when_every_must_holds_and_no_deviation_is_stale(
-    judged: Judgement, successful: bool
+    judged: CaseResult, successful: bool
 ) -> None:
     assert book_of(replace(OK, id="batch/1/1"), judged).successful is successful
 
 
 def test_a_run_that_judged_nothing_is_no_success() -> None:
-    assert not Book().successful
+    assert not Results().successful
     assert not book_of(replace(OK, verdict=Verdict.UNIMPLEMENTED)).successful
 
 
@@ -63,8 +63,8 @@ def test_the_worst_of_several_runs_stays_and_so_does_a_stale_deviation(first_is_
 
 def test_a_judgement_survives_the_way_between_processes() -> None:
     judged = replace(OK, known_deviation="known", details="text", seconds=1.5, actual="3 POSTs")
-    assert Judgement.from_wire(judged.to_wire()) == judged
-    assert Judgement.from_wire(replace(OK, verdict=None).to_wire()).verdict is None
+    assert CaseResult.from_wire(judged.to_wire()) == judged
+    assert CaseResult.from_wire(replace(OK, verdict=None).to_wire()).verdict is None
 
 
 def test_phases_add_up() -> None:

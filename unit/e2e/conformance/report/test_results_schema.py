@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from e2e.conformance.case import Level, Verdict
-from e2e.conformance.report.results import SCHEMA, Book
-from e2e.conformance.report.verdicts import Judgement
+from e2e.conformance.report.results import SCHEMA, Results
+from e2e.conformance.report.verdicts import CaseResult
 from e2e.conformance.targets.worker import CHECKOUT
 from unit.support.schema_rules import complaints
 
 SCHEMA_FILE = CHECKOUT / "docs" / "results.schema.json"
-OK = Judgement("one", "flush/2/1", Level.MUST, "requirement", "expected", "source", Verdict.OK, seconds=0.5)
+OK = CaseResult("one", "flush/2/1", Level.MUST, "requirement", "expected", "source", Verdict.OK, seconds=0.5)
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -30,7 +30,7 @@ def schema() -> dict[str, Any]:
 
 def results() -> dict[str, Any]:
     """All that a run can have found out."""
-    book = Book()
+    book = Results()
     for number, verdict in enumerate(Verdict, start=1):
         book.add(replace(OK, id=f"server/ingest/1/{number}", verdict=verdict, level=Level.SHOULD))
     book.add(replace(OK, known_deviation="why", stale_deviation=True))
@@ -46,7 +46,7 @@ def test_the_schema_has_the_version_that_is_written(schema: dict[str, Any]) -> N
 
 def test_what_a_run_writes_fits(schema: dict[str, Any]) -> None:
     assert complaints(schema, results()) == []
-    assert complaints(schema, Book().to_json()) == []
+    assert complaints(schema, Results().to_json()) == []
 
 
 def case_of(data: dict[str, Any]) -> dict[str, Any]:

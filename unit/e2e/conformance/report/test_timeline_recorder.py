@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from e2e.conformance.report.timeline import Kind, Mark
 from e2e.conformance.report.timeline_recorder import MOST_LANES_OF_A_SORT, Recorder
 from pytest_sharedworker.gateway.journal import Exchange
-from pytest_sharedworker.reporting.timeline import Moment
+from pytest_sharedworker.reporting.timeline import TimelineEvent
 
 START = datetime(2026, 1, 2, tzinfo=timezone.utc)
 BATCH = b'{"records": [{}, {}]}'
@@ -30,7 +30,7 @@ class Stage:
     real: float = 0.0
     exchanges: list[Exchange] = field(default_factory=list)
     starts: list[Any] = field(default_factory=list)
-    notes: list[Moment] = field(default_factory=list)
+    notes: list[TimelineEvent] = field(default_factory=list)
 
     def recorder(self) -> Recorder:
         journal = SimpleNamespace(seconds=lambda: self.real, started_at=START, exchanges=self.exchanges)
@@ -146,7 +146,7 @@ def test_pages_and_scripts_are_not_shown() -> None:
 
 
 def test_toxics_and_uncaught_errors_are_marks() -> None:
-    stage = Stage(notes=[Moment(at(0.5), "gateway: toxic down added")])
+    stage = Stage(notes=[TimelineEvent(at(0.5), "gateway: toxic down added")])
     stage.worker("w", 0.0, errors=[SimpleNamespace(at=at(1), virtual_seconds=3.0)], ended_at=at(2))
     found = [(mark.lane, mark.kind) for mark in marks_of(stage)]
     assert ("gateway", Kind.TOXIC) in found

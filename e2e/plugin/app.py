@@ -37,7 +37,7 @@ def console_texts(worker: SharedWorker) -> list[str]:
     return [str(message) for message in worker.console]
 
 
-class Stage:
+class App:
     """Opens pages of the gateway's origin and starts workers in them."""
 
     def __init__(self, gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext) -> None:
