@@ -17,7 +17,7 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration import interrupts, xdist_output
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.reporting import artifacts
-from pytest_sharedworker.workers.crash import PersistentBrowser
+from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 from pytest_sharedworker.workers.shared_workers import ClockKind, SharedWorkers
 
 CLOCK_KINDS = get_args(ClockKind)

@@ -6,7 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 
-from pytest_sharedworker.gateway.journal import Exchange, Journal
+from pytest_sharedworker.gateway.exchange import Exchange
+from pytest_sharedworker.gateway.journal import Journal
 
 MARGIN_SECONDS = 2.0
 """What may pass, in real time, between the end of an exchange and what the worker makes of it."""

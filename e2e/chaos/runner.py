@@ -18,7 +18,7 @@ from e2e.chaos.random_walk import Walk
 from e2e.chaos.summary import Figures
 from e2e.chaos.system import Broken, SystemUnderTest
 from pytest_sharedworker.errors import SharedWorkerError
-from pytest_sharedworker.workers.crash import PersistentBrowser
+from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 STEPS_PER_WORLD = 60

@@ -22,8 +22,8 @@ from e2e.chaos.tab import ChaosTab
 from e2e.conformance.accounting import key_of
 from e2e.conformance.targets.worker import CHECKOUT
 from pytest_sharedworker.errors import WorkerGone
+from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.gateway.journal import Exchange
 from pytest_sharedworker.workers.crash import crash
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 from reference_server.api.telemetry import ENDPOINT

@@ -7,7 +7,8 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Page
 
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
+from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 PAGE = "/page.html"
 

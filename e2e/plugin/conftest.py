@@ -6,7 +6,8 @@ from playwright.sync_api import BrowserContext
 from e2e.plugin.app import App
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
+from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 
 @pytest.fixture

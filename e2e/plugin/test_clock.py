@@ -11,9 +11,10 @@ from datetime import datetime, timezone
 import pytest
 
 from e2e.plugin.app import log
-from pytest_sharedworker.clock.virtual import Timer, VirtualClock
+from pytest_sharedworker.clock.base import Timer
+from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.errors import ClockError
-from pytest_sharedworker.workers.shared_workers import SharedWorker
+from pytest_sharedworker.workers.shared_worker import SharedWorker
 
 # --- timers ---------------------------------------------------------------------------------------
 

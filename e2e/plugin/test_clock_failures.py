@@ -13,7 +13,7 @@ from e2e.plugin.app import App
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.errors import ClockError, WorkerGone
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from pytest_sharedworker.workers.shared_workers import SharedWorker
+from pytest_sharedworker.workers.shared_worker import SharedWorker
 
 SHORT_SECONDS = 0.5
 

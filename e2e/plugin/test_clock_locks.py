@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 from e2e.plugin.app import App, log
 from pytest_sharedworker.clock.virtual import VirtualClock
-from pytest_sharedworker.workers.shared_workers import SharedWorker
+from pytest_sharedworker.workers.shared_worker import SharedWorker
 
 KEEP = """() => new Promise((resolve) => {
     navigator.locks.request("outbox", () => {

@@ -6,7 +6,7 @@ import pytest
 
 from e2e.plugin.app import ECHO, App, log
 from pytest_sharedworker.clock.virtual import VirtualClock
-from pytest_sharedworker.workers.shared_workers import SharedWorker
+from pytest_sharedworker.workers.shared_worker import SharedWorker
 
 
 def test_messages_posted_before_are_read_before_time_moves(app: App, worker: SharedWorker) -> None:

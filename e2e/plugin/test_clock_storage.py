@@ -10,7 +10,7 @@ import pytest
 from e2e.plugin.app import App, log
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.errors import ClockError
-from pytest_sharedworker.workers.shared_workers import SharedWorker
+from pytest_sharedworker.workers.shared_worker import SharedWorker
 
 SHORT_SECONDS = 0.5
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from e2e.plugin.app import App, log
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from pytest_sharedworker.workers.shared_workers import SharedWorker
+from pytest_sharedworker.workers.shared_worker import SharedWorker
 
 SIZE = 1_000_000
 

@@ -14,7 +14,8 @@ from playwright.sync_api import Page
 
 from e2e.plugin.app import ECHO, App
 from pytest_sharedworker.errors import SharedWorkerError, Unsupported
-from pytest_sharedworker.workers.crash import PersistentBrowser, crash
+from pytest_sharedworker.workers.crash import crash
+from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 
 NEEDS_CRASH = pytest.mark.usefixtures("needs_crash")
 

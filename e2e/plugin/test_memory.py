@@ -7,7 +7,8 @@ from playwright.sync_api import BrowserContext
 
 from pytest_sharedworker.errors import Unsupported
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
+from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 OBJECTS = 100_000
 LEAST_BYTES_AN_OBJECT = 16

@@ -10,7 +10,8 @@ from playwright.sync_api import BrowserContext, Page
 
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.route import Route
-from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
+from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 WORKER = """
 self.seen = [];

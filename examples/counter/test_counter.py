@@ -18,7 +18,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
+from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 HERE = Path(__file__).parent
 SAVE_INTERVAL_SECONDS = 10

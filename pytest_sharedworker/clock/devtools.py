@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from pytest_sharedworker.clock.virtual import (
+from pytest_sharedworker.clock.base import (
     ADVANCE_TIMEOUT_SECONDS,
     STATE_TIMEOUT_SECONDS,
     Timer,

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
-from pytest_sharedworker.control.server import ControlChannel
-from pytest_sharedworker.errors import ClockError, EvaluationError, Unsupported, WaitTimeout, WorkerGone
+from pytest_sharedworker.clock.base import (
+    ADVANCE_TIMEOUT_SECONDS,
+    STATE_TIMEOUT_SECONDS,
+    Timer,
+    to_milliseconds,
+)
+from pytest_sharedworker.control.session import ControlChannel
+from pytest_sharedworker.errors import ClockError, EvaluationError, WaitTimeout, WorkerGone
 from pytest_sharedworker.tabs.message_barrier import TabSnapshot
-
-ADVANCE_TIMEOUT_SECONDS = 30.0
-STATE_TIMEOUT_SECONDS = 2.0
-"""How long a worker that is late is asked what it waits for."""
-
-SETTLE_SECONDS = 0.4
-"""What the real clock adds to a wait, for messages to be read and requests to settle."""
-
-INTERRUPTION_SECONDS = 10.0
-"""A test that is behind its worker's time by more than this sat in a debugger; it is not just slow."""
-
-
-@dataclass(frozen=True)
-class Timer:
-    """A timer that waits: when it is due (seconds since the worker's start), its interval if it repeats."""
-
-    due_seconds: float
-    interval_seconds: float | None
 
 
 class VirtualClock:
@@ -156,52 +142,3 @@ def _why_late(session: ControlChannel) -> str:
 def _timer(told: Mapping[str, Any]) -> Timer:
     interval_ms = told["interval_ms"]
     return Timer(told["due_ms"] / 1000, None if interval_ms is None else interval_ms / 1000)
-
-
-def to_milliseconds(seconds: float) -> int:
-    """Seconds to advance as milliseconds. Raises ClockError where they are negative, finer or not finite."""
-    ms = round(seconds * 1000) if math.isfinite(seconds) else -1
-    if ms < 0 or abs(ms - seconds * 1000) > 1e-6:
-        raise ClockError(f"cannot advance by {seconds!r} s: give whole milliseconds, 0 or more")
-    return ms
-
-
-class RealClock:
-    """Real time, for debugging and for worker scripts that must not be touched.
-
-    Advancing waits. Several calls do not add up their own cost: each ends when the sum of all has passed
-    since the worker's start. Where a person held the test up in between, waiting starts over from there.
-    """
-
-    resolution_seconds = 1.0
-
-    def __init__(self, started_monotonic: float) -> None:
-        self._started = started_monotonic
-        self._target = 0.0
-
-    @property
-    def now(self) -> float:
-        """Seconds since the worker's start."""
-        return time.monotonic() - self._started
-
-    def advance(self, seconds: float) -> None:
-        """Wait until this much more time has passed since the worker's start."""
-        if seconds < 0:
-            raise ClockError(f"cannot advance by {seconds!r} s: time does not run backwards")
-        if self.now - self._target > INTERRUPTION_SECONDS:
-            self._target = self.now
-        self._target = self._target + seconds
-        time.sleep(max(0.0, self._target + SETTLE_SECONDS - self.now))
-
-    def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
-        """`now_seconds`: a browser does not tell its timers."""
-        return {"kind": "real", "now_seconds": self.now}
-
-    def settle(self) -> None:
-        """Give messages and requests a moment of real time."""
-        time.sleep(SETTLE_SECONDS)
-
-    @property
-    def pending_timers(self) -> list[Timer]:
-        """Raises Unsupported: a browser does not tell its timers."""
-        raise Unsupported("real timers cannot be listed; use the virtual clock")

@@ -20,7 +20,7 @@ from typing import Any
 from playwright.sync_api import Browser, CDPSession
 from playwright.sync_api import Error as PlaywrightError
 
-from pytest_sharedworker.control.server import ConsoleMessage, WorkerError
+from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.errors import EvaluationError, Unsupported, WaitTimeout, WorkerGone
 
 REPLY_TIMEOUT_SECONDS = 30.0

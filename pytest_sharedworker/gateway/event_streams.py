@@ -10,9 +10,10 @@ import asyncio
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, web
 from yarl import URL
 
+from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.forwarding import ask_server
 from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
-from pytest_sharedworker.gateway.journal import Exchange, Journal
+from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.responses import cut_off
 from pytest_sharedworker.gateway.route import Response, UpstreamRequest
 

@@ -17,11 +17,15 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
-from pytest_sharedworker.control.server import ControlChannel, ControlServer, StateNotifier
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.control.session import ControlChannel, StateNotifier
 from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.event_streams import EventStream, is_event_stream
+from pytest_sharedworker.gateway.events import TimelineEvent
+from pytest_sharedworker.gateway.exchange import Exchange, Sender
 from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
-from pytest_sharedworker.gateway.journal import Exchange, Journal, Pattern, Sender
+from pytest_sharedworker.gateway.journal import Journal
+from pytest_sharedworker.gateway.patterns import Pattern
 from pytest_sharedworker.gateway.responses import ConnectionClosed, close_connection, send
 from pytest_sharedworker.gateway.route import (
     Abort,
@@ -37,7 +41,6 @@ from pytest_sharedworker.gateway.websockets import SocketBridge, is_handshake
 from pytest_sharedworker.gateway.worker_scripts import OWN_PREFIX, WorkerScripts
 from pytest_sharedworker.injected import TAG_HEADER
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from pytest_sharedworker.reporting.timeline import TimelineEvent
 
 _LARGEST_BODY = 1 << 30
 

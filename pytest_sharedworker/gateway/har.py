@@ -18,7 +18,8 @@ from multidict import CIMultiDict
 from pytest_sharedworker.gateway.content_encoding import unpacked
 
 if TYPE_CHECKING:
-    from pytest_sharedworker.gateway.journal import Exchange, Journal
+    from pytest_sharedworker.gateway.exchange import Exchange
+    from pytest_sharedworker.gateway.journal import Journal
 
 HAR_VERSION = "1.2"
 HTTP_VERSION = "HTTP/1.1"

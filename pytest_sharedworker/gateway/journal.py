@@ -9,162 +9,16 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from fnmatch import fnmatchcase
-from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Literal
 
-from multidict import CIMultiDict
-
-from pytest_sharedworker.errors import SharedWorkerError, WaitTimeout
-from pytest_sharedworker.gateway.content_encoding import unpacked
+from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.gateway.exchange import Exchange, Sender
 from pytest_sharedworker.gateway.har import har
-
-Sender = Literal["tab", "worker", "unknown"]
+from pytest_sharedworker.gateway.patterns import Pattern
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 TAIL_EXCHANGES = 12
-_SHOWN_BYTES = 160
-
-
-@dataclass(frozen=True)
-class SocketMessage:
-    """A message on a WebSocket: who sent it, text or bytes, and when (as `started_seconds` counts)."""
-
-    sender: Sender | Literal["server"]
-    data: str | bytes
-    seconds: float
-
-
-@dataclass
-class Exchange:
-    """One request and what became of it.
-
-    `started_seconds`, `received_seconds` (the whole request is there), `answered_seconds` (the answer
-    begins) and `ended_seconds` count from the gateway's start (real time);
-    `virtual_seconds` is the sender's virtual time when it asked, where it has a virtual clock;
-    `paused_seconds` is how long toxics kept the exchange, in the sender's time.
-    `status` and `answer` are what was sent back to the browser (`status` None: no answer, or not yet);
-    `upstream_status` and `upstream_answer` are what the server said, also where a toxic lost it.
-    `cut` tells how the gateway ended the connection where it did; `route` what a route did.
-    `messages` are those of a WebSocket (`status` 101), which ends when the WebSocket does.
-    """
-
-    number: int
-    method: str
-    url: str
-    path: str
-    request_headers: CIMultiDict[str]
-    body: bytes
-    sender: Sender
-    worker_id: str | None
-    request_number: int | None
-    virtual_seconds: float | None
-    started_at: datetime
-    started_seconds: float
-    received_seconds: float | None = None
-    answered_seconds: float | None = None
-    paused_seconds: float = 0.0
-    ended_seconds: float | None = None
-    status: int | None = None
-    response_headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
-    answer: bytes = b""
-    upstream_status: int | None = None
-    upstream_answer: bytes = b""
-    toxics: list[str] = field(default_factory=list)
-    cut: Literal["reset", "closed"] | None = None
-    route: str | None = None
-    messages: list[SocketMessage] = field(default_factory=list)
-
-    @property
-    def content(self) -> bytes:
-        """The request's body without the coding it travelled in (gzip, deflate)."""
-        return unpacked(self.body, self.request_headers)
-
-    def json(self) -> Any:
-        """The request's content as JSON; raises ValueError where it is none."""
-        return json.loads(self.content)
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen to this exchange."""
-        return self.ended_seconds is not None
-
-    @property
-    def reason(self) -> str:
-        """The phrase that belongs to `status`, "" for none."""
-        try:
-            return HTTPStatus(self.status or 0).phrase
-        except ValueError:
-            return ""
-
-    @property
-    def request_text(self) -> str:
-        """The method, the path and the beginning of the body."""
-        return f"{self.method} {self.path}" + (f" {_shown(self.content)}" if self.body else "")
-
-    @property
-    def outcome_text(self) -> str:
-        """The status and the beginning of the answer, or that there is none; in brackets what interfered."""
-        outcome = "no answer" if self.ended else "under way"
-        if self.status is not None:
-            outcome = f"{self.status} {_shown(self.answer)}" if self.path_is_data else str(self.status)
-        if self.messages:
-            outcome = f"{outcome} {len(self.messages)} messages, last {self._last_message}"
-        causes = [*self.toxics, *([f"route: {self.route}"] if self.route else [])]
-        return outcome.rstrip() + (f" [{', '.join(causes)}]" if causes else "")
-
-    @property
-    def _last_message(self) -> str:
-        last = self.messages[-1]
-        return f"{last.sender}: {_shown(last.data if isinstance(last.data, bytes) else last.data.encode())}"
-
-    def __str__(self) -> str:
-        when = f"{self.started_seconds:8.3f} s"
-        virtual = "" if self.virtual_seconds is None else f" (worker {self.virtual_seconds:.3f} s)"
-        return f"#{self.number} {when} {self.sender}{virtual} {self.request_text} → {self.outcome_text}"
-
-    @property
-    def path_is_data(self) -> bool:
-        """Whether the answer is worth showing in a line: not a script, a page or an image."""
-        kind = self.response_headers.get("Content-Type", "")
-        return not any(word in kind for word in ("javascript", "html", "css", "image"))
-
-
-def _shown(body: bytes) -> str:
-    text = body[:_SHOWN_BYTES].decode("utf-8", "backslashreplace").replace("\n", "\\n")
-    return text + (f"… ({len(body)} bytes)" if len(body) > _SHOWN_BYTES else "")
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """`"POST **/ui-telemetry"`, `"**/api/*"` or `"*"`: a method (optional) and a glob on the path.
-
-    `*` and `**` both match any characters, slashes too; the query counts only where the glob has a `?`.
-    """
-
-    method: str | None
-    glob: str
-
-    @classmethod
-    def parse(cls, text: str) -> Pattern:
-        """Read a pattern; raises SharedWorkerError where there is none in `text`."""
-        words = text.split()
-        if not 1 <= len(words) <= 2:
-            raise SharedWorkerError(
-                f"{text!r} is no pattern: write a glob on the path, with a method before it if you like,"
-                ' as in "POST **/api/*"'
-            )
-        return cls(words[0].upper() if len(words) == 2 else None, words[-1])
-
-    def matches(self, method: str, path: str) -> bool:
-        """Whether a request of this method and path (with or without query) is meant."""
-        if self.method is not None and self.method != method:
-            return False
-        subject = path if "?" in self.glob else path.partition("?")[0]
-        return fnmatchcase(subject, self.glob)
 
 
 class Journal:

@@ -17,7 +17,7 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
-from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.route import Response
 from pytest_sharedworker.gateway.toxics import Toxic
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from multidict import CIMultiDict
 
 from pytest_sharedworker.errors import GatewayError
-from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 

@@ -29,7 +29,9 @@ from types import TracebackType
 from multidict import CIMultiDict
 
 from pytest_sharedworker.errors import GatewayError, WaitTimeout
-from pytest_sharedworker.gateway.journal import DEFAULT_TIMEOUT_SECONDS, Exchange, Pattern
+from pytest_sharedworker.gateway.exchange import Exchange
+from pytest_sharedworker.gateway.journal import DEFAULT_TIMEOUT_SECONDS
+from pytest_sharedworker.gateway.patterns import Pattern
 from pytest_sharedworker.gateway.route import (
     Abort,
     ClientDisconnected,

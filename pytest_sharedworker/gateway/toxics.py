@@ -34,7 +34,8 @@ from types import TracebackType
 from typing import Any, Literal
 
 from pytest_sharedworker.errors import ToxicError
-from pytest_sharedworker.gateway.journal import Exchange, Pattern
+from pytest_sharedworker.gateway.exchange import Exchange
+from pytest_sharedworker.gateway.patterns import Pattern
 
 Stream = Literal["upstream", "downstream"]
 

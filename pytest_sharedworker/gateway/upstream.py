@@ -13,9 +13,9 @@ from yarl import URL
 
 from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.event_streams import EventStream
+from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.forwarding import ask_server
 from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
-from pytest_sharedworker.gateway.journal import Exchange
 from pytest_sharedworker.gateway.route import Response, UpstreamRequest
 from pytest_sharedworker.gateway.websockets import SocketBridge
 

@@ -19,7 +19,8 @@ from aiohttp import (
 from multidict import CIMultiDict
 from yarl import URL
 
-from pytest_sharedworker.gateway.journal import Exchange, Journal, SocketMessage
+from pytest_sharedworker.gateway.exchange import Exchange, SocketMessage
+from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.responses import cut_off
 from pytest_sharedworker.gateway.route import Response, UpstreamRequest
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from multidict import CIMultiDict
 
-from pytest_sharedworker.gateway.journal import Pattern
+from pytest_sharedworker.gateway.patterns import Pattern
 from pytest_sharedworker.injected import has_static_imports, is_strict
 
 OWN_PREFIX = "/__pytest_sharedworker__/"

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pytest_sharedworker.control.server import ConsoleMessage, WorkerError
-from pytest_sharedworker.gateway.journal import Exchange, Journal
+from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
+from pytest_sharedworker.gateway.events import TimelineEvent
+from pytest_sharedworker.gateway.exchange import Exchange
+from pytest_sharedworker.gateway.journal import Journal
 
 _HEADER = f"{'real s':>9} {'virtual s':>11}  what"
 _INDENT = " " * (9 + 1 + 11 + 2)
-
-
-@dataclass(frozen=True)
-class TimelineEvent:
-    """Something that happened: when, in real and (where known) the worker's virtual time, and what."""
-
-    at: datetime
-    text: str
-    virtual_seconds: float | None = None
 
 
 class TimelineWorker(Protocol):

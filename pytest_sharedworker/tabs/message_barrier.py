@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 
-from pytest_sharedworker.control.server import ControlChannel, WorkerRegistry
+from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
 from pytest_sharedworker.errors import WaitTimeout
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.tabs.pages import MarkedTab, Tabs, WorkerPort

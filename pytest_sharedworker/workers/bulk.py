@@ -7,7 +7,8 @@ import time
 from playwright.sync_api import BrowserContext, Page
 
 from pytest_sharedworker.errors import WaitTimeout
-from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
+from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 SPAWN_TIMEOUT_SECONDS = 60.0
 

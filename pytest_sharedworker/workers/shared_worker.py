@@ -10,8 +10,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from pytest_sharedworker.clock.devtools import PolicyClock
-from pytest_sharedworker.clock.virtual import RealClock, VirtualClock
-from pytest_sharedworker.control.server import ConsoleMessage, ControlChannel, WorkerError
+from pytest_sharedworker.clock.real import RealClock
+from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
+from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.devtools.connections import DevToolsConnections
 from pytest_sharedworker.devtools.session import WorkerDevToolsSession, WorkerTarget
 from pytest_sharedworker.errors import Unsupported, WaitTimeout, WorkerGone

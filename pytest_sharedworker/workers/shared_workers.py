@@ -15,16 +15,12 @@ from typing import Literal
 from playwright.sync_api import Browser, BrowserContext
 from playwright.sync_api import Error as PlaywrightError
 
+from pytest_sharedworker.clock.base import ADVANCE_TIMEOUT_SECONDS, to_milliseconds
 from pytest_sharedworker.clock.devtools import PolicyClock
-from pytest_sharedworker.clock.virtual import (
-    ADVANCE_TIMEOUT_SECONDS,
-    RealClock,
-    VirtualClock,
-    moving,
-    require_idle,
-    to_milliseconds,
-)
-from pytest_sharedworker.control.server import ControlChannel, ControlServer, WorkerRegistry
+from pytest_sharedworker.clock.real import RealClock
+from pytest_sharedworker.clock.virtual import VirtualClock, moving, require_idle
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
 from pytest_sharedworker.coverage.recorder import CoverageRecorder, before_workers_end
 from pytest_sharedworker.devtools.connections import DevToolsConnections
 from pytest_sharedworker.devtools.session import WorkerDevToolsSession, WorkerTarget

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from pytest_sharedworker.control.server import WorkerRegistry
+from pytest_sharedworker.control.session import WorkerRegistry
 from pytest_sharedworker.devtools.connections import DevToolsConnections
 from pytest_sharedworker.errors import Unsupported, WorkerGone
 from pytest_sharedworker.gateway.gateway import Gateway

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from e2e.conformance.report.timeline import Kind, Mark, Timeline, timeline
+from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.gateway.journal import Exchange
-from pytest_sharedworker.workers.shared_workers import SharedWorker, SharedWorkers
+from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 GATEWAY_LANE = "gateway"
 SERVER_LANE = "server"

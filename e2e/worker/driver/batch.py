@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e.conformance.accounting import key_of
 from e2e.conformance.case import Finding
-from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.gateway.exchange import Exchange
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from e2e.conformance.accounting import Event
 from e2e.worker.driver.system import TAB_PATH, Telemetry
 from e2e.worker.driver.tab import Tab
 from pytest_sharedworker.errors import Unsupported
-from pytest_sharedworker.workers.crash import PersistentBrowser, crash
+from pytest_sharedworker.workers.crash import crash
+from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 
 Log = Callable[[Tab], list[Event]]
 """Logs in a tab what the worker still holds when it ends."""

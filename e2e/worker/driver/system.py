@@ -21,8 +21,8 @@ from e2e.worker.driver.batch import Batch, read_batch
 from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnread
 from e2e.worker.driver.tab import Tab
 from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.gateway.journal import Exchange
 from pytest_sharedworker.gateway.toxics import Toxic
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 from reference_server.api.telemetry import ENDPOINT as SERVER_ENDPOINT

@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 from multidict import CIMultiDict
 
 from e2e.chaos.config_gaps import MARGIN_SECONDS, config_gaps, has_config
-from pytest_sharedworker.gateway.journal import Exchange, Journal
+from pytest_sharedworker.gateway.exchange import Exchange
+from pytest_sharedworker.gateway.journal import Journal
 
 PATTERN = "GET /config"
 

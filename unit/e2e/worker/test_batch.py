@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from e2e.conformance.case import Finding
 from e2e.worker.driver.batch import read_batch
 from e2e.worker.driver.order import order_by_tab
-from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.gateway.exchange import Exchange
 
 BODY = json.dumps(
     {

@@ -19,7 +19,7 @@ from e2e.worker.driver.requests import (
     until_posted,
 )
 from e2e.worker.driver.system import Telemetry
-from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.gateway.exchange import Exchange
 
 
 class Planned:

@@ -6,12 +6,8 @@ import time
 
 import pytest
 
-from pytest_sharedworker.clock.virtual import (
-    INTERRUPTION_SECONDS,
-    SETTLE_SECONDS,
-    RealClock,
-    to_milliseconds,
-)
+from pytest_sharedworker.clock.base import to_milliseconds
+from pytest_sharedworker.clock.real import INTERRUPTION_SECONDS, SETTLE_SECONDS, RealClock
 from pytest_sharedworker.errors import ClockError, Unsupported
 
 

@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from pytest_sharedworker.control import server as control_module
-from pytest_sharedworker.control.server import ControlChannel, ControlServer, WorkerRegistry
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
 from pytest_sharedworker.errors import EvaluationError, WaitTimeout, WorkerGone
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 

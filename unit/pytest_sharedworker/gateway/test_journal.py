@@ -12,7 +12,9 @@ import pytest
 from multidict import CIMultiDict
 
 from pytest_sharedworker.errors import SharedWorkerError, WaitTimeout
-from pytest_sharedworker.gateway.journal import Exchange, Journal, Pattern
+from pytest_sharedworker.gateway.exchange import Exchange
+from pytest_sharedworker.gateway.journal import Journal
+from pytest_sharedworker.gateway.patterns import Pattern
 
 SHORT_SECONDS = 0.05
 

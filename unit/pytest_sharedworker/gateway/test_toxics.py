@@ -13,7 +13,7 @@ import pytest
 from multidict import CIMultiDict
 
 from pytest_sharedworker.errors import GatewayError, SharedWorkerError, ToxicError
-from pytest_sharedworker.gateway.journal import Exchange
+from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.toxics import KINDS, REQUIRED, Toxic, make_toxic
 
 

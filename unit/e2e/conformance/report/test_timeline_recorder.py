@@ -15,8 +15,8 @@ from multidict import CIMultiDict
 
 from e2e.conformance.report.timeline import Kind, Mark
 from e2e.conformance.report.timeline_recorder import MOST_LANES_OF_A_SORT, Recorder
-from pytest_sharedworker.gateway.journal import Exchange
-from pytest_sharedworker.reporting.timeline import TimelineEvent
+from pytest_sharedworker.gateway.events import TimelineEvent
+from pytest_sharedworker.gateway.exchange import Exchange
 
 START = datetime(2026, 1, 2, tzinfo=timezone.utc)
 BATCH = b'{"records": [{}, {}]}'

@@ -1,0 +1,206 @@
+"""The control channel to one worker, and the registry of the workers of one test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
+from pytest_sharedworker.errors import EvaluationError, WorkerGone
+from pytest_sharedworker.integration.event_loop_thread import DEFAULT_TIMEOUT_SECONDS, LoopThread
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class StateNotifier:
+    """Wakes whoever waits in the loop's thread for something about the workers of one test."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def notify(self) -> None:
+        """Let all who wait look again."""
+        self._event.set()
+
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return as soon as `condition` holds."""
+        while not condition():
+            self._event.clear()
+            await self._event.wait()
+
+
+@dataclass
+class ControlChannel:
+    """The harness's end of the control channel to one worker, from its start to its end."""
+
+    id: str
+    name: str
+    url: str
+    loop_thread: LoopThread
+    changes: StateNotifier
+    started_monotonic: float = field(default_factory=time.monotonic)
+    started_at: datetime = field(default_factory=_now)
+    clock_skew: timedelta = timedelta()
+    """What to add to the browser's date to get this machine's."""
+
+    console: list[ConsoleMessage] = field(default_factory=list)
+    errors: list[WorkerError] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    """The highest mark that the worker has read on each port, by the port's id."""
+
+    def __post_init__(self) -> None:
+        self._released: set[int] = set()
+        self._calls: dict[int, asyncio.Future[Any]] = {}
+        self._call_numbers = itertools.count(1)
+        self._outgoing: asyncio.Queue[str] = asyncio.Queue()
+        self.ended = False
+        self.ended_at: datetime | None = None
+        self.moving = False
+        """Whether its virtual clock is being moved."""
+        self.departures_sent = 0
+        """Of how many tabs and workers that have gone its clock knows."""
+        self.connected = False
+        """Whether it has opened its socket."""
+
+    def call(
+        self,
+        method: str,
+        params: dict[str, Any] | None = None,
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> Any:
+        """Call a method of the prologue and return its result (from any thread but the loop's).
+
+        Raises EvaluationError where it throws, WorkerGone where the worker ends, WaitTimeout.
+        """
+        return self.loop_thread.run(
+            self.ask(method, params or {}),
+            timeout_seconds=timeout_seconds,
+            what=f"the {self} to answer {method!r}",
+        )
+
+    async def ask(self, method: str, params: dict[str, Any]) -> Any:
+        """Call a method of the prologue, in the loop's thread. Raises EvaluationError, WorkerGone."""
+        if self.ended:
+            raise WorkerGone(f"the {self} has ended; {method!r} cannot reach it")
+        number = next(self._call_numbers)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._calls[number] = future
+        try:
+            self.send(call=number, method=method, params=params)
+            return await future
+        finally:
+            del self._calls[number]
+
+    def send(self, **message: object) -> None:
+        """Send a message to the worker (in the loop's thread); it is kept until the socket is open."""
+        self._outgoing.put_nowait(json.dumps(message))
+
+    async def hold(self, request: int, delay_ms: float | None) -> bool:
+        """Hold one of the worker's requests back for `delay_ms` of its virtual time (None: for ever).
+
+        The worker's clock does not wait for it meanwhile. Returns False where the worker ended first.
+        """
+        self.send(method="hold", params={"request": request, "delay_ms": delay_ms})
+        await self.changes.wait_until(lambda: request in self._released or self.ended)
+        return not self.ended
+
+    async def hold_until(self, request: int, released: Callable[[], bool]) -> bool:
+        """Hold one of the worker's requests back until `released()`, which `let_go` makes it look at.
+
+        The worker's clock does not wait for it meanwhile. Returns False where the worker ended or gave the
+        request up first.
+        """
+        if not released():
+            self.send(method="hold", params={"request": request, "delay_ms": None})
+            await self.changes.wait_until(lambda: released() or request in self._released or self.ended)
+        return released() and not self.ended
+
+    def let_go(self, request: int) -> None:
+        """Have the worker's clock wait again for a request that was held (in the loop's thread)."""
+        self.send(method="let_go", params={"request": request})
+        self.changes.notify()
+
+    def receive(self, message: dict[str, Any]) -> None:
+        """Take in one message of the worker (in the loop's thread)."""
+        event = message.get("event")
+        if event == "console":
+            self.console.append(ConsoleMessage(message["level"], message["text"], *self._times(message)))
+        elif event == "error":
+            self.errors.append(WorkerError(message["message"], message["stack"], *self._times(message)))
+        elif event == "mark":
+            self.marks[message["port"]] = max(message["mark"], self.marks.get(message["port"], 0))
+        elif event == "release":
+            self._released.add(message["request"])
+        elif future := self._calls.get(message.get("call", 0)):
+            if not future.done():
+                if failure := message.get("error"):
+                    future.set_exception(EvaluationError(failure["message"], failure["stack"]))
+                else:
+                    future.set_result(message["result"])
+        self.changes.notify()
+
+    def _times(self, message: dict[str, Any]) -> tuple[datetime, float | None]:
+        virtual_ms = message["virtual_ms"]
+        at = datetime.fromtimestamp(message["at_ms"] / 1000, timezone.utc) + self.clock_skew
+        at = max(at, self.started_at)  # Two clocks of one machine may still differ by a little.
+        return at, None if virtual_ms is None else virtual_ms / 1000
+
+    async def serve(self, socket: web.WebSocketResponse) -> None:
+        """Carry messages both ways until the worker ends."""
+        self.connected = True
+        self.ended = False
+        writer = asyncio.create_task(self._write(socket))
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    self.receive(json.loads(message.data))
+        finally:
+            writer.cancel()
+            self.end()
+
+    async def _write(self, socket: web.WebSocketResponse) -> None:
+        while True:
+            await socket.send_str(await self._outgoing.get())
+
+    def end_unless_connected(self) -> None:
+        """Take the worker for gone if it has never opened its socket."""
+        if not self.connected:
+            self.end()
+
+    def end(self) -> None:
+        """Note that the worker is gone; whoever waits for an answer learns it now."""
+        if not self.ended:
+            self.ended_at = _now()
+        self.ended = True
+        for future in self._calls.values():
+            if not future.done():
+                future.set_exception(WorkerGone(f"the {self} ended before it answered"))
+        self.changes.notify()
+
+    def __str__(self) -> str:
+        return f"worker {self.name or self.url!r}"
+
+
+@dataclass
+class WorkerRegistry:
+    """The workers of one test: what the prologues with its token reported."""
+
+    token: str
+    sessions: list[ControlChannel] = field(default_factory=list)
+    at_start: list[Callable[[ControlChannel], Awaitable[None]]] = field(default_factory=list)
+    """Run in the loop's thread while a worker is held before its first line."""
+    epoch_ms: Callable[[], float] = lambda: time.time() * 1000
+    """The date, in ms since 1970, at which the next worker's virtual clock starts."""
+
+    changes: StateNotifier = field(default_factory=StateNotifier)
