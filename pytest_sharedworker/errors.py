@@ -1,15 +1,15 @@
 """Everything this plugin raises, as one tree.
 
 SharedWorkerError
-├── WorkerNotFound        no worker answers the description
-├── AmbiguousWorker       more than one worker answers it
-├── WorkerGone            the worker ended while it was needed
-├── WaitTimeout           something awaited did not happen in time
+├── WorkerNotFoundError        no worker answers the description
+├── AmbiguousWorkerError       more than one worker answers it
+├── WorkerClosedError            the worker ended while it was needed
+├── WaitTimeoutError           something awaited did not happen in time
 ├── EvaluationError       JavaScript threw inside the worker
 ├── ClockError            wrong use of a worker's clock, or a clock that cannot move
 ├── GatewayError          the gateway cannot start, or cannot do what was asked
 │   └── ToxicError        unknown toxic, or attributes it does not have
-└── Unsupported           this browser cannot do it
+└── UnsupportedError      this browser cannot do it
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ class SharedWorkerError(Exception):
     """Base of all errors of this plugin; the text says what happened and what to do."""
 
 
-class WorkerNotFound(SharedWorkerError):
+class WorkerNotFoundError(SharedWorkerError):
     """No SharedWorker answers the description."""
 
 
-class AmbiguousWorker(SharedWorkerError):
+class AmbiguousWorkerError(SharedWorkerError):
     """More than one SharedWorker answers the description."""
 
 
-class WorkerGone(SharedWorkerError):
+class WorkerClosedError(SharedWorkerError):
     """The SharedWorker ended while it was still needed."""
 
 
-class WaitTimeout(SharedWorkerError, TimeoutError):
+class WaitTimeoutError(SharedWorkerError, TimeoutError):
     """Something awaited did not happen in time."""
 
 
@@ -56,5 +56,5 @@ class ToxicError(GatewayError, ValueError):
     """An unknown toxic, or attributes that it does not have."""
 
 
-class Unsupported(SharedWorkerError, NotImplementedError):
+class UnsupportedError(SharedWorkerError, NotImplementedError):
     """This browser has no way to do what was asked; the text says which browser does."""

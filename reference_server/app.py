@@ -107,7 +107,7 @@ class ReferenceServer:
     async def start(self) -> URL:
         """Open the store, listen, and give the base URL (see `url`).
 
-        Raises OSError when the port cannot be had and StoreUnavailable when the store cannot be opened.
+        Raises OSError when the port cannot be had and StoreUnavailableError when the store cannot be opened.
         """
         if self._runner is not None:
             raise RuntimeError("the server runs already")

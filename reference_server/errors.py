@@ -24,11 +24,11 @@ class ReferenceServerError(Exception):
     """The root of this package's own exceptions."""
 
 
-class ConfigurationUnreadable(ReferenceServerError):
+class ConfigurationUnreadableError(ReferenceServerError):
     """The source of the configuration gave no JSON object."""
 
 
-class StoreUnavailable(ReferenceServerError):
+class StoreUnavailableError(ReferenceServerError):
     """The store cannot be opened, or did not take the records: none of them is stored."""
 
 
@@ -67,7 +67,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     except WireError as error:
         return error.response()
-    except StoreUnavailable as error:
+    except StoreUnavailableError as error:
         logger.warning("records refused: %s", error)
         return WireError(
             503,

@@ -20,7 +20,7 @@ from e2e.chaos.environment import Environment
 from e2e.chaos.runner import Run
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.summary import Figures
-from pytest_sharedworker.browsers.discovery import BrowserNotFound, launch_arguments
+from pytest_sharedworker.browsers.discovery import BrowserNotFoundError, launch_arguments
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             **launch_arguments(options.browser, headless=headless),
             "headless": headless,
         }
-    except BrowserNotFound as error:
+    except BrowserNotFoundError as error:
         print(error, file=sys.stderr)
         return EXIT_WRONG_USE
     print(f"chaos for {options.minutes:g} min, --seed {seed} --browser {options.browser}", flush=True)

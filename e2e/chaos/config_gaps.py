@@ -49,6 +49,6 @@ def _was_told(exchange: Exchange) -> bool:
         exchange.status == 200
         and exchange.cut is None
         and exchange.upstream_status == 200
-        and exchange.answer == exchange.upstream_answer
+        and exchange.response_body == exchange.upstream_response_body
         and exchange.paused_seconds < GIVEN_UP_SECONDS
     )

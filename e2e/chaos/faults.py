@@ -66,7 +66,7 @@ class Wire:
             refused: list[Route] = []
 
             def refuse(route: Route) -> None:
-                if len(route.request.body) > SMALL_BODY_BYTES:
+                if len(route.request.request_body) > SMALL_BODY_BYTES:
                     refused.append(route)
                     route.fulfill(status=413)
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Error as PlaywrightError
 from e2e.chaos.environment import Environment
 from e2e.chaos.random_walk import Walk
 from e2e.chaos.summary import Figures
-from e2e.chaos.system import Broken, SystemUnderTest
+from e2e.chaos.system import PageBrokenError, SystemUnderTest
 from pytest_sharedworker.errors import SharedWorkerError
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -71,8 +71,10 @@ class Run:
                 self.figures.add(verdict, len(world.books.events))
                 if not verdict.balanced:
                     self.figures.problems.append(str(world.broken(f"world {number}: {verdict}")))
-            except (Broken, SharedWorkerError, PlaywrightError) as error:
-                text = error if isinstance(error, Broken) else world.broken(f"world {number}: {error}")
+            except (PageBrokenError, SharedWorkerError, PlaywrightError) as error:
+                text = (
+                    error if isinstance(error, PageBrokenError) else world.broken(f"world {number}: {error}")
+                )
                 self.figures.problems.append(str(text))
             finally:
                 self.figures.faults += world.faults + world.wire.met

@@ -21,7 +21,7 @@ from e2e.chaos.server_crash import dying_at_next
 from e2e.chaos.tab import ChaosTab
 from e2e.conformance.accounting import key_of
 from e2e.conformance.targets.worker import CHECKOUT
-from pytest_sharedworker.errors import WorkerGone
+from pytest_sharedworker.errors import WorkerClosedError
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.crash import crash
@@ -36,7 +36,7 @@ LAST_SPANS_SECONDS = (30, 30, *[900] * 12)
 """The time that the world is given at the end: two flushes, then the longest pause after failures, often."""
 
 
-class Broken(AssertionError):
+class PageBrokenError(AssertionError):
     """A promise was not kept. The text has what was expected and seen, the diary and the journal's end."""
 
 
@@ -146,7 +146,7 @@ class SystemUnderTest:
         self._connect()
         for worker in self.workers.all:
             self._say("the worker is terminated")
-            with suppress(WorkerGone):
+            with suppress(WorkerClosedError):
                 worker.terminate()
                 self.faults["worker terminated"] += 1
 
@@ -154,7 +154,7 @@ class SystemUnderTest:
         """Take the worker off the network, or back on."""
         for worker in self.workers.all:
             self._say(f"the worker goes {'off' if offline else 'on'}line")
-            with suppress(WorkerGone):
+            with suppress(WorkerClosedError):
                 worker.set_offline(offline)
                 self.faults["worker offline"] += offline
 
@@ -266,7 +266,7 @@ class SystemUnderTest:
     # --- the end ----------------------------------------------------------------------------------
 
     def close_books(self) -> Verdict:
-        """Mend everything, give it time, and compare. Raises Broken where a promise was not kept."""
+        """Mend everything, give it time, and compare. Raise PageBrokenError where a promise was not kept."""
         self._mend()
         if not self.tabs:
             self.open_tab()
@@ -289,7 +289,7 @@ class SystemUnderTest:
         return self.books.close(self.server.records())
 
     def check(self) -> Verdict:
-        """Close the books. Raises Broken where they do not balance."""
+        """Close the books. Raise PageBrokenError where they do not balance."""
         verdict = self.close_books()
         if not verdict.balanced:
             raise self.broken(str(verdict))
@@ -308,10 +308,10 @@ class SystemUnderTest:
                 raise self.broken(f"no worker has acknowledged what {tab.name} took, up to seq {awaited}")
         self.observe()
 
-    def broken(self, what: str) -> Broken:
+    def broken(self, what: str) -> PageBrokenError:
         """The failure, with all that led to it."""
         steps = "\n".join(f"{number:4}. {sentence}" for number, sentence in enumerate(self.step_log, 1))
-        return Broken(
+        return PageBrokenError(
             f"{what}\n\nWhat happened:\n{steps}\n\n{self.gateway.journal.tail()}\n{self.workers.explain()}"
         )
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from e2e.chaos.environment import Environment
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.state_machine import Chaos
-from e2e.chaos.system import WORKER_DIRECTORY, Broken
+from e2e.chaos.system import WORKER_DIRECTORY, PageBrokenError
 from e2e.chaos.tally import Summary
 from e2e.mutants.model import build, load_mutants
 from e2e.mutants.server_model import SERVER_MUTANTS_FOLDER, build_server
@@ -47,7 +47,7 @@ class _UntilCaught(Chaos):
     def teardown(self) -> None:
         try:
             super().teardown()
-        except Broken as broken:
+        except PageBrokenError as broken:
             raise _Caught(str(broken)) from broken
 
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from e2e.client.page import CONNECTED, click, open_page
-from pytest_sharedworker.errors import Unsupported
+from pytest_sharedworker.errors import UnsupportedError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.workers.crash import crash
@@ -79,7 +79,7 @@ def test_crash_of_the_host_tab_loses_nothing(
     shared_workers.advance(0)
     try:
         crash(pages[0])
-    except Unsupported as reason:
+    except UnsupportedError as reason:
         pytest.skip(str(reason))
     for number, page in enumerate(pages[1:], start=1):
         books.click(page, f"later-{number}")

@@ -51,7 +51,7 @@ class Verdict(Enum):
         return list(Verdict).index(self)
 
 
-class Finding(AssertionError):
+class FindingError(AssertionError):
     """A requirement that does not hold, in the two halves that the report shows.
 
     Raise it where the sentence of an `assert` would not tell a reader what was seen.

@@ -153,7 +153,7 @@ def test_mlflow_takes_and_passes_on_what_the_worker_posts(
         )
     shared_workers.advance(FLUSH_INTERVAL_SECONDS)
     (post,) = gateway.journal.select(POST)
-    assert (post.status, json.loads(post.answer)) == (200, {"status": "success"})
+    assert (post.status, json.loads(post.response_body)) == (200, {"status": "success"})
     shared_workers.advance(10 * FLUSH_INTERVAL_SECONDS)
     assert len(gateway.journal.select(POST)) == 1, "what was taken is not sent again"
     passed_on = upstream.wait_for(6)

@@ -9,20 +9,22 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, PAGE, App
-from pytest_sharedworker.errors import AmbiguousWorker, ToxicError, WaitTimeout, WorkerNotFound
+from pytest_sharedworker.errors import AmbiguousWorkerError, ToxicError, WaitTimeoutError, WorkerNotFoundError
 
 SHORT_SECONDS = 0.5
 
 
 def test_a_worker_that_never_appears(app: App) -> None:
-    with pytest.raises(WorkerNotFound, match=r"a SharedWorker '\*\*/none.js' did not appear within 0.5 s"):
+    with pytest.raises(
+        WorkerNotFoundError, match=r"a SharedWorker '\*\*/none.js' did not appear within 0.5 s"
+    ):
         app.workers.wait_for("**/none.js", timeout_seconds=SHORT_SECONDS)
 
 
 def test_a_worker_that_never_appears_is_told_those_that_did(app: App) -> None:
     app.start(name="echo")
     with pytest.raises(
-        WorkerNotFound, match=r"workers seen: \[<SharedWorker 'echo' .*/worker.js>\]"
+        WorkerNotFoundError, match=r"workers seen: \[<SharedWorker 'echo' .*/worker.js>\]"
     ) as error:
         app.workers.wait_for("**/none.js", timeout_seconds=SHORT_SECONDS)
     assert "The journal's last" in str(error.value)
@@ -36,7 +38,7 @@ def test_a_syntax_error(app: App, kind: str, browser_name: str) -> None:
         "SyntaxError: Unexpected" if browser_name == "chromium" and kind == "classic" else "a syntax error"
     )
     with pytest.raises(
-        WorkerNotFound, match=rf"/worker.js: its script was served but does not run: {reason}"
+        WorkerNotFoundError, match=rf"/worker.js: its script was served but does not run: {reason}"
     ):
         app.workers.wait_for()
 
@@ -45,7 +47,8 @@ def test_a_module_that_is_started_as_a_classic_script(app: App) -> None:
     app.gateway.mount("/worker.js", "export const a = 1;")
     app.connect(app.open())
     with pytest.raises(
-        WorkerNotFound, match=r"does not run: (SyntaxError: Cannot use import|.*without \{type: 'module'\})"
+        WorkerNotFoundError,
+        match=r"does not run: (SyntaxError: Cannot use import|.*without \{type: 'module'\})",
     ):
         app.workers.wait_for()
 
@@ -53,14 +56,14 @@ def test_a_module_that_is_started_as_a_classic_script(app: App) -> None:
 def test_an_import_that_is_not_there(app: App) -> None:
     app.gateway.mount("/worker.js", 'import "./missing.js";')
     app.connect(app.open(), type="module")
-    with pytest.raises(WorkerNotFound, match=r"(?s)a failed import.*/missing.js → 404"):
+    with pytest.raises(WorkerNotFoundError, match=r"(?s)a failed import.*/missing.js → 404"):
         app.workers.wait_for(timeout_seconds=4)  # Firefox tells the tab nothing of it.
 
 
 def test_a_script_that_is_not_there(app: App) -> None:
     app.connect(app.open(), path="/missing.js")
     with pytest.raises(
-        WorkerNotFound, match=r"/missing.js: its script was answered with 404; mount it, or mend the URL"
+        WorkerNotFoundError, match=r"/missing.js: its script was answered with 404; mount it, or mend the URL"
     ):
         app.workers.wait_for()
 
@@ -69,7 +72,7 @@ def test_a_script_of_the_wrong_type(app: App) -> None:
     app.gateway.mount("/worker.js", ECHO, "text/html")
     app.connect(app.open(), type="module")
     with pytest.raises(
-        WorkerNotFound, match="its script has the type 'text/html'; a browser runs text/javascript only"
+        WorkerNotFoundError, match="its script has the type 'text/html'; a browser runs text/javascript only"
     ):
         app.workers.wait_for()
 
@@ -78,7 +81,9 @@ def test_a_script_whose_connection_is_reset(app: App) -> None:
     app.gateway.mount("/worker.js", ECHO)
     app.gateway.toxic("reset_peer", on="/worker.js")
     app.connect(app.open())
-    with pytest.raises(WorkerNotFound, match=r"its script got no answer \(see the toxics in the journal\)"):
+    with pytest.raises(
+        WorkerNotFoundError, match=r"its script got no answer \(see the toxics in the journal\)"
+    ):
         app.workers.wait_for()
 
 
@@ -87,7 +92,7 @@ def test_a_policy_that_forbids_the_worker(app: App) -> None:
     policy = "<meta http-equiv=Content-Security-Policy content=\"worker-src 'none'\">"
     app.gateway.mount(PAGE, f"<!doctype html>{policy}<title>stage</title>")
     app.connect(app.open())
-    with pytest.raises(WorkerNotFound, match=r"does a Content-Security-Policy \(worker-src\) forbid it"):
+    with pytest.raises(WorkerNotFoundError, match=r"does a Content-Security-Policy \(worker-src\) forbid it"):
         app.workers.wait_for()
 
 
@@ -95,7 +100,7 @@ def test_a_server_that_is_dead(app: App) -> None:
     app.gateway.upstream.origin = "http://127.0.0.1:9"  # The discard service: no test machine has one.
     app.connect(app.open(), path="/app/worker.js")
     with pytest.raises(
-        WorkerNotFound, match=r"(?s)answered with 502.*cannot reach the server http://127.0.0.1:9"
+        WorkerNotFoundError, match=r"(?s)answered with 502.*cannot reach the server http://127.0.0.1:9"
     ):
         app.workers.wait_for()
 
@@ -103,7 +108,7 @@ def test_a_server_that_is_dead(app: App) -> None:
 def test_an_attempt_that_failed_does_not_spoil_the_next(app: App) -> None:
     page = app.open()
     app.connect(page)
-    with pytest.raises(WorkerNotFound, match="answered with 404"):
+    with pytest.raises(WorkerNotFoundError, match="answered with 404"):
         app.workers.wait_for()
     app.gateway.mount("/worker.js", ECHO)
     app.connect(page)
@@ -125,7 +130,7 @@ def test_a_worker_that_failed_holds_no_time_up(app: App) -> None:
 
 def test_a_worker_that_never_reads_is_told_with_its_error(app: App) -> None:
     worker = app.start("throw new Error('before any port');")
-    with pytest.raises(WaitTimeout, match=r"(?s)port.onmessage or call port.start\(\).*before any port"):
+    with pytest.raises(WaitTimeoutError, match=r"(?s)port.onmessage or call port.start\(\).*before any port"):
         app.workers.deliver()  # It raises where it waits for what nobody will read.
     assert not worker.ended
 
@@ -134,7 +139,7 @@ def test_a_glob_that_matches_two_workers(app: App) -> None:
     app.start(path="/one.js")
     app.start(path="/two.js")
     with pytest.raises(
-        AmbiguousWorker, match=r"2 workers answer to a SharedWorker '\*'.*give a narrower glob or a name"
+        AmbiguousWorkerError, match=r"2 workers answer to a SharedWorker '\*'.*give a narrower glob or a name"
     ):
         app.workers.wait_for()
 
@@ -148,5 +153,5 @@ def test_a_toxic_that_there_is_not(app: App) -> None:
 def test_a_syntax_error_on_real_time(app: App) -> None:
     app.gateway.mount("/worker.js", "let = ;")
     app.connect(app.open())
-    with pytest.raises(WorkerNotFound, match="its script was served but does not run"):
+    with pytest.raises(WorkerNotFoundError, match="its script was served but does not run"):
         app.workers.wait_for()

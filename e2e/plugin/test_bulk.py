@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, PAGE, App
-from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.errors import WaitTimeoutError
 from pytest_sharedworker.workers.bulk import open_tabs, spawn_workers
 
 WORKERS = 200
@@ -22,7 +22,7 @@ def test_two_hundred_workers_start_and_each_can_be_reached(app: App) -> None:
 
 
 def test_spawned_workers_of_a_script_that_is_missing_are_named(app: App) -> None:
-    with pytest.raises(WaitTimeout, match=r"3 workers of /none\.js; 3 have not started, 'worker-0'"):
+    with pytest.raises(WaitTimeoutError, match=r"3 workers of /none\.js; 3 have not started, 'worker-0'"):
         spawn_workers(app.workers, app.open(), "/none.js", 3, timeout_seconds=0.5)
 
 

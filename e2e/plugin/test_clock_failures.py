@@ -11,7 +11,7 @@ from aiohttp import web
 
 from e2e.plugin.app import App
 from pytest_sharedworker.clock.virtual import VirtualClock
-from pytest_sharedworker.errors import ClockError, WorkerGone
+from pytest_sharedworker.errors import ClockError, WorkerClosedError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 
@@ -110,8 +110,8 @@ def test_a_worker_that_closes_itself_has_no_time_any_more(
     app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate("() => { setTimeout(() => self.close(), 1000); }")
-    with pytest.raises(WorkerGone, match=r"worker .*ended"):
+    with pytest.raises(WorkerClosedError, match=r"worker .*ended"):
         clock.advance(2)
-    with pytest.raises(WorkerGone, match="has ended; 'advance' cannot reach it"):
+    with pytest.raises(WorkerClosedError, match="has ended; 'advance' cannot reach it"):
         clock.advance(1)
     app.workers.advance(1)

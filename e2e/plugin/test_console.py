@@ -7,7 +7,7 @@ import re
 import pytest
 
 from e2e.plugin.app import ECHO, App, console_texts
-from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.errors import WaitTimeoutError
 
 
 def test_a_console_line_is_waited_for(app: App) -> None:
@@ -18,7 +18,7 @@ def test_a_console_line_is_waited_for(app: App) -> None:
 
 def test_a_console_line_that_does_not_come_shows_those_that_did(app: App) -> None:
     worker = app.start("console.log('begun'); " + ECHO)
-    with pytest.raises(WaitTimeout, match=r"(?s)to write 'ended'; it wrote:\n  log: begun"):
+    with pytest.raises(WaitTimeoutError, match=r"(?s)to write 'ended'; it wrote:\n  log: begun"):
         worker.expect_console("ended", timeout_seconds=0.5)
 
 

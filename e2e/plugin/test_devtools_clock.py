@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, App
-from pytest_sharedworker.clock.devtools import PolicyClock
-from pytest_sharedworker.errors import ClockError, Unsupported
+from pytest_sharedworker.clock.devtools import DevToolsClock
+from pytest_sharedworker.errors import ClockError, UnsupportedError
 
 pytestmark = pytest.mark.worker_clock("policy")
 
@@ -25,7 +25,7 @@ TICKS = f"{NOTE} setInterval(() => note('tick'), 30000); onconnect = () => {{}};
 def test_the_script_is_served_byte_for_byte(app: App) -> None:
     app.start(TICKS)
     (script,) = app.gateway.journal.select("/worker.js")
-    assert script.answer == TICKS.encode()
+    assert script.response_body == TICKS.encode()
 
 
 def test_timers_fire_exactly_when_their_time_has_come(app: App) -> None:
@@ -100,7 +100,7 @@ def test_time_waits_for_requests_and_counts_little_for_them(app: App) -> None:
 def test_a_request_that_never_settles_is_named(app: App) -> None:
     app.gateway.toxic("timeout", on="/data", timeout_ms=0)
     worker = app.start("setTimeout(() => fetch('/data'), 1000); onconnect = () => {};")
-    assert isinstance(worker.clock, PolicyClock)
+    assert isinstance(worker.clock, DevToolsClock)
     with pytest.raises(ClockError, match=r"these requests have not settled: \['GET .*/data'\]"):
         worker.clock.advance(1, timeout_seconds=1)
 
@@ -128,9 +128,9 @@ def test_what_the_clock_cannot_do_it_says(app: App) -> None:
     worker = app.start(TICKS)
     clock = worker.clock
     assert clock.state() == {"kind": "policy", "now_seconds": 0.0, "pending": []}
-    with pytest.raises(Unsupported, match="use the virtual clock"):
+    with pytest.raises(UnsupportedError, match="use the virtual clock"):
         _ = worker.clock.pending_timers
     with pytest.raises(ClockError, match="0 or more"):
         worker.clock.advance(-1)
-    with pytest.raises(Unsupported, match="leaves scripts as they are"):
+    with pytest.raises(UnsupportedError, match="leaves scripts as they are"):
         app.workers.add_init_script("self.before = 1;")

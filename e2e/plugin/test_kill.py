@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page
 
 from e2e.plugin.app import ECHO, App
-from pytest_sharedworker.errors import SharedWorkerError, Unsupported
+from pytest_sharedworker.errors import SharedWorkerError, UnsupportedError
 from pytest_sharedworker.workers.crash import crash
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 
@@ -86,7 +86,7 @@ def test_a_crashed_page_tells_so_and_can_be_closed(app: App) -> None:
 
 @pytest.mark.only_browser("firefox")
 def test_firefox_says_in_one_line_that_it_crashes_no_tab(app: App) -> None:
-    with pytest.raises(Unsupported, match=r"^only Chromium crashes .*$"):
+    with pytest.raises(UnsupportedError, match=r"^only Chromium crashes .*$"):
         crash(app.open())
 
 

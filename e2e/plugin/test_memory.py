@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext
 
-from pytest_sharedworker.errors import Unsupported
+from pytest_sharedworker.errors import UnsupportedError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -36,5 +36,5 @@ def test_what_the_worker_holds_counts_and_garbage_does_not(worker: SharedWorker)
 
 @pytest.mark.only_browser("firefox")
 def test_firefox_says_in_one_line_that_it_cannot(worker: SharedWorker) -> None:
-    with pytest.raises(Unsupported, match=r"^only Chromium tells .*$"):
+    with pytest.raises(UnsupportedError, match=r"^only Chromium tells .*$"):
         worker.heap_used()

@@ -64,7 +64,7 @@ def test_an_answer_is_lost_after_the_server_took_the_request(
     taken: list[bytes] = []
 
     def take(route: Route) -> None:
-        taken.append(route.request.body)
+        taken.append(route.request.request_body)
         route.fulfill()
 
     app.gateway.route("POST /data", take)
@@ -81,7 +81,7 @@ def test_requests_of_a_worker_and_of_a_tab_are_told_apart(
     page.evaluate("fetch('/data', { method: 'POST', body: 'of the tab' }).then((answer) => answer.text())")
     clock.advance(1)
     exchanges = app.gateway.journal.select("POST /data")
-    assert [(exchange.body, exchange.worker_id) for exchange in exchanges] == [
+    assert [(exchange.request_body, exchange.worker_id) for exchange in exchanges] == [
         (b"of the tab", None),
         (b"event", worker.id),
     ]

@@ -120,4 +120,4 @@ def test_one_event_stream_serves_all_tabs(app: App) -> None:
     for page in (first, second):
         page.wait_for_function("() => messages.includes('one')")
     (exchange,) = app.gateway.journal.select("GET /events")
-    assert (exchange.ended, exchange.answer) == (False, b"data: one\n\n")
+    assert (exchange.ended, exchange.response_body) == (False, b"data: one\n\n")

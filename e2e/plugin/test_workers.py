@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.plugin.app import ECHO, App
-from pytest_sharedworker.errors import AmbiguousWorker, WorkerGone, WorkerNotFound
+from pytest_sharedworker.errors import AmbiguousWorkerError, WorkerClosedError, WorkerNotFoundError
 
 NewContext = Callable[[], BrowserContext]
 
@@ -45,7 +45,9 @@ def test_two_tabs_share_a_worker_and_two_names_make_two(app: App) -> None:
 def test_a_description_of_two_workers_is_ambiguous(app: App) -> None:
     app.start(name="one")
     app.start(name="two")
-    with pytest.raises(AmbiguousWorker, match=r"2 workers answer .*'one'.*'two'.*narrower glob or a name"):
+    with pytest.raises(
+        AmbiguousWorkerError, match=r"2 workers answer .*'one'.*'two'.*narrower glob or a name"
+    ):
         app.workers.wait_for("**/worker.js")
 
 
@@ -105,7 +107,7 @@ def test_a_terminated_worker_is_gone_and_a_new_one_takes_its_place(app: App) -> 
     first = app.start()
     first.terminate()
     assert first.ended
-    with pytest.raises(WorkerGone):
+    with pytest.raises(WorkerClosedError):
         first.evaluate("1")
     [page] = app.context.pages
     app.connect(page)
@@ -172,7 +174,7 @@ def test_a_port_to_a_worker_that_ended_at_once_is_not_waited_for_when_the_next_o
     app.gateway.mount("/worker.js", ECHO)
     while not app.workers.all:
         app.connect(page)
-        with suppress(WorkerNotFound):  # Firefox hands a port to a worker that is just ending.
+        with suppress(WorkerNotFoundError):  # Firefox hands a port to a worker that is just ending.
             app.workers.wait_for(timeout_seconds=1)
     app.workers.advance(1)
     assert [worker.clock.now for worker in app.workers.all] == [1]

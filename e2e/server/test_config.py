@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.conftest import StartServer
 from e2e.server.driver.system import DISABLED_ANSWER, ENABLED, Server
 from e2e.server.driver.told import expect_disabled, expect_values, values_of
@@ -45,7 +45,7 @@ def test_a_get_tells_the_three_values(server: Server) -> None:
         and not isinstance(percentage, bool)
     )
     if not sound:
-        raise Finding("application/json with a boolean, a list of strings and a number", str(answer))
+        raise FindingError("application/json with a boolean, a list of strings and a number", str(answer))
     server.account()
 
 
@@ -73,7 +73,9 @@ def test_the_values_are_those_of_the_configuration(server: Server) -> None:
 def test_no_cache_keeps_the_configuration(server: Server) -> None:
     cache_control = server.get_config().headers.get("Cache-Control", "").replace(" ", "").lower().split(",")
     if not {"no-store", "no-cache", "max-age=0"} & set(cache_control):
-        raise Finding("Cache-Control: no-store", f"Cache-Control: {','.join(cache_control) or 'missing'}")
+        raise FindingError(
+            "Cache-Control: no-store", f"Cache-Control: {','.join(cache_control) or 'missing'}"
+        )
     server.account()
 
 
@@ -166,12 +168,12 @@ def test_wrong_types_never_reach_a_worker(server: Server) -> None:
         server.configure_text(configured)
         percentage = values_of(server.get_config())["ui_rollout_percentage"]
         if percentage != 0 or isinstance(percentage, bool):
-            raise Finding(f"0 for the percentage {text}", json.dumps(percentage))
+            raise FindingError(f"0 for the percentage {text}", json.dumps(percentage))
     for value in ("a.button", 5, {"a.button": True}, None, [1, None, ["a.button"]]):
         server.configure_text(json.dumps({**ENABLED, "disable_ui_events": value}))
         events = values_of(server.get_config())["disable_ui_events"]
         if events != []:
-            raise Finding(f"[] for the events {json.dumps(value)}", json.dumps(events))
+            raise FindingError(f"[] for the events {json.dumps(value)}", json.dumps(events))
     server.account()
 
 
@@ -187,7 +189,7 @@ def test_a_batch_is_turned_away_while_disabled(server: Server) -> None:
     for count in (1, 500):
         answer = server.post(*server.records(count, Fate.DROPPED))
         if answer.status != 200 or answer.word("status") != "disabled":
-            raise Finding('200 {"status": "disabled"}', str(answer))
+            raise FindingError('200 {"status": "disabled"}', str(answer))
     server.configure()
     server.still_works()
     server.account()

@@ -13,7 +13,7 @@ from threading import Thread
 
 import pytest
 
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.conftest import StartServer
 from e2e.server.driver.system import DISABLED_ANSWER, ENABLED
 from e2e.server.driver.told import expect_disabled, expect_values, values_of
@@ -72,11 +72,11 @@ def test_the_source_is_asked_once_for_many_workers(start_server: StartServer, so
         answers = list(workers.map(lambda _: server.get_config(), range(WORKERS_AT_ONCE)))
     for answer in answers:
         if values_of(answer)["disable_ui_telemetry"] is not False:
-            raise Finding("the source's values for every worker", str(answer))
+            raise FindingError("the source's values for every worker", str(answer))
     for _ in range(WORKERS_AT_ONCE):
         server.post(server.record())
     if source.requests != 1:
-        raise Finding("1 fetch", f"{source.requests} fetches")
+        raise FindingError("1 fetch", f"{source.requests} fetches")
     server.account()
 
 

@@ -14,7 +14,7 @@ from threading import Event
 import pytest
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.conftest import StartServer
 from e2e.server.driver.http_client import CLOSED, Response
 from e2e.server.driver.system import Record, Server, body_of, expect_all
@@ -78,12 +78,12 @@ def settle(server: Server, sent: list[tuple[list[Record], Response]]) -> None:
 
 
 def expect_whole_batches(server: Server, sent: list[tuple[list[Record], Response]]) -> None:
-    """Raise a Finding where a part of a batch was stored: its worker will send all of it again."""
+    """Raise a FindingError where a part of a batch was stored: its worker will send all of it again."""
     there = {str(record["params"]["componentViewId"]) for record in server.stored()}
     for batch, answer in sent:
         kept = sum(record["params"]["componentViewId"] in there for record in batch)
         if kept not in (0, len(batch)):
-            raise Finding("all of a batch or nothing", f"{kept} of {len(batch)} records of: {answer}")
+            raise FindingError("all of a batch or nothing", f"{kept} of {len(batch)} records of: {answer}")
 
 
 @case(
@@ -98,7 +98,7 @@ def test_a_crash_after_the_answer_loses_nothing(start_server: StartServer) -> No
     answer = server.post(*server.records(BATCH_SIZE))
     server.process.kill()
     if not answer.succeeded:
-        raise Finding('200 {"status": "success"}', str(answer))
+        raise FindingError('200 {"status": "success"}', str(answer))
     server.account()
 
 
@@ -136,7 +136,7 @@ def test_a_stop_among_many_batches_loses_nothing(start_server: StartServer) -> N
         status = server.process.stop()
         sent = posting.result()
     if status != CLEAN_EXIT:
-        raise Finding("exit status 0", f"exit status {status}")
+        raise FindingError("exit status 0", f"exit status {status}")
     settle(server, sent)
     expect_whole_batches(server, sent)
     server.account()
@@ -209,9 +209,9 @@ def test_a_full_disk_is_told(start_server: StartServer) -> None:
             refused = answer
             break
     if refused is None or refused.status < 500:
-        raise Finding("5xx for the batch that has no room", str(refused))
+        raise FindingError("5xx for the batch that has no room", str(refused))
     if server.get_config().status != 200:
-        raise Finding("it answers all the same", str(server.get_config()))
+        raise FindingError("it answers all the same", str(server.get_config()))
     server.account()
 
 
@@ -252,10 +252,12 @@ def test_a_batch_is_put_off_while_the_store_is_out_of_reach(start_server: StartS
     with server.process.locked():
         answer = server.post(*batch)
     if answer.status != 503 or not answer.headers.get("Retry-After", "").isdigit():
-        raise Finding("503 with Retry-After in seconds", f"{answer}, {answer.headers.get('Retry-After')}")
+        raise FindingError(
+            "503 with Retry-After in seconds", f"{answer}, {answer.headers.get('Retry-After')}"
+        )
     if server.stored():
-        raise Finding("nothing stored", f"{len(server.stored())} records")
+        raise FindingError("nothing stored", f"{len(server.stored())} records")
     answer = server.post(*batch)
     if not answer.succeeded:
-        raise Finding("the same batch is taken later", str(answer))
+        raise FindingError("the same batch is taken later", str(answer))
     server.account()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.driver.http_client import Response
 from e2e.server.driver.malformed_bodies import not_json, without_list
 from e2e.server.driver.system import Server, expect_all, is_refused
@@ -80,7 +80,7 @@ def test_a_body_that_is_not_json_has_a_code(server: Server) -> None:
     codes = {json.dumps(answer.word("error")) for answer in answers.values()}
     expect_all("400 in JSON", answers, lambda answer: answer.status == 400 and is_told_as_json(answer))
     if len(codes) != 1:
-        raise Finding("one code", ", ".join(sorted(codes)))
+        raise FindingError("one code", ", ".join(sorted(codes)))
     server.account()
 
 
@@ -249,7 +249,7 @@ def test_another_method_is_told_which_there_are(server: Server) -> None:
     for answer in answers.values():
         allowed = set(answer.headers.get("Allow", "").replace(" ", "").split(","))
         if answer.status != 405 or not {"GET", "POST"} <= allowed <= ALLOWED_METHODS:
-            raise Finding("405 with Allow: GET, POST", f"{answer}, Allow: {answer.headers.get('Allow')}")
+            raise FindingError("405 with Allow: GET, POST", f"{answer}, Allow: {answer.headers.get('Allow')}")
     server.account()
 
 
@@ -263,7 +263,7 @@ def test_another_method_is_told_which_there_are(server: Server) -> None:
 def test_head_is_answered_as_get_is(server: Server) -> None:
     got, head = server.get_config(), server.client.request("HEAD")
     if (head.status, head.content_type, head.body) != (got.status, got.content_type, b""):
-        raise Finding(f"{got.status} {got.content_type} without a body", f"{head.content_type} {head}")
+        raise FindingError(f"{got.status} {got.content_type} without a body", f"{head.content_type} {head}")
     server.account()
 
 
@@ -285,5 +285,5 @@ def test_every_error_has_one_form(server: Server) -> None:
     expect_all("an error in JSON", answers, lambda answer: is_refused(answer) and is_told_as_json(answer))
     codes = [answer.word("error") for answer in answers.values()]
     if len(set(codes)) != len(codes):
-        raise Finding("a code for each error", str(codes))
+        raise FindingError("a code for each error", str(codes))
     server.account()

@@ -10,7 +10,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.driver.assertions import expect_stored_as_sent, expect_success
 from e2e.server.driver.system import Record, Server, expect_all
 
@@ -116,12 +116,12 @@ def test_the_answer_tells_of_duplicates(server: Server) -> None:
     for records, expected in ((batch[:3], (3, None)), (batch, (4, 3))):
         answer = server.post(*records)
         if (answer.word("accepted"), answer.word("duplicates")) != expected:
-            raise Finding(f"accepted, duplicates: {expected}", str(answer))
+            raise FindingError(f"accepted, duplicates: {expected}", str(answer))
     for name, changes in BAD_IDENTITIES.items():
         answer = server.post(server.record(Fate.DROPPED, **changes))
         rejected = answer.word("rejected")
         if not isinstance(rejected, list) or [each["field"] for each in rejected] != [name.split()[0]]:
-            raise Finding(f"rejected for {name}", str(answer))
+            raise FindingError(f"rejected for {name}", str(answer))
     server.account()
 
 

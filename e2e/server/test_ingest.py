@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.driver.assertions import expect_stored_as_sent, expect_success
 from e2e.server.driver.system import Record, Server, body_of, expect_all, is_refused
 
@@ -181,12 +181,12 @@ def test_a_packed_body_is_unpacked_or_refused(server: Server) -> None:
     record = server.record(Fate.OPTIONAL)
     answer = server.post_body(gzip.compress(body_of(record)), {"Content-Encoding": "gzip"})
     if answer.status >= 500:
-        raise Finding("taken or refused", str(answer))
+        raise FindingError("taken or refused", str(answer))
     server.decide([record], Fate.STORED if answer.succeeded else Fate.DROPPED)
     unknown = server.record(Fate.DROPPED)
     answer = server.post_body(body_of(unknown)[:-1], {"Content-Encoding": "unheard-of"})
     if answer.succeeded or answer.status >= 500:
-        raise Finding("an unknown coding of an unreadable body refused", str(answer))
+        raise FindingError("an unknown coding of an unreadable body refused", str(answer))
     server.account()
 
 
@@ -240,7 +240,7 @@ def test_bodies_may_be_packed_as_announced(server: Server) -> None:
         server.account()
         pytest.skip("it does not say that bodies may be packed")
     if announced != ["gzip"]:
-        raise Finding('"accept_encodings": ["gzip"]', str(announced))
+        raise FindingError('"accept_encodings": ["gzip"]', str(announced))
     for count in (1, BATCH_SIZE):
         body = gzip.compress(body_of(*server.records(count)))
         expect_success(server.post_body(body, {"Content-Encoding": "gzip"}), f"{count} packed records")

@@ -6,7 +6,7 @@ A body that is no batch at all stands in `test_server_errors.py`.
 from __future__ import annotations
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.driver.assertions import expect_stored_as_sent, expect_success
 from e2e.server.driver.malformed_bodies import BAD_FIELDS, NO_RECORDS
 from e2e.server.driver.system import Server, body_of, expect_all
@@ -66,7 +66,7 @@ def test_the_answer_names_each_record_that_was_not_taken(server: Server) -> None
         one = rejected[0] if isinstance(rejected, list) and len(rejected) == 1 else {}
         named = (one.get("index"), one.get("field"), bool(one.get("reason")))
         if answer.word("accepted") != 2 or named != (1, field, True):
-            raise Finding(f'"accepted": 2 and record 1 rejected for {field} ({name})', str(answer))
+            raise FindingError(f'"accepted": 2 and record 1 rejected for {field} ({name})', str(answer))
     server.account()
 
 
@@ -88,9 +88,9 @@ def test_a_timestamp_is_stored_to_its_last_digit_or_not_at_all(server: Server) -
         answer = server.post_body(body_of(record).replace(stamp.encode(), text.encode()))
         after = [each for each in server.stored() if each["params"] == record["params"]]
         if after and after[0]["timestamp_ns"] != float(text):
-            raise Finding(f"{text[:40]}, or nothing, stored", str(after[0]["timestamp_ns"]))
+            raise FindingError(f"{text[:40]}, or nothing, stored", str(after[0]["timestamp_ns"]))
         if answer.status >= 500:
-            raise Finding(f"no failure of the server for the timestamp {text[:40]}", str(answer))
+            raise FindingError(f"no failure of the server for the timestamp {text[:40]}", str(answer))
     server.account()
 
 

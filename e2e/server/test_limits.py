@@ -13,7 +13,7 @@ from contextlib import ExitStack
 import pytest
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.conftest import StartServer
 from e2e.server.driver.http_client import CLOSED, JSON_TYPE, Response
 from e2e.server.driver.system import Server, body_of, expect_all, is_refused
@@ -65,7 +65,7 @@ def test_a_huge_body_is_refused_before_it_comes(server: Server) -> None:
     )
     answer = server.client.send(head, body_of(server.record(Fate.DROPPED)))
     if not is_cut_off(answer):
-        raise Finding("413", str(answer))
+        raise FindingError("413", str(answer))
     server.still_works()
     server.account()
 
@@ -92,9 +92,9 @@ def test_an_endless_body_is_cut_off(server: Server) -> None:
 
     answer = server.client.send(head, more=chunks())
     if sent_bytes >= ENDLESS_BYTES and answer.status != 413:
-        raise Finding(f"413 before {ENDLESS_BYTES // MIB} MiB", f"{answer} after all of it")
+        raise FindingError(f"413 before {ENDLESS_BYTES // MIB} MiB", f"{answer} after all of it")
     if not is_cut_off(answer):
-        raise Finding("413", str(answer))
+        raise FindingError("413", str(answer))
     server.still_works()
     server.account()
 
@@ -110,7 +110,7 @@ def test_a_body_that_unpacks_to_a_huge_one_is_refused(server: Server) -> None:
     body = gzip.compress(body_of(server.record(Fate.DROPPED)).ljust(UNPACKED_BYTES))
     answer = server.post_body(body, {"Content-Encoding": "gzip"})
     if not is_cut_off(answer):
-        raise Finding("413", str(answer))
+        raise FindingError("413", str(answer))
     server.still_works()
     server.account()
 
@@ -128,7 +128,7 @@ def test_who_sends_too_much_is_told(server: Server) -> None:
     )
     answer = server.client.send(head)
     if answer.status != 413 or not answer.word("error") or not answer.word("message"):
-        raise Finding('413 {"error": …, "message": …}', str(answer))
+        raise FindingError('413 {"error": …, "message": …}', str(answer))
     server.account()
 
 
@@ -149,7 +149,7 @@ def test_a_body_that_unpacks_to_a_huge_one_takes_no_memory(start_server: StartSe
     answer = server.post_body(body, {"Content-Encoding": "gzip"})
     grown = (server.process.peak_memory_bytes() or 0) - before
     if not is_cut_off(answer) or grown >= BOMB_BYTES // 2:
-        raise Finding("413 in little memory", f"{answer}; {grown // MIB} MiB")
+        raise FindingError("413 in little memory", f"{answer}; {grown // MIB} MiB")
     server.still_works()
     server.account()
 
@@ -191,7 +191,7 @@ def test_deep_and_long_json_does_no_harm(server: Server) -> None:
 def test_the_answer_to_a_bad_batch_stays_small(server: Server) -> None:
     answer = server.post(*[0] * MANY_BAD_RECORDS)
     if len(answer.body) > MIB or answer.status >= 500:
-        raise Finding("less than 1 MiB", f"{len(answer.body)} bytes, {answer}")
+        raise FindingError("less than 1 MiB", f"{len(answer.body)} bytes, {answer}")
     server.account()
 
 
@@ -235,5 +235,5 @@ def test_idle_connections_do_not_hold_up_others(server: Server) -> None:
             connection.sendall(whole[: -len(body) // 2 if number % 2 else len(whole) // 3])
         server.still_works()
         if server.get_config().status != 200:
-            raise Finding("200 for the next GET", str(server.get_config()))
+            raise FindingError("200 for the next GET", str(server.get_config()))
     server.account()

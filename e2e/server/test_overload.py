@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as NotInTime  # Python 3.10 does not know it by the other name.
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.conftest import StartServer
 from e2e.server.driver.http_client import ANSWER_TIMEOUT_SECONDS, CLOSED, Response
 from e2e.server.driver.system import body_of, expect_all
@@ -62,7 +62,7 @@ def test_a_batch_that_finds_too_much_waiting_is_put_off(start_server: StartServe
         answers = [each.result() for each in posting]
     put_off = [answer for answer in answers if not answer.succeeded]
     if len(early) != len(put_off):
-        raise Finding(f"{len(early)} batches put off, the others taken", f"{len(put_off)} put off")
+        raise FindingError(f"{len(early)} batches put off, the others taken", f"{len(put_off)} put off")
     expect_all(
         "503 with Retry-After",
         {f"batch {number}": answer for number, answer in enumerate(put_off)},
@@ -91,13 +91,13 @@ def test_the_configuration_is_told_while_batches_wait(start_server: StartServer)
             answered = posting.done()
         taken = posting.result()
     if answered or not taken.succeeded:
-        raise Finding("the batch waits, and is taken then", str(taken))
+        raise FindingError("the batch waits, and is taken then", str(taken))
     expect_all("200", answers, lambda answer: answer.status == 200)
     server.account()
 
 
 def _answers_of_first(posting: list[Future[Response]], count: int) -> list[Response]:
-    """The answers that come first. Raises Finding where there are fewer in time."""
+    """The answers that come first. Raises FindingError where there are fewer in time."""
     answers: list[Response] = []
     try:
         for done in as_completed(posting, ANSWER_TIMEOUT_SECONDS / 2):
@@ -105,5 +105,5 @@ def _answers_of_first(posting: list[Future[Response]], count: int) -> list[Respo
             if len(answers) == count:
                 break
     except NotInTime:
-        raise Finding(f"{count} batches put off at once", f"{len(answers)} answered") from None
+        raise FindingError(f"{count} batches put off at once", f"{len(answers)} answered") from None
     return answers

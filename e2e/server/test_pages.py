@@ -8,7 +8,7 @@ import re
 import pytest
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.driver.system import Server, expect_all
 
 UNSAFE = re.compile(r"'unsafe-(inline|eval)'|\*|\b(data|blob|https?):")
@@ -56,7 +56,7 @@ def test_the_page_runs_no_script_but_its_own(server: Server) -> None:
     directives = {part.split()[0]: part for part in policy.split(";") if part.strip()}
     scripts = next((directives[name] for name in SCRIPT_DIRECTIVES if name in directives), None)
     if scripts is None or UNSAFE.search(scripts):
-        raise Finding("a policy for scripts that lets only its own run", policy or "no policy")
+        raise FindingError("a policy for scripts that lets only its own run", policy or "no policy")
 
 
 @case(
@@ -87,7 +87,7 @@ def test_figures_tell_what_became_of_records(server: Server) -> None:
     }
     grown = {name: after.get(name, 0) - before.get(name, 0) for name in expected}
     if grown != expected:
-        raise Finding(json.dumps(expected), json.dumps(grown))
+        raise FindingError(json.dumps(expected), json.dumps(grown))
     server.account()
 
 
@@ -104,7 +104,7 @@ def test_the_server_describes_itself(server: Server) -> None:
     paths = answer.json().get("paths", {}) if answer.status == 200 else {}
     endpoint = server.client.endpoint_path[len(server.client.base_path) - 1 :]
     if not {"get", "post"} <= set(paths.get(endpoint, {})):
-        raise Finding(f"GET and POST of {endpoint}", str(answer))
+        raise FindingError(f"GET and POST of {endpoint}", str(answer))
     server.account()
 
 

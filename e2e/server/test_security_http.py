@@ -6,7 +6,7 @@ Which hosts a server answers to is its operator's choice; what it does where non
 from __future__ import annotations
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.conftest import StartServer
 from e2e.server.driver.http_client import CLOSED, Response
 from e2e.server.driver.system import Server, body_of, expect_all, is_refused
@@ -130,7 +130,7 @@ def test_a_request_for_another_host_is_refused(start_server: StartServer) -> Non
         headers = {"Host": host, "Origin": f"http://{host}"}
         answer = server.post(server.record(), headers=headers)
         if not answer.succeeded:
-            raise Finding(f"success for {host}, which leads to this machine alone", str(answer))
+            raise FindingError(f"success for {host}, which leads to this machine alone", str(answer))
     server.account()
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from playwright.sync_api import BrowserContext
 
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_one_session, expect_sessions_apart
 from e2e.worker.driver.order import expect_order_of_sending
@@ -106,7 +106,7 @@ def test_two_contexts_are_two_sessions(telemetry: Telemetry, second_context: Bro
     expect_sessions_apart(telemetry, first, second)
     mixed = [batch.session_ids for batch in telemetry.batches if len(batch.session_ids) > 1]
     if mixed:
-        raise Finding("no POST with records of both", f"a POST of the sessions {sorted(mixed[0])}")
+        raise FindingError("no POST with records of both", f"a POST of the sessions {sorted(mixed[0])}")
     telemetry.account()
 
 
@@ -124,11 +124,11 @@ def test_record_is_the_payload_with_a_session(telemetry: Telemetry) -> None:
     (record,) = telemetry.expect_batches(1, "for one event")[0].records
     missing = PAYLOAD_FIELDS - record.keys()
     if missing:
-        raise Finding(f"the fields {sorted(PAYLOAD_FIELDS)}", f"{sorted(record)}")
+        raise FindingError(f"the fields {sorted(PAYLOAD_FIELDS)}", f"{sorted(record)}")
     if record["installation_id"] != tab.installation_id or record["event_name"] != "ui_event":
-        raise Finding("the payload as the tab posted it", f"{record}")
+        raise FindingError("the payload as the tab posted it", f"{record}")
     if not isinstance(record.get("session_id"), str) or not record["session_id"]:
-        raise Finding("a session_id", f"{record.get('session_id')!r}")
+        raise FindingError("a session_id", f"{record.get('session_id')!r}")
     telemetry.account()
 
 
@@ -145,7 +145,7 @@ def test_batch_is_posted_as_json(telemetry: Telemetry) -> None:
     exchange = telemetry.expect_batches(1, "for one event")[0].exchange
     content_type = exchange.request_headers.get("Content-Type", "none")
     if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise Finding("Content-Type: application/json", f"Content-Type: {content_type}")
+        raise FindingError("Content-Type: application/json", f"Content-Type: {content_type}")
     telemetry.account()
 
 
@@ -180,5 +180,5 @@ def test_stored_events_are_not_sent_again(telemetry: Telemetry) -> None:
     times_sent = Counter(key for batch in telemetry.batches for key in batch.keys)
     again = sorted(key for key, times in times_sent.items() if times > 1)
     if again:
-        raise Finding("each event in one POST", f"sent again: {', '.join(again)}")
+        raise FindingError("each event in one POST", f"sent again: {', '.join(again)}")
     telemetry.account()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.worker.driver.system import ENABLED, Telemetry
 
 PROTOCOL = "wire protocol, GET"
@@ -58,7 +58,7 @@ def test_three_tabs_cost_one_configuration_request(telemetry: Telemetry) -> None
     telemetry.flush(2)
     requests = len(telemetry.config_requests)
     if requests != 1:
-        raise Finding("1 GET for 3 tabs", f"{requests} GET")
+        raise FindingError("1 GET for 3 tabs", f"{requests} GET")
     telemetry.account()
 
 
@@ -291,7 +291,7 @@ def test_late_configuration_loses_nothing(telemetry: Telemetry) -> None:
     telemetry.flush(2)
     keys = telemetry.stored
     if keys != [event.key for event in tab.events]:
-        raise Finding("the order in which they were logged", ", ".join(keys))
+        raise FindingError("the order in which they were logged", ", ".join(keys))
     telemetry.account()
 
 
@@ -342,5 +342,5 @@ def test_bodies_are_packed_for_nobody_who_did_not_ask(telemetry: Telemetry) -> N
     for batch in telemetry.batches:
         coding = batch.exchange.request_headers.get("Content-Encoding", "identity")
         if coding != "identity":
-            raise Finding("a body as it is", f"Content-Encoding: {coding}")
+            raise FindingError("a body as it is", f"Content-Encoding: {coding}")
     telemetry.account()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.requests import most_often
 from e2e.worker.driver.retry import drain, need_virtual_time
@@ -48,7 +48,7 @@ def test_unreadable_configuration_is_asked_for_seldom(telemetry: Telemetry, obse
     requests, most = len(telemetry.config_requests), most_often(telemetry, HOUR_SECONDS) + 1
     observed(f"{requests} GET in an hour")
     if requests > most:
-        raise Finding(f"at most {most} GET in an hour", f"{requests} GET")
+        raise FindingError(f"at most {most} GET in an hour", f"{requests} GET")
     telemetry.account()
 
 

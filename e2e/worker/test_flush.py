@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.requests import expect_none_beside, until_posted
 from e2e.worker.driver.retry import drain
@@ -104,7 +104,7 @@ def test_a_hundred_intervals_do_not_drift(telemetry: Telemetry, observed: Observ
     drifts = [time - (number + 1) * telemetry.interval for number, time in enumerate(times)]
     worst = max(drifts, key=abs)
     if abs(worst) > telemetry.resolution:
-        raise Finding("every flush at its multiple of the interval", f"a flush off by {worst:+.3f} s")
+        raise FindingError("every flush at its multiple of the interval", f"a flush off by {worst:+.3f} s")
     observed(f"no flush off by more than {abs(worst) * 1000:g} ms")
     telemetry.account()
 
@@ -162,7 +162,7 @@ def test_interval_in_real_time(telemetry: Telemetry, observed: Observations) -> 
     batches = telemetry.wait_for_batches(1, timeout_seconds=telemetry.interval * 2 + REAL_TOLERANCE_SECONDS)
     seconds = batches[0].exchange.started_seconds - start
     if abs(seconds - telemetry.interval) > REAL_TOLERANCE_SECONDS:
-        raise Finding(f"{telemetry.interval:g} s ± {REAL_TOLERANCE_SECONDS} s", f"{seconds:.2f} s")
+        raise FindingError(f"{telemetry.interval:g} s ± {REAL_TOLERANCE_SECONDS} s", f"{seconds:.2f} s")
     observed(f"the first POST after {seconds:.2f} s")
     telemetry.account()
 

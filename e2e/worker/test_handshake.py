@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.worker.driver.system import Telemetry
 
 PROTOCOL = "wire protocol, worker → tab"
@@ -43,7 +43,7 @@ def test_every_tab_gets_one_ready(telemetry: Telemetry) -> None:
         tab.log()
     telemetry.flush(2)
     if ready_messages(telemetry) != [1, 1, 1, 1]:
-        raise Finding("one READY for each of 4 tabs", f"{ready_messages(telemetry)} READY")
+        raise FindingError("one READY for each of 4 tabs", f"{ready_messages(telemetry)} READY")
     telemetry.account()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from e2e.conformance.accounting import key_of
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.preconditions import require_exercised
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.payloads import log_payload, now_ns, records_of, sent_as
@@ -22,7 +22,7 @@ HOUR_NANOSECONDS = 3600 * 1_000_000_000
 
 
 def expect_same_moments(telemetry: Telemetry, posted: list[dict[str, Any]]) -> None:
-    """Each record's time is within 1 ms of what the tab posted. Raises Finding."""
+    """Each record's time is within 1 ms of what the tab posted. Raises FindingError."""
     for payload in posted:
         wanted = payload["timestamp_ns"]
         for record in sent_as(telemetry, payload):
@@ -30,7 +30,7 @@ def expect_same_moments(telemetry: Telemetry, posted: list[dict[str, Any]]) -> N
             # A number of JavaScript is exact to 256 ns here: less than a millisecond, but not nothing.
             is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
             if not is_number or abs(found - wanted) >= NANOSECONDS_PER_MILLISECOND:
-                raise Finding(f"timestamp_ns {wanted}, within 1 ms", f"timestamp_ns {found!r}")
+                raise FindingError(f"timestamp_ns {wanted}, within 1 ms", f"timestamp_ns {found!r}")
 
 
 @case(
@@ -71,11 +71,11 @@ def test_workers_side_by_side_are_two_sessions(telemetry: Telemetry) -> None:
 
 
 def expect_sessions(telemetry: Telemetry, count: int) -> None:
-    """As many session ids, texts that are not empty. Raises Finding."""
+    """As many session ids, texts that are not empty. Raises FindingError."""
     sessions = [record.get("session_id") for record in records_of(telemetry)]
     usable = {session for session in sessions if isinstance(session, str) and session}
     if len(usable) != count or not all(session in usable for session in sessions):
-        raise Finding(f"{count} session ids that are not empty", f"{sessions}")
+        raise FindingError(f"{count} session ids that are not empty", f"{sessions}")
 
 
 @case(
@@ -92,7 +92,7 @@ def test_tab_cannot_name_the_session(telemetry: Telemetry) -> None:
     telemetry.flush(2)
     expect_sessions(telemetry, 1)
     if any(record["session_id"] == "of-the-tab" for record in records_of(telemetry)):
-        raise Finding("the worker's session_id", "the one in the tab's payload")
+        raise FindingError("the worker's session_id", "the one in the tab's payload")
     telemetry.account()
 
 
@@ -111,7 +111,7 @@ def test_each_record_keeps_its_installation(telemetry: Telemetry) -> None:
     for batch in telemetry.batches:
         for key, record in zip(batch.keys, batch.records, strict=True):
             if record.get("installation_id") != wanted[key.partition("/")[0]]:
-                raise Finding(f"{wanted}", f"{key} with {record.get('installation_id')!r}")
+                raise FindingError(f"{wanted}", f"{key} with {record.get('installation_id')!r}")
     telemetry.account()
 
 
@@ -170,8 +170,8 @@ def test_identity_stays_when_sent_again(telemetry: Telemetry, observed: Observat
     require_exercised(carried != {(None, None)}, "records carry no identity of their own")
     unsteady = {key: sorted(map(str, each)) for key, each in identities.items() if len(each) > 1}
     if unsteady:
-        raise Finding("one identity an event", f"{unsteady}")
+        raise FindingError("one identity an event", f"{unsteady}")
     if len(carried) < len(identities):
-        raise Finding(f"{len(identities)} identities for as many events", f"{len(carried)}")
+        raise FindingError(f"{len(identities)} identities for as many events", f"{len(carried)}")
     observed(f"{len(identities)} events, sent {len(records_of(telemetry))} times")
     telemetry.account()

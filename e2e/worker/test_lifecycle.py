@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.conformance.accounting import Event, Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_one_session, expect_sessions_apart, sessions_by_key
 from e2e.worker.driver.shutdown_scenarios import ENDINGS, Ending
@@ -69,7 +69,7 @@ def test_a_new_worker_works(telemetry: Telemetry, ending: Ending, request: pytes
     before = telemetry.batches[0].session_ids
     after = {session for key, session in sessions_by_key(telemetry).items() if key in fresh}
     if telemetry.workers.starts[0].ended and before & after:
-        raise Finding("another session for the new worker", f"{sorted(after)}, as before")
+        raise FindingError("another session for the new worker", f"{sorted(after)}, as before")
     telemetry.account()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_one_session
 from e2e.worker.driver.order import expect_order
@@ -44,7 +44,7 @@ def test_an_hour_of_ten_tabs(telemetry: Telemetry, observed: Observations) -> No
     telemetry.flush()
     posts = len(telemetry.batches)
     if not intervals - 1 <= posts <= intervals + 1:
-        raise Finding(f"{intervals} POST, one more or less", f"{posts} POST")
+        raise FindingError(f"{intervals} POST, one more or less", f"{posts} POST")
     observed(f"{len(telemetry.stored):,} events in {posts} POST")
     telemetry.account()
 
@@ -81,7 +81,7 @@ def test_components_of_any_characters(telemetry: Telemetry) -> None:
         for key, record in zip(batch.keys, batch.records, strict=True):
             arrived = record["params"].get("componentId")
             if key in logged and arrived != logged[key]:
-                raise Finding(f"componentId {logged[key]!r:.80}", f"{arrived!r:.80}")
+                raise FindingError(f"componentId {logged[key]!r:.80}", f"{arrived!r:.80}")
     telemetry.account()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.environments import limit_bodies
 from e2e.worker.driver.payloads import records_of
@@ -59,13 +59,13 @@ def test_a_large_event_is_sent_or_refused_aloud(telemetry: Telemetry, observed: 
         lines = telemetry.workers.wait_for().console
         warning = next((line.text for line in lines if line.level in WARNINGS), None)
         if warning is None:
-            raise Finding("the event stored, or a warning on the console", "neither")
+            raise FindingError("the event stored, or a warning on the console", "neither")
         observed(f"refused: {warning:.80}")
     telemetry.account()
 
 
 def expect_whole(telemetry: Telemetry, component: str) -> None:
-    """Some record has this component id, to its last character. Raises Finding."""
+    """Some record has this component id, to its last character. Raises FindingError."""
     longest = max((len(record["params"]["componentId"]) for record in records_of(telemetry)), default=0)
     if not any(record["params"]["componentId"] == component for record in records_of(telemetry)):
-        raise Finding(f"a componentId of {len(component):,} characters", f"one of {longest:,}")
+        raise FindingError(f"a componentId of {len(component):,} characters", f"one of {longest:,}")

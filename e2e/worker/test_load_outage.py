@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.order import expect_order
 from e2e.worker.driver.system import Telemetry, mark
@@ -51,7 +51,7 @@ def test_twenty_thousand_events_in_an_outage(telemetry: Telemetry, observed: Obs
     kept = len(set(telemetry.stored)) - 2
     observed(f"{kept:,} of {OUTAGE_EVENTS:,} events in {len(telemetry.batches)} POST")
     if kept < LEAST_KEPT_EVENTS:
-        raise Finding(f"at least {LEAST_KEPT_EVENTS:,} events stored", f"{kept:,} events stored")
+        raise FindingError(f"at least {LEAST_KEPT_EVENTS:,} events stored", f"{kept:,} events stored")
     telemetry.account()
 
 
@@ -69,10 +69,10 @@ def test_bodies_after_an_outage_are_bounded(telemetry: Telemetry, observed: Obse
         tab.log(LEAST_KEPT_EVENTS)
         telemetry.flush(2)
     telemetry.advance(HOUR_SECONDS)
-    largest = max((len(batch.exchange.body) for batch in telemetry.batches), default=0)
+    largest = max((len(batch.exchange.request_body) for batch in telemetry.batches), default=0)
     observed(f"the largest body has {largest:,} bytes")
     if largest > LARGEST_BODY_BYTES:
-        raise Finding(f"at most {LARGEST_BODY_BYTES:,} bytes in a body", f"{largest:,} bytes")
+        raise FindingError(f"at most {LARGEST_BODY_BYTES:,} bytes in a body", f"{largest:,} bytes")
     telemetry.account()
 
 
@@ -95,7 +95,7 @@ def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observed: Observat
         used = telemetry.workers.wait_for().heap_used()
     observed(f"{used / MEBIBYTE:.1f} MiB")
     if used > HEAP_BYTES:
-        raise Finding(f"at most {HEAP_BYTES // MEBIBYTE} MiB", f"{used / MEBIBYTE:.1f} MiB")
+        raise FindingError(f"at most {HEAP_BYTES // MEBIBYTE} MiB", f"{used / MEBIBYTE:.1f} MiB")
     telemetry.account()
 
 
@@ -117,11 +117,11 @@ def test_batches_after_an_outage_are_small(telemetry: Telemetry, observed: Obser
         telemetry.flush(2)
     telemetry.advance(HOUR_SECONDS)
     records = max((len(batch.records) for batch in telemetry.batches), default=0)
-    size = max((len(batch.exchange.content) for batch in telemetry.batches), default=0)
+    size = max((len(batch.exchange.decoded_body) for batch in telemetry.batches), default=0)
     said = f"up to {records} records and {size:,} bytes in a batch"
     observed(said)
     if records > MOST_RECORDS or size > MOST_RECORDS_BYTES + AROUND_RECORDS_BYTES:
-        raise Finding(f"at most {MOST_RECORDS} records and {MOST_RECORDS_BYTES:,} bytes of them", said)
+        raise FindingError(f"at most {MOST_RECORDS} records and {MOST_RECORDS_BYTES:,} bytes of them", said)
     telemetry.account()
     expect_order(telemetry)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.worker.driver.assertions import expect_one_session
 from e2e.worker.driver.environments import (
     limit_bodies,
@@ -64,7 +64,7 @@ def test_a_prefix_in_front_of_the_app(telemetry: Telemetry) -> None:
     telemetry.flush(2)
     strays = telemetry.gateway.journal.select(at_the_root)
     if strays:
-        raise Finding(f"requests to {telemetry.endpoint}", f"{len(strays)} requests to {at_the_root}")
+        raise FindingError(f"requests to {telemetry.endpoint}", f"{len(strays)} requests to {at_the_root}")
     telemetry.account()
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.worker.driver.assertions import sessions_by_key
 from e2e.worker.driver.restart import shut_down
 from e2e.worker.driver.retry import drain, need_virtual_time
@@ -55,7 +55,7 @@ def test_leftovers_keep_their_session(telemetry: Telemetry) -> None:
     sessions = sessions_by_key(telemetry)
     others = {sessions.get(event.key, "not stored") for event in left} - {sessions[sent.key]}
     if others:
-        raise Finding(
+        raise FindingError(
             f"the session {sessions[sent.key]}, in which they were logged", ", ".join(sorted(others))
         )
     telemetry.account()
@@ -79,7 +79,7 @@ def test_what_is_stored_is_not_left(telemetry: Telemetry) -> None:
     times = Counter(key for batch in telemetry.batches for key in batch.keys)
     again = sorted(key for key, count in times.items() if count > 1)
     if again:
-        raise Finding("each event in one POST", f"sent again: {', '.join(again)}")
+        raise FindingError("each event in one POST", f"sent again: {', '.join(again)}")
     telemetry.account()
 
 

@@ -31,7 +31,7 @@ HOUR_PARTS = 24
 
 
 def expect_stored_once(telemetry: Telemetry) -> None:
-    """Log before and after the POST whose answer is broken. Raises Finding."""
+    """Log before and after the POST whose answer is broken. Raises FindingError."""
     tab = telemetry.open_tab()
     tab.log(2)
     telemetry.flush()
@@ -50,7 +50,7 @@ def test_refused_batch_does_not_hold_up_others(telemetry: Telemetry) -> None:
     need_virtual_time(telemetry)
 
     def refuse(route: Route) -> None:
-        if b"page.poison" in route.exchange.content:
+        if b"page.poison" in route.exchange.decoded_body:
             route.fulfill(status=400, json={"error": "body_not_json"})
 
     telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse)
@@ -74,7 +74,7 @@ def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observed:
     need_virtual_time(telemetry)
 
     def refuse(route: Route) -> None:
-        if len(route.exchange.content) > MOST_BODY_BYTES:
+        if len(route.exchange.decoded_body) > MOST_BODY_BYTES:
             route.fulfill(status=413, json={"error": "body_too_large"})
 
     telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse)

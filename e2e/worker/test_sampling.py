@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
 from e2e.conformance.statistics import acceptance_interval
 from e2e.worker.driver.system import Telemetry
@@ -86,7 +86,7 @@ def test_worker_is_sampled_as_a_whole(telemetry: Telemetry, observed: Observatio
     telemetry.flush(2)
     stored, logged = len(telemetry.stored), len(telemetry.events)
     if stored not in (0, logged):
-        raise Finding(f"all {logged} events or none", f"{stored} of {logged} stored")
+        raise FindingError(f"all {logged} events or none", f"{stored} of {logged} stored")
     observed(f"{stored} of {logged} events")
     telemetry.account()
 
@@ -118,9 +118,9 @@ def test_share_of_workers_follows_the_percentage(
     least, most = acceptance_interval(samples, STATISTICAL_PERCENTAGE / 100, FALSE_ALARM_PROBABILITY)
     said = f"{taking_part} of {samples} workers"
     if not least <= taking_part <= most:
-        raise Finding(f"{least} to {most} of {samples} workers", said)
+        raise FindingError(f"{least} to {most} of {samples} workers", said)
     observed(f"{said} (a fair draw gives {least} to {most})")
     halves = [count for count in events_by_session.values() if count != 2]
     if halves:
-        raise Finding("both events of a worker, or none", f"sessions of {halves} events")
+        raise FindingError("both events of a worker, or none", f"sessions of {halves} events")
     telemetry.account()

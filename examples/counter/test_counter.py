@@ -50,7 +50,7 @@ def find(shared_workers: SharedWorkers) -> SharedWorker:
 
 def saved(gateway: Gateway) -> list[bytes]:
     """What the server was asked to save, request by request."""
-    return [exchange.body for exchange in gateway.journal.select("POST /save")]
+    return [exchange.request_body for exchange in gateway.journal.select("POST /save")]
 
 
 def test_tabs_share_one_count(open_tab: OpenTab, shared_workers: SharedWorkers) -> None:

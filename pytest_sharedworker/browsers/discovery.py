@@ -36,7 +36,7 @@ CHROMIUM_ARGUMENTS = (
 PLAYWRIGHT_ANSWER_TIMEOUT_SECONDS = 30.0
 
 
-class BrowserNotFound(SharedWorkerError):
+class BrowserNotFoundError(SharedWorkerError):
     """There is no such browser on this machine; the text names the command that brings one."""
 
 
@@ -114,7 +114,7 @@ def find_browser(name: str, *, headless: bool = True) -> Browser:
     which is the same engine and more than twice as fast. Firefox: the executable in ``$FIREFOX``, else
     Playwright's own build, else an installed Firefox. WebKit: Playwright's own build.
 
-    Raises `BrowserNotFound` when there is none, when the variable names no executable, or when
+    Raises `BrowserNotFoundError` when there is none, when the variable names no executable, or when
     ``name`` is none of the three.
     """
     kind = _kind(name)
@@ -132,7 +132,7 @@ def find_browser(name: str, *, headless: bool = True) -> Browser:
         ways.append(f"on Debian `apt-get install {kind.debian_package}`")
     if kind.variable is not None:
         ways.append(f"set {kind.variable} to the path of an installed one")
-    raise BrowserNotFound(f"No {kind.title} was found on this machine. {', or '.join(ways)}.")
+    raise BrowserNotFoundError(f"No {kind.title} was found on this machine. {', or '.join(ways)}.")
 
 
 def launch_arguments(name: str, *, headless: bool = True, channel: str | None = None) -> LaunchArguments:
@@ -140,7 +140,7 @@ def launch_arguments(name: str, *, headless: bool = True, channel: str | None = 
 
     Whether the run is `headless` decides which one that is; Playwright is to be told besides. A `channel`
     names a browser by itself, which Playwright then looks for: none is searched here.
-    Raises `BrowserNotFound` as `find_browser` does.
+    Raises `BrowserNotFoundError` as `find_browser` does.
     """
     arguments = LaunchArguments()
     if channel is not None:
@@ -168,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         print(find_browser(options.name, headless=not options.headed).executable)
-    except BrowserNotFound as error:
+    except BrowserNotFoundError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -179,13 +179,13 @@ def _kind(name: str) -> _Kind:
         return _KINDS[name]
     except KeyError:
         known = " or ".join(f"`--browser {known}`" for known in sorted(_KINDS))
-        raise BrowserNotFound(f"The browser {name!r} is not supported. Run with {known}.") from None
+        raise BrowserNotFoundError(f"The browser {name!r} is not supported. Run with {known}.") from None
 
 
 def _named_by_variable(name: str, kind: _Kind, value: str) -> Browser:
     executable = Path(value).expanduser().absolute()
     if not _is_executable(executable):
-        raise BrowserNotFound(
+        raise BrowserNotFoundError(
             f"{kind.variable} is set to {value!r}, which is not an executable file. Correct it, or run "
             f"`unset {kind.variable}` to use the {kind.title} that is found without it."
         )

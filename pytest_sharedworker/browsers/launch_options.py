@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserType
 
-from pytest_sharedworker.browsers.discovery import BrowserNotFound, launch_arguments
+from pytest_sharedworker.browsers.discovery import BrowserNotFoundError, launch_arguments
 
 CONNECT_TIMEOUT_MS = 30_000
 EXPOSED_NETWORK = "<loopback>"
@@ -89,10 +89,10 @@ def connect_options(
 
 @contextmanager
 def _failing_without_traceback() -> Iterator[None]:
-    """Show the one sentence of a BrowserNotFound, which says all there is to do."""
+    """Show the one sentence of a BrowserNotFoundError, which says all there is to do."""
     try:
         yield
-    except BrowserNotFound as error:
+    except BrowserNotFoundError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 

@@ -19,7 +19,7 @@ from pytest_sharedworker.clock.base import (
     to_milliseconds,
 )
 from pytest_sharedworker.devtools.session import WorkerDevToolsSession
-from pytest_sharedworker.errors import ClockError, EvaluationError, Unsupported, WorkerGone
+from pytest_sharedworker.errors import ClockError, EvaluationError, UnsupportedError, WorkerClosedError
 
 _POLICY = "pauseIfNetworkFetchesPending"
 _MOMENT_MS = 0.01
@@ -29,7 +29,7 @@ _QUIET_SECONDS = 0.02
 _POLL_SECONDS = 0.002
 
 
-class PolicyClock:
+class DevToolsClock:
     """Virtual time by DevTools (`Emulation.setVirtualTimePolicy`), from the worker's first line on.
 
     While requests of the worker are under way its time stands still. Two workers of one renderer process
@@ -66,14 +66,14 @@ class PolicyClock:
 
     @property
     def pending_timers(self) -> list[Timer]:
-        """Raises Unsupported: a browser does not tell its timers."""
-        raise Unsupported("timers cannot be listed under the clock policy; use the virtual clock")
+        """Raise UnsupportedError: a browser does not tell its timers."""
+        raise UnsupportedError("timers cannot be listed under the clock policy; use the virtual clock")
 
     def advance(self, seconds: float, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> None:
         """Let this much time pass; returns when the requests started by it have settled.
 
         Raises ClockError for a time that is negative or finer than a millisecond, and where time or
-        requests do not arrive within `timeout_seconds`; WorkerGone.
+        requests do not arrive within `timeout_seconds`; WorkerClosedError.
         """
         ms = to_milliseconds(seconds)
         deadline = time.monotonic() + timeout_seconds
@@ -124,7 +124,7 @@ class PolicyClock:
         self._attached.target.cdp.pump()
 
     def _expire(self, event: dict[str, Any]) -> None:
-        with suppress(WorkerGone):
+        with suppress(WorkerClosedError):
             # Time is paused now. Without a budget it goes on standing where it has arrived.
             self._attached.post("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": 0})
         self._arrivals += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pytest_sharedworker.clock.base import STATE_TIMEOUT_SECONDS, Timer
-from pytest_sharedworker.errors import ClockError, Unsupported
+from pytest_sharedworker.errors import ClockError, UnsupportedError
 
 SETTLE_SECONDS = 0.4
 """What the real clock adds to a wait, for messages to be read and requests to settle."""
@@ -51,5 +51,5 @@ class RealClock:
 
     @property
     def pending_timers(self) -> list[Timer]:
-        """Raises Unsupported: a browser does not tell its timers."""
-        raise Unsupported("real timers cannot be listed; use the virtual clock")
+        """Raise UnsupportedError: a browser does not tell its timers."""
+        raise UnsupportedError("real timers cannot be listed; use the virtual clock")

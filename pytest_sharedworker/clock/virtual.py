@@ -15,7 +15,7 @@ from pytest_sharedworker.clock.base import (
     to_milliseconds,
 )
 from pytest_sharedworker.control.session import ControlChannel
-from pytest_sharedworker.errors import ClockError, EvaluationError, WaitTimeout, WorkerGone
+from pytest_sharedworker.errors import ClockError, EvaluationError, WaitTimeoutError, WorkerClosedError
 from pytest_sharedworker.tabs.message_barrier import TabSnapshot
 
 
@@ -60,7 +60,7 @@ class VirtualClock:
     def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
         """`now_seconds`, `date`, `moving`, `timers` (as Timer has them) and what is `pending`.
 
-        Pending work that is `held` is not waited for by the clock. Raises WaitTimeout.
+        Pending work that is `held` is not waited for by the clock. Raises WaitTimeoutError.
         """
         state = self._session.call("clock", timeout_seconds=timeout_seconds)
         return {
@@ -112,7 +112,7 @@ def moving(sessions: Sequence[ControlChannel], timeout_seconds: float) -> Iterat
         yield
     except EvaluationError as error:
         raise ClockError(error.message) from error
-    except WaitTimeout as error:
+    except WaitTimeoutError as error:
         reasons = "; ".join(filter(None, map(_why_late, sessions)))
         reasons = reasons or str(error)  # All clocks stand: the time was lost before they moved.
         raise ClockError(f"the clock did not arrive within {timeout_seconds:g} s: {reasons}") from error
@@ -124,9 +124,9 @@ def moving(sessions: Sequence[ControlChannel], timeout_seconds: float) -> Iterat
 def _why_late(session: ControlChannel) -> str:
     try:
         state = session.call("clock", timeout_seconds=STATE_TIMEOUT_SECONDS)
-    except WaitTimeout:
+    except WaitTimeoutError:
         return f"the {session} does not answer at all; does one of its callbacks run for ever?"
-    except WorkerGone:
+    except WorkerClosedError:
         return f"the {session} has ended"
     if not state["moving"]:
         return ""

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
-from pytest_sharedworker.errors import EvaluationError, WorkerGone
+from pytest_sharedworker.errors import EvaluationError, WorkerClosedError
 from pytest_sharedworker.integration.event_loop_thread import DEFAULT_TIMEOUT_SECONDS, LoopThread
 
 
@@ -81,7 +81,7 @@ class ControlChannel:
     ) -> Any:
         """Call a method of the prologue and return its result (from any thread but the loop's).
 
-        Raises EvaluationError where it throws, WorkerGone where the worker ends, WaitTimeout.
+        Raises EvaluationError where it throws, WorkerClosedError where the worker ends, WaitTimeoutError.
         """
         return self.loop_thread.run(
             self.ask(method, params or {}),
@@ -90,9 +90,9 @@ class ControlChannel:
         )
 
     async def ask(self, method: str, params: dict[str, Any]) -> Any:
-        """Call a method of the prologue, in the loop's thread. Raises EvaluationError, WorkerGone."""
+        """Call a method of the prologue, in the loop's thread. Raises EvaluationError, WorkerClosedError."""
         if self.ended:
-            raise WorkerGone(f"the {self} has ended; {method!r} cannot reach it")
+            raise WorkerClosedError(f"the {self} has ended; {method!r} cannot reach it")
         number = next(self._call_numbers)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._calls[number] = future
@@ -185,7 +185,7 @@ class ControlChannel:
         self.ended = True
         for future in self._calls.values():
             if not future.done():
-                future.set_exception(WorkerGone(f"the {self} ended before it answered"))
+                future.set_exception(WorkerClosedError(f"the {self} ended before it answered"))
         self.changes.notify()
 
     def __str__(self) -> str:

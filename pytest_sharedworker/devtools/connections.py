@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker.devtools.session import BrowserSession, WorkerDevToolsSession, WorkerTarget
-from pytest_sharedworker.errors import WorkerGone
+from pytest_sharedworker.errors import WorkerClosedError
 
 _POLL_SECONDS = 0.01
 
@@ -30,7 +30,7 @@ class DevToolsConnections:
         self._bridges: dict[Browser, BrowserSession] = {}
 
     def open(self) -> list[BrowserSession]:
-        """The bridges to the browsers that live; raises Unsupported outside Chromium."""
+        """The bridges to the browsers that live; raise UnsupportedError outside Chromium."""
         for browser in self._browsers():
             if browser not in self._bridges and browser.is_connected():
                 self._bridges[browser] = BrowserSession(browser)
@@ -39,7 +39,7 @@ class DevToolsConnections:
         return [bridge for browser, bridge in self._bridges.items() if browser.is_connected()]
 
     def targets(self) -> list[WorkerTarget]:
-        """All SharedWorkers of the browsers, as DevTools list them; raises Unsupported outside Chromium."""
+        """All SharedWorkers of the browsers, as DevTools list them; raise UnsupportedError outside Chromium."""
         targets = []
         for bridge in self.open():
             with suppress(PlaywrightError):  # The browser is just ending.
@@ -50,7 +50,7 @@ class DevToolsConnections:
         """The DevTools target of a worker that the control channel knows by this id; None if it is gone."""
         for target in self.targets():
             if target.url == url and target.name == name:
-                with suppress(WorkerGone):  # Another of this name may just be ending.
+                with suppress(WorkerClosedError):  # Another of this name may just be ending.
                     attached = target.cdp.attach(target)
                     found = attached.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker_id
                     attached.detach()

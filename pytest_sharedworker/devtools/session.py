@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, CDPSession
 from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
-from pytest_sharedworker.errors import EvaluationError, Unsupported, WaitTimeout, WorkerGone
+from pytest_sharedworker.errors import EvaluationError, UnsupportedError, WaitTimeoutError, WorkerClosedError
 
 REPLY_TIMEOUT_SECONDS = 30.0
 
@@ -47,11 +47,13 @@ class CountedScript:
 
 
 class BrowserSession:
-    """The browser's own DevTools session. Raises Unsupported where the browser is not Chromium."""
+    """The browser's own DevTools session. Raise UnsupportedError where the browser is not Chromium."""
 
     def __init__(self, browser: Browser) -> None:
         if browser.browser_type.name != "chromium":
-            raise Unsupported(f"{browser.browser_type.name} has no DevTools protocol; use Chromium for this")
+            raise UnsupportedError(
+                f"{browser.browser_type.name} has no DevTools protocol; use Chromium for this"
+            )
         self._session: CDPSession = browser.new_browser_cdp_session()
         self._attached: dict[str, WorkerDevToolsSession] = {}
         self._session.on("Target.receivedMessageFromTarget", self._receive)
@@ -72,7 +74,7 @@ class BrowserSession:
 
         def created(event: dict[str, Any]) -> None:
             if event["targetInfo"]["type"] == "shared_worker":
-                with suppress(WorkerGone):
+                with suppress(WorkerClosedError):
                     prepare(self._open(self._target(event["targetInfo"])))
 
         self._session.on("Target.targetCreated", created)
@@ -80,7 +82,7 @@ class BrowserSession:
         self._session.send("Target.setDiscoverTargets", {"discover": True, "filter": only})
 
     def attach(self, target: WorkerTarget) -> WorkerDevToolsSession:
-        """Open a session to a worker, which tells console and errors. Raises WorkerGone."""
+        """Open a session to a worker, which tells console and errors. Raises WorkerClosedError."""
         attached = self._open(target)
         attached.call("Runtime.enable")
         return attached
@@ -93,7 +95,9 @@ class BrowserSession:
         try:
             answer = self._session.send("Target.attachToTarget", {"targetId": target.id, "flatten": False})
         except PlaywrightError as error:
-            raise WorkerGone(f"the worker {target.name or target.url!r} has ended ({error})") from error
+            raise WorkerClosedError(
+                f"the worker {target.name or target.url!r} has ended ({error})"
+            ) from error
         attached = WorkerDevToolsSession(self, answer["sessionId"], target)
         self._attached[answer["sessionId"]] = attached
         return attached
@@ -160,7 +164,7 @@ class WorkerDevToolsSession:
         *,
         when_answered: Callable[[], None] | None = None,
     ) -> int:
-        """Send a DevTools call to the worker without waiting for its answer. Raises WorkerGone."""
+        """Send a DevTools call to the worker without waiting for its answer. Raises WorkerClosedError."""
         number = next(self._numbers)
         if when_answered is not None:  # The answer can come in while this is still being sent.
             self._when_answered[number] = when_answered
@@ -168,11 +172,13 @@ class WorkerDevToolsSession:
             self._cdp.post(self._session_id, {"id": number, "method": method, "params": params or {}})
         except PlaywrightError as error:
             name = self.target.name or self.target.url
-            raise WorkerGone(f"the worker {name!r} has ended; {method} cannot reach it ({error})") from error
+            raise WorkerClosedError(
+                f"the worker {name!r} has ended; {method} cannot reach it ({error})"
+            ) from error
         return number
 
     def when_ready(self, act: Callable[[], None]) -> None:
-        """Call `act` once the worker has done all that was posted to it so far. Raises WorkerGone."""
+        """Call `act` once the worker has done all that was posted to it so far. Raises WorkerClosedError."""
         self.post("Runtime.getIsolateId", when_answered=act)
 
     def call(
@@ -182,15 +188,17 @@ class WorkerDevToolsSession:
         *,
         timeout_seconds: float = REPLY_TIMEOUT_SECONDS,
     ) -> dict[str, Any]:
-        """Call a DevTools method in the worker. Raises EvaluationError, WorkerGone, WaitTimeout."""
+        """Call a DevTools method in the worker. Raises EvaluationError, WorkerClosedError, WaitTimeoutError."""
         number = self.post(method, params)
         name = self.target.name or self.target.url
         deadline = time.monotonic() + timeout_seconds
         while number not in self._replies:
             if self.gone:
-                raise WorkerGone(f"the worker {name!r} ended before it answered {method}")
+                raise WorkerClosedError(f"the worker {name!r} ended before it answered {method}")
             if time.monotonic() > deadline:
-                raise WaitTimeout(f"waited {timeout_seconds:g} s for the worker {name!r} to answer {method}")
+                raise WaitTimeoutError(
+                    f"waited {timeout_seconds:g} s for the worker {name!r} to answer {method}"
+                )
             self._cdp.pump()
         reply = self._replies.pop(number)
         if "error" in reply:

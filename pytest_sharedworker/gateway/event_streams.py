@@ -62,8 +62,8 @@ class EventStream:
         await response.write(b"")  # The headers: the first event may be long in coming.
         try:
             while piece := await self._next():
-                self._exchange.answer += piece
-                self._exchange.upstream_answer = self._exchange.answer
+                self._exchange.response_body += piece
+                self._exchange.upstream_response_body = self._exchange.response_body
                 self._journal.update()
                 await response.write(piece)
         except ClientError:

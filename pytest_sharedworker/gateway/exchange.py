@@ -44,7 +44,7 @@ class Exchange:
     url: str
     path: str
     request_headers: CIMultiDict[str]
-    body: bytes
+    request_body: bytes
     sender: Sender
     worker_id: str | None
     request_number: int | None
@@ -57,22 +57,22 @@ class Exchange:
     ended_seconds: float | None = None
     status: int | None = None
     response_headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
-    answer: bytes = b""
+    response_body: bytes = b""
     upstream_status: int | None = None
-    upstream_answer: bytes = b""
+    upstream_response_body: bytes = b""
     toxics: list[str] = field(default_factory=list)
     cut: Literal["reset", "closed"] | None = None
     route: str | None = None
     messages: list[SocketMessage] = field(default_factory=list)
 
     @property
-    def content(self) -> bytes:
+    def decoded_body(self) -> bytes:
         """The request's body without the coding it travelled in (gzip, deflate)."""
-        return unpacked(self.body, self.request_headers)
+        return unpacked(self.request_body, self.request_headers)
 
     def json(self) -> Any:
         """The request's content as JSON; raises ValueError where it is none."""
-        return json.loads(self.content)
+        return json.loads(self.decoded_body)
 
     @property
     def ended(self) -> bool:
@@ -90,14 +90,14 @@ class Exchange:
     @property
     def request_text(self) -> str:
         """The method, the path and the beginning of the body."""
-        return f"{self.method} {self.path}" + (f" {_shown(self.content)}" if self.body else "")
+        return f"{self.method} {self.path}" + (f" {_shown(self.decoded_body)}" if self.request_body else "")
 
     @property
     def outcome_text(self) -> str:
         """The status and the beginning of the answer, or that there is none; in brackets what interfered."""
         outcome = "no answer" if self.ended else "under way"
         if self.status is not None:
-            outcome = f"{self.status} {_shown(self.answer)}" if self.path_is_data else str(self.status)
+            outcome = f"{self.status} {_shown(self.response_body)}" if self.path_is_data else str(self.status)
         if self.messages:
             outcome = f"{outcome} {len(self.messages)} messages, last {self._last_message}"
         causes = [*self.toxics, *([f"route: {self.route}"] if self.route else [])]

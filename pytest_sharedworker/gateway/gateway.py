@@ -26,10 +26,10 @@ from pytest_sharedworker.gateway.exchange import Exchange, Sender
 from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.patterns import Pattern
-from pytest_sharedworker.gateway.responses import ConnectionClosed, close_connection, send
+from pytest_sharedworker.gateway.responses import ConnectionClosedError, close_connection, send
 from pytest_sharedworker.gateway.route import (
     Abort,
-    ClientDisconnected,
+    ClientDisconnectedError,
     Response,
     RouteTransport,
     UpstreamRequest,
@@ -227,19 +227,19 @@ class Gateway:
         if request.path.startswith(OWN_PREFIX):
             return self.scripts.answer_own(request)
         if self._site is None:  # Down: a browser may have connected ahead of need, before that.
-            with suppress(ConnectionClosed):
+            with suppress(ConnectionClosedError):
                 close_connection(request, reset=True)
             return web.Response()
         exchange = self._begin(request)
         self.journal.add(exchange)
         try:
-            exchange.body = await request.read()
+            exchange.request_body = await request.read()
             exchange.received_seconds = self.journal.seconds()
             toxics = [each for each in list(self._toxics) if each.name != "down" and each.take(exchange)]
             exchange.toxics = [str(toxic) for toxic in toxics]
             return await self._exchange(request, exchange, toxics)
-        except (ConnectionClosed, ClientDisconnected) as cut:
-            exchange.cut = cut.how if isinstance(cut, ConnectionClosed) else None
+        except (ConnectionClosedError, ClientDisconnectedError) as cut:
+            exchange.cut = cut.how if isinstance(cut, ConnectionClosedError) else None
             # The connection is closed: aiohttp notices when it tries to write, and lets it be.
             return web.Response()
         finally:
@@ -255,7 +255,7 @@ class Gateway:
             url=self.url + request.raw_path,
             path=request.raw_path,
             request_headers=without(request.headers, {TAG_HEADER}),
-            body=b"",
+            request_body=b"",
             sender=self._sender(request, worker_id),
             worker_id=worker_id,
             request_number=request_number,
@@ -306,7 +306,7 @@ class Gateway:
         try:
             return await lasting.run(answer)
         except ConnectionError:
-            raise ClientDisconnected from None
+            raise ClientDisconnectedError from None
         finally:
             self._lasting.discard(lasting)
 
@@ -325,7 +325,7 @@ class Gateway:
                 gate=self.scripts.gate if is_script else None,
             )
         except ConnectionError:  # A browser may leave whenever it likes: no reason for a traceback.
-            raise ClientDisconnected from None
+            raise ClientDisconnectedError from None
 
     async def _interfere(self, request: web.Request, exchange: Exchange, toxic: Toxic) -> None:
         """Delay or end the exchange, where this toxic does."""
@@ -348,7 +348,7 @@ class Gateway:
         session = self._control.session(exchange.worker_id) if exchange.worker_id else None
         if session is not None and exchange.request_number is not None:
             if not await session.hold(exchange.request_number, delay_ms):
-                raise ConnectionClosed
+                raise ConnectionClosedError
             exchange.paused_seconds += (delay_ms or 0) / 1000
         elif delay_ms is None:
             await asyncio.Event().wait()
@@ -361,7 +361,7 @@ class Gateway:
     ) -> Response:
         """What the browser should get where no toxic interferes: what a route or the server decides."""
         wants_worker = self.scripts.asked_for(request)
-        asked = UpstreamRequest(request.method, without(request.headers, HOP_BY_HOP), exchange.body)
+        asked = UpstreamRequest(request.method, without(request.headers, HOP_BY_HOP), exchange.request_body)
         if wants_worker:  # A script that gets a prologue has to come as plain text.
             asked.headers["Accept-Encoding"] = "identity"
         decided = await self._routes.decide(exchange, asked, self._way(request, exchange, lasting))
@@ -384,7 +384,7 @@ class Gateway:
             if session is None or number is None:
                 await changes.wait_until(released)
             elif not await session.hold_until(number, released):
-                raise ClientDisconnected
+                raise ClientDisconnectedError
 
         def release() -> None:
             if session is None or number is None:

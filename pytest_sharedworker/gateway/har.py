@@ -162,10 +162,10 @@ def _request(exchange: Exchange) -> dict[str, Any]:
         "headers": _headers(headers),
         "queryString": [{"name": name, "value": value} for name, value in query],
         "headersSize": UNKNOWN_SIZE,
-        "bodySize": len(exchange.body),
+        "bodySize": len(exchange.request_body),
     }
-    if exchange.body:
-        text, encoding = _text(exchange.body)
+    if exchange.request_body:
+        text, encoding = _text(exchange.request_body)
         request["postData"] = {"mimeType": headers.get("Content-Type", ""), "text": text}
         if encoding is not None:  # HAR 1.2 knows an encoding for answers only.
             request["postData"]["_encoding"] = encoding
@@ -180,10 +180,10 @@ def _response(exchange: Exchange) -> dict[str, Any]:
         "httpVersion": HTTP_VERSION,
         "cookies": _cookies(headers.getall("Set-Cookie", [])),
         "headers": _headers(headers),
-        "content": _content(exchange.answer, headers),
+        "content": _content(exchange.response_body, headers),
         "redirectURL": headers.get("Location", ""),
         "headersSize": UNKNOWN_SIZE,
-        "bodySize": len(exchange.answer) if exchange.status is not None else UNKNOWN_SIZE,
+        "bodySize": len(exchange.response_body) if exchange.status is not None else UNKNOWN_SIZE,
     }
     if not exchange.ended:
         response["_error"] = "under way"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.errors import WaitTimeoutError
 from pytest_sharedworker.gateway.exchange import Exchange, Sender
 from pytest_sharedworker.gateway.har import har
 from pytest_sharedworker.gateway.patterns import Pattern
@@ -85,7 +85,7 @@ class Journal:
     ) -> list[Exchange]:
         """Wait until `count` exchanges of a pattern are there (and have ended) and return them all.
 
-        Raises WaitTimeout, which shows what was seen instead.
+        Raises WaitTimeoutError, which shows what was seen instead.
         """
 
         def found() -> list[Exchange]:
@@ -100,7 +100,7 @@ class Journal:
                 self._changed.wait(left)
         if len(seen) >= count:
             return seen
-        raise WaitTimeout(
+        raise WaitTimeoutError(
             f"waited {timeout_seconds:g} s for {count} of {pattern!r}, saw {len(seen)}.\n"
             f"{self.tail()}\n{self.explain()}".rstrip()
         )

@@ -25,7 +25,7 @@ _FLUSH_POLL_SECONDS = 0.001
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds, so that close() sends RST.
 
 
-class ConnectionClosed(Exception):
+class ConnectionClosedError(Exception):
     """A toxic or a route ended the exchange: nothing more is sent."""
 
     def __init__(self, how: Literal["reset", "closed"] | None = None) -> None:
@@ -42,7 +42,7 @@ def close_connection(request: web.Request, *, reset: bool) -> NoReturn:
             transport.abort()
         else:
             transport.close()
-    raise ConnectionClosed("reset" if reset else "closed")
+    raise ConnectionClosedError("reset" if reset else "closed")
 
 
 def cut_off(request: web.Request) -> None:
@@ -82,7 +82,7 @@ async def send(
     shaping = {toxic.name: toxic.attributes for toxic in toxics}
     limit = shaping.get("limit_data", {}).get("bytes")
     sent = body if limit is None else body[:limit]
-    exchange.answer = sent
+    exchange.response_body = sent
     for piece, delay_ms in _pieces(sent, shaping):
         if delay_ms:
             await pause(delay_ms)

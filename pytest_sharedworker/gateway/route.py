@@ -18,7 +18,7 @@ from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 
-class ClientDisconnected(Exception):
+class ClientDisconnectedError(Exception):
     """The worker that asked has ended, or has aborted its request, while the request was held."""
 
 

@@ -28,13 +28,13 @@ from types import TracebackType
 
 from multidict import CIMultiDict
 
-from pytest_sharedworker.errors import GatewayError, WaitTimeout
+from pytest_sharedworker.errors import GatewayError, WaitTimeoutError
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.journal import DEFAULT_TIMEOUT_SECONDS
 from pytest_sharedworker.gateway.patterns import Pattern
 from pytest_sharedworker.gateway.route import (
     Abort,
-    ClientDisconnected,
+    ClientDisconnectedError,
     Response,
     Route,
     RouteTransport,
@@ -85,13 +85,13 @@ class RouteRule:
             self._changed.notify_all()
 
     def wait_for(self, count: int = 1, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> list[Route]:
-        """Wait until `count` requests have come to this rule and return all. Raises WaitTimeout."""
+        """Wait until `count` requests have come to this rule and return all. Raises WaitTimeoutError."""
         deadline = time.monotonic() + timeout_seconds
         with self._changed:
             while len(self._routes) < count and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
             if len(self._routes) < count:
-                raise WaitTimeout(
+                raise WaitTimeoutError(
                     f"waited {timeout_seconds:g} s for {count} requests at the route {self.text!r},"
                     f" saw {len(self._routes)}"
                 )
@@ -174,7 +174,7 @@ class Routes:
             result = handler(route)
             if inspect.isawaitable(result):
                 await result
-        except (asyncio.CancelledError, ClientDisconnected):
+        except (asyncio.CancelledError, ClientDisconnectedError):
             raise
         except BaseException as error:  # pytest.fail() raises no Exception, and it has to fail the test too.
             self._errors.append(error)

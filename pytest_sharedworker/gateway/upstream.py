@@ -96,7 +96,7 @@ class Upstream:
         except (ClientError, asyncio.TimeoutError) as error:
             text = f"pytest-sharedworker's gateway cannot reach the server {self.origin}: {error!r}"
             answer = _plain(502, text)
-        exchange.upstream_status, exchange.upstream_answer = answer.status, answer.body
+        exchange.upstream_status, exchange.upstream_response_body = answer.status, answer.body
         return answer
 
     def _mounted(self, path: str) -> tuple[bytes, str] | None:

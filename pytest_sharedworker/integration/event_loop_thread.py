@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
-from pytest_sharedworker.errors import SharedWorkerError, WaitTimeout
+from pytest_sharedworker.errors import SharedWorkerError, WaitTimeoutError
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class LoopThread:
     ) -> T:
         """Run `coroutine` to its end and return its result.
 
-        Raises WaitTimeout after `timeout_seconds`; the coroutine is cancelled then, and also when the
+        Raises WaitTimeoutError after `timeout_seconds`; the coroutine is cancelled then, and also when the
         waiting thread is interrupted. Raises SharedWorkerError in the loop's own thread, which would wait
         for itself.
         """
@@ -65,9 +65,9 @@ class LoopThread:
         except FutureTimeout as error:
             if future.done():  # The coroutine itself raised a TimeoutError.
                 raise
-            raise WaitTimeout(f"waited {timeout_seconds:g} s for {what}") from error
+            raise WaitTimeoutError(f"waited {timeout_seconds:g} s for {what}") from error
         except CancelledError as error:
-            raise WaitTimeout(f"{what} was cancelled: the harness is closing") from error
+            raise WaitTimeoutError(f"{what} was cancelled: the harness is closing") from error
         finally:
             if not future.done():
                 future.cancel()

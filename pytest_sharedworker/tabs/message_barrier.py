@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
-from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.errors import WaitTimeoutError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.tabs.pages import MarkedTab, Tabs, WorkerPort
 
@@ -62,14 +62,14 @@ class MessageBarrier:
         self._departed_documents = 0
 
     def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> TabSnapshot:
-        """Wait until the workers have read all that the tabs posted before. Raises WaitTimeout."""
+        """Wait until the workers have read all that the tabs posted before. Raises WaitTimeoutError."""
         mark = next(self._marks)
         tabs = self._tabs.mark(mark)
         marked = [port for tab in tabs for port in tab.ports]
         deadline = time.monotonic() + timeout_seconds
         while unread := self._unread(marked, mark):
             if time.monotonic() > deadline:
-                raise WaitTimeout(
+                raise WaitTimeoutError(
                     f"waited {timeout_seconds:g} s for the workers to read what came on {len(unread)} of"
                     f" {len(marked)} ports; does the worker set port.onmessage or call port.start()?\n"
                     + self._explain()
@@ -87,7 +87,7 @@ class MessageBarrier:
         def unread() -> list[str]:
             return [port for port in marked if not self._has_read(port, mark)]
 
-        with suppress(WaitTimeout):
+        with suppress(WaitTimeoutError):
             self._loop_thread.run(
                 self._registry.changes.wait_until(lambda: not unread()), timeout_seconds=_RECHECK_SECONDS
             )

@@ -6,7 +6,7 @@ import time
 
 from playwright.sync_api import BrowserContext, Page
 
-from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.errors import WaitTimeoutError
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
@@ -42,7 +42,7 @@ def spawn_workers(
 ) -> list[SharedWorker]:
     """Start `count` workers of one script from one page, named `<prefix>-0`, `<prefix>-1` and so on.
 
-    `url` is relative to the page. Returns them in this order when all have started; raises WaitTimeout.
+    `url` is relative to the page. Returns them in this order when all have started; raises WaitTimeoutError.
     """
     names = [f"{prefix}-{number}" for number in range(count)]
     page.evaluate(_SPAWN, [url, names, {"type": "module" if module else "classic"}])
@@ -54,7 +54,7 @@ def spawn_workers(
         if not missing:
             return [by_name[name] for name in names]
         if time.monotonic() > deadline:
-            raise WaitTimeout(
+            raise WaitTimeoutError(
                 f"waited {timeout_seconds:g} s for {count} workers of {url}; {len(missing)} have not"
                 f" started, {missing[0]!r} is the first of them\n{shared_workers.explain()}"
             )

@@ -12,7 +12,7 @@ from typing import Any
 from playwright.sync_api import BrowserContext, BrowserType
 from playwright.sync_api import Error as PlaywrightError
 
-from pytest_sharedworker.errors import SharedWorkerError, Unsupported, WaitTimeout
+from pytest_sharedworker.errors import SharedWorkerError, UnsupportedError, WaitTimeoutError
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 KILL_TIMEOUT_SECONDS = 10.0
@@ -45,7 +45,7 @@ class PersistentBrowser:
         """End all processes of the browser at once (SIGKILL), as a power cut does for it.
 
         Nothing is flushed, no page is told. Returns when no process is left.
-        Raises Unsupported where processes cannot be found (there is no /proc), or SharedWorkerError.
+        Raise UnsupportedError where processes cannot be found (there is no /proc), or SharedWorkerError.
         """
         group = self._process_group()
         self._shared_workers.take_coverage()
@@ -54,7 +54,7 @@ class PersistentBrowser:
         deadline = time.monotonic() + KILL_TIMEOUT_SECONDS
         while _living(group):
             if time.monotonic() > deadline:
-                raise WaitTimeout(f"waited {KILL_TIMEOUT_SECONDS:g} s for the killed browser to be gone")
+                raise WaitTimeoutError(f"waited {KILL_TIMEOUT_SECONDS:g} s for the killed browser to be gone")
             time.sleep(_POLL_SECONDS)
 
     def reopen(self) -> BrowserContext:
@@ -85,7 +85,7 @@ class PersistentBrowser:
     def _process_group(self) -> int:
         """The browser's process group: Playwright starts each browser as the leader of one of its own."""
         if not _PROCESSES.is_dir():
-            raise Unsupported(
+            raise UnsupportedError(
                 "the processes of a browser can be found on Linux only (there is no /proc here)"
             )
         profile = os.fsencode(self.profile)

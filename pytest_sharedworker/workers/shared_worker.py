@@ -9,14 +9,14 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any
 
-from pytest_sharedworker.clock.devtools import PolicyClock
+from pytest_sharedworker.clock.devtools import DevToolsClock
 from pytest_sharedworker.clock.real import RealClock
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.devtools.connections import DevToolsConnections
 from pytest_sharedworker.devtools.session import WorkerDevToolsSession, WorkerTarget
-from pytest_sharedworker.errors import Unsupported, WaitTimeout, WorkerGone
+from pytest_sharedworker.errors import UnsupportedError, WaitTimeoutError, WorkerClosedError
 from pytest_sharedworker.injected import offline_script
 
 END_TIMEOUT_SECONDS = 10.0
@@ -33,7 +33,7 @@ class SharedWorker:
         self,
         session: ControlChannel | None,
         target: WorkerTarget | None,
-        clock: VirtualClock | RealClock | PolicyClock,
+        clock: VirtualClock | RealClock | DevToolsClock,
         *,
         is_chromium: bool,
         bridges: DevToolsConnections,
@@ -116,7 +116,7 @@ class SharedWorker:
     ) -> ConsoleMessage:
         """Wait for a console line that contains `text`, or that the pattern finds, and return it.
 
-        Lines that are there already count. Raises WaitTimeout, which shows the lines there were.
+        Lines that are there already count. Raises WaitTimeoutError, which shows the lines there were.
         """
         deadline = time.monotonic() + timeout_seconds
         while True:
@@ -126,7 +126,7 @@ class SharedWorker:
                     return line
             if time.monotonic() > deadline:
                 seen = "\n".join(f"  {line}" for line in lines) or "  (nothing)"
-                raise WaitTimeout(
+                raise WaitTimeoutError(
                     f"waited {timeout_seconds:g} s for {self} to write {text!r}; it wrote:\n{seen}"
                 )
             self._bridges.idle()
@@ -135,15 +135,15 @@ class SharedWorker:
         """Evaluate JavaScript in the worker's global scope and return its value (JSON).
 
         A function is called with `args`; a promise is awaited. Raises EvaluationError with JavaScript's
-        stack, WorkerGone, WaitTimeout.
+        stack, WorkerClosedError, WaitTimeoutError.
         """
         if self._session is not None and self._session.ended:
-            raise WorkerGone(f"the {self._session} has ended; there is nothing to evaluate in")
+            raise WorkerClosedError(f"the {self._session} has ended; there is nothing to evaluate in")
         if self._is_chromium:
             with self._devtools() as devtools:
                 return devtools.evaluate(expression, *args)
         if self._session is None:
-            raise Unsupported("without a prologue only Chromium can evaluate in a SharedWorker")
+            raise UnsupportedError("without a prologue only Chromium can evaluate in a SharedWorker")
         return self._session.call("evaluate", {"expression": expression, "args": args})
 
     def set_offline(self, offline: bool) -> None:
@@ -165,16 +165,16 @@ class SharedWorker:
         try:
             yield
         finally:
-            with suppress(WorkerGone):  # One that ended meanwhile needs no network.
+            with suppress(WorkerClosedError):  # One that ended meanwhile needs no network.
                 self.set_offline(False)
 
     def heap_used(self) -> int:
         """Bytes of JavaScript objects that the worker holds on to, after garbage collection.
 
-        The contents of ArrayBuffers are not among them. Raises Unsupported outside Chromium.
+        The contents of ArrayBuffers are not among them. Raise UnsupportedError outside Chromium.
         """
         if not self._is_chromium:
-            raise Unsupported("only Chromium tells how much memory a SharedWorker uses")
+            raise UnsupportedError("only Chromium tells how much memory a SharedWorker uses")
         with self._devtools() as devtools:
             return devtools.heap_used()
 
@@ -188,18 +188,18 @@ class SharedWorker:
             self._before_end()
             target.cdp.terminate(target)
         elif self._session is not None:
-            with suppress(WorkerGone):
+            with suppress(WorkerClosedError):
                 self._session.call("terminate")
         else:
-            raise Unsupported("without a prologue only Chromium can end a SharedWorker")
+            raise UnsupportedError("without a prologue only Chromium can end a SharedWorker")
         self.wait_until_ended()
 
     def wait_until_ended(self, *, timeout_seconds: float = END_TIMEOUT_SECONDS) -> None:
-        """Wait until the worker is gone. Raises WaitTimeout."""
+        """Wait until the worker is gone. Raises WaitTimeoutError."""
         deadline = time.monotonic() + timeout_seconds
         while not self.ended:
             if time.monotonic() > deadline:
-                raise WaitTimeout(f"waited {timeout_seconds:g} s for {self} to end; it still lives")
+                raise WaitTimeoutError(f"waited {timeout_seconds:g} s for {self} to end; it still lives")
             self._bridges.idle()
 
     @contextmanager
@@ -224,12 +224,12 @@ class SharedWorker:
         try:
             with self._devtools() as devtools:
                 return self.url in devtools.parsed_scripts()
-        except WorkerGone:
+        except WorkerClosedError:
             return False
 
     def _replay(self) -> None:
         """Take over console and errors, which the browser tells from the worker's start on each time."""
-        with suppress(WorkerGone), self._devtools() as devtools:
+        with suppress(WorkerClosedError), self._devtools() as devtools:
             devtools.target.cdp.pump()
             self._console, self._errors = devtools.console, devtools.errors
 
@@ -237,7 +237,7 @@ class SharedWorker:
         if self._target is None:
             self._target = self._bridges.find(self.id, self.url, self.name)
         if self._target is None:
-            raise WorkerGone(f"{self} has ended")
+            raise WorkerClosedError(f"{self} has ended")
         return self._target
 
     def __repr__(self) -> str:

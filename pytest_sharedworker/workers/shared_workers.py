@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext
 from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker.clock.base import ADVANCE_TIMEOUT_SECONDS, to_milliseconds
-from pytest_sharedworker.clock.devtools import PolicyClock
+from pytest_sharedworker.clock.devtools import DevToolsClock
 from pytest_sharedworker.clock.real import RealClock
 from pytest_sharedworker.clock.virtual import VirtualClock, moving, require_idle
 from pytest_sharedworker.control.server import ControlServer
@@ -25,11 +25,11 @@ from pytest_sharedworker.coverage.recorder import CoverageRecorder, before_worke
 from pytest_sharedworker.devtools.connections import DevToolsConnections
 from pytest_sharedworker.devtools.session import WorkerDevToolsSession, WorkerTarget
 from pytest_sharedworker.errors import (
-    AmbiguousWorker,
+    AmbiguousWorkerError,
     SharedWorkerError,
-    Unsupported,
-    WorkerGone,
-    WorkerNotFound,
+    UnsupportedError,
+    WorkerClosedError,
+    WorkerNotFoundError,
 )
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.injected import tab_script, worker_prologue
@@ -73,7 +73,7 @@ class SharedWorkers:
         self._registry.at_start.append(gateway.worker_starts)
         self._init_scripts: list[str] = []
         self._handles: dict[str, SharedWorker] = {}
-        self._policy_clocks: dict[str, PolicyClock] = {}
+        self._policy_clocks: dict[str, DevToolsClock] = {}
         self._coverage = coverage
         self._gate: StartGate | None = None
         if clock_kind == "policy" or coverage is not None:
@@ -105,11 +105,11 @@ class SharedWorkers:
         """Run JavaScript in every worker that starts from now on, before its first line.
 
         The script is a function body of its own. Scripts run in the order in which they were added.
-        Call it before `watch`, that is before the first page. Raises Unsupported under the clock
+        Call it before `watch`, that is before the first page. Raise UnsupportedError under the clock
         "policy", which leaves scripts untouched.
         """
         if self.clock_kind == "policy":
-            raise Unsupported("the clock 'policy' leaves scripts as they are; init scripts need another")
+            raise UnsupportedError("the clock 'policy' leaves scripts as they are; init scripts need another")
         self._init_scripts.append(script)
 
     @property
@@ -136,7 +136,7 @@ class SharedWorkers:
     ) -> SharedWorker:
         """Wait for the one living worker whose script's URL matches the glob (and whose name is `name`).
 
-        Raises WorkerNotFound, with what tabs said of workers that failed to start, or AmbiguousWorker.
+        Raises WorkerNotFoundError, with what tabs said of workers that failed to start, or AmbiguousWorkerError.
         """
         wanted = f"a SharedWorker {url!r}" + (f" named {name!r}" if name is not None else "")
         deadline = time.monotonic() + timeout_seconds
@@ -149,7 +149,7 @@ class SharedWorkers:
             if len(found) == 1:
                 return found[0]
             if found:
-                raise AmbiguousWorker(
+                raise AmbiguousWorkerError(
                     f"{len(found)} workers answer to {wanted}: {found}; give a narrower glob or a name"
                 )
             failures = self._failed_starts.reported_by_pages(url, name)
@@ -159,7 +159,7 @@ class SharedWorkers:
                     failures = self._failed_starts.silent()
                 seen = "\n".join([*failures, f"workers seen: {self.starts}", self._gateway.journal.tail()])
                 reason = "failed to start" if failures else f"did not appear within {timeout_seconds:g} s"
-                raise WorkerNotFound(f"{wanted} {reason}.\n{seen}")
+                raise WorkerNotFoundError(f"{wanted} {reason}.\n{seen}")
             self.idle()
 
     def advance(self, seconds: float, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> None:
@@ -180,7 +180,7 @@ class SharedWorkers:
             )
 
     def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> TabSnapshot:
-        """Wait until the workers have read all that the tabs posted before. Raises WaitTimeout."""
+        """Wait until the workers have read all that the tabs posted before. Raises WaitTimeoutError."""
         return self._deliveries.deliver(timeout_seconds=timeout_seconds)
 
     def take_coverage(self) -> None:
@@ -197,11 +197,11 @@ class SharedWorkers:
         if self._coverage is not None:
             self._coverage.begin(attached)
         if self.clock_kind == "policy":
-            clock = PolicyClock(attached, self._tabs.reach)
+            clock = DevToolsClock(attached, self._tabs.reach)
             self._policy_clocks[attached.target.id] = clock
         self._gate.admit(attached)
 
-    def _clock_of(self, target: WorkerTarget) -> RealClock | PolicyClock | None:
+    def _clock_of(self, target: WorkerTarget) -> RealClock | DevToolsClock | None:
         """The clock of a worker without a prologue; None where it has yet to get one."""
         if self.clock_kind != "policy":
             return RealClock(time.monotonic())
@@ -259,7 +259,7 @@ class SharedWorkers:
         self,
         session: ControlChannel | None,
         target: WorkerTarget | None,
-        clock: VirtualClock | RealClock | PolicyClock,
+        clock: VirtualClock | RealClock | DevToolsClock,
     ) -> SharedWorker:
         return SharedWorker(
             session,
@@ -278,7 +278,7 @@ class SharedWorkers:
 
 async def _advance_all(sessions: list[ControlChannel], ms: int, delivery: TabSnapshot) -> None:
     async def advance(session: ControlChannel) -> None:
-        with suppress(WorkerGone):  # A worker that ends on the way has no time any more.
+        with suppress(WorkerClosedError):  # A worker that ends on the way has no time any more.
             await session.ask("advance", {"ms": ms, **delivery.params(session)})
 
     await asyncio.gather(*map(advance, sessions))

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from pytest_sharedworker.control.session import WorkerRegistry
 from pytest_sharedworker.devtools.connections import DevToolsConnections
-from pytest_sharedworker.errors import Unsupported, WorkerGone
+from pytest_sharedworker.errors import UnsupportedError, WorkerClosedError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.tabs.pages import Tabs
 
@@ -60,10 +60,10 @@ class FailedStarts:
         return f"its script was served but does not run: {self._syntax_error(url) or _UNKNOWN}"
 
     def _syntax_error(self, url: str) -> str | None:
-        with suppress(Unsupported):
+        with suppress(UnsupportedError):
             for target in self._bridges.targets():
                 if target.url == url:
-                    with suppress(WorkerGone):
+                    with suppress(WorkerClosedError):
                         attached = target.cdp.attach(target)
                         target.cdp.pump()
                         attached.detach()

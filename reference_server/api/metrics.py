@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Count
 from prometheus_client import generate_latest as text_of
 
 from reference_server.api.admission import Admission
-from reference_server.errors import Handler, StoreUnavailable
+from reference_server.errors import Handler, StoreUnavailableError
 from reference_server.model.batch import Batch
 from reference_server.storage.store import Store
 
@@ -89,7 +89,7 @@ class Metrics:
         try:
             losses = await self._store.losses()
             missing, dropped, filtered = losses.missing, losses.dropped, losses.filtered
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             logger.warning("losses cannot be counted: %s", error)
         self._missing.set(missing)
         self._dropped.set(dropped)

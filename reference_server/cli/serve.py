@@ -14,7 +14,7 @@ from reference_server.api.request_body import DEFAULT_BODY_TIMEOUT_SECONDS
 from reference_server.app import DEFAULT_HOST, DEFAULT_MAX_BODY_BYTES, ReferenceServer
 from reference_server.cli.common import fail, new_parser
 from reference_server.config.sources import SERVER_VERSION
-from reference_server.errors import StoreUnavailable
+from reference_server.errors import StoreUnavailableError
 from reference_server.middleware.allowed_hosts import LOOPBACK_HOSTS, default_hosts
 from reference_server.storage.store import IN_MEMORY, LOCK_WAIT_SECONDS, SqliteStore
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     try:
         asyncio.run(_serve(server))
-    except StoreUnavailable as error:
+    except StoreUnavailableError as error:
         return fail(str(error))
     except (OSError, OverflowError) as error:  # OverflowError: a port above 65535
         return fail(f"cannot listen on {options.host}:{options.port}: {error}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from reference_server.errors import ConfigurationUnreadable
+from reference_server.errors import ConfigurationUnreadableError
 
 DISABLING_VARIABLES = ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
@@ -44,14 +44,14 @@ def parse_configuration(text: bytes) -> tuple[Configuration, list[str]]:
     be there and false for telemetry to be on.
 
     Returns the configuration and a sentence for each value of a wrong type.
-    Raises ConfigurationUnreadable when the text is not a JSON object.
+    Raises ConfigurationUnreadableError when the text is not a JSON object.
     """
     try:
         source = msgspec.json.decode(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigurationUnreadable(f"it is not JSON ({error})") from error
+        raise ConfigurationUnreadableError(f"it is not JSON ({error})") from error
     if not isinstance(source, dict):
-        raise ConfigurationUnreadable(f"it is not a JSON object but {_type_name(source)}")
+        raise ConfigurationUnreadableError(f"it is not a JSON object but {_type_name(source)}")
 
     problems: list[str] = []
     switches = [_switch(source, name, problems) for name in ("disable_telemetry", "disable_ui_telemetry")]

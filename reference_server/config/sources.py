@@ -13,7 +13,7 @@ from typing import Protocol
 import aiohttp
 
 from reference_server.config.model import Configuration, parse_configuration
-from reference_server.errors import ConfigurationUnreadable
+from reference_server.errors import ConfigurationUnreadableError
 
 SERVER_VERSION = "0.1.0"
 """What `{version}` in a configuration URL stands for."""
@@ -73,17 +73,17 @@ class FileSource:
         """Give what stands in the file now."""
         try:
             return self._reader.parse(self._read())
-        except ConfigurationUnreadable as error:
+        except ConfigurationUnreadableError as error:
             return self._reader.failed(error)
 
     def _read(self) -> bytes:
         try:
             if not self._path.is_file():  # a pipe or a directory would block, or be read to no end
-                raise ConfigurationUnreadable("there is no such file")
+                raise ConfigurationUnreadableError("there is no such file")
             with self._path.open("rb") as file:
                 text = file.read(MAX_SOURCE_BYTES + 1)
         except OSError as error:
-            raise ConfigurationUnreadable(error.strerror or str(error)) from error
+            raise ConfigurationUnreadableError(error.strerror or str(error)) from error
         return _checked_size(text)
 
 
@@ -112,7 +112,7 @@ class UrlSource:
                 try:
                     self._configuration = self._reader.parse(await self._fetch())
                     seconds = GOOD_ANSWER_SECONDS
-                except ConfigurationUnreadable as error:
+                except ConfigurationUnreadableError as error:
                     self._configuration = self._reader.failed(error)
                     seconds = FAILED_ANSWER_SECONDS
                 self._good_until_seconds = self._monotonic_seconds() + seconds
@@ -124,14 +124,16 @@ class UrlSource:
         try:
             async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._url) as answer:
                 if answer.status != 200:
-                    raise ConfigurationUnreadable(f"it was answered with status {answer.status}")
+                    raise ConfigurationUnreadableError(f"it was answered with status {answer.status}")
                 async for chunk in answer.content.iter_any():
                     text += chunk
                     _checked_size(text)
         except asyncio.TimeoutError as error:
-            raise ConfigurationUnreadable(f"no answer within {self._fetch_timeout_seconds:g} s") from error
+            raise ConfigurationUnreadableError(
+                f"no answer within {self._fetch_timeout_seconds:g} s"
+            ) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise ConfigurationUnreadable(str(error) or type(error).__name__) from error
+            raise ConfigurationUnreadableError(str(error) or type(error).__name__) from error
         return bytes(text)
 
 
@@ -147,7 +149,7 @@ class _Reader:
         self._report(problems)
         return configuration
 
-    def failed(self, error: ConfigurationUnreadable) -> Configuration:
+    def failed(self, error: ConfigurationUnreadableError) -> Configuration:
         self._report([f"{error}: telemetry is disabled"])
         return Configuration()
 
@@ -160,5 +162,5 @@ class _Reader:
 
 def _checked_size(text: bytes | bytearray) -> bytes:
     if len(text) > MAX_SOURCE_BYTES:
-        raise ConfigurationUnreadable(f"it is larger than {MAX_SOURCE_BYTES} bytes")
+        raise ConfigurationUnreadableError(f"it is larger than {MAX_SOURCE_BYTES} bytes")
     return bytes(text)

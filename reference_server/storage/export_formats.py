@@ -18,7 +18,7 @@ _TO_QUOTE = re.compile(r"[,\"\r\n\0]|^\s|\s$")
 WITHOUT_PYARROW = "the format parquet needs pyarrow, which is not installed: pip install pyarrow"
 
 
-class FormatUnavailable(ReferenceServerError):
+class FormatUnavailableError(ReferenceServerError):
     """A format that needs what is not installed."""
 
 
@@ -55,12 +55,12 @@ def _csv_field(value: object) -> str:
 
 
 def write_parquet(pages: Pages, file: BinaryIO) -> None:
-    """Write a row group a page. Raises FormatUnavailable where pyarrow is not installed."""
+    """Write a row group a page. Raises FormatUnavailableError where pyarrow is not installed."""
     try:
         pyarrow: Any = import_module("pyarrow")
         parquet: Any = import_module("pyarrow.parquet")
     except ImportError as error:
-        raise FormatUnavailable(WITHOUT_PYARROW) from error
+        raise FormatUnavailableError(WITHOUT_PYARROW) from error
     text, integer = pyarrow.string(), pyarrow.int64()
     types = dict.fromkeys(ExportedRow._fields, text) | {"timestamp_ns": integer, "seq": integer}
     schema = pyarrow.schema(list(types.items()))

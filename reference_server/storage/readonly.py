@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from reference_server.errors import StoreUnavailable
+from reference_server.errors import StoreUnavailableError
 from reference_server.storage.schema import check_schema_version
 
 LOCK_WAIT_SECONDS = 5.0
@@ -16,7 +16,7 @@ LOCK_WAIT_SECONDS = 5.0
 def open_readonly(database: str | Path) -> Iterator[sqlite3.Connection]:
     """Open a store's file read-only, for the thread that asks.
 
-    Raises StoreUnavailable where there is no store of today's version, or it cannot be read.
+    Raises StoreUnavailableError where there is no store of today's version, or it cannot be read.
     """
     try:
         uri = f"{Path(database).absolute().as_uri()}?mode=ro"
@@ -24,4 +24,4 @@ def open_readonly(database: str | Path) -> Iterator[sqlite3.Connection]:
             check_schema_version(connection, str(database))
             yield connection
     except sqlite3.Error as error:
-        raise StoreUnavailable(f"database {database}: {error}") from error
+        raise StoreUnavailableError(f"database {database}: {error}") from error

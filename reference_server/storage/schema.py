@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from reference_server.errors import StoreUnavailable
+from reference_server.errors import StoreUnavailableError
 
 SCHEMA_VERSION = 2
 """Kept in the database's `user_version`. 2 added the identity of records, and sessions."""
@@ -36,7 +36,7 @@ _STEPS = ((_CREATE,), (*_ADD_IDENTITY, _ADD_SESSIONS))
 def prepare(connection: sqlite3.Connection, database: str) -> None:
     """Make a new database a store, and bring one of an earlier version up to date, in one transaction.
 
-    Raises StoreUnavailable for a database of someone else, or of a later version, and leaves it as it was.
+    Raises StoreUnavailableError for a database of someone else, or of a later version, and leaves it as it was.
     """
     connection.execute("BEGIN IMMEDIATE")  # two servers may open one file at once
     try:
@@ -53,21 +53,21 @@ def prepare(connection: sqlite3.Connection, database: str) -> None:
 
 
 def check_schema_version(connection: sqlite3.Connection, database: str) -> None:
-    """Raise StoreUnavailable where a database that is only read is not a store of today's version."""
+    """Raise StoreUnavailableError where a database that is only read is not a store of today's version."""
     version = _version_of(connection, database)
     if version != SCHEMA_VERSION:
-        raise StoreUnavailable(
+        raise StoreUnavailableError(
             f"database {database}: it is of schema version {version}, expected {SCHEMA_VERSION}: "
             "a server that is started on it brings it up to date"
         )
 
 
 def _version_of(connection: sqlite3.Connection, database: str) -> int:
-    """Give the version, 0 for a database that is empty. Raises StoreUnavailable where it is not a store."""
+    """Give the version, 0 for a database that is empty. Raises StoreUnavailableError where it is not a store."""
     [(version,)] = connection.execute("PRAGMA user_version")
     [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_master")
     if (version == 0) != (tables == 0) or not 0 <= version <= SCHEMA_VERSION:
-        raise StoreUnavailable(
+        raise StoreUnavailableError(
             f"database {database}: it is not a store of this server "
             f"(schema version {version}, expected {SCHEMA_VERSION})"
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from reference_server.errors import StoreUnavailable
+from reference_server.errors import StoreUnavailableError
 from reference_server.model.batch import SessionReport
 from reference_server.model.record import Record
 from reference_server.storage.readonly import open_readonly
@@ -41,13 +41,13 @@ class Store(Protocol):
     """A place for records. All methods may be called from any event loop; opened once before any other."""
 
     async def open(self) -> None:
-        """Make the store ready, or raise StoreUnavailable."""
+        """Make the store ready, or raise StoreUnavailableError."""
 
     async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
         """Keep all the records, and of what a session reports the maximum, or nothing of it.
 
         A record whose identity is stored already is not stored again. Returns how many were new, and only
-        when all are durable. Raises StoreUnavailable where nothing was stored.
+        when all are durable. Raises StoreUnavailableError where nothing was stored.
         """
 
     async def records(self) -> list[Record]:
@@ -57,7 +57,7 @@ class Store(Protocol):
         """Give the number of stored records."""
 
     async def losses(self) -> Losses:
-        """Count what is not stored. Raises StoreUnavailable."""
+        """Count what is not stored. Raises StoreUnavailableError."""
 
     async def close(self) -> None:
         """Finish what was begun and let go of every resource. Closing a closed store does nothing."""
@@ -99,7 +99,7 @@ class SqliteStore:
         """Called after each commit, in the store's thread, with how long its transaction took."""
 
     async def open(self) -> None:
-        """Open the database, creating what is missing. Raises StoreUnavailable when it cannot be used."""
+        """Open the database, creating what is missing. Raises StoreUnavailableError when it cannot be used."""
         if self._thread is not None:
             raise RuntimeError("the store is open already")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-store")
@@ -151,11 +151,11 @@ class SqliteStore:
         try:
             return await asyncio.wrap_future(self._open_thread().submit(work))
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"database {self._database}: {error}") from error
+            raise StoreUnavailableError(f"database {self._database}: {error}") from error
 
     def _open_thread(self) -> ThreadPoolExecutor:
         if self._thread is None:
-            raise StoreUnavailable("the store is closed")
+            raise StoreUnavailableError("the store is closed")
         return self._thread
 
     def _end_threads(self) -> None:
@@ -200,7 +200,7 @@ class SqliteStore:
         except BaseException as error:
             failure: BaseException = error
             if isinstance(error, sqlite3.Error):
-                failure = StoreUnavailable(f"database {self._database}: {error}")
+                failure = StoreUnavailableError(f"database {self._database}: {error}")
             for request in waiting:
                 request.stored.set_exception(failure)
         else:

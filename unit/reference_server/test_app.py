@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from reference_server import Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailable
+from reference_server import Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailableError
 from reference_server.config.sources import SERVER_VERSION
 from unit.reference_server.conftest import StartServer
 from unit.support.samples import ENDPOINT, body_of, record
@@ -143,7 +143,7 @@ async def test_a_port_in_use_is_an_os_error_that_leaves_nothing_open(start_serve
 
 async def test_a_database_that_cannot_be_opened_is_told_before_listening(tmp_path: Path) -> None:
     server = ReferenceServer(database=tmp_path / "no" / "folder.db")
-    with pytest.raises(StoreUnavailable, match=r"folder\.db"):
+    with pytest.raises(StoreUnavailableError, match=r"folder\.db"):
         await server.start()
     with pytest.raises(RuntimeError, match="not running"):
         _ = server.url

@@ -132,7 +132,7 @@ class Recorder:
         if causes:
             yield real, Mark(asked, GATEWAY_LANE, Kind.TOXIC, f"#{number} {', '.join(causes)}", number)
         if exchange.upstream_status is not None:
-            text = f"#{number} {exchange.upstream_status} {_text(exchange.upstream_answer)}"
+            text = f"#{number} {exchange.upstream_status} {_text(exchange.upstream_response_body)}"
             yield real, Mark(asked, SERVER_LANE, _answer_kind(exchange.upstream_status), text, number)
         if exchange.ended_seconds is None:
             return
@@ -144,7 +144,7 @@ class Recorder:
             moment = max(ended, self._at(end)) if exchange.cut is None else ended
             yield end, Mark(moment, lane, Kind.CUT, f"#{number} no answer{how}", number)
         elif causes or exchange.upstream_status != exchange.status:
-            text = f"#{number} {exchange.status} {_text(exchange.answer)} arrives"
+            text = f"#{number} {exchange.status} {_text(exchange.response_body)} arrives"
             yield end, Mark(ended, lane, Kind.ARRIVED, text, number)
 
     def _asked_at(self, exchange: Exchange, starts: dict[str, float]) -> float:
@@ -173,12 +173,12 @@ def _only(lanes: dict[str, str]) -> str:
 def _request_text(exchange: Exchange) -> str:
     under_way = "" if exchange.ended else ", under way at the end"
     what = f"#{exchange.number} {exchange.method} {exchange.path.rsplit('/', 1)[-1]}"
-    if not exchange.body:
+    if not exchange.request_body:
         return what + under_way
     try:
         records = exchange.json()["records"]
     except (ValueError, KeyError, TypeError):
-        return f"{what}, {len(exchange.body)} bytes{under_way}"
+        return f"{what}, {len(exchange.request_body)} bytes{under_way}"
     count = len(records) if isinstance(records, list) else 0
     return f"{what}, {count} record{'' if count == 1 else 's'}{under_way}"
 

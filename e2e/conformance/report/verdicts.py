@@ -7,7 +7,7 @@
 | it did not, level SHOULD or MAY | non-strict |
 | it was skipped | unimplemented |
 | it could not be set up, or not be cleaned up | failed |
-| it broke off: its call raised anything but an AssertionError (such as a Finding) | failed |
+| it broke off: its call raised anything but an AssertionError (such as a FindingError) | failed |
 
 The last two say nothing about the requirement: they are marked as broken off.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from e2e.conformance.case import Case, Finding, Level, Verdict
+from e2e.conformance.case import Case, FindingError, Level, Verdict
 from e2e.conformance.report.sanitize import MAX_DETAILS_CHARACTERS, clean, first_lines
 from e2e.conformance.report.timeline import Timeline
 
@@ -132,7 +132,7 @@ def _not_held(start: CaseResult, report: pytest.TestReport, error: BaseException
     # pytest leaves the reason of an expected failure on the report, but types do not know it.
     reason: str | None = getattr(report, "wasxfail", None)
     judged = replace(start, verdict=verdict, known_deviation=clean(reason) if reason else None)
-    if isinstance(error, Finding):
+    if isinstance(error, FindingError):
         return replace(judged, expected=clean(error.expected), actual=clean(error.actual))
     return replace(judged, actual=clean(first_lines(_sentence(error))), details=_with_trace(start, report))
 

@@ -11,7 +11,7 @@ from email.message import Message
 from typing import Any
 from urllib.parse import urlsplit
 
-from e2e.conformance.case import Finding
+from e2e.conformance.case import FindingError
 
 ANSWER_TIMEOUT_SECONDS = 20
 CLOSED = 0
@@ -38,11 +38,11 @@ class Response:
         return self.headers.get("Content-Type", "").split(";")[0].strip().lower()
 
     def json(self) -> Any:
-        """The body as JSON. Raises Finding where it is none."""
+        """The body as JSON. Raises FindingError where it is none."""
         try:
             return json.loads(self.body)
         except ValueError as error:
-            raise Finding("an answer in JSON", str(self)) from error
+            raise FindingError("an answer in JSON", str(self)) from error
 
     def word(self, name: str) -> object:
         """A member of a JSON object, None for anything else: for answers that may be of any shape."""
@@ -112,7 +112,7 @@ class Client:
     def send(self, *parts: bytes, more: Iterable[bytes] = (), method: str = "POST") -> Response:
         """Send bytes as they stand and read one answer. `more` is taken only while the server takes it.
 
-        Raises Finding where no answer comes within ANSWER_TIMEOUT_SECONDS.
+        Raises FindingError where no answer comes within ANSWER_TIMEOUT_SECONDS.
         """
         started = b"".join(parts)
         shown = started[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
@@ -135,7 +135,7 @@ class Client:
                     pass  # The server has heard enough; its answer may be there all the same.
                 return read_answer(connection, method)
         except TimeoutError:
-            raise Finding("an answer", f"none within {ANSWER_TIMEOUT_SECONDS} s") from None
+            raise FindingError("an answer", f"none within {ANSWER_TIMEOUT_SECONDS} s") from None
 
 
 def read_answer(connection: socket.socket, method: str = "POST") -> Response:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from e2e.conformance.accounting import Event, Fate, account
-from e2e.conformance.case import Finding
+from e2e.conformance.case import FindingError
 from e2e.conformance.report.observations import Observations
 from e2e.conformance.targets.server import ServerImplementation
 from e2e.server.driver.http_client import Client, Headers, Response
@@ -143,7 +143,7 @@ class Server:
                 event.fate = fate
 
     def account(self) -> None:
-        """Close the books: every record has come to the end it had to. Raises Finding."""
+        """Close the books: every record has come to the end it had to. Raises FindingError."""
         self.accounted = True
         self._observed.details("\n\n".join(self.client.exchanges[-SHOWN_EXCHANGES:]))
         if self._process is None:
@@ -152,13 +152,13 @@ class Server:
         accounting = account(self._events, [_key(record) for record in self.stored()])
         self._observed(str(accounting))
         if not accounting.balanced:
-            raise Finding("0 lost, 0 duplicated, 0 unexpected", str(accounting))
+            raise FindingError("0 lost, 0 duplicated, 0 unexpected", str(accounting))
 
     def still_works(self) -> None:
-        """A good record is taken. Raises Finding where it is not."""
+        """A good record is taken. Raises FindingError where it is not."""
         answer = self.post(self.record())
         if not answer.succeeded:
-            raise Finding("the next good record is taken", str(answer))
+            raise FindingError("the next good record is taken", str(answer))
 
 
 def body_of(*records: object) -> bytes:
@@ -167,10 +167,10 @@ def body_of(*records: object) -> bytes:
 
 
 def expect_all(expected: str, answers: Mapping[str, Response], holds: Callable[[Response], bool]) -> None:
-    """Raise a Finding that names every entry of a table whose answer is not as it should be."""
+    """Raise a FindingError that names every entry of a table whose answer is not as it should be."""
     wrong = [f"{name}: {answer}" for name, answer in answers.items() if not holds(answer)]
     if wrong:
-        raise Finding(expected, "\n".join(wrong))
+        raise FindingError(expected, "\n".join(wrong))
 
 
 def is_refused(answer: Response) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from e2e.conformance.accounting import key_of
-from e2e.conformance.case import Finding
+from e2e.conformance.case import FindingError
 from pytest_sharedworker.gateway.exchange import Exchange
 
 
@@ -33,12 +33,12 @@ class Batch:
 
 
 def read_batch(exchange: Exchange) -> Batch:
-    """Take a POST apart. Raises Finding where it carries no list of records."""
+    """Take a POST apart. Raises FindingError where it carries no list of records."""
     ended = exchange.ended  # Asked first: it may end while its body is read here.
     try:
         records = exchange.json()["records"]
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
             raise TypeError("no list of objects")
     except (ValueError, KeyError, TypeError) as error:
-        raise Finding('a JSON body {"records": […]}', f"{exchange.body[:200]!r}") from error
+        raise FindingError('a JSON body {"records": […]}', f"{exchange.request_body[:200]!r}") from error
     return Batch(exchange, records, ended)

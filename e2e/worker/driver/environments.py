@@ -82,7 +82,7 @@ def limit_bodies(telemetry: Telemetry, most_bytes: int) -> None:
     """Refuse batches above a size with 413, as a proxy in front of the server does."""
 
     def refuse(route: Route) -> None:
-        if len(route.request.body) > most_bytes:
+        if len(route.request.request_body) > most_bytes:
             route.fulfill(status=413, body="the body is too large for this proxy")
 
     telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse)

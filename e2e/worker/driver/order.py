@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from e2e.conformance.case import Finding
+from e2e.conformance.case import FindingError
 from e2e.worker.driver.system import Telemetry
 
 
@@ -20,12 +20,12 @@ def order_by_tab(keys: Iterable[str]) -> dict[str, list[int]]:
 
 
 def expect_order(telemetry: Telemetry) -> None:
-    """Each tab's events were stored in the order in which it logged them. Raises Finding."""
+    """Each tab's events were stored in the order in which it logged them. Raises FindingError."""
     _expect_in_order(telemetry.stored)
 
 
 def expect_order_of_sending(telemetry: Telemetry) -> None:
-    """Each tab's events left in the order in which it logged them. Raises Finding.
+    """Each tab's events left in the order in which it logged them. Raises FindingError.
 
     Of POSTs side by side, which a worker may send in time, a server may store the later one first.
     """
@@ -36,7 +36,7 @@ def _expect_in_order(keys: Iterable[str]) -> None:
     for name, order in order_by_tab(keys).items():
         for earlier, later in pairwise(order):
             if later < earlier:
-                raise Finding(
+                raise FindingError(
                     f"{name}'s events in the order in which it logged them",
                     f"{name}/{later} behind {name}/{earlier}",
                 )

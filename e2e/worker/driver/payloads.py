@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from e2e.conformance.accounting import Event, Fate, key_of
-from e2e.conformance.case import Finding
+from e2e.conformance.case import FindingError
 from e2e.conformance.report.timeline import Kind
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import Tab
@@ -66,11 +66,11 @@ def sent_as(telemetry: Telemetry, payload: dict[str, Any]) -> list[dict[str, Any
 
 
 def expect_sent_as_posted(telemetry: Telemetry, posted: list[dict[str, Any]], field: str) -> None:
-    """This field of each record is what the tab posted. Raises Finding.
+    """This field of each record is what the tab posted. Raises FindingError.
 
     Whether there is a record at all is the accounting's business.
     """
     for payload in posted:
         for record in sent_as(telemetry, payload):
             if record.get(field) != payload[field]:
-                raise Finding(f"{field} {payload[field]!r:.200}", f"{field} {record.get(field)!r:.200}")
+                raise FindingError(f"{field} {payload[field]!r:.200}", f"{field} {record.get(field)!r:.200}")

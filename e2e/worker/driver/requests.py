@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from e2e.conformance.accounting import Event
-from e2e.conformance.case import Finding
+from e2e.conformance.case import FindingError
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import advance_until
 
@@ -38,7 +38,7 @@ def advance_within_post_limit(
 ) -> int:
     """Let time pass in which at most so many POSTs may leave, and return how many have left in all.
 
-    Raises Finding as soon as there are more: a storm may be too much for time to get through it. A look
+    Raises FindingError as soon as there are more: a storm may be too much for time to get through it. A look
     asks every tab, which costs some milliseconds each.
     """
     before = len(telemetry.batches)
@@ -46,16 +46,16 @@ def advance_within_post_limit(
         telemetry.advance(seconds / looks)
         posts = len(telemetry.batches) - before
         if posts > most_posts:
-            raise Finding(f"at most {most_posts} POST in {seconds:g} s", f"{posts} POST, or more")
+            raise FindingError(f"at most {most_posts} POST in {seconds:g} s", f"{posts} POST, or more")
     return len(telemetry.batches)
 
 
 def expect_none_beside(telemetry: Telemetry) -> None:
-    """Every POST but the last has ended, answered or given up. Raises Finding."""
+    """Every POST but the last has ended, answered or given up. Raises FindingError."""
     deadline = time.monotonic() + NOTICE_SECONDS
     while beside := [batch for batch in telemetry.batches[:-1] if not batch.ended]:
         if time.monotonic() > deadline:
             numbers = ", ".join(f"#{batch.exchange.number}" for batch in beside)
             last = telemetry.batches[-1].exchange.number
-            raise Finding("one POST until it is answered or given up", f"#{last} while {numbers} is out")
+            raise FindingError("one POST until it is answered or given up", f"#{last} while {numbers} is out")
         telemetry.workers.idle()

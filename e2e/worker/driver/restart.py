@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from e2e.conformance.case import Finding
+from e2e.conformance.case import FindingError
 from e2e.conformance.report.timeline import Kind
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import CONNECT, Tab
@@ -50,7 +50,7 @@ def shut_down_before_ready(telemetry: Telemetry, tab: Tab) -> None:
 def shut_down_and_start(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, messages: int = 1) -> int:
     """Post SHUTDOWN, start the worker anew so much later, and return how many starts it took.
 
-    Raises Finding where no worker greets the tab and stays.
+    Raises FindingError where no worker greets the tab and stays.
     """
     telemetry.recorder.tab(tab.name, Kind.MESSAGE, f"posts {messages} SHUTDOWN, starts {delay_ms} ms later")
     tab.page.evaluate(
@@ -67,7 +67,7 @@ def shut_down_and_start(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, me
 def start_anew(telemetry: Telemetry, tab: Tab, *, lost: int = 0) -> int:
     """Start the worker, again from a fresh page where a start was lost; return how many starts it took.
 
-    `lost`: how many were lost before. Raises Finding where no worker greets the tab and stays.
+    `lost`: how many were lost before. Raises FindingError where no worker greets the tab and stays.
     """
     for number in range(lost, MOST_STARTS):
         if number:
@@ -76,7 +76,7 @@ def start_anew(telemetry: Telemetry, tab: Tab, *, lost: int = 0) -> int:
         if _lives(telemetry, tab):
             return number + 1
     ready = telemetry.implementation.protocol.ready
-    raise Finding(f"{ready} of a new worker", f"none in {MOST_STARTS} starts")
+    raise FindingError(f"{ready} of a new worker", f"none in {MOST_STARTS} starts")
 
 
 def _message(telemetry: Telemetry) -> dict[str, str]:

@@ -22,7 +22,7 @@ def drain(telemetry: Telemetry) -> None:
 
 
 def expect_all_stored_in_order(telemetry: Telemetry) -> None:
-    """Let the worker come to rest, close the books and look at the order. Raises Finding."""
+    """Let the worker come to rest, close the books and look at the order. Raises FindingError."""
     drain(telemetry)
     telemetry.account()
     expect_order(telemetry)

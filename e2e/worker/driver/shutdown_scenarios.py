@@ -9,7 +9,7 @@ import pytest
 from e2e.conformance.accounting import Event
 from e2e.worker.driver.system import TAB_PATH, Telemetry
 from e2e.worker.driver.tab import Tab
-from pytest_sharedworker.errors import Unsupported
+from pytest_sharedworker.errors import UnsupportedError
 from pytest_sharedworker.workers.crash import crash
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 
@@ -70,7 +70,7 @@ def host_tab_crashes(telemetry: Telemetry, log: Log, request: pytest.FixtureRequ
     worker = telemetry.workers.wait_for()
     try:
         crash(host.page)
-    except Unsupported as reason:
+    except UnsupportedError as reason:
         pytest.skip(str(reason))
     host.close()
     worker.wait_until_ended()
@@ -84,7 +84,7 @@ def browser_is_killed(telemetry: Telemetry, log: Log, request: pytest.FixtureReq
     _begin(telemetry, log, telemetry.open_tab(browser.context))
     try:
         browser.kill()
-    except Unsupported as reason:
+    except UnsupportedError as reason:
         pytest.skip(str(reason))
     return telemetry.open_tab(browser.reopen())
 

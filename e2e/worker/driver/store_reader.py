@@ -15,7 +15,7 @@ _SELECT = "SELECT id, event_name, session_id, params FROM records WHERE id > ? O
 """The order of `id` is the order of arrival."""
 
 
-class StoreUnread(Exception):
+class StoreUnreadError(Exception):
     """The store could not be read: what became of any event is unknown."""
 
 
@@ -36,13 +36,13 @@ class StoreReader:
         self._last_row = 0
 
     def records(self) -> list[StoredRecord]:
-        """All that is stored by now, in order of arrival. Raises StoreUnread."""
+        """All that is stored by now, in order of arrival. Raises StoreUnreadError."""
         try:
             with closing(sqlite3.connect(self._uri, uri=True)) as connection:
                 connection.execute("PRAGMA query_only = ON")
                 rows = connection.execute(_SELECT, (self._last_row,)).fetchall()
         except sqlite3.Error as error:
-            raise StoreUnread(f"{self._uri}: {error}") from error
+            raise StoreUnreadError(f"{self._uri}: {error}") from error
         self._records += [_record(*row[1:]) for row in rows]
         self._last_row = rows[-1][0] if rows else self._last_row
         return list(self._records)

@@ -12,15 +12,15 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.conformance.accounting import Accounting, Event, Fate, account
-from e2e.conformance.case import Finding
+from e2e.conformance.case import FindingError
 from e2e.conformance.preconditions import require_applied
 from e2e.conformance.report.observations import Observations
 from e2e.conformance.report.timeline_recorder import Recorder
 from e2e.conformance.targets.worker import Implementation
 from e2e.worker.driver.batch import Batch, read_batch
-from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnread
+from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnreadError
 from e2e.worker.driver.tab import Tab
-from pytest_sharedworker.errors import WaitTimeout
+from pytest_sharedworker.errors import WaitTimeoutError
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.toxics import Toxic
@@ -172,55 +172,55 @@ class Telemetry:
 
     @property
     def stored_records(self) -> list[StoredRecord]:
-        """All records that the server has stored, in order of arrival. Raises StoreUnread."""
+        """All records that the server has stored, in order of arrival. Raises StoreUnreadError."""
         return self._store.records()
 
     @property
     def stored(self) -> list[str]:
-        """The keys of all records that the server has stored, in order of arrival. Raises StoreUnread."""
+        """The keys of all records that the server has stored, in order of arrival. Raises StoreUnreadError."""
         return [record.key for record in self.stored_records]
 
     def wait_for_batches(self, count: int, *, timeout_seconds: float = 10) -> list[Batch]:
-        """Wait until `count` POSTs have ended; for real time, where `advance` cannot know. Raises Finding."""
+        """Wait until `count` POSTs have ended; for real time, where `advance` cannot know. Raises FindingError."""
         self._wait_for(f"POST {self.endpoint}", count, timeout_seconds)
         return self.batches
 
     def wait_for_config_requests(self, count: int, *, timeout_seconds: float = 10) -> list[Exchange]:
-        """Wait until `count` requests for the configuration have ended and return them. Raises Finding."""
+        """Wait until `count` requests for the configuration have ended and return them. Raises FindingError."""
         return self._wait_for(f"GET {self.endpoint}", count, timeout_seconds)
 
     def _wait_for(self, pattern: str, count: int, timeout_seconds: float) -> list[Exchange]:
         try:
             return self.gateway.journal.wait_for(pattern, count=count, timeout_seconds=timeout_seconds)
-        except WaitTimeout:
+        except WaitTimeoutError:
             seen = [exchange for exchange in self.gateway.journal.select(pattern) if exchange.ended]
             expected = f"{count} {pattern} within {timeout_seconds:g} s"
-            raise Finding(expected, f"{len(seen)} that ended") from None
+            raise FindingError(expected, f"{len(seen)} that ended") from None
 
     def expect_batches(self, count: int, what: str) -> list[Batch]:
-        """The batches so far; raises Finding where there are not `count`. `what` ends the sentence."""
+        """The batches so far; raises FindingError where there are not `count`. `what` ends the sentence."""
         batches = self.batches
         if len(batches) != count:
             sizes = [len(batch.records) for batch in batches]
-            raise Finding(f"{count} POST {what}", f"{len(batches)} POST, of {sizes} records")
+            raise FindingError(f"{count} POST {what}", f"{len(batches)} POST, of {sizes} records")
         return batches
 
     def account(self) -> Accounting:
         """Close the books: every event has come to the end it had to.
 
-        Raises Finding where one has not, and StoreUnread where nobody knows. A case whose faults met
+        Raises FindingError where one has not, and StoreUnreadError where nobody knows. A case whose faults met
         nothing has tried nothing, and is left undecided.
         """
         self.accounted = True
         try:
             stored = self.stored
-        except StoreUnread:
+        except StoreUnreadError:
             self._observed(str(account(self.events, None)))
             raise
         accounting = account(self.events, stored)
         self._observed(str(accounting))
         if not accounting.balanced:
-            raise Finding("0 lost, 0 duplicated, 0 unexpected", str(accounting))
+            raise FindingError("0 lost, 0 duplicated, 0 unexpected", str(accounting))
         require_applied(self._faults)
         return accounting
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from e2e.conformance.accounting import Event, Fate
-from e2e.conformance.case import Finding
+from e2e.conformance.case import FindingError
 from e2e.conformance.report.timeline import Kind
 from e2e.conformance.targets.worker import Implementation
 
@@ -77,16 +77,16 @@ class Tab:
         self._record = record
 
     def connect(self, worker_name: str | None = None) -> None:
-        """Start or join the worker and wait for READY. Raises Finding where it does not come."""
+        """Start or join the worker and wait for READY. Raises FindingError where it does not come."""
         protocol = self._implementation.protocol
         self.start_worker(worker_name)
         try:
             self.page.wait_for_function("() => window.greeted", timeout=READY_TIMEOUT_SECONDS * 1000)
         except PlaywrightTimeout:
             seen = f"none within {READY_TIMEOUT_SECONDS} s; messages so far: {self.messages}"
-            raise Finding(f"{protocol.ready} as soon as the tab connects", seen) from None
+            raise FindingError(f"{protocol.ready} as soon as the tab connects", seen) from None
         except PlaywrightError as error:
-            raise Finding(f"{protocol.ready} as soon as the tab connects", error.message) from None
+            raise FindingError(f"{protocol.ready} as soon as the tab connects", error.message) from None
 
     def start_worker(self, worker_name: str | None = None) -> None:
         """Start or join the worker and wait for nothing."""

@@ -19,7 +19,7 @@ def journal(*told: bool, worker: str = "one", first_second: int = 0) -> Journal:
     for second, was_told in enumerate(told, first_second):
         journal.add(
             Exchange(
-                number=second, method="GET", url="", path="/config", request_headers=CIMultiDict(), body=b"",
+                number=second, method="GET", url="", path="/config", request_headers=CIMultiDict(), request_body=b"",
                 sender="worker", worker_id=worker, request_number=None, virtual_seconds=None,
                 started_at=datetime.now(timezone.utc), started_seconds=second, ended_seconds=second + 0.5,
                 status=200 if was_told else 503, upstream_status=200,
@@ -48,5 +48,5 @@ def test_last_answer_decides_whether_a_worker_is_told() -> None:
 
 def test_answer_that_differs_from_the_servers_tells_nothing() -> None:
     cut_off = journal(True)
-    cut_off.exchanges[0].upstream_answer = b"{}"
+    cut_off.exchanges[0].upstream_response_body = b"{}"
     assert not has_config(cut_off, PATTERN, "one")

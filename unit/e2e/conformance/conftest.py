@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(config, items):
 HEAD = """
 import os
 import pytest
-from e2e.conformance.case import Finding, Level, case
+from e2e.conformance.case import FindingError, Level, case
 
 def numbered(id, level=Level.MUST):
     return case(id, level, f"requirement of {id}", expected=f"expected of {id}", source=f"source of {id}")

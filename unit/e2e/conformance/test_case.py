@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.conformance.case import RETIRED, Case, Finding, Level, Verdict, case, family_of, is_case_id, sort_key
+from e2e.conformance.case import (
+    RETIRED,
+    Case,
+    FindingError,
+    Level,
+    Verdict,
+    case,
+    family_of,
+    is_case_id,
+    sort_key,
+)
 
 
 @pytest.mark.parametrize("case_id", ["flush/2/1", "server/ingest/1/12", "opt-out/10/3"])
@@ -60,7 +70,7 @@ def test_a_failed_case_is_worse_than_a_non_strict_one_and_that_worse_than_one_th
 
 
 def test_a_finding_says_both_halves_where_pytest_shows_it() -> None:
-    finding = Finding("1 POST", "3 POSTs")
+    finding = FindingError("1 POST", "3 POSTs")
     assert (finding.expected, finding.actual) == ("1 POST", "3 POSTs")
     assert "expected: 1 POST" in str(finding)
     assert "3 POSTs" in str(finding)

@@ -22,7 +22,7 @@ Results = Callable[..., dict[str, Any]]
 Toml = Callable[..., str]
 
 HOLDS = '@numbered("flush/1/1")\ndef test_a(implementation): pass\n'
-FAILS = '@numbered("flush/1/2")\ndef test_b(implementation): raise Finding("1 POST", "3 POSTs")\n'
+FAILS = '@numbered("flush/1/2")\ndef test_b(implementation): raise FindingError("1 POST", "3 POSTs")\n'
 SHOULD_FAILS = FAILS.replace('"flush/1/2"', '"flush/1/3", Level.SHOULD').replace("test_b", "test_c")
 SKIPS = '@numbered("flush/1/4")\ndef test_d(implementation): pytest.skip("no such feature")\n'
 ENDLESS_SECONDS = 90
@@ -136,7 +136,7 @@ def told():
 @numbered("flush/1/5")
 def test_e(implementation, observed):
     observed.at_end(timeline=told, if_not_held=lambda: "the journal's end")
-    raise Finding("1 POST", "60 POSTs")
+    raise FindingError("1 POST", "60 POSTs")
 """
 
 
@@ -167,7 +167,9 @@ def test_a_known_failure_is_told_in_short(verify: Verify, toml: Toml) -> None:
 def test_a_timeline_that_cannot_be_made_costs_no_verdict(
     verify: Verify, results: Results, tmp_path: Path
 ) -> None:
-    done = verify(TELLS.replace("range(60)", "1 / 0").replace('raise Finding("1 POST", "60 POSTs")', "pass"))
+    done = verify(
+        TELLS.replace("range(60)", "1 / 0").replace('raise FindingError("1 POST", "60 POSTs")', "pass")
+    )
     assert done.returncode == 0
     assert "ZeroDivisionError" in results(tmp_path / "out")["flush/1/5"]["details"]
 

@@ -22,7 +22,7 @@ def test_b(implementation):
     mark = Path(__file__).with_name("ran")
     if mark.exists():
         mark.unlink()
-        raise Finding("1 POST", "none")
+        raise FindingError("1 POST", "none")
     mark.touch()
 """
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 import pytest
 from multidict import CIMultiDict
 
-from e2e.conformance.case import Finding
+from e2e.conformance.case import FindingError
 from e2e.worker.driver.batch import read_batch
 from e2e.worker.driver.order import order_by_tab
 from pytest_sharedworker.gateway.exchange import Exchange
@@ -61,7 +61,7 @@ def test_a_batch_has_the_records_of_its_post(post: Exchange) -> None:
     ids=["no JSON", "no object", "no list", "no record", "half a gzip"],
 )
 def test_a_post_without_a_list_of_records_is_a_finding(post: Exchange) -> None:
-    with pytest.raises(Finding, match="records"):
+    with pytest.raises(FindingError, match="records"):
         read_batch(post)
 
 

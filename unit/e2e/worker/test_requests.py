@@ -9,7 +9,7 @@ import pytest
 from multidict import CIMultiDict
 
 from e2e.conformance.accounting import Event
-from e2e.conformance.case import Finding
+from e2e.conformance.case import FindingError
 from e2e.worker.driver.batch import Batch
 from e2e.worker.driver.requests import (
     advance_within_post_limit,
@@ -80,7 +80,7 @@ def test_what_no_post_has_carried_is_unsent() -> None:
 def test_a_storm_is_found_on_the_way() -> None:
     assert advance_within_post_limit(system(Planned()), 3600, most_often(system(Planned()), 3600)) == 120
     stormy = Planned(pace=0.1)
-    with pytest.raises(Finding, match="at most 120 POST in 3600 s"):
+    with pytest.raises(FindingError, match="at most 120 POST in 3600 s"):
         advance_within_post_limit(system(stormy), 3600, 120)
     assert stormy.passed < 120
 
@@ -91,5 +91,5 @@ def test_a_post_beside_another_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     planned.post("tab-1/0", ended=False)
     expect_none_beside(system(planned))
     planned.post("tab-1/1")
-    with pytest.raises(Finding, match="#2 while #1 is out"):
+    with pytest.raises(FindingError, match="#2 while #1 is out"):
         expect_none_beside(system(planned))

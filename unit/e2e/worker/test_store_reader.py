@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnread
+from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnreadError
 from reference_server.model.record import Record
 from reference_server.storage.store import SqliteStore
 
@@ -53,6 +53,6 @@ def test_a_store_that_cannot_be_read_says_so(tmp_path: Path, contents: bytes | N
     database = tmp_path / "database"
     if contents is not None:
         database.write_bytes(contents)
-    with pytest.raises(StoreUnread, match="database"):
+    with pytest.raises(StoreUnreadError, match="database"):
         StoreReader(database).records()
     assert database.exists() is (contents is not None)

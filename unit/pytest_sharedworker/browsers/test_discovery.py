@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sharedworker.browsers import discovery
-from pytest_sharedworker.browsers.discovery import BrowserNotFound, find_browser, launch_arguments, main
+from pytest_sharedworker.browsers.discovery import BrowserNotFoundError, find_browser, launch_arguments, main
 from pytest_sharedworker.errors import SharedWorkerError
 
 
@@ -129,7 +129,7 @@ def test_an_installed_chromium_comes_before_playwrights_shell(machine: Machine) 
 def test_a_shell_alone_is_no_browser_for_a_headed_run(machine: Machine) -> None:
     machine.install("chromium-headless-shell")
     machine.download_own_shell()
-    with pytest.raises(BrowserNotFound):
+    with pytest.raises(BrowserNotFoundError):
         find_browser("chromium", headless=False)
 
 
@@ -177,7 +177,7 @@ def test_a_wrong_variable_is_an_error_even_where_a_browser_is_installed(
         executable(path).chmod(0o644)
     monkeypatch.setenv("CHROMIUM", str(path))
     with pytest.raises(
-        BrowserNotFound, match=r"CHROMIUM is set to .* not an executable file.*unset CHROMIUM"
+        BrowserNotFoundError, match=r"CHROMIUM is set to .* not an executable file.*unset CHROMIUM"
     ):
         find_browser("chromium")
 
@@ -195,7 +195,9 @@ def test_the_error_names_the_commands_that_bring_the_browser(
 
 
 def test_another_browsers_name_is_an_error_that_lists_the_supported_ones() -> None:
-    with pytest.raises(BrowserNotFound, match=r"'konqueror' is not supported.*chromium.*firefox.*webkit"):
+    with pytest.raises(
+        BrowserNotFoundError, match=r"'konqueror' is not supported.*chromium.*firefox.*webkit"
+    ):
         launch_arguments("konqueror")
 
 
@@ -206,7 +208,7 @@ def test_webkit_is_playwrights_own_and_needs_no_arguments(machine: Machine) -> N
 
 
 def test_without_playwrights_webkit_the_error_names_the_one_command_that_brings_it(machine: Machine) -> None:
-    with pytest.raises(BrowserNotFound) as raised:
+    with pytest.raises(BrowserNotFoundError) as raised:
         launch_arguments("webkit")
     assert str(raised.value).endswith("-m playwright install --with-deps webkit`.")
     assert "Debian" not in str(raised.value)

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_sharedworker.clock.base import to_milliseconds
 from pytest_sharedworker.clock.real import INTERRUPTION_SECONDS, SETTLE_SECONDS, RealClock
-from pytest_sharedworker.errors import ClockError, Unsupported
+from pytest_sharedworker.errors import ClockError, UnsupportedError
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_real_time_does_not_run_backwards() -> None:
 
 
 def test_real_timers_cannot_be_listed() -> None:
-    with pytest.raises(Unsupported, match="use the virtual clock"):
+    with pytest.raises(UnsupportedError, match="use the virtual clock"):
         _ = RealClock(time.monotonic()).pending_timers

@@ -14,7 +14,7 @@ import pytest
 from pytest_sharedworker.control import server as control_module
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
-from pytest_sharedworker.errors import EvaluationError, WaitTimeout, WorkerGone
+from pytest_sharedworker.errors import EvaluationError, WaitTimeoutError, WorkerClosedError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 
@@ -135,7 +135,7 @@ def test_a_call_that_is_never_answered_has_a_limit(
             await worker.start(http)
 
     sharedworker_loop.run(scene())
-    with pytest.raises(WaitTimeout, match=r"0\.05 s for the worker 'counter' to answer 'clock'"):
+    with pytest.raises(WaitTimeoutError, match=r"0\.05 s for the worker 'counter' to answer 'clock'"):
         registry.sessions[0].call("clock", timeout_seconds=0.05)
 
 
@@ -172,10 +172,10 @@ def test_a_closed_socket_is_its_end_and_whoever_waits_learns_it(
                 waiting = asyncio.create_task(session.ask("clock", {}))
                 holding = asyncio.create_task(session.hold(1, None))
                 await socket.receive_json()
-            with pytest.raises(WorkerGone, match="'counter' ended before it answered"):
+            with pytest.raises(WorkerClosedError, match="'counter' ended before it answered"):
                 await waiting
             assert await holding is False
-            with pytest.raises(WorkerGone, match="has ended; 'clock' cannot reach it"):
+            with pytest.raises(WorkerClosedError, match="has ended; 'clock' cannot reach it"):
                 await session.ask("clock", {})
 
     sharedworker_loop.run(scene())

@@ -89,13 +89,13 @@ def test_each_event_comes_when_the_server_sends_it(
             events.next.put_nowait(event)
             assert await answer.content.readany() == event
         (exchange,) = gateway.journal.select("GET /events")
-        assert (exchange.ended, exchange.answer) == (False, b"data: 1\n\ndata: 2\n\n")
+        assert (exchange.ended, exchange.response_body) == (False, b"data: 1\n\ndata: 2\n\n")
         events.next.put_nowait(None)
         assert await answer.content.read() == b""
 
     listen(read)
     (exchange,) = gateway.journal.wait_for("GET /events")
-    assert exchange.answer == exchange.upstream_answer == b"data: 1\n\ndata: 2\n\n"
+    assert exchange.response_body == exchange.upstream_response_body == b"data: 1\n\ndata: 2\n\n"
 
 
 def test_the_server_hears_that_the_browser_has_left(events: Events, listen: Callable[..., None]) -> None:

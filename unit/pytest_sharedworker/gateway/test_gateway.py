@@ -144,9 +144,9 @@ def test_the_journal_has_request_and_answer(gateway: Gateway, upstream: Upstream
     [exchange] = gateway.journal.wait_for("POST /api")
     assert (exchange.method, exchange.path, exchange.url) == ("POST", "/api?x=1", gateway.url + "/api?x=1")
     assert exchange.request_headers["Content-Type"] == "application/json"
-    assert (exchange.body, exchange.json()) == (b"{}", {})
-    assert (exchange.status, exchange.answer) == (201, b'{"status": "success"}')
-    assert (exchange.upstream_status, exchange.upstream_answer) == (201, b'{"status": "success"}')
+    assert (exchange.request_body, exchange.json()) == (b"{}", {})
+    assert (exchange.status, exchange.response_body) == (201, b'{"status": "success"}')
+    assert (exchange.upstream_status, exchange.upstream_response_body) == (201, b'{"status": "success"}')
     assert exchange.ended_seconds is not None
     assert exchange.ended_seconds >= exchange.started_seconds
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from pytest_sharedworker.errors import SharedWorkerError, WaitTimeout
+from pytest_sharedworker.errors import SharedWorkerError, WaitTimeoutError
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.patterns import Pattern
@@ -22,7 +22,7 @@ SHORT_SECONDS = 0.05
 def exchange(number: int = 1, method: str = "POST", path: str = "/api/items", **more: Any) -> Exchange:
     values: dict[str, Any] = {
         "number": number, "method": method, "url": f"http://127.0.0.1:1{path}", "path": path,
-        "request_headers": CIMultiDict(), "body": b"", "sender": "worker", "worker_id": "w1",
+        "request_headers": CIMultiDict(), "request_body": b"", "sender": "worker", "worker_id": "w1",
         "request_number": number, "virtual_seconds": None, "started_at": datetime.now(timezone.utc),
         "started_seconds": 0.5, "ended_seconds": 0.75,
     }  # fmt: skip
@@ -89,7 +89,7 @@ def test_wait_for_waits_for_the_end_unless_told_otherwise(journal: Journal) -> N
     open_exchange = exchange(4, "PUT", ended_seconds=None)
     journal.add(open_exchange)
     assert journal.wait_for("PUT *", ended=False, timeout_seconds=0) == [open_exchange]
-    with pytest.raises(WaitTimeout):
+    with pytest.raises(WaitTimeoutError):
         journal.wait_for("PUT *", timeout_seconds=0)
 
     def end() -> None:
@@ -103,7 +103,7 @@ def test_wait_for_waits_for_the_end_unless_told_otherwise(journal: Journal) -> N
 def test_a_wait_that_fails_says_what_it_saw_instead(journal: Journal) -> None:
     journal.explain = lambda: "The workers: none."
     started = time.monotonic()
-    with pytest.raises(WaitTimeout) as error:
+    with pytest.raises(WaitTimeoutError) as error:
         journal.wait_for("POST *", count=3, timeout_seconds=SHORT_SECONDS)
     assert time.monotonic() - started < 1
     text = str(error.value)
@@ -126,7 +126,7 @@ def test_the_tail_shows_the_last_ones_alone(journal: Journal) -> None:
 
 
 def test_a_line_tells_sender_times_bodies_outcome_and_toxics() -> None:
-    busy = exchange(7, virtual_seconds=30.0, body=b'{"a": 1}', status=503, answer=b"busy")
+    busy = exchange(7, virtual_seconds=30.0, request_body=b'{"a": 1}', status=503, response_body=b"busy")
     busy.toxics = ["status status=503"]
     line = str(busy)
     assert line.startswith("#7")
@@ -147,7 +147,7 @@ def test_a_line_tells_no_answer_from_not_yet() -> None:
 
 
 def test_a_long_or_binary_body_is_shortened_to_one_line() -> None:
-    line = str(exchange(body=b"\xff\n" * 1_000))
+    line = str(exchange(request_body=b"\xff\n" * 1_000))
     assert "\n" not in line
     assert "(2000 bytes)" in line
     assert len(line) < 900
@@ -155,25 +155,27 @@ def test_a_long_or_binary_body_is_shortened_to_one_line() -> None:
 
 def test_a_scripts_text_is_not_shown() -> None:
     served = exchange(
-        status=200, answer=b"let secret", response_headers=CIMultiDict({"Content-Type": "text/javascript"})
+        status=200,
+        response_body=b"let secret",
+        response_headers=CIMultiDict({"Content-Type": "text/javascript"}),
     )
     assert "secret" not in str(served)
 
 
 def test_json_is_the_requests_body() -> None:
-    assert exchange(body=b'{"records": []}').json() == {"records": []}
+    assert exchange(request_body=b'{"records": []}').json() == {"records": []}
     with pytest.raises(ValueError, match="Expecting"):
-        exchange(body=b"").json()
+        exchange(request_body=b"").json()
 
 
 def test_body_is_read_without_the_coding_it_travelled_in() -> None:
     packed = gzip.compress(b'{"records": []}')
-    request = exchange(body=packed, request_headers=CIMultiDict({"Content-Encoding": "gzip"}))
+    request = exchange(request_body=packed, request_headers=CIMultiDict({"Content-Encoding": "gzip"}))
     assert request.json() == {"records": []}
     assert '{"records": []}' in str(request)
-    assert request.body == packed, "the wire's own bytes stay what they were"
-    cut = exchange(body=packed[:10], request_headers=CIMultiDict({"Content-Encoding": "gzip"}))
-    assert cut.content == packed[:10]
+    assert request.request_body == packed, "the wire's own bytes stay what they were"
+    cut = exchange(request_body=packed[:10], request_headers=CIMultiDict({"Content-Encoding": "gzip"}))
+    assert cut.decoded_body == packed[:10]
 
 
 def test_end_of_an_exchange_is_waited_for(journal: Journal) -> None:

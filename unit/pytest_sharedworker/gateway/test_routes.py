@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from aiohttp import web
 
-from pytest_sharedworker.errors import GatewayError, SharedWorkerError, WaitTimeout
+from pytest_sharedworker.errors import GatewayError, SharedWorkerError, WaitTimeoutError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.route import Route
 from unit.support.servers import Reply, Upstream, ask
@@ -257,7 +257,7 @@ def test_a_pattern_that_is_none_and_times_below_one_are_refused(gateway: Gateway
 
 def test_waiting_for_a_request_that_never_comes_says_so(gateway: Gateway) -> None:
     rule = gateway.route("GET /never", lambda route: None)
-    with pytest.raises(WaitTimeout, match=r"1 requests at the route 'GET /never', saw 0"):
+    with pytest.raises(WaitTimeoutError, match=r"1 requests at the route 'GET /never', saw 0"):
         rule.wait_for(timeout_seconds=0.05)
 
 

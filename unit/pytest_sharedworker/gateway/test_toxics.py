@@ -20,7 +20,7 @@ from pytest_sharedworker.gateway.toxics import KINDS, REQUIRED, Toxic, make_toxi
 def exchange(method: str = "POST", path: str = "/api/items") -> Exchange:
     return Exchange(
         number=1, method=method, url=f"http://127.0.0.1:1{path}", path=path, request_headers=CIMultiDict(),
-        body=b"", sender="worker", worker_id=None, request_number=None, virtual_seconds=None,
+        request_body=b"", sender="worker", worker_id=None, request_number=None, virtual_seconds=None,
         started_at=datetime.now(timezone.utc), started_seconds=0.0,
     )  # fmt: skip
 

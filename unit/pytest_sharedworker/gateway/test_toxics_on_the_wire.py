@@ -107,8 +107,8 @@ def test_drop_response_reaches_the_server_once_and_the_client_never(
     assert (reply.raw, reply.reset) == (b"", True)
     assert [received.body for received in upstream.received] == [b"x"]
     [exchange] = gateway.journal.wait_for("POST *")
-    assert (exchange.status, exchange.answer) == (None, b"")
-    assert (exchange.upstream_status, exchange.upstream_answer) == (200, BODY)
+    assert (exchange.status, exchange.response_body) == (None, b"")
+    assert (exchange.upstream_status, exchange.upstream_response_body) == (200, BODY)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 1_000])
@@ -118,7 +118,7 @@ def test_limit_data_sends_so_many_bytes_and_resets(gateway: Gateway, upstream: U
     assert (reply.status, reply.body, reply.reset) == (200, BODY[:limit], True)
     assert reply.header("Content-Length") == [str(len(BODY))]
     [exchange] = gateway.journal.wait_for()
-    assert (exchange.answer, exchange.upstream_answer) == (BODY[:limit], BODY)
+    assert (exchange.response_body, exchange.upstream_response_body) == (BODY[:limit], BODY)
 
 
 def test_limit_data_beyond_the_answer_changes_nothing(gateway: Gateway, upstream: Upstream) -> None:

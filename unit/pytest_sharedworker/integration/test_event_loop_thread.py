@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_sharedworker.errors import SharedWorkerError, WaitTimeout
+from pytest_sharedworker.errors import SharedWorkerError, WaitTimeoutError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 SHORT_SECONDS = 0.05
@@ -46,7 +46,7 @@ def test_a_coroutines_own_timeout_is_not_taken_for_the_limit(loop_thread: LoopTh
 
     with pytest.raises(asyncio.TimeoutError, match="its own") as error:
         loop_thread.run(fail())
-    assert not isinstance(error.value, WaitTimeout)
+    assert not isinstance(error.value, WaitTimeoutError)
 
 
 def test_the_limit_names_what_was_awaited_and_cancels_it(loop_thread: LoopThread) -> None:
@@ -58,7 +58,7 @@ def test_the_limit_names_what_was_awaited_and_cancels_it(loop_thread: LoopThread
         finally:
             cancelled.set()
 
-    with pytest.raises(WaitTimeout, match=r"waited 0\.05 s for the moon"):
+    with pytest.raises(WaitTimeoutError, match=r"waited 0\.05 s for the moon"):
         loop_thread.run(wait(), timeout_seconds=SHORT_SECONDS, what="the moon")
     assert cancelled.wait(5)
 
@@ -74,7 +74,7 @@ def test_close_is_idempotent_and_releases_who_still_waits(loop_thread: LoopThrea
     def run() -> None:
         try:
             loop_thread.run(wait(), what="the moon")
-        except WaitTimeout as error:
+        except WaitTimeoutError as error:
             errors.append(error)
 
     waiter = threading.Thread(target=run)

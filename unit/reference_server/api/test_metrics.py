@@ -11,7 +11,7 @@ import aiohttp
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
-from reference_server import Losses, ReferenceServer, SqliteStore, StoreUnavailable
+from reference_server import Losses, ReferenceServer, SqliteStore, StoreUnavailableError
 from unit.reference_server.conftest import StartServer
 from unit.support.samples import ENDPOINT, record
 
@@ -102,7 +102,7 @@ async def test_what_the_store_cannot_tell_is_no_number(
 ) -> None:
     class Unreadable(SqliteStore):
         async def losses(self) -> Losses:
-            raise StoreUnavailable("it is gone")
+            raise StoreUnavailableError("it is gone")
 
     server = await start_server(store=Unreadable())
     found = await figures(server)

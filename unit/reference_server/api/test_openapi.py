@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from reference_server import Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailable
+from reference_server import Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailableError
 from reference_server.api.openapi import document
 from reference_server.api.routes import UNKNOWN
 from reference_server.api.telemetry import ENDPOINT
@@ -137,7 +137,7 @@ async def answers_to(
     await post(b"{}")
     await ask("POST", ENDPOINT, data=_slow(), headers=JSON)
     assert isinstance(server.store, MoodyStore)
-    for failure in (StoreUnavailable("it is full"), LookupError("nobody foresaw this")):
+    for failure in (StoreUnavailableError("it is full"), LookupError("nobody foresaw this")):
         server.store.failure = failure
         await post(body_of(record()))
     return given

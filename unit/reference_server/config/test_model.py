@@ -8,7 +8,7 @@ import json
 import pytest
 
 from reference_server.config.model import Configuration, parse_configuration, telemetry_disabled_by
-from reference_server.errors import ConfigurationUnreadable
+from reference_server.errors import ConfigurationUnreadableError
 from unit.support.samples import DISABLED_VALUES, ENABLED
 
 
@@ -77,7 +77,7 @@ def test_of_a_list_of_events_the_strings_are_kept() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"null", b"[]", b"5", b'"text"', b"{", b"\xff", b"[" * 100_000])
 def test_what_is_no_json_object_is_unreadable(text: bytes) -> None:
-    with pytest.raises(ConfigurationUnreadable, match="not"):
+    with pytest.raises(ConfigurationUnreadableError, match="not"):
         parse_configuration(text)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from reference_server import Losses, Record, SessionReport, SqliteStore, StoreUnavailable
+from reference_server import Losses, Record, SessionReport, SqliteStore, StoreUnavailableError
 from reference_server.model.batch import decode_batch
 from reference_server.model.record import MAX_SEQ
 from reference_server.storage.schema import SCHEMA_VERSION
@@ -91,7 +91,7 @@ async def test_a_locked_database_fails_the_request_and_not_the_next(tmp_path: Pa
     await store.open()
     with closing(other_process(tmp_path / "records.db")) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreUnavailable, match="locked"):
+        with pytest.raises(StoreUnavailableError, match="locked"):
             await store.add(records_of(1, 2))
         other.execute("ROLLBACK")
     await store.add(records_of(3))
@@ -108,7 +108,7 @@ async def test_a_failure_in_the_middle_stores_nothing_of_the_request(tmp_path: P
             "CREATE TRIGGER refuse BEFORE INSERT ON records WHEN new.timestamp_ns % 10 = 2 "
             "BEGIN SELECT raise(ABORT, 'refused by a trigger'); END"
         )
-    with pytest.raises(StoreUnavailable, match="refused by a trigger"):
+    with pytest.raises(StoreUnavailableError, match="refused by a trigger"):
         await store.add(records_of(1, 2))
     assert await store.count() == 0
     await store.close()
@@ -144,7 +144,7 @@ async def test_a_closed_store_refuses_and_holds_no_thread(tmp_path: Path) -> Non
     await store.close()
     await store.close()
     assert threading.enumerate() == before
-    with pytest.raises(StoreUnavailable, match="closed"):
+    with pytest.raises(StoreUnavailableError, match="closed"):
         await store.add(records_of(1))
     assert os.listdir(tmp_path) == ["records.db"]
 
@@ -168,7 +168,7 @@ async def test_a_file_that_cannot_be_a_database_is_named(
         (tmp_path / name).write_bytes(content)
     before = threading.enumerate()
     store = SqliteStore(tmp_path / name)
-    with pytest.raises(StoreUnavailable, match=f"{name}.*{reason}"):
+    with pytest.raises(StoreUnavailableError, match=f"{name}.*{reason}"):
         await store.open()
     assert threading.enumerate() == before
 
@@ -178,7 +178,7 @@ async def test_a_database_of_someone_else_is_left_alone(tmp_path: Path, statemen
     database = tmp_path / "other.db"
     with closing(other_process(database)) as other:
         other.execute(statement)
-    with pytest.raises(StoreUnavailable, match="not a store of this server"):
+    with pytest.raises(StoreUnavailableError, match="not a store of this server"):
         await SqliteStore(database).open()
 
 
@@ -269,7 +269,7 @@ async def test_a_database_that_cannot_be_brought_up_to_date_is_left_as_it_was(tm
     database = tmp_path / "records.db"
     with closing(other_process(database)) as other:
         other.executescript(VERSION_1 + "CREATE TABLE sessions (session_id TEXT);")
-    with pytest.raises(StoreUnavailable, match=r"sessions.*already exists"):
+    with pytest.raises(StoreUnavailableError, match=r"sessions.*already exists"):
         await SqliteStore(database).open()
     with closing(other_process(database)) as other:
         columns = [row[1] for row in other.execute("PRAGMA table_info(records)")]

@@ -51,9 +51,9 @@ def exchange(**values: Any) -> Exchange:
     """A batch of a worker that was stored."""
     usual = Exchange(
         number=1, method="POST", url="http://127.0.0.1/api/batch", path="/api/batch",
-        request_headers=CIMultiDict(), body=BATCH, sender="worker", worker_id="w", request_number=1,
+        request_headers=CIMultiDict(), request_body=BATCH, sender="worker", worker_id="w", request_number=1,
         virtual_seconds=30.0, started_at=START, started_seconds=2.0, ended_seconds=2.5, status=200,
-        answer=b"fine", upstream_status=200, upstream_answer=b"fine",
+        response_body=b"fine", upstream_status=200, upstream_response_body=b"fine",
     )  # fmt: skip
     return replace(usual, **values)
 

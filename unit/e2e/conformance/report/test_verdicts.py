@@ -36,7 +36,7 @@ def accounting(observed):
 @pytest.fixture
 def unbalanced():
     yield
-    raise Finding("nothing lost", "1 lost")
+    raise FindingError("nothing lost", "1 lost")
 
 @numbered("flush/1/1")
 def test_holds(implementation): pass
@@ -48,7 +48,7 @@ def test_says(implementation, observed, accounting):
     observed.details("POST at 30.000")
 
 @numbered("flush/2/1")
-def test_must(implementation): raise Finding("1 POST", "3 POSTs")
+def test_must(implementation): raise FindingError("1 POST", "3 POSTs")
 
 @numbered("flush/2/2", Level.SHOULD)
 def test_should(implementation):
@@ -87,7 +87,7 @@ def test_deviates(implementation): assert False, "sent at once"
 def test_deviates_no_more(implementation): pass
 
 @numbered("flush/5/3", Level.SHOULD)
-def test_deviates_a_little(implementation): raise Finding("a", "b")
+def test_deviates_a_little(implementation): raise FindingError("a", "b")
 
 @numbered("flush/5/4")
 def test_deviates_and_has_no_browser(implementation, broken_before): pass
@@ -258,7 +258,7 @@ HOSTILE = r"""
 TEXT = "<script>alert(1)</script> \"><img src=x onerror=alert(1)> \x00 \ud800 \x1b[31m \u202e"
 
 @numbered("flush/1/1")
-def test_finding(implementation): raise Finding("nothing", TEXT)
+def test_finding(implementation): raise FindingError("nothing", TEXT)
 
 @numbered("flush/1/2")
 def test_assertion(implementation): assert TEXT == "", TEXT
