@@ -129,9 +129,9 @@ def test_an_answer_that_is_lost_was_given_all_the_same() -> None:
     ("values", "text"),
     [
         ({"ended_seconds": None, "status": None}, "#1 POST batch, 2 records, under way at the end"),
-        ({"body": b"\xff"}, "#1 POST batch, 1 bytes"),
-        ({"body": b"[]"}, "#1 POST batch, 2 bytes"),
-        ({"body": b'{"records": [7]}'}, "#1 POST batch, 1 record"),
+        ({"request_body": b"\xff"}, "#1 POST batch, 1 bytes"),
+        ({"request_body": b"[]"}, "#1 POST batch, 2 bytes"),
+        ({"request_body": b'{"records": [7]}'}, "#1 POST batch, 1 record"),
     ],
 )
 def test_a_request_says_what_it_carries(values: dict[str, Any], text: str) -> None:
