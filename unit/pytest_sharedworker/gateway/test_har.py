@@ -47,7 +47,7 @@ def test_a_request_is_told_with_query_headers_cookies_and_body(gateway: Gateway)
         "POST /api/items?page=2&empty=&page=3 HTTP/1.1",
         "Content-Type: application/json",
         "Cookie: a=1; b=2",
-        request_body=b'{"name": "\xc3\xbc"}',
+        body=b'{"name": "\xc3\xbc"}',
     )
     request = only_entry(gateway)["request"]
     assert (request["method"], request["httpVersion"]) == ("POST", "HTTP/1.1")
