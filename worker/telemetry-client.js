@@ -7,7 +7,7 @@
  * @module
  */
 
-import { isOptedOutByBrowser } from "./browser-privacy.js";
+import { isOptedOutByBrowser } from "./global-privacy-control.js";
 import { readItem, writeItem } from "./browser-storage.js";
 import { connectInPage, connectToWorker } from "./connections.js";
 import {

@@ -6,11 +6,11 @@
  */
 
 import { backoffMs } from "./backoff.js";
-import { isOptedOutByBrowser } from "./browser-privacy.js";
-import { createQueue } from "./log-queue.js";
+import { isOptedOutByBrowser } from "./global-privacy-control.js";
+import { createQueue } from "./record-queue.js";
 import { createOutbox } from "./outbox.js";
 import { CONFIG_LIFETIME_MS, CONFIG_TIMEOUT_MS, FLUSH_INTERVAL_MS, MAX_WAITING_EVENTS } from "./protocol.js";
-import { request } from "./sender.js";
+import { request } from "./post-batch.js";
 import { createUuid } from "./uuid.js";
 
 /** @typedef {import("./protocol.js").LogEvent} LogEvent */

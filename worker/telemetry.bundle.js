@@ -6,7 +6,7 @@
  * @module
  */
 
-import { serveTabs } from "./serve-tabs.js";
+import { serveTabs } from "./worker-host.js";
 import { createTelemetryClient } from "./telemetry-client.js";
 
 const page = globalThis.document;

@@ -4,6 +4,6 @@
  * @module
  */
 
-import { serveTabs } from "./serve-tabs.js";
+import { serveTabs } from "./worker-host.js";
 
 serveTabs();

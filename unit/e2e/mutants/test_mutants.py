@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.targets.server import load_server
 from e2e.conformance.targets.toml_reader import ImplementationError
-from e2e.conformance.targets.worker import CHECKOUT, load_implementation
+from e2e.conformance.targets.worker import load_implementation
 from e2e.mutants import __main__
 from e2e.mutants.__main__ import MutantResult, matrix, reasons, survivors, unproven
 from e2e.mutants.model import EXEMPTIONS_FILE, Mutant, build, load_mutants
 from e2e.mutants.server_model import SERVER_MUTANTS_FOLDER, build_server
 
-DEFECT = Mutant("late", "is late", "log-queue.js", "x", "y", ("flush/1/1", "flush/1/2"))
+DEFECT = Mutant("late", "is late", "record-queue.js", "x", "y", ("flush/1/1", "flush/1/2"))
 
 
 def judged_as(verdict: str, **optional: object) -> MutantResult:
@@ -97,8 +98,8 @@ def test_a_broken_server_is_the_server_with_one_change(tmp_path: Path) -> None:
 
 
 def test_a_defect_whose_place_has_moved_is_told(tmp_path: Path) -> None:
-    moved = Mutant("moved", "x", "log-queue.js", "no such text", "", ("flush/1/1",))
-    with pytest.raises(ValueError, match=r"stands 0 times in log-queue\.js"):
+    moved = Mutant("moved", "x", "record-queue.js", "no such text", "", ("flush/1/1",))
+    with pytest.raises(ValueError, match=r"stands 0 times in record-queue\.js"):
         build(moved, tmp_path)
 
 

@@ -11,8 +11,8 @@ from reference_server.api.static import WorkerFiles
 from unit.reference_server.conftest import StartServer
 
 MODULES = {
-    "telemetry.worker.js": b'import { queue } from "./log-queue.js";\nqueue();\n',
-    "log-queue.js": b"export const queue = () => import('./protocol.js');\n",
+    "telemetry.worker.js": b'import { queue } from "./record-queue.js";\nqueue();\n',
+    "record-queue.js": b"export const queue = () => import('./protocol.js');\n",
     "protocol.js": b'export const text = "./unknown.js"; // sends to ../protocol.js, \xe2\x82\xac\n',
     "telemetry-client.js": b"import './protocol.js';\n",
 }
@@ -57,9 +57,9 @@ def test_a_renamed_module_changes_every_name(worker_directory: Path) -> None:
 
 def test_imports_of_siblings_are_rewritten_and_nothing_else(worker_directory: Path) -> None:
     built = WorkerFiles(worker_directory).build()
-    queue, protocol = built["log-queue.js"][0], built["protocol.js"][0]
+    queue, protocol = built["record-queue.js"][0], built["protocol.js"][0]
     assert built["telemetry.worker.js"][1] == f'import {{ queue }} from "./{queue}";\nqueue();\n'.encode()
-    assert built["log-queue.js"][1] == f"export const queue = () => import('./{protocol}');\n".encode()
+    assert built["record-queue.js"][1] == f"export const queue = () => import('./{protocol}');\n".encode()
     assert built["protocol.js"][1] == MODULES["protocol.js"]
 
 
@@ -80,7 +80,7 @@ async def test_an_edit_is_served_under_a_new_name_and_the_old_name_is_gone(
 ) -> None:
     server = await start_server(worker_directory=worker_directory)
     [old] = [name for name in names(worker_directory) if name.startswith("protocol.")]
-    with (worker_directory / "log-queue.js").open("ab") as file:
+    with (worker_directory / "record-queue.js").open("ab") as file:
         file.write(b"// edited\n")
     [new] = [name for name in names(worker_directory) if name.startswith("protocol.")]
     statuses = []

@@ -13,7 +13,7 @@ import {
   MAX_QUEUED_RECORDS,
   MAX_RECORD_BYTES,
 } from "./protocol.js";
-import { DISABLED, FAILED, post, TAKEN, TOO_LARGE, TURNED_AWAY } from "./sender.js";
+import { DISABLED, FAILED, post, TAKEN, TOO_LARGE, TURNED_AWAY } from "./post-batch.js";
 
 /** @typedef {import("./outbox.js").Entry} Entry */
 
