@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from e2e.conformance.accounting import Accounting, Event, Fate, account, key_of
+from e2e.conformance.accounting import Accounting, Event, Fate, account, get_event_key
 
 SHOWN = 5
 
@@ -150,7 +150,7 @@ class DeliveryModel:
     def close(self, records: Iterable[Mapping[str, Any]]) -> Verdict:
         """Compare with all records of the store, in order of arrival."""
         records = list(records)
-        keys = [key_of(dict(record)) for record in records]
+        keys = [get_event_key(dict(record)) for record in records]
         self.worker_ends(keys)
         times = Counter((record["tab_id"], record["seq"]) for record in records if "tab_id" in record)
         twins = tuple(f"{tab_id}/{seq}" for (tab_id, seq), count in times.items() if count > 1)

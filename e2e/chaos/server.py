@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from e2e.conformance.accounting import key_of
-from e2e.conformance.targets.worker import CHECKOUT
+from e2e.conformance.accounting import get_event_key
+from e2e.conformance.paths import CHECKOUT
 from e2e.server.driver.process import ServerProcess
 from e2e.worker.driver.system import ENABLED
 
@@ -62,7 +62,7 @@ class ChaosServer:
 
     def stored(self) -> list[str]:
         """The keys of those records."""
-        return [key_of(record) for record in self.records()]
+        return [get_event_key(record) for record in self.records()]
 
     def _read(self) -> None:
         fresh, self._last_row = self._process.stored(self._last_row)

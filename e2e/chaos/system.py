@@ -19,8 +19,8 @@ from e2e.chaos.page import ELSEWHERE, ELSEWHERE_PATH, PAGE, PAGE_PATH
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.server_crash import dying_at_next
 from e2e.chaos.tab import ChaosTab
-from e2e.conformance.accounting import key_of
-from e2e.conformance.targets.worker import CHECKOUT
+from e2e.conformance.accounting import get_event_key
+from e2e.conformance.paths import CHECKOUT
 from pytest_sharedworker.errors import WorkerClosedError
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.gateway import Gateway
@@ -354,4 +354,4 @@ class SystemUnderTest:
 
 
 def _keys_of(exchange: Exchange) -> list[str]:
-    return [key_of(record) for record in exchange.json()["records"]]
+    return [get_event_key(record) for record in exchange.json()["records"]]

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.client.page import POST, components
-from e2e.conformance.targets.worker import CHECKOUT
+from e2e.conformance.paths import CHECKOUT
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 

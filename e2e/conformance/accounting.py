@@ -31,7 +31,7 @@ class Event:
     fate: Fate = Fate.STORED
 
 
-def key_of(record: dict[str, Any]) -> str:
+def get_event_key(record: dict[str, Any]) -> str:
     """The key of a record: its params' componentViewId, else a name `<tab>/<number>`, else all of it."""
     params = record.get("params")
     if isinstance(params, dict) and "componentViewId" in params:

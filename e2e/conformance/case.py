@@ -89,7 +89,7 @@ class Case:
     @property
     def family(self) -> str:
         """The id without its two numbers: `flush`, or `server/ingest`."""
-        return family_of(self.id)
+        return get_family(self.id)
 
 
 def is_case_id(text: str) -> bool:
@@ -97,7 +97,7 @@ def is_case_id(text: str) -> bool:
     return _ID_SHAPE.fullmatch(text) is not None
 
 
-def family_of(case_id: str) -> str:
+def get_family(case_id: str) -> str:
     """The family of a case id: everything before its two numbers."""
     return case_id.rsplit("/", 2)[0]
 

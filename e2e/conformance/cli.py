@@ -19,9 +19,10 @@ import pytest
 
 from e2e.conformance.case import MARKER_NAME, Case, case_of, sort_key
 from e2e.conformance.cli_options import parser
+from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.report.plugin import RESULTS
 from e2e.conformance.report.results import Results
-from e2e.conformance.targets.worker import CHECKOUT, ImplementationError, load_implementation
+from e2e.conformance.targets.worker import ImplementationError, load_implementation
 
 EXIT_HOLDS = 0
 EXIT_FAILED = 1

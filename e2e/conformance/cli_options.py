@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from e2e.conformance import arrangement, selection, server_selection
-from e2e.conformance.targets.worker import CHECKOUT, known_names
+from e2e.conformance.paths import CHECKOUT
+from e2e.conformance.targets.worker import known_names
 
 DEFAULT_PROCESSES = 2
 CLOCKS = ("virtual", "real")

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.conformance.case import sort_key
+from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.report.results import RESULTS_FILE
 from e2e.conformance.selection import positive_integer
-from e2e.conformance.targets.worker import CHECKOUT
 
 SEED_LIMIT = 1_000_000
 EXIT_SAME = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from e2e.conformance import arrangement, server_selection
-from e2e.conformance.case import Case, case_of, family_of, sort_key
+from e2e.conformance.case import Case, case_of, get_family, sort_key
 from e2e.conformance.targets.loading import load_chosen
 from e2e.conformance.targets.server import ServerImplementation
 from e2e.conformance.targets.worker import Implementation, load_implementation
@@ -183,7 +183,7 @@ def _keep_prefixes(
     for prefix in prefixes:
         if not any(matches(case_id, prefix) for case_id in ids):
             families = (
-                ", ".join(sorted({family_of(case_id) for case_id in ids})) or "none: no case was collected"
+                ", ".join(sorted({get_family(case_id) for case_id in ids})) or "none: no case was collected"
             )
             raise pytest.UsageError(CASE_MATCHES_NOTHING.format(prefix=prefix, families=families))
     unwanted = []

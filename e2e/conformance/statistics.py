@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import comb
 
 
-def acceptance_interval(samples: int, probability: float, false_alarm: float) -> tuple[int, int]:
+def compute_acceptance_interval(samples: int, probability: float, false_alarm: float) -> tuple[int, int]:
     """The fewest and most successes that are still believed of `samples` draws of `probability`.
 
     A fair draw falls outside with a probability of at most `false_alarm`, half of it on either side

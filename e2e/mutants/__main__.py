@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from e2e.conformance.case import Verdict, is_case_id, sort_key
+from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.report.results import RESULTS_FILE
 from e2e.conformance.targets.toml_reader import read_table
-from e2e.conformance.targets.worker import CHECKOUT
 from e2e.mutants.model import EXEMPTIONS_FILE, MUTANTS_FOLDER, Mutant, build, load_mutants
 from e2e.mutants.server_model import SERVER_MUTANTS_FOLDER, build_server
 

@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from e2e.conformance.targets.worker import CHECKOUT
+from e2e.conformance.paths import CHECKOUT
 from e2e.mutants.model import Mutant, break_file
 
 SERVER_MUTANTS_FOLDER = Path(__file__).parent / "servers"

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from e2e.conformance.targets.worker import CHECKOUT
+from e2e.conformance.paths import CHECKOUT
 
 RUN_TIMEOUT_SECONDS = 900
 

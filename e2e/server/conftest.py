@@ -89,19 +89,22 @@ def accounted(request: pytest.FixtureRequest) -> Iterator[Accounted]:
 def server(
     server_implementation: ServerImplementation,
     shared_server: _Shared | None,
-    observed: Observations,
+    observations: Observations,
     accounted: Accounted,
 ) -> Server:
     """The server under test, enabled, with books that begin with this case."""
     if shared_server is None:
-        return accounted(Server(server_implementation, observed))
+        return accounted(Server(server_implementation, observations))
     process = shared_server.ready()
-    return accounted(Server(server_implementation, observed, process, shared_server.config_file))
+    return accounted(Server(server_implementation, observations, process, shared_server.config_file))
 
 
 @pytest.fixture
 def start_server(
-    server_implementation: ServerImplementation, tmp_path: Path, observed: Observations, accounted: Accounted
+    server_implementation: ServerImplementation,
+    tmp_path: Path,
+    observations: Observations,
+    accounted: Accounted,
 ) -> Iterator[StartServer]:
     """Start servers of this case's own: `start_server(environ={...})`, with options of ServerProcess.
 
@@ -119,6 +122,6 @@ def start_server(
             write_config(config_file, json.dumps(ENABLED))
             process = ServerProcess(package, folder, config or config_file, **options)
             processes.callback(process.kill)
-            return accounted(Server(server_implementation, observed, process, config_file))
+            return accounted(Server(server_implementation, observations, process, config_file))
 
         yield start

@@ -37,13 +37,13 @@ def telemetry(
     context: BrowserContext,
     config_file: Path,
     database_file: Path,
-    observed: Observations,
+    observations: Observations,
     request: pytest.FixtureRequest,
 ) -> Iterator[Telemetry]:
     """The system under test. A case that ends without its accounting is a defect of the case."""
     store = StoreReader(database_file)
-    telemetry = Telemetry(implementation, gateway, shared_workers, context, config_file, store, observed)
-    observed.at_end(timeline=telemetry.recorder.timeline, if_not_held=gateway.journal.tail)
+    telemetry = Telemetry(implementation, gateway, shared_workers, context, config_file, store, observations)
+    observations.at_end(timeline=telemetry.recorder.timeline, if_not_held=gateway.journal.tail)
     yield telemetry
     if request.node.stash.get(_PASSED, False) and not telemetry.accounted:
         pytest.fail(f"{request.node.nodeid} ended without telemetry.account()", pytrace=False)

@@ -23,7 +23,7 @@ PAYLOAD_FIELDS = {"installation_id", "event_name", "timestamp_ns", "params"}
     expected="1 POST, 1 session id, each tab's events in order",
     source="wire protocol, flush: one POST",
 )
-def test_records_of_all_tabs_leave_in_one_post(telemetry: Telemetry, observed: Observations) -> None:
+def test_records_of_all_tabs_leave_in_one_post(telemetry: Telemetry, observations: Observations) -> None:
     tabs = telemetry.open_tabs(3)
     for _ in range(3):
         for tab in tabs:
@@ -32,7 +32,7 @@ def test_records_of_all_tabs_leave_in_one_post(telemetry: Telemetry, observed: O
     batches = telemetry.expect_batches(1, "for three tabs")
     expect_one_session(telemetry)
     expect_order_of_sending(telemetry)
-    observed(f"{len(batches[0].records)} records of 3 tabs in 1 POST")
+    observations(f"{len(batches[0].records)} records of 3 tabs in 1 POST")
     telemetry.account()
 
 

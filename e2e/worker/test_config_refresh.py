@@ -40,13 +40,15 @@ def test_unreadable_configuration_is_read_again(telemetry: Telemetry) -> None:
     expected="in an hour at most one GET an interval, and the first",
     source="data safety: a server that is down is not kept down by its clients",
 )
-def test_unreadable_configuration_is_asked_for_seldom(telemetry: Telemetry, observed: Observations) -> None:
+def test_unreadable_configuration_is_asked_for_seldom(
+    telemetry: Telemetry, observations: Observations
+) -> None:
     need_virtual_time(telemetry)
     telemetry.answer_config("broken", 503)
     telemetry.open_tab().log(2, fate=Fate.DROPPED)
     telemetry.advance(HOUR_SECONDS)
     requests, most = len(telemetry.config_requests), most_often(telemetry, HOUR_SECONDS) + 1
-    observed(f"{requests} GET in an hour")
+    observations(f"{requests} GET in an hour")
     if requests > most:
         raise FindingError(f"at most {most} GET in an hour", f"{requests} GET")
     telemetry.account()

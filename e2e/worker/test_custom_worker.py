@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.conformance.targets.worker import CHECKOUT
+from e2e.conformance.paths import CHECKOUT
 
 RUN_TIMEOUT_SECONDS = 240
 INTERVAL_MS = 10_000

@@ -88,7 +88,7 @@ def test_empty_queue_sends_nothing_in_an_hour(telemetry: Telemetry) -> None:
     expected="one POST an interval, each at its multiple of the interval",
     source=f"{PROTOCOL}: every 30 s",
 )
-def test_a_hundred_intervals_do_not_drift(telemetry: Telemetry, observed: Observations) -> None:
+def test_a_hundred_intervals_do_not_drift(telemetry: Telemetry, observations: Observations) -> None:
     if telemetry.workers.clock_kind == "real":
         pytest.skip(
             f"needs {DRIFT_INTERVALS * telemetry.interval:.0f} s of real time; run it on the virtual clock"
@@ -105,7 +105,7 @@ def test_a_hundred_intervals_do_not_drift(telemetry: Telemetry, observed: Observ
     worst = max(drifts, key=abs)
     if abs(worst) > telemetry.resolution:
         raise FindingError("every flush at its multiple of the interval", f"a flush off by {worst:+.3f} s")
-    observed(f"no flush off by more than {abs(worst) * 1000:g} ms")
+    observations(f"no flush off by more than {abs(worst) * 1000:g} ms")
     telemetry.account()
 
 
@@ -155,7 +155,7 @@ def test_no_two_batches_are_in_flight(telemetry: Telemetry) -> None:
     expected=f"the first POST one interval after the worker's start, within {REAL_TOLERANCE_SECONDS} s",
     source=PROTOCOL,
 )
-def test_interval_in_real_time(telemetry: Telemetry, observed: Observations) -> None:
+def test_interval_in_real_time(telemetry: Telemetry, observations: Observations) -> None:
     telemetry.open_tab().log()
     # The worker asks for its configuration in its first lines.
     start = telemetry.wait_for_config_requests(1)[0].started_seconds
@@ -163,7 +163,7 @@ def test_interval_in_real_time(telemetry: Telemetry, observed: Observations) -> 
     seconds = batches[0].exchange.started_seconds - start
     if abs(seconds - telemetry.interval) > REAL_TOLERANCE_SECONDS:
         raise FindingError(f"{telemetry.interval:g} s ± {REAL_TOLERANCE_SECONDS} s", f"{seconds:.2f} s")
-    observed(f"the first POST after {seconds:.2f} s")
+    observations(f"the first POST after {seconds:.2f} s")
     telemetry.account()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2e.conformance.accounting import key_of
+from e2e.conformance.accounting import get_event_key
 from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.preconditions import require_exercised
 from e2e.conformance.report.observations import Observations
@@ -40,7 +40,7 @@ def expect_same_moments(telemetry: Telemetry, posted: list[dict[str, Any]]) -> N
     expected="two session ids, none of them empty",
     source=f"{RECORD}: one session a worker",
 )
-def test_next_worker_is_another_session(telemetry: Telemetry, observed: Observations) -> None:
+def test_next_worker_is_another_session(telemetry: Telemetry, observations: Observations) -> None:
     for _ in range(2):
         tab = telemetry.open_tab()
         tab.log()
@@ -49,7 +49,7 @@ def test_next_worker_is_another_session(telemetry: Telemetry, observed: Observat
         tab.page.goto("about:blank")
         worker.wait_until_ended()
     expect_sessions(telemetry, 2)
-    observed("2 workers, 2 session ids")
+    observations("2 workers, 2 session ids")
     telemetry.account()
 
 
@@ -156,7 +156,7 @@ def test_time_stays_while_the_record_waits(telemetry: Telemetry) -> None:
     expected="one identity an event, however often it is sent, and no two events of one identity",
     source="data safety: by its identity a server stores once what comes twice",
 )
-def test_identity_stays_when_sent_again(telemetry: Telemetry, observed: Observations) -> None:
+def test_identity_stays_when_sent_again(telemetry: Telemetry, observations: Observations) -> None:
     tabs = telemetry.open_tabs(2)
     with telemetry.break_posts("status", status=503):
         for tab in tabs:
@@ -165,7 +165,7 @@ def test_identity_stays_when_sent_again(telemetry: Telemetry, observed: Observat
     drain(telemetry)
     identities: dict[str, set[tuple[object, object]]] = {}
     for record in records_of(telemetry):
-        identities.setdefault(key_of(record), set()).add((record.get("tab_id"), record.get("seq")))
+        identities.setdefault(get_event_key(record), set()).add((record.get("tab_id"), record.get("seq")))
     carried = set().union(*identities.values())
     require_exercised(carried != {(None, None)}, "records carry no identity of their own")
     unsteady = {key: sorted(map(str, each)) for key, each in identities.items() if len(each) > 1}
@@ -173,5 +173,5 @@ def test_identity_stays_when_sent_again(telemetry: Telemetry, observed: Observat
         raise FindingError("one identity an event", f"{unsteady}")
     if len(carried) < len(identities):
         raise FindingError(f"{len(identities)} identities for as many events", f"{len(carried)}")
-    observed(f"{len(identities)} events, sent {len(records_of(telemetry))} times")
+    observations(f"{len(identities)} events, sent {len(records_of(telemetry))} times")
     telemetry.account()

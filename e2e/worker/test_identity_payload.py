@@ -172,7 +172,7 @@ def test_component_id_is_kept(telemetry: Telemetry, ids: tuple[str, ...]) -> Non
     expected="all others stored",
     source=RECORD,
 )
-def test_large_event_does_not_cost_the_others(telemetry: Telemetry, observed: Observations) -> None:
+def test_large_event_does_not_cost_the_others(telemetry: Telemetry, observations: Observations) -> None:
     tab = telemetry.open_tab()
     tab.log(2)
     large = {"params": {"componentId": "page.save", "value": "x" * LARGE_BYTES}}
@@ -180,7 +180,7 @@ def test_large_event_does_not_cost_the_others(telemetry: Telemetry, observed: Ob
     tab.log(2)
     telemetry.flush(4)
     came = any(event.key in telemetry.stored for event in tab.events if event.fate is Fate.OPTIONAL)
-    observed(f"the large event was {'stored' if came else 'dropped'}")
+    observations(f"the large event was {'stored' if came else 'dropped'}")
     telemetry.account()
 
 

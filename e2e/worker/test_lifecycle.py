@@ -169,7 +169,7 @@ def test_a_new_build_stands_beside_the_old(telemetry: Telemetry) -> None:
     expected="all stored, in one session",
     source=CONNECTING,
 )
-def test_tabs_open_and_close_in_any_order(telemetry: Telemetry, observed: Observations) -> None:
+def test_tabs_open_and_close_in_any_order(telemetry: Telemetry, observations: Observations) -> None:
     random = Random(19292)
     tabs = telemetry.open_tabs(2)
     for _ in range(RANDOM_STEPS):
@@ -183,7 +183,7 @@ def test_tabs_open_and_close_in_any_order(telemetry: Telemetry, observed: Observ
             telemetry.advance(telemetry.interval / 2)
     telemetry.flush(2)
     expect_one_session(telemetry)
-    observed(f"{len(telemetry.tabs)} tabs")
+    observations(f"{len(telemetry.tabs)} tabs")
     telemetry.account()
 
 

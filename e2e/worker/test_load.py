@@ -34,7 +34,7 @@ COMPONENTS = (
     expected=f"{TABS * HOUR_SECONDS:,} events stored once, in one POST an interval, one more or less",
     source="wire protocol, flush",
 )
-def test_an_hour_of_ten_tabs(telemetry: Telemetry, observed: Observations) -> None:
+def test_an_hour_of_ten_tabs(telemetry: Telemetry, observations: Observations) -> None:
     if telemetry.workers.clock_kind == "real":
         pytest.skip("needs an hour of real time; run it on the virtual clock")
     for tab in telemetry.open_tabs(TABS):
@@ -45,7 +45,7 @@ def test_an_hour_of_ten_tabs(telemetry: Telemetry, observed: Observations) -> No
     posts = len(telemetry.batches)
     if not intervals - 1 <= posts <= intervals + 1:
         raise FindingError(f"{intervals} POST, one more or less", f"{posts} POST")
-    observed(f"{len(telemetry.stored):,} events in {posts} POST")
+    observations(f"{len(telemetry.stored):,} events in {posts} POST")
     telemetry.account()
 
 

@@ -22,7 +22,7 @@ WARNINGS = ("warn", "error")
     expected="all small events stored once",
     source="data safety: a batch that is refused for its size (413) is sent in parts",
 )
-def test_one_large_event_beside_small_ones(telemetry: Telemetry, observed: Observations) -> None:
+def test_one_large_event_beside_small_ones(telemetry: Telemetry, observations: Observations) -> None:
     limit_bodies(telemetry, MEBIBYTE)
     tab = telemetry.open_tab()
     small = tab.log(2)
@@ -33,7 +33,7 @@ def test_one_large_event_beside_small_ones(telemetry: Telemetry, observed: Obser
         return all_stored(telemetry, small) or refused(telemetry, 413) >= MOST_REFUSALS
 
     advance_until(telemetry, enough)
-    observed(f"{refused(telemetry, 413)} POST refused with 413")
+    observations(f"{refused(telemetry, 413)} POST refused with 413")
     telemetry.account()
 
 
@@ -45,7 +45,7 @@ def test_one_large_event_beside_small_ones(telemetry: Telemetry, observed: Obser
     source="wire protocol, record: the payload with the session; data safety: what is lost is not lost in"
     " silence",
 )
-def test_a_large_event_is_sent_or_refused_aloud(telemetry: Telemetry, observed: Observations) -> None:
+def test_a_large_event_is_sent_or_refused_aloud(telemetry: Telemetry, observations: Observations) -> None:
     component = "x" * MEBIBYTE
     tab = telemetry.open_tab()
     tab.log(2)
@@ -54,13 +54,13 @@ def test_a_large_event_is_sent_or_refused_aloud(telemetry: Telemetry, observed: 
     drain(telemetry)
     if large.key in telemetry.stored:
         expect_whole(telemetry, component)
-        observed("sent whole")
+        observations("sent whole")
     else:
         lines = telemetry.workers.wait_for().console
         warning = next((line.text for line in lines if line.level in WARNINGS), None)
         if warning is None:
             raise FindingError("the event stored, or a warning on the console", "neither")
-        observed(f"refused: {warning:.80}")
+        observations(f"refused: {warning:.80}")
     telemetry.account()
 
 

@@ -36,7 +36,7 @@ AROUND_RECORDS_BYTES = KIBIBYTE
     expected=f"at least {LEAST_KEPT_EVENTS:,} of them stored once, in order; the later ones too",
     source="data safety: an outage is bridged up to a bound that is known",
 )
-def test_twenty_thousand_events_in_an_outage(telemetry: Telemetry, observed: Observations) -> None:
+def test_twenty_thousand_events_in_an_outage(telemetry: Telemetry, observations: Observations) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
@@ -49,7 +49,7 @@ def test_twenty_thousand_events_in_an_outage(telemetry: Telemetry, observed: Obs
     telemetry.advance(HOUR_SECONDS)
     expect_order(telemetry)
     kept = len(set(telemetry.stored)) - 2
-    observed(f"{kept:,} of {OUTAGE_EVENTS:,} events in {len(telemetry.batches)} POST")
+    observations(f"{kept:,} of {OUTAGE_EVENTS:,} events in {len(telemetry.batches)} POST")
     if kept < LEAST_KEPT_EVENTS:
         raise FindingError(f"at least {LEAST_KEPT_EVENTS:,} events stored", f"{kept:,} events stored")
     telemetry.account()
@@ -62,7 +62,7 @@ def test_twenty_thousand_events_in_an_outage(telemetry: Telemetry, observed: Obs
     expected="no body larger than 1.25 MiB, all stored once",
     source="data safety: servers and proxies limit bodies, nginx to 1 MiB where nothing else is configured",
 )
-def test_bodies_after_an_outage_are_bounded(telemetry: Telemetry, observed: Observations) -> None:
+def test_bodies_after_an_outage_are_bounded(telemetry: Telemetry, observations: Observations) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
@@ -70,7 +70,7 @@ def test_bodies_after_an_outage_are_bounded(telemetry: Telemetry, observed: Obse
         telemetry.flush(2)
     telemetry.advance(HOUR_SECONDS)
     largest = max((len(batch.exchange.request_body) for batch in telemetry.batches), default=0)
-    observed(f"the largest body has {largest:,} bytes")
+    observations(f"the largest body has {largest:,} bytes")
     if largest > LARGEST_BODY_BYTES:
         raise FindingError(f"at most {LARGEST_BODY_BYTES:,} bytes in a body", f"{largest:,} bytes")
     telemetry.account()
@@ -83,7 +83,7 @@ def test_bodies_after_an_outage_are_bounded(telemetry: Telemetry, observed: Obse
     expected=f"at most {HEAP_BYTES // MEBIBYTE} MiB of heap after {HEAP_EVENTS:,} events of 4 KB",
     source="data safety: telemetry must not take the browser down",
 )
-def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observed: Observations) -> None:
+def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observations: Observations) -> None:
     if not telemetry.workers.is_chromium:
         pytest.skip("only Chromium tells how much memory a SharedWorker uses")
     tab = telemetry.open_tab()
@@ -93,7 +93,7 @@ def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observed: Observat
             tab.log(HEAP_EVENTS // 8, component=FOUR_KILOBYTES, fate=Fate.OPTIONAL)
             telemetry.settle()
         used = telemetry.workers.wait_for().heap_used()
-    observed(f"{used / MEBIBYTE:.1f} MiB")
+    observations(f"{used / MEBIBYTE:.1f} MiB")
     if used > HEAP_BYTES:
         raise FindingError(f"at most {HEAP_BYTES // MEBIBYTE} MiB", f"{used / MEBIBYTE:.1f} MiB")
     telemetry.account()
@@ -108,7 +108,7 @@ def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observed: Observat
     source="wire protocol, upstream batches: 500 records a request at most; data safety: half of what nginx"
     " lets pass where nothing else is configured",
 )
-def test_batches_after_an_outage_are_small(telemetry: Telemetry, observed: Observations) -> None:
+def test_batches_after_an_outage_are_small(telemetry: Telemetry, observations: Observations) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
@@ -119,7 +119,7 @@ def test_batches_after_an_outage_are_small(telemetry: Telemetry, observed: Obser
     records = max((len(batch.records) for batch in telemetry.batches), default=0)
     size = max((len(batch.exchange.decoded_body) for batch in telemetry.batches), default=0)
     said = f"up to {records} records and {size:,} bytes in a batch"
-    observed(said)
+    observations(said)
     if records > MOST_RECORDS or size > MOST_RECORDS_BYTES + AROUND_RECORDS_BYTES:
         raise FindingError(f"at most {MOST_RECORDS} records and {MOST_RECORDS_BYTES:,} bytes of them", said)
     telemetry.account()

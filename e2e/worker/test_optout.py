@@ -171,7 +171,7 @@ def spaced(number: int, delay_ms: int, shutdowns: int = 1) -> Any:
     ("delay_ms", "shutdowns"), [spaced(1, 0), spaced(2, 1), spaced(3, 5), spaced(4, 50), spaced(5, 0, 2)]
 )
 def test_new_start_after_shutdown(
-    telemetry: Telemetry, observed: Observations, delay_ms: int, shutdowns: int
+    telemetry: Telemetry, observations: Observations, delay_ms: int, shutdowns: int
 ) -> None:
     tab = telemetry.open_tab()
     tab.log(2)
@@ -179,7 +179,7 @@ def test_new_start_after_shutdown(
     starts = shut_down_and_start(telemetry, tab, delay_ms=delay_ms, messages=shutdowns)
     tab.log(2)
     telemetry.flush(2)
-    observed(f"{starts} start{'' if starts == 1 else 's'} until READY")
+    observations(f"{starts} start{'' if starts == 1 else 's'} until READY")
     telemetry.account()
 
 

@@ -70,7 +70,7 @@ def test_refused_batch_does_not_hold_up_others(telemetry: Telemetry) -> None:
     expected="later events stored within two hours",
     source=REFUSED,
 )
-def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observed: Observations) -> None:
+def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observations: Observations) -> None:
     need_virtual_time(telemetry)
 
     def refuse(route: Route) -> None:
@@ -84,7 +84,7 @@ def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observed:
     tab.log(2)
     telemetry.advance(2 * HOUR_SECONDS)
     kept = len({event.key for event in large}.intersection(telemetry.stored))
-    observed(f"{kept} of {len(large)} events came through in smaller pieces")
+    observations(f"{kept} of {len(large)} events came through in smaller pieces")
     telemetry.account()
     require_exercised(refused(telemetry, 413), "no POST was answered with 413")
 
@@ -154,7 +154,7 @@ def test_lost_answer_stores_once(telemetry: Telemetry) -> None:
     expected="all stored once, each tab's events in order",
     source=TAKEN,
 )
-def test_every_second_answer_is_lost(telemetry: Telemetry, observed: Observations) -> None:
+def test_every_second_answer_is_lost(telemetry: Telemetry, observations: Observations) -> None:
     need_virtual_time(telemetry)
     turns = count()
 
@@ -171,7 +171,7 @@ def test_every_second_answer_is_lost(telemetry: Telemetry, observed: Observation
             for tab in tabs:
                 tab.log()
             telemetry.advance(HOUR_SECONDS / HOUR_PARTS)
-    observed(f"{(len(lossy.routes) + 1) // 2} of {len(lossy.routes)} answers lost")
+    observations(f"{(len(lossy.routes) + 1) // 2} of {len(lossy.routes)} answers lost")
     expect_all_stored_in_order(telemetry)
 
 
@@ -218,7 +218,9 @@ def log_around_a_hanging_post(telemetry: Telemetry) -> None:
     expected="later events stored within an hour",
     source=HANGING,
 )
-def test_post_without_an_answer_does_not_hold_up_others(telemetry: Telemetry, observed: Observations) -> None:
+def test_post_without_an_answer_does_not_hold_up_others(
+    telemetry: Telemetry, observations: Observations
+) -> None:
     need_virtual_time(telemetry)
     telemetry.break_posts("timeout", times=1)
     tab = telemetry.open_tab()
@@ -229,5 +231,5 @@ def test_post_without_an_answer_does_not_hold_up_others(telemetry: Telemetry, ob
     telemetry.flush(4)
     telemetry.advance(HOUR_SECONDS)
     again = len({event.key for event in hung}.intersection(telemetry.stored))
-    observed(f"{again} of {len(hung)} events of the hanging batch came through")
+    observations(f"{again} of {len(hung)} events of the hanging batch came through")
     telemetry.account()

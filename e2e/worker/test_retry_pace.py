@@ -52,7 +52,7 @@ def test_too_many_requests_is_sent_again(telemetry: Telemetry) -> None:
     expected="no second POST before Retry-After",
     source=RETRY_AFTER,
 )
-def test_retry_after_is_waited_for(telemetry: Telemetry, observed: Observations) -> None:
+def test_retry_after_is_waited_for(telemetry: Telemetry, observations: Observations) -> None:
     need_virtual_time(telemetry)
     wait_seconds = math.ceil(telemetry.interval * 3.5)
     telemetry.break_posts("status", status=429, headers={"Retry-After": str(wait_seconds)}, times=1)
@@ -63,7 +63,7 @@ def test_retry_after_is_waited_for(telemetry: Telemetry, observed: Observations)
     tab.log(2)
     telemetry.advance(wait_seconds - telemetry.resolution)
     telemetry.expect_batches(1, f"within a Retry-After of {wait_seconds} s")
-    observed(f"nothing sent for {wait_seconds} s")
+    observations(f"nothing sent for {wait_seconds} s")
     expect_all_stored_in_order(telemetry)
 
 
@@ -74,7 +74,7 @@ def test_retry_after_is_waited_for(telemetry: Telemetry, observed: Observations)
     expected="no second POST before that date",
     source=RETRY_AFTER,
 )
-def test_retry_after_may_be_a_date(telemetry: Telemetry, observed: Observations) -> None:
+def test_retry_after_may_be_a_date(telemetry: Telemetry, observations: Observations) -> None:
     need_virtual_time(telemetry)
     wait_seconds = math.ceil(telemetry.interval * 3.5)
     tab = telemetry.open_tab()
@@ -95,7 +95,7 @@ def test_retry_after_may_be_a_date(telemetry: Telemetry, observed: Observations)
     # A date of HTTP knows whole seconds only.
     telemetry.advance(wait_seconds - 1 - telemetry.resolution)
     telemetry.expect_batches(1, f"until the date of Retry-After, {wait_seconds} s later")
-    observed(f"nothing sent for {wait_seconds - 1} s")
+    observations(f"nothing sent for {wait_seconds - 1} s")
     expect_all_stored_in_order(telemetry)
 
 
@@ -122,7 +122,7 @@ def refusal(number: int, status: int, title: str) -> Any:
 @pytest.mark.parametrize(
     "status", [refusal(1, 401, "not logged in"), refusal(2, 403, "forbidden"), refusal(3, 404, "not there")]
 )
-def test_refusal_leads_to_no_storm(telemetry: Telemetry, observed: Observations, status: int) -> None:
+def test_refusal_leads_to_no_storm(telemetry: Telemetry, observations: Observations, status: int) -> None:
     need_virtual_time(telemetry)
     tab = telemetry.open_tab()
     with telemetry.break_posts("status", status=status):
@@ -130,7 +130,7 @@ def test_refusal_leads_to_no_storm(telemetry: Telemetry, observed: Observations,
         posts = advance_within_post_limit(
             telemetry, HOUR_SECONDS, most_often(telemetry, HOUR_SECONDS) // BACKED_OFF
         )
-    observed(f"{posts} POST in an hour")
+    observations(f"{posts} POST in an hour")
     telemetry.account()
 
 
@@ -141,7 +141,7 @@ def test_refusal_leads_to_no_storm(telemetry: Telemetry, observed: Observations,
     expected=f"at most one POST in {BACKED_OFF} intervals",
     source=SPARED,
 )
-def test_long_outage_is_tried_seldom(telemetry: Telemetry, observed: Observations) -> None:
+def test_long_outage_is_tried_seldom(telemetry: Telemetry, observations: Observations) -> None:
     need_virtual_time(telemetry)
     tab = telemetry.open_tab()
     with telemetry.break_posts("status", status=503):
@@ -149,7 +149,7 @@ def test_long_outage_is_tried_seldom(telemetry: Telemetry, observed: Observation
         posts = advance_within_post_limit(
             telemetry, OUTAGE_SECONDS, most_often(telemetry, OUTAGE_SECONDS) // BACKED_OFF
         )
-    observed(f"{posts} POST in {OUTAGE_HOURS} hours")
+    observations(f"{posts} POST in {OUTAGE_HOURS} hours")
     drain(telemetry)
     telemetry.account()
 
@@ -161,12 +161,12 @@ def test_long_outage_is_tried_seldom(telemetry: Telemetry, observed: Observation
     expected="in an hour at most one POST an interval",
     source="wire protocol, flush: one POST every interval",
 )
-def test_failed_batch_is_tried_once_an_interval(telemetry: Telemetry, observed: Observations) -> None:
+def test_failed_batch_is_tried_once_an_interval(telemetry: Telemetry, observations: Observations) -> None:
     need_virtual_time(telemetry)
     tab = telemetry.open_tab()
     with telemetry.break_posts("status", status=503):
         tab.log(fate=Fate.OPTIONAL)
         posts = advance_within_post_limit(telemetry, HOUR_SECONDS, most_often(telemetry, HOUR_SECONDS))
-    observed(f"{posts} POST in an hour")
+    observations(f"{posts} POST in an hour")
     drain(telemetry)
     telemetry.account()

@@ -12,7 +12,7 @@ import pytest
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
-from e2e.conformance.statistics import acceptance_interval
+from e2e.conformance.statistics import compute_acceptance_interval
 from e2e.worker.driver.system import Telemetry
 
 PROTOCOL = "wire protocol, sampling"
@@ -73,7 +73,7 @@ def test_worker_takes_part_below_the_percentage(
     expected="all events of the worker, or none",
     source=PROTOCOL,
 )
-def test_worker_is_sampled_as_a_whole(telemetry: Telemetry, observed: Observations) -> None:
+def test_worker_is_sampled_as_a_whole(telemetry: Telemetry, observations: Observations) -> None:
     # Every other draw is on the other side of 50 %: whoever draws per event or per tab gets a mixture.
     telemetry.workers.add_init_script("let draws = 0; Math.random = () => (draws++ % 2 ? 0.9 : 0.1);")
     telemetry.configure(ui_rollout_percentage=50)
@@ -87,7 +87,7 @@ def test_worker_is_sampled_as_a_whole(telemetry: Telemetry, observed: Observatio
     stored, logged = len(telemetry.stored), len(telemetry.events)
     if stored not in (0, logged):
         raise FindingError(f"all {logged} events or none", f"{stored} of {logged} stored")
-    observed(f"{stored} of {logged} events")
+    observations(f"{stored} of {logged} events")
     telemetry.account()
 
 
@@ -99,7 +99,7 @@ def test_worker_is_sampled_as_a_whole(telemetry: Telemetry, observed: Observatio
     source=PROTOCOL,
 )
 def test_share_of_workers_follows_the_percentage(
-    telemetry: Telemetry, observed: Observations, request: pytest.FixtureRequest
+    telemetry: Telemetry, observations: Observations, request: pytest.FixtureRequest
 ) -> None:
     samples: int = request.config.getoption("--rollout-samples")
     telemetry.configure(ui_rollout_percentage=STATISTICAL_PERCENTAGE)
@@ -115,11 +115,11 @@ def test_share_of_workers_follows_the_percentage(
     # Workers of one origin may send for each other: a session is what tells them apart.
     events_by_session = Counter(record.session_id for record in telemetry.stored_records)
     taking_part = len(events_by_session)
-    least, most = acceptance_interval(samples, STATISTICAL_PERCENTAGE / 100, FALSE_ALARM_PROBABILITY)
+    least, most = compute_acceptance_interval(samples, STATISTICAL_PERCENTAGE / 100, FALSE_ALARM_PROBABILITY)
     said = f"{taking_part} of {samples} workers"
     if not least <= taking_part <= most:
         raise FindingError(f"{least} to {most} of {samples} workers", said)
-    observed(f"{said} (a fair draw gives {least} to {most})")
+    observations(f"{said} (a fair draw gives {least} to {most})")
     halves = [count for count in events_by_session.values() if count != 2]
     if halves:
         raise FindingError("both events of a worker, or none", f"sessions of {halves} events")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from e2e.conformance.case import family_of
+from e2e.conformance.case import get_family
 from e2e.conformance.report.results import Results
 
 SLOWEST = 10
@@ -20,7 +20,7 @@ def costs(book: Results) -> Iterator[str]:
         yield f"{each.seconds:9.2f} s  {each.id:<{width}}  {each.implementation}"
     families: dict[str, list[float]] = defaultdict(list)
     for each in judged:
-        families[family_of(each.id)].append(each.seconds)
+        families[get_family(each.id)].append(each.seconds)
     yield "the families:"
     for family, seconds in sorted(families.items(), key=lambda pair: -sum(pair[1])):
         yield f"{sum(seconds):9.2f} s  {family} ({len(seconds)})"

@@ -14,7 +14,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from e2e.conformance.case import Level, Verdict, family_of, sort_key
+from e2e.conformance.case import Level, Verdict, get_family, sort_key
 from e2e.conformance.report.atomic_write import write_atomically
 from e2e.conformance.report.results import RESULTS_FILE, Results
 from e2e.conformance.report.timeline_svg import picture, shapes
@@ -111,7 +111,7 @@ def _families(book: Results) -> list[tuple[str, list[Row]]]:
         ]
         any_of_them = next(iter(found.values()))
         row = Row(case_id, any_of_them.level, any_of_them.requirement, cells)
-        families.setdefault(family_of(case_id), []).append(row)
+        families.setdefault(get_family(case_id), []).append(row)
     return list(families.items())
 
 

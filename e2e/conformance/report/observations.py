@@ -8,7 +8,7 @@ from e2e.conformance.report.timeline import Timeline
 
 
 class Observations:
-    """What a case saw: `observed("3 records in 1 POST")`; the account behind it: `observed.details(text)`.
+    """What a case saw: `observations("3 records in 1 POST")`, with `observations.details(text)` behind it.
 
     Both may be called several times, also by fixtures while they end; what is said is kept in order.
     """

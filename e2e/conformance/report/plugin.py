@@ -31,7 +31,7 @@ _observed_key = pytest.StashKey[Observations]()
 
 
 def install(config: pytest.Config) -> None:
-    """Register the marker `case`, the fixture `observed` and, with --report, the reporter.
+    """Register the marker `case`, the fixture `observations` and, with --report, the reporter.
 
     Call it from pytest_configure, after the options of `selection` exist. Raises pytest.UsageError
     where an implementation that was asked for is wrong, or the report's folder cannot be written to.
@@ -58,8 +58,8 @@ def prepare_directory(directory: Path) -> Path:
 
 
 @pytest.fixture
-def observed(request: pytest.FixtureRequest) -> Observations:
-    """For a case to say what it saw: `observed("3 records in 1 POST")`, `observed.details(text)`."""
+def observations(request: pytest.FixtureRequest) -> Observations:
+    """For a case to say what it saw: `observations("3 records in 1 POST")`, `observations.details(text)`."""
     return request.node.stash.setdefault(_observed_key, Observations())  # type: ignore[no-any-return]
 
 

@@ -18,9 +18,9 @@ from types import MappingProxyType
 from typing import Literal
 
 from e2e.conformance.case import is_case_id
+from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.targets.toml_reader import ImplementationError, Table, read_table
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 IMPLEMENTATIONS = Path(__file__).resolve().parent / "workers"
 OBTAIN_TIMEOUT_SECONDS = 600
 OUTPUT_TAIL_LINES = 5

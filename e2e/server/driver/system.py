@@ -44,13 +44,13 @@ class Server:
     def __init__(
         self,
         implementation: ServerImplementation,
-        observed: Observations,
+        observations: Observations,
         process: ServerProcess | None = None,
         config_file: Path | None = None,
     ) -> None:
         self._process = process
         self._config_file = config_file
-        self._observed = observed
+        self._observations = observations
         self._implementation = implementation
         self._events: list[Event] = []
         _, self._first_row = process.stored() if process else ([], 0)
@@ -145,12 +145,12 @@ class Server:
     def account(self) -> None:
         """Close the books: every record has come to the end it had to. Raises FindingError."""
         self.accounted = True
-        self._observed.details("\n\n".join(self.client.exchanges[-SHOWN_EXCHANGES:]))
+        self._observations.details("\n\n".join(self.client.exchanges[-SHOWN_EXCHANGES:]))
         if self._process is None:
-            self._observed(UNKNOWN)
+            self._observations(UNKNOWN)
             return
         accounting = account(self._events, [_key(record) for record in self.stored()])
-        self._observed(str(accounting))
+        self._observations(str(accounting))
         if not accounting.balanced:
             raise FindingError("0 lost, 0 duplicated, 0 unexpected", str(accounting))
 

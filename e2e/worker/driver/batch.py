@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.conformance.accounting import key_of
+from e2e.conformance.accounting import get_event_key
 from e2e.conformance.case import FindingError
 from pytest_sharedworker.gateway.exchange import Exchange
 
@@ -24,7 +24,7 @@ class Batch:
     @property
     def keys(self) -> list[str]:
         """The events' identities, in the order of the batch."""
-        return [key_of(record) for record in self.records]
+        return [get_event_key(record) for record in self.records]
 
     @property
     def session_ids(self) -> set[str]:

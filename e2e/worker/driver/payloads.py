@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from e2e.conformance.accounting import Event, Fate, key_of
+from e2e.conformance.accounting import Event, Fate, get_event_key
 from e2e.conformance.case import FindingError
 from e2e.conformance.report.timeline import Kind
 from e2e.worker.driver.system import Telemetry
@@ -62,7 +62,7 @@ def records_of(telemetry: Telemetry) -> list[dict[str, Any]]:
 
 def sent_as(telemetry: Telemetry, payload: dict[str, Any]) -> list[dict[str, Any]]:
     """All records of the event that was posted so: one for each time that it was sent."""
-    return [record for record in records_of(telemetry) if key_of(record) == key_of(payload)]
+    return [record for record in records_of(telemetry) if get_event_key(record) == get_event_key(payload)]
 
 
 def expect_sent_as_posted(telemetry: Telemetry, posted: list[dict[str, Any]], field: str) -> None:

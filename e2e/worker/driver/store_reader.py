@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e.conformance.accounting import key_of
+from e2e.conformance.accounting import get_event_key
 
 _SELECT = "SELECT id, event_name, session_id, params FROM records WHERE id > ? ORDER BY id"
 """The order of `id` is the order of arrival."""
@@ -21,7 +21,7 @@ class StoreUnreadError(Exception):
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """One row of the store: which event it is (see `key_of`), and its session."""
+    """One row of the store: which event it is (see `get_event_key`), and its session."""
 
     key: str
     session_id: str
@@ -50,4 +50,4 @@ class StoreReader:
 
 def _record(event_name: str, session_id: str, params: str) -> StoredRecord:
     record: dict[str, Any] = {"event_name": event_name, "params": json.loads(params)}
-    return StoredRecord(key_of(record), session_id)
+    return StoredRecord(get_event_key(record), session_id)

@@ -52,7 +52,7 @@ class Telemetry:
         context: BrowserContext,
         config_file: Path,
         store: StoreReader,
-        observed: Observations,
+        observations: Observations,
     ) -> None:
         self.implementation = implementation
         self.gateway = gateway
@@ -68,7 +68,7 @@ class Telemetry:
         self._faults: list[Toxic] = []
         self._config_file = config_file
         self._store = store
-        self._observed = observed
+        self._observations = observations
         self.recorder = Recorder(gateway, shared_workers)
         worker = implementation.worker
         folder = f"/{worker.static_path}/"
@@ -215,10 +215,10 @@ class Telemetry:
         try:
             stored = self.stored
         except StoreUnreadError:
-            self._observed(str(account(self.events, None)))
+            self._observations(str(account(self.events, None)))
             raise
         accounting = account(self.events, stored)
-        self._observed(str(accounting))
+        self._observations(str(accounting))
         if not accounting.balanced:
             raise FindingError("0 lost, 0 duplicated, 0 unexpected", str(accounting))
         require_applied(self._faults)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.conformance.accounting import Event, Fate, account, key_of
+from e2e.conformance.accounting import Event, Fate, account, get_event_key
 
 LOGGED = [
     Event("tab-1/0", "tab-1", 0),
@@ -52,6 +52,6 @@ def test_a_store_that_was_not_read_leaves_every_event_unknown() -> None:
 
 
 def test_an_event_is_known_by_its_params_else_by_its_name() -> None:
-    assert key_of({"event_name": "ui_event", "params": {"componentViewId": "tab-1/0"}}) == "tab-1/0"
-    assert key_of({"event_name": "tab-1/3", "params": None}) == "tab-1/3"
-    assert key_of({"event_name": "ui_event"}) == "{'event_name': 'ui_event'}"
+    assert get_event_key({"event_name": "ui_event", "params": {"componentViewId": "tab-1/0"}}) == "tab-1/0"
+    assert get_event_key({"event_name": "tab-1/3", "params": None}) == "tab-1/3"
+    assert get_event_key({"event_name": "ui_event"}) == "{'event_name': 'ui_event'}"

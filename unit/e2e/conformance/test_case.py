@@ -11,7 +11,7 @@ from e2e.conformance.case import (
     Level,
     Verdict,
     case,
-    family_of,
+    get_family,
     is_case_id,
     sort_key,
 )
@@ -51,7 +51,7 @@ def test_no_text_of_a_case_is_empty(field: str) -> None:
 
 
 def test_the_family_is_all_but_the_numbers() -> None:
-    assert family_of("server/ingest/1/2") == "server/ingest"
+    assert get_family("server/ingest/1/2") == "server/ingest"
     assert Case("flush/2/1", Level.MAY, "a", "b", "c").family == "flush"
 
 

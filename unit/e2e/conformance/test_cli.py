@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from e2e.conformance.cli import main
-from e2e.conformance.targets.worker import CHECKOUT
+from e2e.conformance.paths import CHECKOUT
 
 Results = Callable[..., dict[str, Any]]
 Toml = Callable[..., str]
@@ -134,8 +134,8 @@ def told():
     return timeline("seconds", ("worker",), marks)
 
 @numbered("flush/1/5")
-def test_e(implementation, observed):
-    observed.at_end(timeline=told, if_not_held=lambda: "the journal's end")
+def test_e(implementation, observations):
+    observations.at_end(timeline=told, if_not_held=lambda: "the journal's end")
     raise FindingError("1 POST", "60 POSTs")
 """
 

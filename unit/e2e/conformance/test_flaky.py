@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from e2e.conformance.flaky import Run, differences
-from e2e.conformance.targets.worker import CHECKOUT
+from e2e.conformance.paths import CHECKOUT
 
 TIMEOUT_SECONDS = 110
 STEADY = '@numbered("flush/1/1")\ndef test_a(implementation): pass\n'

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.targets.server import load_server
 from e2e.conformance.targets.toml_reader import ImplementationError
-from e2e.conformance.targets.worker import CHECKOUT
 
 pytest_plugins = ["pytester"]
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from e2e.conformance.case import Level, Verdict
+from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.report.results import SCHEMA, Results
 from e2e.conformance.report.verdicts import CaseResult
-from e2e.conformance.targets.worker import CHECKOUT
 from unit.support.schema_rules import complaints
 
 SCHEMA_FILE = CHECKOUT / "docs" / "results.schema.json"

@@ -29,9 +29,9 @@ def broken_after():
     raise RuntimeError("port is busy")
 
 @pytest.fixture
-def accounting(observed):
+def accounting(observations):
     yield
-    observed.details("ok 3, lost 0")
+    observations.details("ok 3, lost 0")
 
 @pytest.fixture
 def unbalanced():
@@ -42,10 +42,10 @@ def unbalanced():
 def test_holds(implementation): pass
 
 @numbered("flush/1/2")
-def test_says(implementation, observed, accounting):
-    observed("3 records in 1 POST")
-    observed("after 30 s")
-    observed.details("POST at 30.000")
+def test_says(implementation, observations, accounting):
+    observations("3 records in 1 POST")
+    observations("after 30 s")
+    observations.details("POST at 30.000")
 
 @numbered("flush/2/1")
 def test_must(implementation): raise FindingError("1 POST", "3 POSTs")
@@ -264,9 +264,9 @@ def test_finding(implementation): raise FindingError("nothing", TEXT)
 def test_assertion(implementation): assert TEXT == "", TEXT
 
 @numbered("flush/1/3")
-def test_said(implementation, observed):
-    observed(TEXT)
-    observed.details(TEXT)
+def test_said(implementation, observations):
+    observations(TEXT)
+    observations.details(TEXT)
 """
 
 
