@@ -90,7 +90,7 @@ def meet(workers: Sequence[Mutant], servers: Sequence[Mutant], processes: str) -
     return [
         _meeting(defect.name, case_id, results.get(defect.name, {"cases": {}})["cases"].get(case_id))
         for defect in [*workers, *servers]
-        for case_id in sorted(defect.caught_by, key=sort_key)
+        for case_id in sorted(defect.killed_by, key=sort_key)
     ]
 
 
@@ -127,7 +127,7 @@ def survivors(meetings: Sequence[MutantResult]) -> list[str]:
 
 def unproven(case_ids: Collection[str], defects: Sequence[Mutant], reasons: Mapping[str, str]) -> list[str]:
     """A sentence for every case without a proof that it can fail, and for every reason that is none."""
-    partnered = {case_id for defect in defects for case_id in defect.caught_by}
+    partnered = {case_id for defect in defects for case_id in defect.killed_by}
     lonely = sorted(set(case_ids) - partnered - reasons.keys(), key=sort_key)
     needless = sorted(reasons.keys() & partnered, key=sort_key)
     unknown = sorted(reasons.keys() - set(case_ids), key=sort_key)

@@ -22,14 +22,14 @@ EXEMPTIONS_FILE = "exemptions.toml"
 
 @dataclass(frozen=True)
 class Mutant:
-    """One small named change of the reference worker. `caught_by`: ids of the cases that must fail."""
+    """One small named change of the reference worker. `killed_by`: ids of the cases that must fail."""
 
     name: str
     description: str
     file: str
     find: str
     replace: str
-    caught_by: tuple[str, ...]
+    killed_by: tuple[str, ...]
 
 
 def load_mutants(folder: Path = MUTANTS_FOLDER) -> list[Mutant]:
@@ -45,11 +45,11 @@ def _load(path: Path) -> Mutant:
         table.text("file"),
         table.text("find"),
         table.text("replace", ""),
-        tuple(table.take("caught_by", [])),
+        tuple(table.take("killed_by", [])),
     )
     table.finish()
-    if not defect.caught_by or not all(map(is_case_id, defect.caught_by)):
-        table.refuse("caught_by", "a list of case ids like flush/2/1", list(defect.caught_by))
+    if not defect.killed_by or not all(map(is_case_id, defect.killed_by)):
+        table.refuse("killed_by", "a list of case ids like flush/2/1", list(defect.killed_by))
     return defect
 
 
@@ -67,7 +67,7 @@ def build(defect: Mutant, folder: Path) -> Path:
     toml.write_text(
         f"name = {json.dumps(defect.name)}\n"
         f"description = {json.dumps(defect.description)}\n"
-        f"only_cases = {json.dumps(list(defect.caught_by))}\n"
+        f"only_cases = {json.dumps(list(defect.killed_by))}\n"
         f"[worker]\n"
         f"script = {json.dumps(f'{defect.name}/{reference.script.name}')}\n"
         f'type = "module"\nname = {json.dumps(reference.name)}\n',

@@ -28,7 +28,7 @@ def build_server(defect: Mutant, folder: Path) -> Path:
     toml.write_text(
         f"name = {json.dumps(defect.name)}\n"
         f"description = {json.dumps(defect.description)}\n"
-        f"only_cases = {json.dumps(list(defect.caught_by))}\n"
+        f"only_cases = {json.dumps(list(defect.killed_by))}\n"
         f"[server]\npackage = {json.dumps(f'{defect.name}/{PACKAGE}')}\n",
         encoding="utf-8",
     )

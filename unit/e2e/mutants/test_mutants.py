@@ -83,9 +83,9 @@ def test_every_defect_in_the_tree_can_be_made(tmp_path: Path) -> None:
     names = [defect.name for defect in [*workers, *servers]]
     assert len(set(names)) == len(names)
     for defect in workers:
-        assert load_implementation(str(build(defect, tmp_path))).only_cases == set(defect.caught_by)
+        assert load_implementation(str(build(defect, tmp_path))).only_cases == set(defect.killed_by)
     for defect in servers:
-        assert load_server(str(build_server(defect, tmp_path))).only_cases == set(defect.caught_by)
+        assert load_server(str(build_server(defect, tmp_path))).only_cases == set(defect.killed_by)
 
 
 def test_a_broken_server_is_the_server_with_one_change(tmp_path: Path) -> None:
