@@ -8,8 +8,7 @@ from playwright.sync_api import BrowserContext
 
 from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
-from e2e.worker.driver.assertions import expect_one_session, expect_sessions_apart
-from e2e.worker.driver.order import expect_order_of_sending
+from e2e.worker.driver.assertions import expect_one_session, expect_sent_order, expect_separate_sessions
 from e2e.worker.driver.system import Telemetry
 
 ONE_SESSION = "wire protocol, record: one session a worker, shared by all tabs"
@@ -31,7 +30,7 @@ def test_records_of_all_tabs_leave_in_one_post(telemetry: Telemetry, observation
     telemetry.flush()
     batches = telemetry.expect_batches(1, "for three tabs")
     expect_one_session(telemetry)
-    expect_order_of_sending(telemetry)
+    expect_sent_order(telemetry)
     observations(f"{len(batches[0].records)} records of 3 tabs in 1 POST")
     telemetry.account()
 
@@ -103,7 +102,7 @@ def test_two_contexts_are_two_sessions(telemetry: Telemetry, second_context: Bro
     for tab in (first, second):
         tab.log(2)
     telemetry.flush()
-    expect_sessions_apart(telemetry, first, second)
+    expect_separate_sessions(telemetry, first, second)
     mixed = [batch.session_ids for batch in telemetry.batches if len(batch.session_ids) > 1]
     if mixed:
         raise FindingError("no POST with records of both", f"a POST of the sessions {sorted(mixed[0])}")
@@ -160,7 +159,7 @@ def test_burst_loses_nothing(telemetry: Telemetry) -> None:
     for tab, count in zip(telemetry.open_tabs(3), (200, 200, 100), strict=True):
         tab.log(count)
     telemetry.flush(2)
-    expect_order_of_sending(telemetry)
+    expect_sent_order(telemetry)
     telemetry.account()
 
 

@@ -125,7 +125,7 @@ def test_events_are_dropped_without_a_configuration(
     source=MISSING_VALUES,
 )
 def test_missing_switch_counts_as_disabled(telemetry: Telemetry) -> None:
-    telemetry.answer_config(without("disable_ui_telemetry"))
+    telemetry.override_config(without("disable_ui_telemetry"))
     expect_all_dropped(telemetry)
 
 
@@ -137,7 +137,7 @@ def test_missing_switch_counts_as_disabled(telemetry: Telemetry) -> None:
     source=MISSING_VALUES,
 )
 def test_missing_percentage_counts_as_zero(telemetry: Telemetry) -> None:
-    telemetry.answer_config(without("ui_rollout_percentage"))
+    telemetry.override_config(without("ui_rollout_percentage"))
     expect_all_dropped(telemetry)
 
 
@@ -149,7 +149,7 @@ def test_missing_percentage_counts_as_zero(telemetry: Telemetry) -> None:
     source=f"{MISSING_VALUES}: only the other two have a value that drops",
 )
 def test_missing_filter_filters_nothing(telemetry: Telemetry) -> None:
-    telemetry.answer_config(without("disable_ui_events"))
+    telemetry.override_config(without("disable_ui_events"))
     expect_all_stored(telemetry)
 
 
@@ -179,7 +179,7 @@ def wrong_switch(number: int, name: str, level: Level, value: object) -> Any:
     ],
 )
 def test_unreadable_switch_counts_as_disabled(telemetry: Telemetry, value: object) -> None:
-    telemetry.answer_config({**SERVED, "disable_ui_telemetry": value})
+    telemetry.override_config({**SERVED, "disable_ui_telemetry": value})
     expect_all_dropped(telemetry)
 
 
@@ -208,7 +208,7 @@ def wrong_percentage(number: int, name: str, level: Level, value: object) -> Any
     ],
 )
 def test_unreadable_percentage_counts_as_zero(telemetry: Telemetry, value: object) -> None:
-    telemetry.answer_config({**SERVED, "ui_rollout_percentage": value})
+    telemetry.override_config({**SERVED, "ui_rollout_percentage": value})
     expect_all_dropped(telemetry)
 
 
@@ -238,7 +238,7 @@ def wrong_filter(number: int, name: str, value: object) -> Any:
     ],
 )
 def test_unreadable_filter_filters_nothing(telemetry: Telemetry, value: object) -> None:
-    telemetry.answer_config({**SERVED, "disable_ui_events": value})
+    telemetry.override_config({**SERVED, "disable_ui_events": value})
     expect_all_stored(telemetry)
 
 
@@ -284,9 +284,9 @@ def test_late_configuration_loses_nothing(telemetry: Telemetry) -> None:
     telemetry.break_config("latency", latency_ms=5_000)
     tab = telemetry.open_tab()
     tab.log(3)
-    telemetry.advance(4)
+    telemetry.run_for(4_000)
     tab.log(3)
-    telemetry.advance(2)
+    telemetry.run_for(2_000)
     tab.log(3)
     telemetry.flush(2)
     keys = telemetry.stored
@@ -303,7 +303,7 @@ def test_late_configuration_loses_nothing(telemetry: Telemetry) -> None:
     source="wire protocol, GET: an event is judged by the configuration, not by when it came",
 )
 def test_configuration_later_than_a_flush_loses_nothing(telemetry: Telemetry) -> None:
-    telemetry.break_config("latency", latency_ms=int(telemetry.interval * 1_500))
+    telemetry.break_config("latency", latency_ms=int(telemetry.flush_interval * 1.5))
     tab = telemetry.open_tab()
     tab.log(3)
     telemetry.flush()
@@ -336,7 +336,7 @@ def test_late_configuration_that_disables_drops_what_waited(telemetry: Telemetry
     source="RFC 9110, 8.4: a coding that the receiver does not know makes the body unreadable",
 )
 def test_bodies_are_packed_for_nobody_who_did_not_ask(telemetry: Telemetry) -> None:
-    telemetry.answer_config(SERVED)
+    telemetry.override_config(SERVED)
     telemetry.open_tab().log()
     telemetry.flush()
     for batch in telemetry.batches:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
-from e2e.worker.driver.requests import most_often
-from e2e.worker.driver.retry import drain, need_virtual_time
+from e2e.worker.driver.requests import count_flush_intervals
+from e2e.worker.driver.retry import drain, require_virtual_time
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import DAY_SECONDS, HOUR_SECONDS
+from e2e.worker.driver.waiting import DAY_MS, HOUR_MS
 
 NOT_BLINDED = "data safety: one failed request does not blind a worker for as long as its tabs are open"
 
@@ -21,12 +21,12 @@ NOT_BLINDED = "data safety: one failed request does not blind a worker for as lo
     source=NOT_BLINDED,
 )
 def test_unreadable_configuration_is_read_again(telemetry: Telemetry) -> None:
-    need_virtual_time(telemetry)
-    with telemetry.answer_config("broken", 500):
+    require_virtual_time(telemetry)
+    with telemetry.override_config("broken", 500):
         tab = telemetry.open_tab()
         tab.log(2, fate=Fate.DROPPED)
         telemetry.flush(4)
-    telemetry.advance(HOUR_SECONDS)
+    telemetry.run_for(HOUR_MS)
     tab.log(2)
     telemetry.open_tab().log(2)
     drain(telemetry)
@@ -43,11 +43,11 @@ def test_unreadable_configuration_is_read_again(telemetry: Telemetry) -> None:
 def test_unreadable_configuration_is_asked_for_seldom(
     telemetry: Telemetry, observations: Observations
 ) -> None:
-    need_virtual_time(telemetry)
-    telemetry.answer_config("broken", 503)
+    require_virtual_time(telemetry)
+    telemetry.override_config("broken", 503)
     telemetry.open_tab().log(2, fate=Fate.DROPPED)
-    telemetry.advance(HOUR_SECONDS)
-    requests, most = len(telemetry.config_requests), most_often(telemetry, HOUR_SECONDS) + 1
+    telemetry.run_for(HOUR_MS)
+    requests, most = len(telemetry.config_requests), count_flush_intervals(telemetry, HOUR_MS) + 1
     observations(f"{requests} GET in an hour")
     if requests > most:
         raise FindingError(f"at most {most} GET in an hour", f"{requests} GET")
@@ -62,12 +62,12 @@ def test_unreadable_configuration_is_asked_for_seldom(
     source="wire protocol, filter: the list is the server's, and a tab may be open for weeks",
 )
 def test_changed_list_is_heard_of_within_a_day(telemetry: Telemetry) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     tab.log(2, component="page.save")
     telemetry.flush(2)
     telemetry.configure(disable_ui_events=["page.save"])
-    telemetry.advance(DAY_SECONDS)
+    telemetry.run_for(DAY_MS)
     tab.log(2, component="page.save", fate=Fate.DROPPED)
     tab.log(2)
     drain(telemetry)

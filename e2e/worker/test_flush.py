@@ -7,13 +7,14 @@ import pytest
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
-from e2e.worker.driver.requests import expect_none_beside, until_posted
+from e2e.worker.driver.requests import advance_until_posted, expect_no_concurrent_posts
 from e2e.worker.driver.retry import drain
 from e2e.worker.driver.system import Telemetry
+from e2e.worker.driver.waiting import HOUR_MS
 
 PROTOCOL = "wire protocol, flush"
 DRIFT_INTERVALS = 100
-REAL_TOLERANCE_SECONDS = 1.5
+REAL_TOLERANCE_MS = 1_500
 """How far a flush on real time may be off: the browser's start and a busy machine."""
 
 
@@ -27,9 +28,10 @@ REAL_TOLERANCE_SECONDS = 1.5
 def test_nothing_leaves_before_the_interval(telemetry: Telemetry) -> None:
     for tab in telemetry.open_tabs(2):
         tab.log(2)
-    telemetry.advance(telemetry.interval - telemetry.resolution)
-    telemetry.expect_batches(0, f"at {telemetry.interval - telemetry.resolution:g} s")
-    telemetry.advance(telemetry.resolution)
+    just_before = telemetry.flush_interval - telemetry.resolution
+    telemetry.run_for(just_before)
+    telemetry.expect_batches(0, f"at {just_before / 1000:g} s")
+    telemetry.run_for(telemetry.resolution)
     telemetry.flush()
     telemetry.account()
 
@@ -60,9 +62,9 @@ def test_event_after_a_flush_waits_for_the_next(telemetry: Telemetry) -> None:
     tab.log()
     telemetry.flush()
     tab.log()
-    telemetry.advance(telemetry.interval - telemetry.resolution)
+    telemetry.run_for(telemetry.flush_interval - telemetry.resolution)
     telemetry.expect_batches(1, "before the second interval has passed")
-    telemetry.advance(telemetry.resolution)
+    telemetry.run_for(telemetry.resolution)
     telemetry.expect_batches(2, "at the second interval")
     telemetry.account()
 
@@ -76,7 +78,7 @@ def test_event_after_a_flush_waits_for_the_next(telemetry: Telemetry) -> None:
 )
 def test_empty_queue_sends_nothing_in_an_hour(telemetry: Telemetry) -> None:
     telemetry.open_tabs(2)
-    telemetry.advance(3600)
+    telemetry.run_for(HOUR_MS)
     telemetry.expect_batches(0, "for an empty queue")
     telemetry.account()
 
@@ -90,22 +92,21 @@ def test_empty_queue_sends_nothing_in_an_hour(telemetry: Telemetry) -> None:
 )
 def test_a_hundred_intervals_do_not_drift(telemetry: Telemetry, observations: Observations) -> None:
     if telemetry.workers.clock_kind == "real":
-        pytest.skip(
-            f"needs {DRIFT_INTERVALS * telemetry.interval:.0f} s of real time; run it on the virtual clock"
-        )
+        seconds = DRIFT_INTERVALS * telemetry.flush_interval / 1000
+        pytest.skip(f"needs {seconds:.0f} s of real time; run it on the virtual clock")
     telemetry.break_posts("latency", latency_ms=1_000)
     tab = telemetry.open_tab()
     for _ in range(DRIFT_INTERVALS):
         tab.log()
         telemetry.flush()
-    telemetry.advance(2)
+    telemetry.run_for(2_000)
     batches = telemetry.expect_batches(DRIFT_INTERVALS, f"in {DRIFT_INTERVALS} intervals with an event each")
-    times = [batch.exchange.virtual_seconds or 0.0 for batch in batches]
-    drifts = [time - (number + 1) * telemetry.interval for number, time in enumerate(times)]
+    times = [(batch.exchange.virtual_seconds or 0.0) * 1000 for batch in batches]
+    drifts = [time - (number + 1) * telemetry.flush_interval for number, time in enumerate(times)]
     worst = max(drifts, key=abs)
     if abs(worst) > telemetry.resolution:
-        raise FindingError("every flush at its multiple of the interval", f"a flush off by {worst:+.3f} s")
-    observations(f"no flush off by more than {abs(worst) * 1000:g} ms")
+        raise FindingError("every flush at its multiple of the interval", f"a flush off by {worst:+.0f} ms")
+    observations(f"no flush off by more than {abs(worst):g} ms")
     telemetry.account()
 
 
@@ -117,7 +118,7 @@ def test_a_hundred_intervals_do_not_drift(telemetry: Telemetry, observations: Ob
     source=PROTOCOL,
 )
 def test_answer_slower_than_the_interval(telemetry: Telemetry) -> None:
-    telemetry.break_posts("latency", latency_ms=int(telemetry.interval * 1_500), times=1)
+    telemetry.break_posts("latency", latency_ms=int(telemetry.flush_interval * 1.5), times=1)
     tab = telemetry.open_tab()
     for _ in range(4):
         tab.log(2)
@@ -134,15 +135,15 @@ def test_answer_slower_than_the_interval(telemetry: Telemetry) -> None:
     source=f"{PROTOCOL}: one POST",
 )
 def test_no_two_batches_are_in_flight(telemetry: Telemetry) -> None:
-    telemetry.break_posts("latency", latency_ms=int(telemetry.interval * 1_500), times=1)
+    telemetry.break_posts("latency", latency_ms=int(telemetry.flush_interval * 1.5), times=1)
     tab = telemetry.open_tab()
     tab.log()
     telemetry.flush()
     tab.log()
     telemetry.settle()
-    expect_none_beside(telemetry)
+    expect_no_concurrent_posts(telemetry)
     telemetry.flush()
-    expect_none_beside(telemetry)
+    expect_no_concurrent_posts(telemetry)
     drain(telemetry)
     telemetry.account()
 
@@ -152,17 +153,18 @@ def test_no_two_batches_are_in_flight(telemetry: Telemetry) -> None:
     "flush/4/1",
     Level.MUST,
     "The flush interval holds in real time.",
-    expected=f"the first POST one interval after the worker's start, within {REAL_TOLERANCE_SECONDS} s",
+    expected=f"the first POST one interval after the worker's start, within {REAL_TOLERANCE_MS / 1000} s",
     source=PROTOCOL,
 )
 def test_interval_in_real_time(telemetry: Telemetry, observations: Observations) -> None:
     telemetry.open_tab().log()
     # The worker asks for its configuration in its first lines.
     start = telemetry.wait_for_config_requests(1)[0].started_seconds
-    batches = telemetry.wait_for_batches(1, timeout_seconds=telemetry.interval * 2 + REAL_TOLERANCE_SECONDS)
+    batches = telemetry.wait_for_batches(1, timeout=telemetry.flush_interval * 2 + REAL_TOLERANCE_MS)
     seconds = batches[0].exchange.started_seconds - start
-    if abs(seconds - telemetry.interval) > REAL_TOLERANCE_SECONDS:
-        raise FindingError(f"{telemetry.interval:g} s ± {REAL_TOLERANCE_SECONDS} s", f"{seconds:.2f} s")
+    interval_seconds, tolerance_seconds = telemetry.flush_interval / 1000, REAL_TOLERANCE_MS / 1000
+    if abs(seconds - interval_seconds) > tolerance_seconds:
+        raise FindingError(f"{interval_seconds:g} s ± {tolerance_seconds} s", f"{seconds:.2f} s")
     observations(f"the first POST after {seconds:.2f} s")
     telemetry.account()
 
@@ -202,7 +204,7 @@ def test_disabled_answer_drops_what_came_meanwhile(telemetry: Telemetry) -> None
     telemetry.configure(disable_telemetry=True)
     telemetry.break_posts("latency", latency_ms=5_000, times=1)
     tab.log(fate=Fate.DROPPED)
-    until_posted(telemetry)
+    advance_until_posted(telemetry)
     tab.log(2, fate=Fate.DROPPED)
     telemetry.settle()
     telemetry.configure()

@@ -12,7 +12,7 @@ from e2e.conformance.accounting import get_event_key
 from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.preconditions import require_exercised
 from e2e.conformance.report.observations import Observations
-from e2e.worker.driver.payloads import log_payload, now_ns, records_of, sent_as
+from e2e.worker.driver.payloads import find_sent_records, get_sent_records, get_time_ns, log_payload
 from e2e.worker.driver.retry import drain
 from e2e.worker.driver.system import Telemetry
 
@@ -25,7 +25,7 @@ def expect_same_moments(telemetry: Telemetry, posted: list[dict[str, Any]]) -> N
     """Each record's time is within 1 ms of what the tab posted. Raises FindingError."""
     for payload in posted:
         wanted = payload["timestamp_ns"]
-        for record in sent_as(telemetry, payload):
+        for record in find_sent_records(telemetry, payload):
             found = record.get("timestamp_ns")
             # A number of JavaScript is exact to 256 ns here: less than a millisecond, but not nothing.
             is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
@@ -72,7 +72,7 @@ def test_workers_side_by_side_are_two_sessions(telemetry: Telemetry) -> None:
 
 def expect_sessions(telemetry: Telemetry, count: int) -> None:
     """As many session ids, texts that are not empty. Raises FindingError."""
-    sessions = [record.get("session_id") for record in records_of(telemetry)]
+    sessions = [record.get("session_id") for record in get_sent_records(telemetry)]
     usable = {session for session in sessions if isinstance(session, str) and session}
     if len(usable) != count or not all(session in usable for session in sessions):
         raise FindingError(f"{count} session ids that are not empty", f"{sessions}")
@@ -91,7 +91,7 @@ def test_tab_cannot_name_the_session(telemetry: Telemetry) -> None:
     tab.log()
     telemetry.flush(2)
     expect_sessions(telemetry, 1)
-    if any(record["session_id"] == "of-the-tab" for record in records_of(telemetry)):
+    if any(record["session_id"] == "of-the-tab" for record in get_sent_records(telemetry)):
         raise FindingError("the worker's session_id", "the one in the tab's payload")
     telemetry.account()
 
@@ -124,7 +124,7 @@ def test_each_record_keeps_its_installation(telemetry: Telemetry) -> None:
 )
 def test_time_is_the_tabs(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
-    now = now_ns(tab)
+    now = get_time_ns(tab)
     moments = [now, now - HOUR_NANOSECONDS, now + 7 * NANOSECONDS_PER_MILLISECOND]
     posted = [log_payload(telemetry, tab, {"timestamp_ns": each, "params": {}}) for each in moments]
     telemetry.flush(2)
@@ -164,7 +164,7 @@ def test_identity_stays_when_sent_again(telemetry: Telemetry, observations: Obse
         telemetry.flush(2)
     drain(telemetry)
     identities: dict[str, set[tuple[object, object]]] = {}
-    for record in records_of(telemetry):
+    for record in get_sent_records(telemetry):
         identities.setdefault(get_event_key(record), set()).add((record.get("tab_id"), record.get("seq")))
     carried = set().union(*identities.values())
     require_exercised(carried != {(None, None)}, "records carry no identity of their own")
@@ -173,5 +173,5 @@ def test_identity_stays_when_sent_again(telemetry: Telemetry, observations: Obse
         raise FindingError("one identity an event", f"{unsteady}")
     if len(carried) < len(identities):
         raise FindingError(f"{len(identities)} identities for as many events", f"{len(carried)}")
-    observations(f"{len(identities)} events, sent {len(records_of(telemetry))} times")
+    observations(f"{len(identities)} events, sent {len(get_sent_records(telemetry))} times")
     telemetry.account()

@@ -12,7 +12,7 @@ import pytest
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Level, case
 from e2e.conformance.report.observations import Observations
-from e2e.worker.driver.payloads import expect_sent_as_posted, log_payload, new_event, now_ns
+from e2e.worker.driver.payloads import expect_sent_as_posted, get_time_ns, log_payload, register_event
 from e2e.worker.driver.system import Telemetry
 
 RECORD = "wire protocol, record"
@@ -195,13 +195,13 @@ def test_event_beyond_json_does_not_cost_the_others(telemetry: Telemetry) -> Non
     tab = telemetry.open_tab()
     tab.log(2)
     for value in ("7n", "(() => { const cycle = {}; cycle.self = cycle; return cycle; })()"):
-        event = new_event(tab, Fate.OPTIONAL)
+        event = register_event(tab, Fate.OPTIONAL)
         message = {
             "type": telemetry.implementation.protocol.log_event,
             "payload": {
                 "installation_id": tab.installation_id,
                 "event_name": "ui_event",
-                "timestamp_ns": now_ns(tab),
+                "timestamp_ns": get_time_ns(tab),
                 "params": {"componentViewId": event.key},
             },
         }

@@ -14,11 +14,11 @@ from playwright.sync_api import BrowserContext
 from e2e.conformance.accounting import Event, Fate
 from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
-from e2e.worker.driver.assertions import expect_one_session, expect_sessions_apart, sessions_by_key
-from e2e.worker.driver.shutdown_scenarios import ENDINGS, Ending
+from e2e.worker.driver.assertions import expect_one_session, expect_separate_sessions, get_sessions_by_key
+from e2e.worker.driver.shutdown_scenarios import SHUTDOWN_SCENARIOS, ShutdownScenario
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import Tab
-from e2e.worker.driver.waiting import DAY_SECONDS, HOUR_SECONDS
+from e2e.worker.driver.waiting import DAY_MS, HOUR_MS
 
 ONE_SESSION = "wire protocol, record: one session a worker, shared by all tabs"
 CONNECTING = "wire protocol, worker → tab: READY on connect"
@@ -43,7 +43,7 @@ def endings(group: int, level: Level, requirement: str, expected: str, source: s
                 source=source,
             ),
         )
-        for number, (name, (words, ending)) in enumerate(ENDINGS.items(), start=1)
+        for number, (name, (words, ending)) in enumerate(SHUTDOWN_SCENARIOS.items(), start=1)
     ]
 
 
@@ -57,7 +57,9 @@ def endings(group: int, level: Level, requirement: str, expected: str, source: s
         ONE_SESSION,
     ),
 )
-def test_a_new_worker_works(telemetry: Telemetry, ending: Ending, request: pytest.FixtureRequest) -> None:
+def test_a_new_worker_works(
+    telemetry: Telemetry, ending: ShutdownScenario, request: pytest.FixtureRequest
+) -> None:
     def log(tab: Tab) -> list[Event]:
         tab.log(2)
         telemetry.flush()
@@ -67,7 +69,7 @@ def test_a_new_worker_works(telemetry: Telemetry, ending: Ending, request: pytes
     fresh = {event.key for event in tab.log(3)}
     telemetry.flush(2)
     before = telemetry.batches[0].session_ids
-    after = {session for key, session in sessions_by_key(telemetry).items() if key in fresh}
+    after = {session for key, session in get_sessions_by_key(telemetry).items() if key in fresh}
     if telemetry.workers.starts[0].ended and before & after:
         raise FindingError("another session for the new worker", f"{sorted(after)}, as before")
     telemetry.account()
@@ -84,11 +86,11 @@ def test_a_new_worker_works(telemetry: Telemetry, ending: Ending, request: pytes
     ),
 )
 def test_queued_events_are_recovered(
-    telemetry: Telemetry, ending: Ending, request: pytest.FixtureRequest
+    telemetry: Telemetry, ending: ShutdownScenario, request: pytest.FixtureRequest
 ) -> None:
     tab = ending(telemetry, lambda tab: tab.log(3), request)
     tab.log(2)
-    telemetry.advance(HOUR_SECONDS)
+    telemetry.run_for(HOUR_MS)
     telemetry.account()
 
 
@@ -110,7 +112,7 @@ def test_a_closed_context_leaves_another_alone(telemetry: Telemetry, second_cont
     telemetry.settle()
     second_context.close()
     telemetry.flush(2)
-    expect_sessions_apart(telemetry, tab, other)
+    expect_separate_sessions(telemetry, tab, other)
     telemetry.account()
 
 
@@ -158,7 +160,7 @@ def test_a_new_build_stands_beside_the_old(telemetry: Telemetry) -> None:
     for tab in (new, old):
         tab.log(3)
     telemetry.flush(2)
-    expect_sessions_apart(telemetry, old, new)
+    expect_separate_sessions(telemetry, old, new)
     telemetry.account()
 
 
@@ -180,7 +182,7 @@ def test_tabs_open_and_close_in_any_order(telemetry: Telemetry, observations: Ob
             tabs.pop(random.randrange(len(tabs))).close()
         random.choice(tabs).log(random.randint(1, 3))
         if random.random() < 0.2:
-            telemetry.advance(telemetry.interval / 2)
+            telemetry.run_for(telemetry.flush_interval / 2)
     telemetry.flush(2)
     expect_one_session(telemetry)
     observations(f"{len(telemetry.tabs)} tabs")
@@ -217,7 +219,7 @@ def test_brief_visits_disturb_nobody(telemetry: Telemetry) -> None:
     source=CONNECTING,
 )
 def test_a_tab_opens_while_a_post_is_in_flight(telemetry: Telemetry) -> None:
-    telemetry.break_posts("latency", latency_ms=int(telemetry.interval * 500), times=1)
+    telemetry.break_posts("latency", latency_ms=int(telemetry.flush_interval * 0.5), times=1)
     telemetry.open_tab().log(2)
     telemetry.flush()
     telemetry.open_tab().log(2)
@@ -237,7 +239,7 @@ def test_after_an_idle_day(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
     tab.log()
     telemetry.flush()
-    telemetry.advance(DAY_SECONDS)
+    telemetry.run_for(DAY_MS)
     tab.log(2)
     telemetry.flush(2)
     telemetry.account()

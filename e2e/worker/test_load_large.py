@@ -6,10 +6,10 @@ from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.environments import limit_bodies
-from e2e.worker.driver.payloads import records_of
+from e2e.worker.driver.payloads import get_sent_records
 from e2e.worker.driver.retry import drain
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import MOST_REFUSALS, advance_until, all_stored, refused
+from e2e.worker.driver.waiting import MAX_REFUSALS, advance_until, are_all_stored, count_responses
 
 MEBIBYTE = 1 << 20
 WARNINGS = ("warn", "error")
@@ -30,10 +30,10 @@ def test_one_large_event_beside_small_ones(telemetry: Telemetry, observations: O
     small += tab.log(2)
 
     def enough() -> bool:
-        return all_stored(telemetry, small) or refused(telemetry, 413) >= MOST_REFUSALS
+        return are_all_stored(telemetry, small) or count_responses(telemetry, 413) >= MAX_REFUSALS
 
     advance_until(telemetry, enough)
-    observations(f"{refused(telemetry, 413)} POST refused with 413")
+    observations(f"{count_responses(telemetry, 413)} POST refused with 413")
     telemetry.account()
 
 
@@ -66,6 +66,6 @@ def test_a_large_event_is_sent_or_refused_aloud(telemetry: Telemetry, observatio
 
 def expect_whole(telemetry: Telemetry, component: str) -> None:
     """Some record has this component id, to its last character. Raises FindingError."""
-    longest = max((len(record["params"]["componentId"]) for record in records_of(telemetry)), default=0)
-    if not any(record["params"]["componentId"] == component for record in records_of(telemetry)):
+    longest = max((len(record["params"]["componentId"]) for record in get_sent_records(telemetry)), default=0)
+    if not any(record["params"]["componentId"] == component for record in get_sent_records(telemetry)):
         raise FindingError(f"a componentId of {len(component):,} characters", f"one of {longest:,}")

@@ -7,9 +7,9 @@ import pytest
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
-from e2e.worker.driver.order import expect_order
-from e2e.worker.driver.system import Telemetry, mark
-from e2e.worker.driver.waiting import HOUR_SECONDS
+from e2e.worker.driver.assertions import expect_stored_order
+from e2e.worker.driver.system import Telemetry, set_fate
+from e2e.worker.driver.waiting import HOUR_MS
 
 OUTAGE_EVENTS = 20_000
 OUTAGE_PARTS = 20
@@ -44,10 +44,10 @@ def test_twenty_thousand_events_in_an_outage(telemetry: Telemetry, observations:
             tab.log(OUTAGE_EVENTS // OUTAGE_PARTS, fate=Fate.OPTIONAL)
             telemetry.settle()
         telemetry.flush(2)
-    telemetry.advance(HOUR_SECONDS)
+    telemetry.run_for(HOUR_MS)
     tab.log(2)
-    telemetry.advance(HOUR_SECONDS)
-    expect_order(telemetry)
+    telemetry.run_for(HOUR_MS)
+    expect_stored_order(telemetry)
     kept = len(set(telemetry.stored)) - 2
     observations(f"{kept:,} of {OUTAGE_EVENTS:,} events in {len(telemetry.batches)} POST")
     if kept < LEAST_KEPT_EVENTS:
@@ -68,7 +68,7 @@ def test_bodies_after_an_outage_are_bounded(telemetry: Telemetry, observations: 
     with telemetry.gateway.toxic("down"):
         tab.log(LEAST_KEPT_EVENTS)
         telemetry.flush(2)
-    telemetry.advance(HOUR_SECONDS)
+    telemetry.run_for(HOUR_MS)
     largest = max((len(batch.exchange.request_body) for batch in telemetry.batches), default=0)
     observations(f"the largest body has {largest:,} bytes")
     if largest > LARGEST_BODY_BYTES:
@@ -115,7 +115,7 @@ def test_batches_after_an_outage_are_small(telemetry: Telemetry, observations: O
         tab.log(3 * MOST_RECORDS)
         tab.log(MOST_RECORDS, component=FOUR_KILOBYTES)
         telemetry.flush(2)
-    telemetry.advance(HOUR_SECONDS)
+    telemetry.run_for(HOUR_MS)
     records = max((len(batch.records) for batch in telemetry.batches), default=0)
     size = max((len(batch.exchange.decoded_body) for batch in telemetry.batches), default=0)
     said = f"up to {records} records and {size:,} bytes in a batch"
@@ -123,7 +123,7 @@ def test_batches_after_an_outage_are_small(telemetry: Telemetry, observations: O
     if records > MOST_RECORDS or size > MOST_RECORDS_BYTES + AROUND_RECORDS_BYTES:
         raise FindingError(f"at most {MOST_RECORDS} records and {MOST_RECORDS_BYTES:,} bytes of them", said)
     telemetry.account()
-    expect_order(telemetry)
+    expect_stored_order(telemetry)
 
 
 @case(
@@ -140,6 +140,6 @@ def test_newest_events_of_an_outage_are_kept(telemetry: Telemetry) -> None:
         for _ in range(OUTAGE_PARTS):
             tab.log(MANY_EVENTS // OUTAGE_PARTS, fate=Fate.OPTIONAL)
             telemetry.settle()
-    mark(tab.events[-LAST_EVENTS:], Fate.STORED)
-    telemetry.advance(HOUR_SECONDS)
+    set_fate(tab.events[-LAST_EVENTS:], Fate.STORED)
+    telemetry.run_for(HOUR_MS)
     telemetry.account()

@@ -15,9 +15,9 @@ from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Level, case
 from e2e.conformance.preconditions import require_exercised
 from e2e.conformance.report.observations import Observations
-from e2e.worker.driver.requests import unsent, until_posted
-from e2e.worker.driver.restart import shut_down, shut_down_and_start, shut_down_before_ready, start_anew
-from e2e.worker.driver.system import Telemetry, mark
+from e2e.worker.driver.requests import advance_until_posted, get_unsent_events
+from e2e.worker.driver.restart import restart, shut_down, shut_down_and_restart, shut_down_before_ready
+from e2e.worker.driver.system import Telemetry, set_fate
 
 SHUTDOWN = "wire protocol, tab → worker: SHUTDOWN"
 CONSENT = "wire protocol, opt-out: a setting in the browser, which shuts the worker down"
@@ -60,9 +60,9 @@ def test_queue_is_dropped_at_shutdown(telemetry: Telemetry) -> None:
     for tab in (first, second):
         tab.log(3)
     telemetry.settle()
-    queued, posts = unsent(telemetry), len(telemetry.batches)
+    queued, posts = get_unsent_events(telemetry), len(telemetry.batches)
     require_exercised(queued, "every event had left before SHUTDOWN")
-    mark(queued, Fate.DROPPED)
+    set_fate(queued, Fate.DROPPED)
     shut_down(telemetry, first)
     telemetry.flush(WATCHED_INTERVALS)
     telemetry.expect_batches(posts, BEFORE)
@@ -98,10 +98,10 @@ def test_shutdown_while_a_batch_is_in_flight(telemetry: Telemetry) -> None:
     telemetry.break_posts("status", status=503, times=1)
     tab = telemetry.open_tab()
     tab.log(fate=Fate.DROPPED)  # The answer to its POST is 503: it is stored by another or never.
-    until_posted(telemetry)
+    advance_until_posted(telemetry)
     tab.log(2)
     telemetry.settle()
-    mark(unsent(telemetry), Fate.DROPPED)
+    set_fate(get_unsent_events(telemetry), Fate.DROPPED)
     posts = len(telemetry.batches)
     shut_down(telemetry, tab)
     telemetry.flush(WATCHED_INTERVALS)
@@ -144,7 +144,7 @@ def test_shutdown_leaves_other_tabs_able_to_start(telemetry: Telemetry) -> None:
     shut_down(telemetry, first)
     second.log(2, fate=Fate.OPTIONAL)
     for tab in (second, third):
-        start_anew(telemetry, tab)
+        restart(telemetry, tab)
         tab.log(2)
     telemetry.flush(2)
     telemetry.account()
@@ -176,7 +176,7 @@ def test_new_start_after_shutdown(
     tab = telemetry.open_tab()
     tab.log(2)
     telemetry.flush()
-    starts = shut_down_and_start(telemetry, tab, delay_ms=delay_ms, messages=shutdowns)
+    starts = shut_down_and_restart(telemetry, tab, delay_ms=delay_ms, messages=shutdowns)
     tab.log(2)
     telemetry.flush(2)
     observations(f"{starts} start{'' if starts == 1 else 's'} until READY")
@@ -197,7 +197,7 @@ def test_shutdown_before_ready(telemetry: Telemetry) -> None:
     telemetry.settle()
     telemetry.flush(2)
     telemetry.expect_batches(0, "after SHUTDOWN before READY")
-    start_anew(telemetry, tab)
+    restart(telemetry, tab)
     tab.log(2)
     telemetry.flush(2)
     telemetry.account()

@@ -8,14 +8,14 @@ from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
 from e2e.worker.driver.assertions import expect_one_session
 from e2e.worker.driver.environments import (
+    get_plain_origin,
     limit_bodies,
-    move_below,
     open_tab_at,
-    plain_origin,
-    serve_under_policy,
+    serve_below,
+    serve_with_policy,
 )
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import HOUR_SECONDS, MOST_REFUSALS, advance_until, all_stored, refused
+from e2e.worker.driver.waiting import HOUR_MS, MAX_REFUSALS, advance_until, are_all_stored, count_responses
 
 PREFIX = "/some/prefix"
 STRICT_POLICY = "default-src 'self'"
@@ -36,7 +36,7 @@ LOGIN_PAGE = "<!doctype html><title>Log in</title>"
     source="web standards: such an origin is no secure context, and has no crypto.randomUUID",
 )
 def test_plain_http_on_another_host(telemetry: Telemetry) -> None:
-    origin = plain_origin(telemetry)
+    origin = get_plain_origin(telemetry)
     tabs = [open_tab_at(telemetry, origin) for _ in range(2)]
     assert not tabs[0].page.evaluate("() => isSecureContext"), "the browser trusts this origin"
     for tab in tabs:
@@ -56,7 +56,7 @@ def test_plain_http_on_another_host(telemetry: Telemetry) -> None:
 )
 def test_a_prefix_in_front_of_the_app(telemetry: Telemetry) -> None:
     at_the_root = telemetry.endpoint
-    tabs_path = move_below(telemetry, PREFIX)
+    tabs_path = serve_below(telemetry, PREFIX)
     for _ in range(2):
         tab = open_tab_at(telemetry, telemetry.gateway.url, tabs_path)
         tab.connect()
@@ -76,7 +76,7 @@ def test_a_prefix_in_front_of_the_app(telemetry: Telemetry) -> None:
     source="web standards: a policy is the app's choice, and telemetry is not what it is loosened for",
 )
 def test_a_strict_policy(telemetry: Telemetry) -> None:
-    serve_under_policy(telemetry.gateway, STRICT_POLICY)
+    serve_with_policy(telemetry.gateway, STRICT_POLICY)
     for tab in telemetry.open_tabs(2):
         tab.log(2)
     telemetry.flush(2)
@@ -96,7 +96,9 @@ def test_a_proxy_that_limits_bodies(telemetry: Telemetry) -> None:
     with telemetry.break_posts("status", status=503):
         tab.log(OUTAGE_EVENTS, component="component-" * 60)
         telemetry.flush()
-    advance_until(telemetry, lambda: all_stored(telemetry) or refused(telemetry, 413) >= MOST_REFUSALS)
+    advance_until(
+        telemetry, lambda: are_all_stored(telemetry) or count_responses(telemetry, 413) >= MAX_REFUSALS
+    )
     telemetry.account()
 
 
@@ -130,5 +132,5 @@ def test_batch_behind_a_login(telemetry: Telemetry) -> None:
         tab.log(2)
         telemetry.flush(2)
     tab.log(2)
-    telemetry.advance(HOUR_SECONDS)
+    telemetry.run_for(HOUR_MS)
     telemetry.account()

@@ -12,9 +12,9 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
-from e2e.worker.driver.assertions import sessions_by_key
+from e2e.worker.driver.assertions import get_sessions_by_key
 from e2e.worker.driver.restart import shut_down
-from e2e.worker.driver.retry import drain, need_virtual_time
+from e2e.worker.driver.retry import drain, require_virtual_time
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import Tab
 
@@ -44,7 +44,7 @@ def open_the_app_again(telemetry: Telemetry) -> None:
     source=SESSION,
 )
 def test_leftovers_keep_their_session(telemetry: Telemetry) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     (sent,) = tab.log()
     telemetry.flush()
@@ -52,7 +52,7 @@ def test_leftovers_keep_their_session(telemetry: Telemetry) -> None:
     telemetry.settle()
     close_last_tab(telemetry, tab)
     open_the_app_again(telemetry)
-    sessions = sessions_by_key(telemetry)
+    sessions = get_sessions_by_key(telemetry)
     others = {sessions.get(event.key, "not stored") for event in left} - {sessions[sent.key]}
     if others:
         raise FindingError(
@@ -69,7 +69,7 @@ def test_leftovers_keep_their_session(telemetry: Telemetry) -> None:
     source=STORED,
 )
 def test_what_is_stored_is_not_left(telemetry: Telemetry) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     tab.log(2)
     telemetry.flush()
@@ -91,7 +91,7 @@ def test_what_is_stored_is_not_left(telemetry: Telemetry) -> None:
     source=CONSENT,
 )
 def test_nothing_is_left_by_a_shutdown(telemetry: Telemetry) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     tab.log(3, fate=Fate.DROPPED)
     telemetry.settle()
@@ -111,7 +111,7 @@ def test_nothing_is_left_by_a_shutdown(telemetry: Telemetry) -> None:
     source="wire protocol, answer: stop, drop, send nothing ever after",
 )
 def test_nothing_is_left_by_a_disabled_answer(telemetry: Telemetry) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     telemetry.settle()
     telemetry.configure(disable_telemetry=True)
@@ -131,7 +131,7 @@ def test_nothing_is_left_by_a_disabled_answer(telemetry: Telemetry) -> None:
     source=CONSENT,
 )
 def test_nothing_is_left_by_a_configuration_that_disables(telemetry: Telemetry) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.break_posts("status", status=503):

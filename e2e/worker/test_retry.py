@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from e2e.conformance.case import Level, case
-from e2e.worker.driver.retry import expect_all_stored_in_order, need_virtual_time
+from e2e.worker.driver.retry import expect_all_stored_in_order, require_virtual_time
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import DAY_SECONDS, HOUR_SECONDS, until_met
+from e2e.worker.driver.waiting import DAY_MS, HOUR_MS, advance_until_applied
 
 PROTOCOL = "wire protocol, failed POST: records go back to the front of the queue"
 OUTAGE_INTERVALS = 40
@@ -83,7 +83,7 @@ def test_failed_batch_goes_in_front_of_what_came_meanwhile(telemetry: Telemetry)
     source=PROTOCOL,
 )
 def test_long_outage_loses_nothing(telemetry: Telemetry) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     first, second = telemetry.open_tabs(2)
     with telemetry.break_posts("status", status=503):
         for _ in range(OUTAGE_INTERVALS // 5):
@@ -102,7 +102,7 @@ def test_long_outage_loses_nothing(telemetry: Telemetry) -> None:
     source=PROTOCOL,
 )
 def test_failures_of_every_kind_in_a_row(telemetry: Telemetry) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     for toxic, attributes in [
         ("status", {"status": 500}),
@@ -113,7 +113,7 @@ def test_failures_of_every_kind_in_a_row(telemetry: Telemetry) -> None:
     ]:
         fault = telemetry.break_posts(toxic, times=1, **attributes)
         tab.log(2)
-        until_met(telemetry, fault)
+        advance_until_applied(telemetry, fault)
     expect_all_stored_in_order(telemetry)
 
 
@@ -144,13 +144,13 @@ def test_offline_loses_nothing(telemetry: Telemetry) -> None:
     source="wire protocol, flush: when the browser is online",
 )
 def test_a_day_offline_loses_nothing(telemetry: Telemetry) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     first, second = telemetry.open_tabs(2)
     telemetry.settle()
     with telemetry.workers.wait_for().offline():
-        for _ in range(DAY_SECONDS // HOUR_SECONDS):
+        for _ in range(DAY_MS // HOUR_MS):
             first.log(2)
             second.log()
-            telemetry.advance(HOUR_SECONDS)
+            telemetry.run_for(HOUR_MS)
     first.log(2)
     expect_all_stored_in_order(telemetry)

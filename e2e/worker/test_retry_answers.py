@@ -16,10 +16,10 @@ from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Level, case
 from e2e.conformance.preconditions import require_exercised
 from e2e.conformance.report.observations import Observations
-from e2e.worker.driver.requests import until_posted
-from e2e.worker.driver.retry import expect_all_stored_in_order, need_virtual_time
+from e2e.worker.driver.requests import advance_until_posted
+from e2e.worker.driver.retry import expect_all_stored_in_order, require_virtual_time
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import HOUR_SECONDS, refused
+from e2e.worker.driver.waiting import HOUR_MS, count_responses
 from pytest_sharedworker.gateway.route import Route
 
 REFUSED = "RFC 9110, 15.5: a request with a fault of its own fails again however often it is sent"
@@ -47,7 +47,7 @@ def expect_stored_once(telemetry: Telemetry) -> None:
     source=REFUSED,
 )
 def test_refused_batch_does_not_hold_up_others(telemetry: Telemetry) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
 
     def refuse(route: Route) -> None:
         if b"page.poison" in route.exchange.decoded_body:
@@ -58,9 +58,9 @@ def test_refused_batch_does_not_hold_up_others(telemetry: Telemetry) -> None:
     tab.log(2, component="page.poison", fate=Fate.OPTIONAL)
     telemetry.flush()
     tab.log(2)
-    telemetry.advance(2 * HOUR_SECONDS)
+    telemetry.run_for(2 * HOUR_MS)
     telemetry.account()
-    require_exercised(refused(telemetry, 400), "no POST was answered with 400")
+    require_exercised(count_responses(telemetry, 400), "no POST was answered with 400")
 
 
 @case(
@@ -71,7 +71,7 @@ def test_refused_batch_does_not_hold_up_others(telemetry: Telemetry) -> None:
     source=REFUSED,
 )
 def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observations: Observations) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
 
     def refuse(route: Route) -> None:
         if len(route.exchange.decoded_body) > MOST_BODY_BYTES:
@@ -82,11 +82,11 @@ def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observati
     large = tab.log(40, fate=Fate.OPTIONAL)
     telemetry.flush()
     tab.log(2)
-    telemetry.advance(2 * HOUR_SECONDS)
+    telemetry.run_for(2 * HOUR_MS)
     kept = len({event.key for event in large}.intersection(telemetry.stored))
     observations(f"{kept} of {len(large)} events came through in smaller pieces")
     telemetry.account()
-    require_exercised(refused(telemetry, 413), "no POST was answered with 413")
+    require_exercised(count_responses(telemetry, 413), "no POST was answered with 413")
 
 
 def taken(number: int, name: str, title: str, status: int, body: str) -> Any:
@@ -155,7 +155,7 @@ def test_lost_answer_stores_once(telemetry: Telemetry) -> None:
     source=TAKEN,
 )
 def test_every_second_answer_is_lost(telemetry: Telemetry, observations: Observations) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     turns = count()
 
     async def lose_every_second(route: Route) -> None:
@@ -170,7 +170,7 @@ def test_every_second_answer_is_lost(telemetry: Telemetry, observations: Observa
         for _ in range(HOUR_PARTS):
             for tab in tabs:
                 tab.log()
-            telemetry.advance(HOUR_SECONDS / HOUR_PARTS)
+            telemetry.run_for(HOUR_MS / HOUR_PARTS)
     observations(f"{(len(lossy.routes) + 1) // 2} of {len(lossy.routes)} answers lost")
     expect_all_stored_in_order(telemetry)
 
@@ -185,7 +185,7 @@ def test_every_second_answer_is_lost(telemetry: Telemetry, observations: Observa
 def test_hanging_post_that_breaks_off_is_sent_again(telemetry: Telemetry) -> None:
     log_around_a_hanging_post(telemetry)
     telemetry.flush(4)
-    telemetry.advance(HOUR_SECONDS)
+    telemetry.run_for(HOUR_MS)
     telemetry.account()
 
 
@@ -221,15 +221,15 @@ def log_around_a_hanging_post(telemetry: Telemetry) -> None:
 def test_post_without_an_answer_does_not_hold_up_others(
     telemetry: Telemetry, observations: Observations
 ) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     telemetry.break_posts("timeout", times=1)
     tab = telemetry.open_tab()
     hung = tab.log(fate=Fate.OPTIONAL)
-    until_posted(telemetry)
+    advance_until_posted(telemetry)
     telemetry.expect_batches(1, "that is never answered")
     tab.log(2)
     telemetry.flush(4)
-    telemetry.advance(HOUR_SECONDS)
+    telemetry.run_for(HOUR_MS)
     again = len({event.key for event in hung}.intersection(telemetry.stored))
     observations(f"{again} of {len(hung)} events of the hanging batch came through")
     telemetry.account()

@@ -15,16 +15,16 @@ import pytest
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Level, case
 from e2e.conformance.report.observations import Observations
-from e2e.worker.driver.requests import advance_within_post_limit, most_often, until_posted
-from e2e.worker.driver.retry import drain, expect_all_stored_in_order, need_virtual_time
+from e2e.worker.driver.requests import advance_until_posted, advance_within_post_limit, count_flush_intervals
+from e2e.worker.driver.retry import drain, expect_all_stored_in_order, require_virtual_time
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import HOUR_SECONDS
+from e2e.worker.driver.waiting import HOUR_MS
 from pytest_sharedworker.gateway.route import Route
 
 RETRY_AFTER = "RFC 9110, 10.2.3: Retry-After; RFC 6585, 4: 429"
 SPARED = "data safety: a server that is down, or refuses, is not kept busy by its clients"
 OUTAGE_HOURS = 6
-OUTAGE_SECONDS = OUTAGE_HOURS * HOUR_SECONDS
+OUTAGE_MS = OUTAGE_HOURS * HOUR_MS
 BACKED_OFF = 4
 """A worker that waits longer after each failure sends far fewer than one POST in so many intervals."""
 
@@ -53,15 +53,15 @@ def test_too_many_requests_is_sent_again(telemetry: Telemetry) -> None:
     source=RETRY_AFTER,
 )
 def test_retry_after_is_waited_for(telemetry: Telemetry, observations: Observations) -> None:
-    need_virtual_time(telemetry)
-    wait_seconds = math.ceil(telemetry.interval * 3.5)
+    require_virtual_time(telemetry)
+    wait_seconds = math.ceil(telemetry.flush_interval * 3.5 / 1000)
     telemetry.break_posts("status", status=429, headers={"Retry-After": str(wait_seconds)}, times=1)
     tab = telemetry.open_tab()
     tab.log()
-    until_posted(telemetry)
+    advance_until_posted(telemetry)
     telemetry.expect_batches(1, "that is answered with 429")
     tab.log(2)
-    telemetry.advance(wait_seconds - telemetry.resolution)
+    telemetry.run_for(wait_seconds * 1000 - telemetry.resolution)
     telemetry.expect_batches(1, f"within a Retry-After of {wait_seconds} s")
     observations(f"nothing sent for {wait_seconds} s")
     expect_all_stored_in_order(telemetry)
@@ -75,8 +75,8 @@ def test_retry_after_is_waited_for(telemetry: Telemetry, observations: Observati
     source=RETRY_AFTER,
 )
 def test_retry_after_may_be_a_date(telemetry: Telemetry, observations: Observations) -> None:
-    need_virtual_time(telemetry)
-    wait_seconds = math.ceil(telemetry.interval * 3.5)
+    require_virtual_time(telemetry)
+    wait_seconds = math.ceil(telemetry.flush_interval * 3.5 / 1000)
     tab = telemetry.open_tab()
     telemetry.settle()
     worker = telemetry.workers.wait_for()
@@ -89,11 +89,11 @@ def test_retry_after_may_be_a_date(telemetry: Telemetry, observations: Observati
     started_ms: float = worker.evaluate("() => Date.now() - performance.now()")
     telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse, times=1)
     tab.log()
-    until_posted(telemetry)
+    advance_until_posted(telemetry)
     telemetry.expect_batches(1, "that is answered with 503")
     tab.log(2)
     # A date of HTTP knows whole seconds only.
-    telemetry.advance(wait_seconds - 1 - telemetry.resolution)
+    telemetry.run_for((wait_seconds - 1) * 1000 - telemetry.resolution)
     telemetry.expect_batches(1, f"until the date of Retry-After, {wait_seconds} s later")
     observations(f"nothing sent for {wait_seconds - 1} s")
     expect_all_stored_in_order(telemetry)
@@ -123,12 +123,12 @@ def refusal(number: int, status: int, title: str) -> Any:
     "status", [refusal(1, 401, "not logged in"), refusal(2, 403, "forbidden"), refusal(3, 404, "not there")]
 )
 def test_refusal_leads_to_no_storm(telemetry: Telemetry, observations: Observations, status: int) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     with telemetry.break_posts("status", status=status):
         tab.log(2, fate=Fate.OPTIONAL)
         posts = advance_within_post_limit(
-            telemetry, HOUR_SECONDS, most_often(telemetry, HOUR_SECONDS) // BACKED_OFF
+            telemetry, HOUR_MS, count_flush_intervals(telemetry, HOUR_MS) // BACKED_OFF
         )
     observations(f"{posts} POST in an hour")
     telemetry.account()
@@ -142,12 +142,12 @@ def test_refusal_leads_to_no_storm(telemetry: Telemetry, observations: Observati
     source=SPARED,
 )
 def test_long_outage_is_tried_seldom(telemetry: Telemetry, observations: Observations) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     with telemetry.break_posts("status", status=503):
         tab.log(2, fate=Fate.OPTIONAL)
         posts = advance_within_post_limit(
-            telemetry, OUTAGE_SECONDS, most_often(telemetry, OUTAGE_SECONDS) // BACKED_OFF
+            telemetry, OUTAGE_MS, count_flush_intervals(telemetry, OUTAGE_MS) // BACKED_OFF
         )
     observations(f"{posts} POST in {OUTAGE_HOURS} hours")
     drain(telemetry)
@@ -162,11 +162,11 @@ def test_long_outage_is_tried_seldom(telemetry: Telemetry, observations: Observa
     source="wire protocol, flush: one POST every interval",
 )
 def test_failed_batch_is_tried_once_an_interval(telemetry: Telemetry, observations: Observations) -> None:
-    need_virtual_time(telemetry)
+    require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     with telemetry.break_posts("status", status=503):
         tab.log(fate=Fate.OPTIONAL)
-        posts = advance_within_post_limit(telemetry, HOUR_SECONDS, most_often(telemetry, HOUR_SECONDS))
+        posts = advance_within_post_limit(telemetry, HOUR_MS, count_flush_intervals(telemetry, HOUR_MS))
     observations(f"{posts} POST in an hour")
     drain(telemetry)
     telemetry.account()

@@ -1,4 +1,4 @@
-"""A batch: one POST to the endpoint, as the journal has it, and what it carried."""
+"""A batch: one POST to the endpoint, as the journal has it, and its records."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pytest_sharedworker.gateway.exchange import Exchange
 
 @dataclass(frozen=True)
 class Batch:
-    """One POST and its records. `ended`: nothing more will happen to it.
+    """One POST and its records; `ended` is true once the exchange is over.
 
-    What else the body says beside `records` is between the worker and its server.
+    The body may have other fields beside `records`; they are a matter of the worker and its server.
     """
 
     exchange: Exchange
@@ -28,13 +28,13 @@ class Batch:
 
     @property
     def session_ids(self) -> set[str]:
-        """The sessions that its records name."""
+        """The session ids of its records."""
         return {str(record.get("session_id")) for record in self.records}
 
 
 def read_batch(exchange: Exchange) -> Batch:
-    """Take a POST apart. Raises FindingError where it carries no list of records."""
-    ended = exchange.ended  # Asked first: it may end while its body is read here.
+    """Read the records of a POST. Raises FindingError if its body has no list of records."""
+    ended = exchange.ended  # Read first: the exchange may end while its body is read here.
     try:
         records = exchange.json()["records"]
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):

@@ -45,14 +45,14 @@ def open_tab_at(telemetry: Telemetry, origin: str, path: str = TAB_PATH) -> Tab:
     return tab
 
 
-def plain_origin(telemetry: Telemetry) -> str:
+def get_plain_origin(telemetry: Telemetry) -> str:
     """The gateway's origin under `PLAIN_HOST`."""
     # Browsers tell such an origin not what a script is asked for.
     telemetry.gateway.add_worker_script(f"GET {telemetry.script_path}")
     return f"http://{PLAIN_HOST}:{urlsplit(telemetry.gateway.url).port}"
 
 
-def move_below(telemetry: Telemetry, prefix: str) -> str:
+def serve_below(telemetry: Telemetry, prefix: str) -> str:
     """Put the whole app below a prefix, as a proxy does that removes it; return the tabs' path."""
     worker, gateway = telemetry.implementation.worker, telemetry.gateway
     telemetry.script_path = prefix + telemetry.script_path
@@ -68,7 +68,7 @@ def move_below(telemetry: Telemetry, prefix: str) -> str:
     return prefix + TAB_PATH
 
 
-def serve_under_policy(gateway: Gateway, policy: str) -> None:
+def serve_with_policy(gateway: Gateway, policy: str) -> None:
     """Send this Content-Security-Policy with every answer, of scripts too."""
 
     async def add_policy(route: Route) -> None:

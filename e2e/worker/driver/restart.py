@@ -47,7 +47,7 @@ def shut_down_before_ready(telemetry: Telemetry, tab: Tab) -> None:
     tab.page.evaluate(_START_AND_SHUT_DOWN, arguments)
 
 
-def shut_down_and_start(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, messages: int = 1) -> int:
+def shut_down_and_restart(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, messages: int = 1) -> int:
     """Post SHUTDOWN, start the worker anew so much later, and return how many starts it took.
 
     Raises FindingError where no worker greets the tab and stays.
@@ -61,10 +61,10 @@ def shut_down_and_start(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, me
             "start": tab.start_arguments(),
         },
     )
-    return 1 if _lives(telemetry, tab) else start_anew(telemetry, tab, lost=1)
+    return 1 if _lives(telemetry, tab) else restart(telemetry, tab, lost=1)
 
 
-def start_anew(telemetry: Telemetry, tab: Tab, *, lost: int = 0) -> int:
+def restart(telemetry: Telemetry, tab: Tab, *, lost: int = 0) -> int:
     """Start the worker, again from a fresh page where a start was lost; return how many starts it took.
 
     `lost`: how many were lost before. Raises FindingError where no worker greets the tab and stays.

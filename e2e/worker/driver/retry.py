@@ -1,28 +1,28 @@
-"""What a case expects in the end of a worker that sends again what failed, and how long it waits for it."""
+"""Steps of the cases about retries: require virtual time, drain the queue, and check what is stored."""
 
 from __future__ import annotations
 
 import pytest
 
-from e2e.worker.driver.order import expect_order
+from e2e.worker.driver.assertions import expect_stored_order
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import HOUR_SECONDS
+from e2e.worker.driver.waiting import HOUR_MS
 
 
-def need_virtual_time(telemetry: Telemetry) -> None:
-    """Skip a case that lets hours pass where they would be real ones."""
+def require_virtual_time(telemetry: Telemetry) -> None:
+    """Skip a case that runs for hours if the clock is real."""
     if telemetry.workers.clock_kind == "real":
         pytest.skip("needs hours of real time; run it on the virtual clock")
 
 
 def drain(telemetry: Telemetry) -> None:
-    """Give the worker time to send again, and to send once too often."""
+    """Give the worker time to retry, and to send a duplicate if it does so."""
     telemetry.flush(4)
-    telemetry.advance(HOUR_SECONDS)
+    telemetry.run_for(HOUR_MS)
 
 
 def expect_all_stored_in_order(telemetry: Telemetry) -> None:
-    """Let the worker come to rest, close the books and look at the order. Raises FindingError."""
+    """Drain the worker's queue, account for all events and check their order. Raises FindingError."""
     drain(telemetry)
     telemetry.account()
-    expect_order(telemetry)
+    expect_stored_order(telemetry)

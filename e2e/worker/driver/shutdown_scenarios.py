@@ -16,7 +16,7 @@ from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 Log = Callable[[Tab], list[Event]]
 """Logs in a tab what the worker still holds when it ends."""
 
-Ending = Callable[[Telemetry, Log, pytest.FixtureRequest], Tab]
+ShutdownScenario = Callable[[Telemetry, Log, pytest.FixtureRequest], Tab]
 """Opens a tab, has it log, brings the ending about, and returns a tab that is connected again."""
 
 
@@ -89,7 +89,7 @@ def browser_is_killed(telemetry: Telemetry, log: Log, request: pytest.FixtureReq
     return telemetry.open_tab(browser.reopen())
 
 
-ENDINGS: dict[str, tuple[str, Ending]] = {
+SHUTDOWN_SCENARIOS: dict[str, tuple[str, ShutdownScenario]] = {
     "closed": ("its last tab has closed", last_tab_closes),
     "left": ("its last tab has gone to another site", last_tab_leaves),
     "reloaded": ("its last tab has reloaded", last_tab_reloads),

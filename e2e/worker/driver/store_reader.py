@@ -1,4 +1,4 @@
-"""What the server behind the gateway has stored: its database, read beside it, each row once."""
+"""Read what the server behind the gateway has stored: from its database, each row once."""
 
 from __future__ import annotations
 
@@ -16,38 +16,39 @@ _SELECT = "SELECT id, event_name, session_id, params FROM records WHERE id > ? O
 
 
 class StoreUnreadError(Exception):
-    """The store could not be read: what became of any event is unknown."""
+    """The store cannot be read, so the outcome of every event is unknown."""
 
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """One row of the store: which event it is (see `get_event_key`), and its session."""
+    """One row of the store: the key of its event (see `get_event_key`) and its session."""
 
     key: str
     session_id: str
 
 
 class StoreReader:
-    """Reads a server's SQLite database while the server uses it. Rows that were read once are kept."""
+    """Reads a server's SQLite database while the server uses it, and keeps the rows that it has read."""
 
     def __init__(self, database: Path) -> None:
-        self._uri = f"{database.absolute().as_uri()}?mode=rw"  # Read-only could not join a log of another.
+        # A read-only connection cannot use the write-ahead log of another process.
+        self._uri = f"{database.absolute().as_uri()}?mode=rw"
         self._records: list[StoredRecord] = []
         self._last_row = 0
 
-    def records(self) -> list[StoredRecord]:
-        """All that is stored by now, in order of arrival. Raises StoreUnreadError."""
+    def read_records(self) -> list[StoredRecord]:
+        """Return all records that are stored now, in order of arrival. Raises StoreUnreadError."""
         try:
             with closing(sqlite3.connect(self._uri, uri=True)) as connection:
                 connection.execute("PRAGMA query_only = ON")
                 rows = connection.execute(_SELECT, (self._last_row,)).fetchall()
         except sqlite3.Error as error:
             raise StoreUnreadError(f"{self._uri}: {error}") from error
-        self._records += [_record(*row[1:]) for row in rows]
+        self._records += [_parse_record(*row[1:]) for row in rows]
         self._last_row = rows[-1][0] if rows else self._last_row
         return list(self._records)
 
 
-def _record(event_name: str, session_id: str, params: str) -> StoredRecord:
+def _parse_record(event_name: str, session_id: str, params: str) -> StoredRecord:
     record: dict[str, Any] = {"event_name": event_name, "params": json.loads(params)}
     return StoredRecord(get_event_key(record), session_id)

@@ -30,8 +30,8 @@ from reference_server.api.telemetry import ENDPOINT as SERVER_ENDPOINT
 TAB_PATH = "/tab.html"
 TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"
 
-LONGEST_REAL_WAIT_SECONDS = 120
-"""A case that needs more real time than this at once is not run on the real clock."""
+MAX_REAL_WAIT_MS = 120_000
+"""A case that needs more real time than this in one step is skipped on the real clock."""
 
 ENABLED = {
     "disable_telemetry": False,
@@ -58,10 +58,10 @@ class Telemetry:
         self.gateway = gateway
         self.workers = shared_workers
         self.context = context
-        self.interval = implementation.protocol.flush_interval_ms / 1000
-        """The flush interval in seconds."""
-        self.resolution = 0.001 if shared_workers.clock_kind == "virtual" else 1.0
-        """How near to a moment this run's clock can stand, in seconds."""
+        self.flush_interval = implementation.protocol.flush_interval_ms
+        """The flush interval in milliseconds."""
+        self.resolution = 1 if shared_workers.clock_kind == "virtual" else 1_000
+        """How close to a moment this run's clock can stop, in milliseconds."""
         self.tabs: list[Tab] = []
         self._batches: dict[int, Batch] = {}
         self.accounted = False
@@ -95,7 +95,7 @@ class Telemetry:
         fresh.write_text(text, encoding="utf-8")
         fresh.replace(self._config_file)
 
-    def answer_config(self, body: object, status: int = 200, *, times: int | None = None) -> Toxic:
+    def override_config(self, body: object, status: int = 200, *, times: int | None = None) -> Toxic:
         """Have configuration requests answered so, instead of by the server.
 
         `body` is sent as it stands where it is a string, else as JSON.
@@ -133,20 +133,23 @@ class Telemetry:
         """Open several tabs, one after the other."""
         return [self.open_tab() for _ in range(count)]
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass in every worker; returns when its requests have settled."""
-        if self.workers.clock_kind == "real" and seconds > LONGEST_REAL_WAIT_SECONDS:
-            pytest.skip(f"needs {seconds:.0f} s of real time at once; run it on the virtual clock")
-        with self.recorder.passing(seconds):
-            self.workers.advance(seconds)
+    def run_for(self, ms: float) -> None:
+        """Run every worker's clock for `ms` milliseconds; return when the workers' requests have settled."""
+        if self.workers.clock_kind == "real" and ms > MAX_REAL_WAIT_MS:
+            pytest.skip(f"needs {ms / 1000:.0f} s of real time at once; run it on the virtual clock")
+        with self.recorder.passing(ms / 1000):
+            self._run_clocks(ms)
 
     def settle(self) -> None:
         """Wait until workers have read all messages and their requests have settled."""
-        self.workers.advance(0)
+        self._run_clocks(0)
+
+    def _run_clocks(self, ms: float) -> None:
+        self.workers.advance(ms / 1000)
 
     def flush(self, intervals: int = 1) -> None:
-        """Let whole flush intervals pass."""
-        self.advance(intervals * self.interval)
+        """Run for whole flush intervals."""
+        self.run_for(intervals * self.flush_interval)
 
     # --- what came of it --------------------------------------------------------------------------
 
@@ -173,28 +176,31 @@ class Telemetry:
     @property
     def stored_records(self) -> list[StoredRecord]:
         """All records that the server has stored, in order of arrival. Raises StoreUnreadError."""
-        return self._store.records()
+        return self._store.read_records()
 
     @property
     def stored(self) -> list[str]:
         """The keys of all records that the server has stored, in order of arrival. Raises StoreUnreadError."""
         return [record.key for record in self.stored_records]
 
-    def wait_for_batches(self, count: int, *, timeout_seconds: float = 10) -> list[Batch]:
-        """Wait until `count` POSTs have ended; for real time, where `advance` cannot know. Raises FindingError."""
-        self._wait_for(f"POST {self.endpoint}", count, timeout_seconds)
+    def wait_for_batches(self, count: int, *, timeout: float = 10_000) -> list[Batch]:
+        """Wait until `count` POSTs have ended and return them. Raises FindingError after `timeout` ms.
+
+        Only the real clock needs this: on a virtual clock `run_for` returns when requests have settled.
+        """
+        self._wait_for(f"POST {self.endpoint}", count, timeout)
         return self.batches
 
-    def wait_for_config_requests(self, count: int, *, timeout_seconds: float = 10) -> list[Exchange]:
-        """Wait until `count` requests for the configuration have ended and return them. Raises FindingError."""
-        return self._wait_for(f"GET {self.endpoint}", count, timeout_seconds)
+    def wait_for_config_requests(self, count: int, *, timeout: float = 10_000) -> list[Exchange]:
+        """Wait until `count` GETs of the configuration have ended; raises FindingError after `timeout` ms."""
+        return self._wait_for(f"GET {self.endpoint}", count, timeout)
 
-    def _wait_for(self, pattern: str, count: int, timeout_seconds: float) -> list[Exchange]:
+    def _wait_for(self, pattern: str, count: int, timeout: float) -> list[Exchange]:
         try:
-            return self.gateway.journal.wait_for(pattern, count=count, timeout_seconds=timeout_seconds)
+            return self.gateway.journal.wait_for(pattern, count=count, timeout_seconds=timeout / 1000)
         except WaitTimeoutError:
             seen = [exchange for exchange in self.gateway.journal.select(pattern) if exchange.ended]
-            expected = f"{count} {pattern} within {timeout_seconds:g} s"
+            expected = f"{count} {pattern} within {timeout / 1000:g} s"
             raise FindingError(expected, f"{len(seen)} that ended") from None
 
     def expect_batches(self, count: int, what: str) -> list[Batch]:
@@ -225,7 +231,7 @@ class Telemetry:
         return accounting
 
 
-def mark(events: Sequence[Event], fate: Fate) -> None:
+def set_fate(events: Sequence[Event], fate: Fate) -> None:
     """Change what has to become of events that are logged already."""
     for event in events:
         event.fate = fate

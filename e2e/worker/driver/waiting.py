@@ -1,4 +1,4 @@
-"""Time for a worker that may back off: in steps, so that what has come to its end costs no more."""
+"""Advance time in flush intervals until a condition holds; a worker may back off for up to an hour."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from e2e.conformance.accounting import Event
 from e2e.worker.driver.system import Telemetry
 from pytest_sharedworker.gateway.toxics import Toxic
 
-HOUR_SECONDS = 3600
-"""A worker that backs off may take its time, but not for ever."""
+HOUR_MS = 3_600_000
+"""How long a worker may back off before it sends what is left."""
 
-DAY_SECONDS = 24 * HOUR_SECONDS
-MOST_REFUSALS = 16
-"""Of one batch, whole or in parts, for the same reason: a worker that goes on so will go on for ever."""
+DAY_MS = 24 * HOUR_MS
+MAX_REFUSALS = 16
+"""How often one batch may be refused, whole or in parts, before the case gives up on the worker."""
 
 
-def advance_until(telemetry: Telemetry, enough: Callable[[], bool], seconds: float = HOUR_SECONDS) -> None:
-    """Let intervals pass until there has been `enough`, or until `seconds` have passed."""
-    for _ in range(int(seconds / telemetry.interval)):
-        if enough():
+def advance_until(telemetry: Telemetry, condition: Callable[[], bool], limit_ms: float = HOUR_MS) -> None:
+    """Run for flush intervals until `condition()` is true, or until `limit_ms` have passed."""
+    for _ in range(int(limit_ms / telemetry.flush_interval)):
+        if condition():
             return
         telemetry.flush()
 
 
-def until_met(telemetry: Telemetry, fault: Toxic) -> None:
-    """Let intervals pass until the fault has met a request, an hour at most."""
+def advance_until_applied(telemetry: Telemetry, fault: Toxic) -> None:
+    """Run for flush intervals, an hour at most, until the fault has been applied to a request."""
     advance_until(telemetry, lambda: fault.applied > 0)
 
 
-def all_stored(telemetry: Telemetry, events: Iterable[Event] | None = None) -> bool:
-    """Whether these events are stored; every one that was logged where none are named."""
-    wanted = telemetry.events if events is None else events
-    return {event.key for event in wanted} <= set(telemetry.stored)
+def are_all_stored(telemetry: Telemetry, events: Iterable[Event] | None = None) -> bool:
+    """Return whether these events (default: all that were logged) are stored."""
+    expected = telemetry.events if events is None else events
+    return {event.key for event in expected} <= set(telemetry.stored)
 
 
-def refused(telemetry: Telemetry, status: int) -> int:
-    """How many POSTs were answered so."""
+def count_responses(telemetry: Telemetry, status: int) -> int:
+    """Count the POSTs that got a response of this status."""
     return sum(batch.exchange.status == status for batch in telemetry.batches)

@@ -1,4 +1,4 @@
-"""A POST is taken apart as it was meant, in whatever coding it travelled."""
+"""Check that a batch is read from its POST, with and without a content coding."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from multidict import CIMultiDict
 
 from e2e.conformance.case import FindingError
+from e2e.worker.driver.assertions import group_by_tab
 from e2e.worker.driver.batch import read_batch
-from e2e.worker.driver.order import order_by_tab
 from pytest_sharedworker.gateway.exchange import Exchange
 
 BODY = json.dumps(
@@ -42,7 +42,7 @@ def exchange(body: bytes, **headers: str) -> Exchange:
     ],
     ids=["plain", "identity", "gzip"],
 )
-def test_a_batch_has_the_records_of_its_post(post: Exchange) -> None:
+def test_batch_has_the_records_of_its_post(post: Exchange) -> None:
     batch = read_batch(post)
     assert batch.keys == ["tab-1/0", "tab-2/0"]
     assert batch.session_ids == {"a", "b"}
@@ -60,10 +60,10 @@ def test_a_batch_has_the_records_of_its_post(post: Exchange) -> None:
     ],
     ids=["no JSON", "no object", "no list", "no record", "half a gzip"],
 )
-def test_a_post_without_a_list_of_records_is_a_finding(post: Exchange) -> None:
+def test_post_without_a_list_of_records_is_a_finding(post: Exchange) -> None:
     with pytest.raises(FindingError, match="records"):
         read_batch(post)
 
 
-def test_the_order_of_a_tab_is_read_off_the_keys() -> None:
-    assert order_by_tab(["tab-1/1", "tab-2/0", "tab-1/0", "of nobody"]) == {"tab-1": [1, 0], "tab-2": [0]}
+def test_group_by_tab_reads_sequence_numbers_from_keys() -> None:
+    assert group_by_tab(["tab-1/1", "tab-2/0", "tab-1/0", "no tab"]) == {"tab-1": [1, 0], "tab-2": [0]}

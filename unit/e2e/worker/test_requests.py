@@ -1,4 +1,4 @@
-"""How the cases look at when POSTs leave; with a worker made up of a plan."""
+"""Check how the driver counts POSTs, with a simulated worker that posts on a schedule."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from e2e.conformance.accounting import Event
 from e2e.conformance.case import FindingError
 from e2e.worker.driver.batch import Batch
 from e2e.worker.driver.requests import (
+    advance_until_posted,
     advance_within_post_limit,
-    expect_none_beside,
-    most_often,
-    unsent,
-    until_posted,
+    count_flush_intervals,
+    expect_no_concurrent_posts,
+    get_unsent_events,
 )
 from e2e.worker.driver.system import Telemetry
+from e2e.worker.driver.waiting import HOUR_MS
 from pytest_sharedworker.gateway.exchange import Exchange
 
 
-class Planned:
-    """Stands in for a system whose worker posts once every `pace` seconds, from `first` on."""
+class Scheduled:
+    """A stand-in for `Telemetry` whose worker posts every `pace` milliseconds, starting at `first`."""
 
-    interval = 30.0
+    flush_interval = 30_000
 
-    def __init__(self, *, first: float = 30.0, pace: float = 30.0) -> None:
+    def __init__(self, *, first: float = 30_000, pace: float = 30_000) -> None:
         self.batches: list[Batch] = []
         self.events = [Event("tab-1/0", "tab-1", 0), Event("tab-1/1", "tab-1", 1)]
         self.workers = self
@@ -35,17 +36,17 @@ class Planned:
         self.idled = 0
         self._next, self._pace = first, pace
 
-    def advance(self, seconds: float) -> None:
-        self.passed += seconds
+    def run_for(self, ms: float) -> None:
+        self.passed += ms
         while self._next <= self.passed:
             self.post("tab-1/0")
             self._next += self._pace
 
     def settle(self) -> None:
-        self.advance(0)
+        self.run_for(0)
 
     def flush(self) -> None:
-        self.advance(self.interval)
+        self.run_for(self.flush_interval)
 
     def idle(self) -> None:
         self.idled += 1
@@ -58,38 +59,39 @@ class Planned:
         self.batches.append(Batch(exchange, records, ended))
 
 
-def system(planned: Planned) -> Telemetry:
-    return cast(Telemetry, planned)
+def system(scheduled: Scheduled) -> Telemetry:
+    return cast(Telemetry, scheduled)
 
 
-@pytest.mark.parametrize(("first", "passed"), [(0.0, 0.0), (30.0, 30.0), (60.0, 60.0)])
-def test_time_passes_only_until_a_post_has_left(first: float, passed: float) -> None:
-    planned = Planned(first=first)
-    until_posted(system(planned))
-    assert planned.passed == passed
-    assert planned.batches
+@pytest.mark.parametrize(("first", "passed"), [(0, 0), (30_000, 30_000), (60_000, 60_000)])
+def test_advance_until_posted_stops_at_the_first_post(first: float, passed: float) -> None:
+    scheduled = Scheduled(first=first)
+    advance_until_posted(system(scheduled))
+    assert scheduled.passed == passed
+    assert scheduled.batches
 
 
-def test_what_no_post_has_carried_is_unsent() -> None:
-    planned = Planned()
-    assert [event.key for event in unsent(system(planned))] == ["tab-1/0", "tab-1/1"]
-    planned.post("tab-1/1")
-    assert [event.key for event in unsent(system(planned))] == ["tab-1/0"]
+def test_unsent_events_are_those_in_no_post() -> None:
+    scheduled = Scheduled()
+    assert [event.key for event in get_unsent_events(system(scheduled))] == ["tab-1/0", "tab-1/1"]
+    scheduled.post("tab-1/1")
+    assert [event.key for event in get_unsent_events(system(scheduled))] == ["tab-1/0"]
 
 
-def test_a_storm_is_found_on_the_way() -> None:
-    assert advance_within_post_limit(system(Planned()), 3600, most_often(system(Planned()), 3600)) == 120
-    stormy = Planned(pace=0.1)
+def test_request_storm_raises_before_the_time_is_over() -> None:
+    steady = system(Scheduled())
+    assert advance_within_post_limit(steady, HOUR_MS, count_flush_intervals(steady, HOUR_MS)) == 120
+    stormy = Scheduled(pace=100)
     with pytest.raises(FindingError, match="at most 120 POST in 3600 s"):
-        advance_within_post_limit(system(stormy), 3600, 120)
-    assert stormy.passed < 120
+        advance_within_post_limit(system(stormy), HOUR_MS, 120)
+    assert stormy.passed < 120_000
 
 
-def test_a_post_beside_another_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2e.worker.driver.requests.NOTICE_SECONDS", 0.0)
-    planned = Planned()
-    planned.post("tab-1/0", ended=False)
-    expect_none_beside(system(planned))
-    planned.post("tab-1/1")
-    with pytest.raises(FindingError, match="#2 while #1 is out"):
-        expect_none_beside(system(planned))
+def test_concurrent_posts_are_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("e2e.worker.driver.requests.ABORT_NOTICE_SECONDS", 0.0)
+    scheduled = Scheduled()
+    scheduled.post("tab-1/0", ended=False)
+    expect_no_concurrent_posts(system(scheduled))
+    scheduled.post("tab-1/1")
+    with pytest.raises(FindingError, match="#2 while #1 is in flight"):
+        expect_no_concurrent_posts(system(scheduled))
