@@ -65,5 +65,5 @@ class ChaosServer:
         return [get_event_key(record) for record in self.records()]
 
     def _read(self) -> None:
-        fresh, self._last_row = self._process.stored(self._last_row)
+        fresh, self._last_row = self._process.read_records(self._last_row)
         self._records += fresh

@@ -1,4 +1,4 @@
-"""The servers of the cases: one that many cases share, others of a case's own where it ends or fills them."""
+"""Fixtures for servers: one that cases share, and separate ones for cases that stop or fill a server."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ import pytest
 from e2e.conformance.report.observations import Observations
 from e2e.conformance.targets.server import ServerImplementation
 from e2e.server.driver.process import ServerProcess
-from e2e.server.driver.system import ENABLED, OUT_OF_REACH, Server, write_config
+from e2e.server.driver.system import ENABLED, NOT_STARTED_HERE, Server, StartServer, write_config
 
 _PASSED = pytest.StashKey[bool]()
 
-StartServer = Callable[..., Server]
-Accounted = Callable[[Server], Server]
+RequireAccounting = Callable[[Server], Server]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember whether the case passed, for the fixture that ends after it."""
+    """Store whether the case passed, for the teardown of `require_accounting`."""
     report = yield
     if report.when == "call":
         item.stash[_PASSED] = report.passed
     return report
 
 
-class _Shared:
-    """One process for all cases that leave it as they found it; started again where one did not."""
+class _SharedServer:
+    """One process for all cases that do not end it; started again if one did."""
 
     def __init__(self, package: Path, make_folder: Callable[[], Path]) -> None:
         self._package = package
@@ -41,8 +40,8 @@ class _Shared:
         self._process: ServerProcess | None = None
         self.config_file: Path
 
-    def ready(self) -> ServerProcess:
-        """The process, running and enabled."""
+    def start(self) -> ServerProcess:
+        """Return the running process, with telemetry enabled; start it if it is not running."""
         if self._process is None or not self._process.is_running:
             self.close()
             folder = self._make_folder()
@@ -53,7 +52,7 @@ class _Shared:
         return self._process
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         if self._process is not None:
             self._process.kill()
 
@@ -61,42 +60,42 @@ class _Shared:
 @pytest.fixture(scope="session")
 def shared_server(
     server_implementation: ServerImplementation, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[_Shared | None]:
-    """The process that cases share, None where the server runs already."""
+) -> Iterator[_SharedServer | None]:
+    """Yield the server that cases share, or None if the server under test was given by its URL."""
     if server_implementation.package is None:
         yield None
         return
-    shared = _Shared(server_implementation.package, lambda: tmp_path_factory.mktemp("server"))
+    shared = _SharedServer(server_implementation.package, lambda: tmp_path_factory.mktemp("server"))
     yield shared
     shared.close()
 
 
 @pytest.fixture
-def accounted(request: pytest.FixtureRequest) -> Iterator[Accounted]:
-    """Watches servers: a case that passes without closing its books is a defect of the case."""
+def require_accounting(request: pytest.FixtureRequest) -> Iterator[RequireAccounting]:
+    """Fail a case that passes without calling `account` on each of its servers: the case has a defect."""
     servers: list[Server] = []
 
-    def watch(server: Server) -> Server:
+    def register(server: Server) -> Server:
         servers.append(server)
         return server
 
-    yield watch
-    if request.node.stash.get(_PASSED, False) and not all(server.accounted for server in servers):
+    yield register
+    if request.node.stash.get(_PASSED, False) and not all(server.is_accounted for server in servers):
         pytest.fail(f"{request.node.nodeid} ended without server.account()", pytrace=False)
 
 
 @pytest.fixture
 def server(
     server_implementation: ServerImplementation,
-    shared_server: _Shared | None,
+    shared_server: _SharedServer | None,
     observations: Observations,
-    accounted: Accounted,
+    require_accounting: RequireAccounting,
 ) -> Server:
-    """The server under test, enabled, with books that begin with this case."""
+    """Return the server under test, with telemetry enabled and an accounting that begins with this case."""
     if shared_server is None:
-        return accounted(Server(server_implementation, observations))
-    process = shared_server.ready()
-    return accounted(Server(server_implementation, observations, process, shared_server.config_file))
+        return require_accounting(Server(server_implementation, observations))
+    process = shared_server.start()
+    return require_accounting(Server(server_implementation, observations, process, shared_server.config_file))
 
 
 @pytest.fixture
@@ -104,15 +103,15 @@ def start_server(
     server_implementation: ServerImplementation,
     tmp_path: Path,
     observations: Observations,
-    accounted: Accounted,
+    require_accounting: RequireAccounting,
 ) -> Iterator[StartServer]:
-    """Start servers of this case's own: `start_server(environ={...})`, with options of ServerProcess.
+    """Start servers for this case alone: `start_server(environ={...})`, with the options of ServerProcess.
 
-    `config` may be a URL in place of the file. Skips the case where the server under test runs already.
+    `config` may be a URL instead of the file. Skip the case if the server under test was given by its URL.
     """
     package = server_implementation.package
     if package is None:
-        pytest.skip(OUT_OF_REACH)
+        pytest.skip(NOT_STARTED_HERE)
     with ExitStack() as processes:
 
         def start(*, config: str | None = None, **options: Any) -> Server:
@@ -122,6 +121,6 @@ def start_server(
             write_config(config_file, json.dumps(ENABLED))
             process = ServerProcess(package, folder, config or config_file, **options)
             processes.callback(process.kill)
-            return accounted(Server(server_implementation, observations, process, config_file))
+            return require_accounting(Server(server_implementation, observations, process, config_file))
 
         yield start

@@ -9,9 +9,13 @@ import json
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
-from e2e.server.conftest import StartServer
-from e2e.server.driver.system import DISABLED_ANSWER, ENABLED, Server
-from e2e.server.driver.told import expect_disabled, expect_values, values_of
+from e2e.server.driver.assertions import (
+    expect_accepts_record,
+    expect_config_values,
+    expect_disabled,
+    read_config_values,
+)
+from e2e.server.driver.system import DISABLED_VALUES, ENABLED, Server, StartServer
 
 SWITCHES = ("disable_telemetry", "disable_ui_telemetry")
 VARIABLES = ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
@@ -32,12 +36,12 @@ WRONG_FOR_A_SWITCH: dict[str, object] = {
     source="wire protocol, GET",
 )
 def test_a_get_tells_the_three_values(server: Server) -> None:
-    answer = server.get_config()
-    values = values_of(answer)
+    response = server.get_config()
+    values = read_config_values(response)
     percentage = values.get("ui_rollout_percentage")
     events = values.get("disable_ui_events")
     sound = (
-        answer.content_type == "application/json"
+        response.content_type == "application/json"
         and isinstance(values.get("disable_ui_telemetry"), bool)
         and isinstance(events, list)
         and all(isinstance(event, str) for event in events)
@@ -45,7 +49,7 @@ def test_a_get_tells_the_three_values(server: Server) -> None:
         and not isinstance(percentage, bool)
     )
     if not sound:
-        raise FindingError("application/json with a boolean, a list of strings and a number", str(answer))
+        raise FindingError("application/json with a boolean, a list of strings and a number", str(response))
     server.account()
 
 
@@ -59,7 +63,7 @@ def test_a_get_tells_the_three_values(server: Server) -> None:
 def test_the_values_are_those_of_the_configuration(server: Server) -> None:
     values = {"disable_ui_events": ["b.button", "a.button", "ü"], "ui_rollout_percentage": 12.345678}
     server.configure(**values)
-    expect_values(server, {"disable_ui_telemetry": False, **values}, "this configuration")
+    expect_config_values(server, {"disable_ui_telemetry": False, **values}, "this configuration")
     server.account()
 
 
@@ -89,8 +93,8 @@ def test_no_cache_keeps_the_configuration(server: Server) -> None:
 def test_a_change_holds_from_the_next_request_on(server: Server) -> None:
     for percentage in (10, 20, 10):
         server.configure(ui_rollout_percentage=percentage)
-        expected = {**DISABLED_ANSWER, "disable_ui_telemetry": False, "ui_rollout_percentage": percentage}
-        expect_values(server, expected, f"{percentage} %")
+        expected = {**DISABLED_VALUES, "disable_ui_telemetry": False, "ui_rollout_percentage": percentage}
+        expect_config_values(server, expected, f"{percentage} %")
     server.account()
 
 
@@ -104,7 +108,7 @@ def test_a_change_holds_from_the_next_request_on(server: Server) -> None:
 def test_an_unreadable_configuration_disables(server: Server) -> None:
     for text in ("", "not JSON", '{"disable_telemetry": false', "null", "[]", '"enabled"', "5", "[" * 50_000):
         server.configure_text(text)
-        expect_values(server, DISABLED_ANSWER, f"the configuration {text[:30]!r}")
+        expect_config_values(server, DISABLED_VALUES, f"the configuration {text[:30]!r}")
     expect_disabled(server, "the configuration '[[['…")
     server.account()
 
@@ -132,11 +136,11 @@ def test_both_switches_have_to_be_there_and_false(server: Server) -> None:
     source="wire protocol, missing values",
 )
 def test_missing_values_are_told_as_their_defaults(server: Server) -> None:
-    enabled = {**DISABLED_ANSWER, "disable_ui_telemetry": False}
+    enabled = {**DISABLED_VALUES, "disable_ui_telemetry": False}
     server.configure(ui_rollout_percentage=None, disable_ui_events=["a.button"])
-    expect_values(server, {**enabled, "disable_ui_events": ["a.button"]}, "no percentage")
+    expect_config_values(server, {**enabled, "disable_ui_events": ["a.button"]}, "no percentage")
     server.configure(disable_ui_events=None, ui_rollout_percentage=50)
-    expect_values(server, {**enabled, "ui_rollout_percentage": 50}, "no events")
+    expect_config_values(server, {**enabled, "ui_rollout_percentage": 50}, "no events")
     server.account()
 
 
@@ -166,12 +170,12 @@ def test_wrong_types_never_reach_a_worker(server: Server) -> None:
     for text in ('"100"', "true", "[100]", "{}", "null", "1e400", "NaN"):
         configured = json.dumps({**ENABLED, "ui_rollout_percentage": "%"}).replace('"%"', text)
         server.configure_text(configured)
-        percentage = values_of(server.get_config())["ui_rollout_percentage"]
+        percentage = read_config_values(server.get_config())["ui_rollout_percentage"]
         if percentage != 0 or isinstance(percentage, bool):
             raise FindingError(f"0 for the percentage {text}", json.dumps(percentage))
     for value in ("a.button", 5, {"a.button": True}, None, [1, None, ["a.button"]]):
         server.configure_text(json.dumps({**ENABLED, "disable_ui_events": value}))
-        events = values_of(server.get_config())["disable_ui_events"]
+        events = read_config_values(server.get_config())["disable_ui_events"]
         if events != []:
             raise FindingError(f"[] for the events {json.dumps(value)}", json.dumps(events))
     server.account()
@@ -187,11 +191,11 @@ def test_wrong_types_never_reach_a_worker(server: Server) -> None:
 def test_a_batch_is_turned_away_while_disabled(server: Server) -> None:
     server.configure(disable_ui_telemetry=True)
     for count in (1, 500):
-        answer = server.post(*server.records(count, Fate.DROPPED))
-        if answer.status != 200 or answer.word("status") != "disabled":
-            raise FindingError('200 {"status": "disabled"}', str(answer))
+        response = server.post(*server.new_records(count, Fate.DROPPED))
+        if response.status != 200 or response.get_member("status") != "disabled":
+            raise FindingError('200 {"status": "disabled"}', str(response))
     server.configure()
-    server.still_works()
+    expect_accepts_record(server)
     server.account()
 
 
@@ -208,5 +212,5 @@ def test_the_environment_opts_out(start_server: StartServer) -> None:
         expect_disabled(server, f"{variable}=true")
         server.account()
     server = start_server(environ=dict.fromkeys(VARIABLES, "false"))
-    server.still_works()
+    expect_accepts_record(server)
     server.account()

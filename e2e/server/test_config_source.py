@@ -14,9 +14,8 @@ from threading import Thread
 import pytest
 
 from e2e.conformance.case import FindingError, Level, case
-from e2e.server.conftest import StartServer
-from e2e.server.driver.system import DISABLED_ANSWER, ENABLED
-from e2e.server.driver.told import expect_disabled, expect_values, values_of
+from e2e.server.driver.assertions import expect_config_values, expect_disabled, read_config_values
+from e2e.server.driver.system import DISABLED_VALUES, ENABLED, StartServer
 
 WORKERS_AT_ONCE = 20
 POLL_SECONDS = 0.01
@@ -69,12 +68,12 @@ def source() -> Iterator[_Source]:
 def test_the_source_is_asked_once_for_many_workers(start_server: StartServer, source: _Source) -> None:
     server = start_server(config=source.url)
     with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
-        answers = list(workers.map(lambda _: server.get_config(), range(WORKERS_AT_ONCE)))
-    for answer in answers:
-        if values_of(answer)["disable_ui_telemetry"] is not False:
-            raise FindingError("the source's values for every worker", str(answer))
+        responses = list(workers.map(lambda _: server.get_config(), range(WORKERS_AT_ONCE)))
+    for response in responses:
+        if read_config_values(response)["disable_ui_telemetry"] is not False:
+            raise FindingError("the source's values for every worker", str(response))
     for _ in range(WORKERS_AT_ONCE):
-        server.post(server.record())
+        server.post(server.new_record())
     if source.requests != 1:
         raise FindingError("1 fetch", f"{source.requests} fetches")
     server.account()
@@ -90,6 +89,6 @@ def test_the_source_is_asked_once_for_many_workers(start_server: StartServer, so
 def test_a_source_that_fails_disables(start_server: StartServer, source: _Source) -> None:
     source.status = 503
     server = start_server(config=source.url)
-    expect_values(server, DISABLED_ANSWER, "a source that answers 503")
+    expect_config_values(server, DISABLED_VALUES, "a source that answers 503")
     expect_disabled(server, "a source that answers 503")
     server.account()

@@ -15,9 +15,9 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
-from e2e.server.conftest import StartServer
+from e2e.server.driver.assertions import expect_accepts_record, expect_each
 from e2e.server.driver.http_client import CLOSED, Response
-from e2e.server.driver.system import Record, Server, body_of, expect_all
+from e2e.server.driver.system import Record, Server, StartServer, encode_batch
 
 BATCH_SIZE = 20
 WORKERS_AT_ONCE = 4
@@ -40,7 +40,7 @@ def post_while_it_ends(
     """
     sent: list[tuple[list[Record], Response]] = []
     if batches is None:
-        batches = [server.records(BATCH_SIZE, Fate.OPTIONAL) for _ in range(MOST_BATCHES)]
+        batches = [server.new_records(BATCH_SIZE, Fate.OPTIONAL) for _ in range(MOST_BATCHES)]
     waiting = SimpleQueue[list[Record]]()
     for each in batches:
         waiting.put(each)
@@ -52,13 +52,13 @@ def post_while_it_ends(
             except Empty:
                 return
             try:
-                answer = server.post(*batch)
+                response = server.post(*batch)
             except OSError:  # Nobody listens any more.
                 return
-            sent.append((batch, answer))
+            sent.append((batch, response))
             if len(sent) >= ANSWERS_BEFORE_THE_END:
                 end.set()
-            if answer.status == CLOSED:
+            if response.status == CLOSED:
                 return
 
     try:
@@ -72,18 +72,18 @@ def post_while_it_ends(
 
 def settle(server: Server, sent: list[tuple[list[Record], Response]]) -> None:
     """Enter into the books what the answers promised."""
-    for batch, answer in sent:
-        if answer.succeeded:
-            server.decide(batch, Fate.STORED)
+    for batch, response in sent:
+        if response.is_success:
+            server.set_fate(batch, Fate.STORED)
 
 
 def expect_whole_batches(server: Server, sent: list[tuple[list[Record], Response]]) -> None:
     """Raise a FindingError where a part of a batch was stored: its worker will send all of it again."""
-    there = {str(record["params"]["componentViewId"]) for record in server.stored()}
-    for batch, answer in sent:
+    there = {str(record["params"]["componentViewId"]) for record in server.get_stored_records()}
+    for batch, response in sent:
         kept = sum(record["params"]["componentViewId"] in there for record in batch)
         if kept not in (0, len(batch)):
-            raise FindingError("all of a batch or nothing", f"{kept} of {len(batch)} records of: {answer}")
+            raise FindingError("all of a batch or nothing", f"{kept} of {len(batch)} records of: {response}")
 
 
 @case(
@@ -95,10 +95,10 @@ def expect_whole_batches(server: Server, sent: list[tuple[list[Record], Response
 )
 def test_a_crash_after_the_answer_loses_nothing(start_server: StartServer) -> None:
     server = start_server()
-    answer = server.post(*server.records(BATCH_SIZE))
+    response = server.post(*server.new_records(BATCH_SIZE))
     server.process.kill()
-    if not answer.succeeded:
-        raise FindingError('200 {"status": "success"}', str(answer))
+    if not response.is_success:
+        raise FindingError('200 {"status": "success"}', str(response))
     server.account()
 
 
@@ -151,14 +151,14 @@ def test_a_stop_among_many_batches_loses_nothing(start_server: StartServer) -> N
 )
 def test_a_restart_keeps_what_was_there(start_server: StartServer) -> None:
     server = start_server()
-    answers = {"at first": server.post(*server.records(BATCH_SIZE))}
+    responses = {"at first": server.post(*server.new_records(BATCH_SIZE))}
     server.process.stop()
     server.restart()
-    answers["after a stop"] = server.post(*server.records(BATCH_SIZE))
+    responses["after a stop"] = server.post(*server.new_records(BATCH_SIZE))
     server.process.kill()
     server.restart()
-    answers["after a crash"] = server.post(*server.records(BATCH_SIZE))
-    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+    responses["after a crash"] = server.post(*server.new_records(BATCH_SIZE))
+    expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()
 
 
@@ -173,7 +173,7 @@ def test_a_restart_keeps_what_was_there(start_server: StartServer) -> None:
 def test_crash_after_crash_loses_and_doubles_nothing(start_server: StartServer) -> None:
     server = start_server()
     batches = [
-        [server.record(tab_id=f"tab-{number}", seq=seq) for seq in range(BATCH_SIZE)]
+        [server.new_record(tab_id=f"tab-{number}", seq=seq) for seq in range(BATCH_SIZE)]
         for number in range(CRASHES * BATCHES_A_LIFE)
     ]
     for _ in range(CRASHES):
@@ -183,11 +183,11 @@ def test_crash_after_crash_loses_and_doubles_nothing(start_server: StartServer) 
             end.wait()
             server.process.kill()
             sent = posting.result()
-        forgotten = {id(batch) for batch, answer in sent if answer.succeeded}
+        forgotten = {id(batch) for batch, response in sent if response.is_success}
         batches = [batch for batch in batches if id(batch) not in forgotten]
         server.restart()
-    answers = {f"batch {number}": server.post(*batch) for number, batch in enumerate(batches)}
-    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+    responses = {f"batch {number}": server.post(*batch) for number, batch in enumerate(batches)}
+    expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()
 
 
@@ -202,11 +202,11 @@ def test_a_full_disk_is_told(start_server: StartServer) -> None:
     server = start_server(file_limit_bytes=FILE_LIMIT_BYTES)
     refused = None
     for _ in range(MOST_BATCHES):
-        batch = [server.record(Fate.OPTIONAL, params={"value": "x" * 1_000}) for _ in range(BATCH_SIZE)]
-        answer = server.post(*batch)
-        server.decide(batch, Fate.STORED if answer.succeeded else Fate.DROPPED)
-        if not answer.succeeded:
-            refused = answer
+        batch = [server.new_record(Fate.OPTIONAL, params={"value": "x" * 1_000}) for _ in range(BATCH_SIZE)]
+        response = server.post(*batch)
+        server.set_fate(batch, Fate.STORED if response.is_success else Fate.DROPPED)
+        if not response.is_success:
+            refused = response
             break
     if refused is None or refused.status < 500:
         raise FindingError("5xx for the batch that has no room", str(refused))
@@ -223,10 +223,12 @@ def test_a_full_disk_is_told(start_server: StartServer) -> None:
     source="wire protocol, failed POST: the worker sends it again",
 )
 def test_a_batch_that_is_cut_off_is_not_stored(server: Server) -> None:
-    server.needs_store()
-    body = body_of(*server.records(3, Fate.DROPPED))
-    head = server.client.head(body=body)
-    chunked = server.client.head(body=body, headers={"Content-Length": None, "Transfer-Encoding": "chunked"})
+    server.require_store()
+    body = encode_batch(*server.new_records(3, Fate.DROPPED))
+    head = server.client.build_head(body=body)
+    chunked = server.client.build_head(
+        body=body, headers={"Content-Length": None, "Transfer-Encoding": "chunked"}
+    )
     cut_off = [
         *(head + body[:length] for length in (0, 1, len(body) // 2, len(body) - 1)),
         chunked + b"%x\r\n%b\r\n" % (len(body), body),
@@ -234,8 +236,10 @@ def test_a_batch_that_is_cut_off_is_not_stored(server: Server) -> None:
     with ExitStack() as connections:
         for sent in cut_off:
             connections.enter_context(server.client.connect()).sendall(sent)
-        server.still_works()  # It has read now what came before, while their senders are still there.
-    server.still_works()
+        expect_accepts_record(
+            server
+        )  # It has read now what came before, while their senders are still there.
+    expect_accepts_record(server)
     server.account()
 
 
@@ -248,16 +252,16 @@ def test_a_batch_that_is_cut_off_is_not_stored(server: Server) -> None:
 )
 def test_a_batch_is_put_off_while_the_store_is_out_of_reach(start_server: StartServer) -> None:
     server = start_server(arguments=["--lock-wait", "0.1"])
-    batch = server.records(BATCH_SIZE)
-    with server.process.locked():
-        answer = server.post(*batch)
-    if answer.status != 503 or not answer.headers.get("Retry-After", "").isdigit():
+    batch = server.new_records(BATCH_SIZE)
+    with server.process.lock_store():
+        response = server.post(*batch)
+    if response.status != 503 or not response.headers.get("Retry-After", "").isdigit():
         raise FindingError(
-            "503 with Retry-After in seconds", f"{answer}, {answer.headers.get('Retry-After')}"
+            "503 with Retry-After in seconds", f"{response}, {response.headers.get('Retry-After')}"
         )
-    if server.stored():
-        raise FindingError("nothing stored", f"{len(server.stored())} records")
-    answer = server.post(*batch)
-    if not answer.succeeded:
-        raise FindingError("the same batch is taken later", str(answer))
+    if server.get_stored_records():
+        raise FindingError("nothing stored", f"{len(server.get_stored_records())} records")
+    response = server.post(*batch)
+    if not response.is_success:
+        raise FindingError("the same batch is taken later", str(response))
     server.account()

@@ -9,9 +9,10 @@ import json
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
+from e2e.server.driver.assertions import expect_accepts_record, expect_each, is_client_error
 from e2e.server.driver.http_client import Response
-from e2e.server.driver.malformed_bodies import not_json, without_list
-from e2e.server.driver.system import Server, expect_all, is_refused
+from e2e.server.driver.malformed_bodies import build_bodies_not_json, build_bodies_without_records
+from e2e.server.driver.system import Server
 
 ALLOWED_METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
 OTHER_METHODS = ("PUT", "PATCH", "DELETE")
@@ -43,11 +44,11 @@ def answers_to(server: Server, bodies: dict[str, bytes]) -> dict[str, Response]:
     return {name: server.post_body(body) for name, body in bodies.items()}
 
 
-def is_told_as_json(answer: Response) -> bool:
+def is_told_as_json(response: Response) -> bool:
     """Whether an error is told to programs (a code) and to persons (a message)."""
-    code, message = answer.word("error"), answer.word("message")
+    code, message = response.get_member("error"), response.get_member("message")
     return (
-        answer.content_type == "application/json"
+        response.content_type == "application/json"
         and isinstance(code, str)
         and code.replace("_", "").isalnum()
         and isinstance(message, str)
@@ -63,8 +64,8 @@ def is_told_as_json(answer: Response) -> bool:
     source="RFC 8259; data safety: success lets the worker forget, 5xx lets it try for ever",
 )
 def test_a_body_that_is_not_json_is_refused(server: Server) -> None:
-    answers = answers_to(server, not_json(lambda: server.record(Fate.DROPPED)))
-    expect_all("a status from 400 to 499", answers, is_refused)
+    responses = answers_to(server, build_bodies_not_json(lambda: server.new_record(Fate.DROPPED)))
+    expect_each("a status from 400 to 499", responses, is_client_error)
     server.account()
 
 
@@ -76,9 +77,11 @@ def test_a_body_that_is_not_json_is_refused(server: Server) -> None:
     source="RFC 9110 §15.5.1",
 )
 def test_a_body_that_is_not_json_has_a_code(server: Server) -> None:
-    answers = answers_to(server, not_json(lambda: server.record(Fate.DROPPED)))
-    codes = {json.dumps(answer.word("error")) for answer in answers.values()}
-    expect_all("400 in JSON", answers, lambda answer: answer.status == 400 and is_told_as_json(answer))
+    responses = answers_to(server, build_bodies_not_json(lambda: server.new_record(Fate.DROPPED)))
+    codes = {json.dumps(response.get_member("error")) for response in responses.values()}
+    expect_each(
+        "400 in JSON", responses, lambda response: response.status == 400 and is_told_as_json(response)
+    )
     if len(codes) != 1:
         raise FindingError("one code", ", ".join(sorted(codes)))
     server.account()
@@ -92,8 +95,8 @@ def test_a_body_that_is_not_json_has_a_code(server: Server) -> None:
     source='wire protocol, flush: {"records": […]}; data safety: success lets the worker forget',
 )
 def test_json_without_a_list_of_records_is_refused(server: Server) -> None:
-    answers = answers_to(server, without_list(lambda: server.record(Fate.DROPPED)))
-    expect_all("a status from 400 to 499", answers, is_refused)
+    responses = answers_to(server, build_bodies_without_records(lambda: server.new_record(Fate.DROPPED)))
+    expect_each("a status from 400 to 499", responses, is_client_error)
     server.account()
 
 
@@ -105,11 +108,13 @@ def test_json_without_a_list_of_records_is_refused(server: Server) -> None:
     source="RFC 9110 §15.5.21",
 )
 def test_json_without_a_list_of_records_names_the_field(server: Server) -> None:
-    answers = answers_to(server, without_list(lambda: server.record(Fate.DROPPED)))
-    expect_all(
+    responses = answers_to(server, build_bodies_without_records(lambda: server.new_record(Fate.DROPPED)))
+    expect_each(
         '422 in JSON with "field": "records"',
-        answers,
-        lambda answer: answer.status == 422 and is_told_as_json(answer) and answer.word("field") == "records",
+        responses,
+        lambda response: (
+            response.status == 422 and is_told_as_json(response) and response.get_member("field") == "records"
+        ),
     )
     server.account()
 
@@ -123,7 +128,7 @@ def test_json_without_a_list_of_records_names_the_field(server: Server) -> None:
 )
 def test_what_may_be_read_in_two_ways_does_no_harm(server: Server) -> None:
     def text(fate: Fate = Fate.OPTIONAL) -> str:
-        return json.dumps(server.record(fate))
+        return json.dumps(server.new_record(fate))
 
     bodies = {
         "a byte order mark": f'\ufeff{{"records": [{text()}]}}',
@@ -133,9 +138,11 @@ def test_what_may_be_read_in_two_ways_does_no_harm(server: Server) -> None:
         "a field twice": f'{{"records": [{text()[:-1]}, "session_id": "another"}}]}}',
         "a prototype": f'{{"__proto__": {{"records": [{text(Fate.DROPPED)}]}}, "records": []}}',
     }
-    answers = {name: server.post_body(body.encode()) for name, body in bodies.items()}
-    expect_all("taken or refused", answers, lambda answer: answer.status == 200 or is_refused(answer))
-    server.still_works()
+    responses = {name: server.post_body(body.encode()) for name, body in bodies.items()}
+    expect_each(
+        "taken or refused", responses, lambda response: response.status == 200 or is_client_error(response)
+    )
+    expect_accepts_record(server)
     server.account()
 
 
@@ -147,14 +154,16 @@ def test_what_may_be_read_in_two_ways_does_no_harm(server: Server) -> None:
     source="RFC 9110 §5.5, §10.1.1; 5xx lets a client try for ever",
 )
 def test_headers_of_any_text_are_no_fault_of_the_server(server: Server) -> None:
-    answers = {
+    responses = {
         f"{name}: {text!r}": server.client.request(method, headers={name: text})
         for method in ("GET", "HEAD")
         for name in ANY_HEADERS
         for text in ("\xff\xfe", "", "a b", "\xe2\x82\xac", ";;=,", "9" * 1_000)
     }
-    expect_all("no failure", answers, lambda answer: answer.status < 500 or answer.status in (501, 505))
-    server.still_works()
+    expect_each(
+        "no failure", responses, lambda response: response.status < 500 or response.status in (501, 505)
+    )
+    expect_accepts_record(server)
     server.account()
 
 
@@ -166,13 +175,13 @@ def test_headers_of_any_text_are_no_fault_of_the_server(server: Server) -> None:
     source="RFC 9110 §15.5.16",
 )
 def test_another_content_type_is_refused(server: Server) -> None:
-    answers = {
+    responses = {
         content_type or "none": server.post(
-            server.record(Fate.DROPPED), headers={"Content-Type": content_type}
+            server.new_record(Fate.DROPPED), headers={"Content-Type": content_type}
         )
         for content_type in (*OTHER_TYPES, "", None)
     }
-    expect_all("a status from 400 to 499", answers, is_refused)
+    expect_each("a status from 400 to 499", responses, is_client_error)
     server.account()
 
 
@@ -184,10 +193,13 @@ def test_another_content_type_is_refused(server: Server) -> None:
     source="RFC 9110 §15.5.16",
 )
 def test_another_content_type_is_told_so(server: Server) -> None:
-    answers = {
-        each: server.post(server.record(Fate.DROPPED), headers={"Content-Type": each}) for each in OTHER_TYPES
+    responses = {
+        each: server.post(server.new_record(Fate.DROPPED), headers={"Content-Type": each})
+        for each in OTHER_TYPES
     }
-    expect_all("415 in JSON", answers, lambda answer: answer.status == 415 and is_told_as_json(answer))
+    expect_each(
+        "415 in JSON", responses, lambda response: response.status == 415 and is_told_as_json(response)
+    )
     server.account()
 
 
@@ -199,15 +211,15 @@ def test_another_content_type_is_told_so(server: Server) -> None:
     source="RFC 9110 §15.5.16, §12.5.3",
 )
 def test_an_unknown_packing_is_told_so(server: Server) -> None:
-    answers = {
-        each: server.post(server.record(Fate.DROPPED), headers={"Content-Encoding": each})
+    responses = {
+        each: server.post(server.new_record(Fate.DROPPED), headers={"Content-Encoding": each})
         for each in ("unheard-of", "br", "zstd", "compress", "gzip, gzip", "gzip;q=1")
     }
-    expect_all(
+    expect_each(
         "415 in JSON with Accept-Encoding",
-        answers,
-        lambda answer: (
-            answer.status == 415 and is_told_as_json(answer) and "Accept-Encoding" in answer.headers
+        responses,
+        lambda response: (
+            response.status == 415 and is_told_as_json(response) and "Accept-Encoding" in response.headers
         ),
     )
     server.account()
@@ -222,18 +234,18 @@ def test_an_unknown_packing_is_told_so(server: Server) -> None:
 )
 def test_no_other_method_stores_anything(server: Server) -> None:
     methods = (*OTHER_METHODS, *UNKNOWN_METHODS, "GET", "HEAD", "OPTIONS")
-    answers = {}
+    responses = {}
     for method in methods:
-        body = json.dumps({"records": [server.record(Fate.DROPPED)]}).encode()
+        body = json.dumps({"records": [server.new_record(Fate.DROPPED)]}).encode()
         override = {"X-HTTP-Method-Override": "POST", "X-HTTP-Method": "POST", "X-Method-Override": "POST"}
-        answers[method] = server.client.request(method, body=body)
-        answers[f"{method} that asks for POST"] = server.client.request(method, body=body, headers=override)
-    expect_all(
+        responses[method] = server.client.request(method, body=body)
+        responses[f"{method} that asks for POST"] = server.client.request(method, body=body, headers=override)
+    expect_each(
         "no success and no failure of the server",
-        answers,
-        lambda answer: not answer.succeeded and answer.status not in (500, 502, 503, 504),
+        responses,
+        lambda response: not response.is_success and response.status not in (500, 502, 503, 504),
     )
-    server.still_works()
+    expect_accepts_record(server)
     server.account()
 
 
@@ -245,11 +257,13 @@ def test_no_other_method_stores_anything(server: Server) -> None:
     source="RFC 9110 §15.5.6",
 )
 def test_another_method_is_told_which_there_are(server: Server) -> None:
-    answers = {method: server.client.request(method) for method in OTHER_METHODS}
-    for answer in answers.values():
-        allowed = set(answer.headers.get("Allow", "").replace(" ", "").split(","))
-        if answer.status != 405 or not {"GET", "POST"} <= allowed <= ALLOWED_METHODS:
-            raise FindingError("405 with Allow: GET, POST", f"{answer}, Allow: {answer.headers.get('Allow')}")
+    responses = {method: server.client.request(method) for method in OTHER_METHODS}
+    for response in responses.values():
+        allowed = set(response.headers.get("Allow", "").replace(" ", "").split(","))
+        if response.status != 405 or not {"GET", "POST"} <= allowed <= ALLOWED_METHODS:
+            raise FindingError(
+                "405 with Allow: GET, POST", f"{response}, Allow: {response.headers.get('Allow')}"
+            )
     server.account()
 
 
@@ -275,15 +289,19 @@ def test_head_is_answered_as_get_is(server: Server) -> None:
     source="convenience: a program reads the code, a person the message",
 )
 def test_every_error_has_one_form(server: Server) -> None:
-    answers = {
+    responses = {
         "not JSON": server.post_body(b"{"),
         "no records": server.post_body(b"{}"),
         "another type": server.post_body(b"{}", {"Content-Type": "text/plain"}),
         "another method": server.client.request("PUT"),
         "another path": server.client.request("GET", f"{server.client.base_path}no-such-path"),
     }
-    expect_all("an error in JSON", answers, lambda answer: is_refused(answer) and is_told_as_json(answer))
-    codes = [answer.word("error") for answer in answers.values()]
+    expect_each(
+        "an error in JSON",
+        responses,
+        lambda response: is_client_error(response) and is_told_as_json(response),
+    )
+    codes = [response.get_member("error") for response in responses.values()]
     if len(set(codes)) != len(codes):
         raise FindingError("a code for each error", str(codes))
     server.account()

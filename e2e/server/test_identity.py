@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
-from e2e.server.driver.assertions import expect_stored_as_sent, expect_success
-from e2e.server.driver.system import Record, Server, expect_all
+from e2e.server.driver.assertions import expect_each, expect_stored_as_sent, expect_success
+from e2e.server.driver.system import Record, Server
 
 BATCH_SIZE = 10
 WORKERS_AT_ONCE = 8
@@ -36,7 +36,7 @@ WRONG_COUNTS: tuple[object, ...] = (None, "3", 1.5, True, [3], {"a": 3}, -1, 10*
 
 def identified(server: Server, tab_id: str, count: int, first: int = 0) -> list[Record]:
     """Records of one tab, numbered on from `first`."""
-    return [server.record(tab_id=tab_id, seq=first + number) for number in range(count)]
+    return [server.new_record(tab_id=tab_id, seq=first + number) for number in range(count)]
 
 
 @case(
@@ -47,10 +47,10 @@ def identified(server: Server, tab_id: str, count: int, first: int = 0) -> list[
     source="wire additions, record: a batch whose answer was lost is sent again",
 )
 def test_a_record_that_comes_again_is_stored_once(server: Server) -> None:
-    server.needs_store()
+    server.require_store()
     batch = identified(server, "tab-again", BATCH_SIZE)
     more = identified(server, "tab-again", 2, BATCH_SIZE)
-    answers = {
+    responses = {
         "at first": server.post(*batch),
         "again": server.post(*batch),
         "in part": server.post(*batch[5:], more[0]),
@@ -59,8 +59,8 @@ def test_a_record_that_comes_again_is_stored_once(server: Server) -> None:
     at_once = identified(server, "tab-at-once", BATCH_SIZE)
     with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
         posting = [workers.submit(server.post, *at_once) for _ in range(WORKERS_AT_ONCE)]
-        answers |= {f"at once {number}": each.result() for number, each in enumerate(posting)}
-    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+        responses |= {f"at once {number}": each.result() for number, each in enumerate(posting)}
+    expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()
 
 
@@ -72,14 +72,14 @@ def test_a_record_that_comes_again_is_stored_once(server: Server) -> None:
     source="wire additions, record: a pair (tab_id, seq); records without it are stored as they come",
 )
 def test_the_identity_is_the_pair(server: Server) -> None:
-    server.needs_store()
+    server.require_store()
     sent = [
         *identified(server, "tab-one", 3),
         *identified(server, "tab-two", 3),
         *identified(server, "\U0001f600" * 64, 1),
         *identified(server, "TAB-ONE", 1),
-        server.record(tab_id="tab-one", seq=2**53 - 1),
-        *server.records(3),
+        server.new_record(tab_id="tab-one", seq=2**53 - 1),
+        *server.new_records(3),
     ]
     expect_success(server.post(*sent), "records of several tabs")
     expect_stored_as_sent(server, sent)
@@ -94,12 +94,14 @@ def test_the_identity_is_the_pair(server: Server) -> None:
     source="wire additions, record: both or neither; data safety",
 )
 def test_a_bad_identity_costs_its_own_record(server: Server) -> None:
-    server.needs_store()
-    answers = {
-        name: server.post(server.record(), server.record(Fate.DROPPED, **changes), server.record())
+    server.require_store()
+    responses = {
+        name: server.post(
+            server.new_record(), server.new_record(Fate.DROPPED, **changes), server.new_record()
+        )
         for name, changes in BAD_IDENTITIES.items()
     }
-    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+    expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()
 
 
@@ -111,17 +113,17 @@ def test_a_bad_identity_costs_its_own_record(server: Server) -> None:
     source="wire additions, answer",
 )
 def test_the_answer_tells_of_duplicates(server: Server) -> None:
-    server.needs_store()
+    server.require_store()
     batch = identified(server, "tab-told", 4)
     for records, expected in ((batch[:3], (3, None)), (batch, (4, 3))):
-        answer = server.post(*records)
-        if (answer.word("accepted"), answer.word("duplicates")) != expected:
-            raise FindingError(f"accepted, duplicates: {expected}", str(answer))
+        response = server.post(*records)
+        if (response.get_member("accepted"), response.get_member("duplicates")) != expected:
+            raise FindingError(f"accepted, duplicates: {expected}", str(response))
     for name, changes in BAD_IDENTITIES.items():
-        answer = server.post(server.record(Fate.DROPPED, **changes))
-        rejected = answer.word("rejected")
+        response = server.post(server.new_record(Fate.DROPPED, **changes))
+        rejected = response.get_member("rejected")
         if not isinstance(rejected, list) or [each["field"] for each in rejected] != [name.split()[0]]:
-            raise FindingError(f"rejected for {name}", str(answer))
+            raise FindingError(f"rejected for {name}", str(response))
     server.account()
 
 
@@ -133,10 +135,10 @@ def test_the_answer_tells_of_duplicates(server: Server) -> None:
     source="wire additions, POST: wrong types of these three are ignored",
 )
 def test_what_a_session_reports_never_costs_a_record(server: Server) -> None:
-    answers = {}
+    responses = {}
     for name in ("session_id", "dropped", "filtered"):
         for value in (*WRONG_COUNTS, 3, "a-session"):
-            body = {"records": [server.record()], "session_id": "a-session", "dropped": 1, name: value}
-            answers[f"{name} {value!r}"] = server.post_body(json.dumps(body).encode())
-    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+            body = {"records": [server.new_record()], "session_id": "a-session", "dropped": 1, name: value}
+            responses[f"{name} {value!r}"] = server.post_body(json.dumps(body).encode())
+    expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()

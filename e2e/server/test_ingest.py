@@ -15,8 +15,8 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
-from e2e.server.driver.assertions import expect_stored_as_sent, expect_success
-from e2e.server.driver.system import Record, Server, body_of, expect_all, is_refused
+from e2e.server.driver.assertions import expect_each, expect_stored_as_sent, expect_success, is_client_error
+from e2e.server.driver.system import Record, Server, encode_batch
 
 BATCH_SIZE = 500
 WORKERS_AT_ONCE = 8
@@ -47,8 +47,8 @@ NAMES: dict[str, str] = {
     source="wire protocol, answer",
 )
 def test_a_batch_is_answered_with_success_and_stored(server: Server) -> None:
-    expect_success(server.post(server.record()), "one record")
-    expect_success(server.post(*server.records(3)), "three records")
+    expect_success(server.post(server.new_record()), "one record")
+    expect_success(server.post(*server.new_records(3)), "three records")
     server.account()
 
 
@@ -60,9 +60,9 @@ def test_a_batch_is_answered_with_success_and_stored(server: Server) -> None:
     source="wire protocol, record; upstream batches: 500 records",
 )
 def test_a_full_batch_is_stored_as_it_was_sent(server: Server) -> None:
-    server.needs_store()
+    server.require_store()
     sent = [
-        server.record(installation_id=f"installation-{n % 7}", session_id=f"session-{n % 3}")
+        server.new_record(installation_id=f"installation-{n % 7}", session_id=f"session-{n % 3}")
         for n in range(BATCH_SIZE)
     ]
     expect_success(server.post(*sent), f"{BATCH_SIZE} records")
@@ -78,11 +78,11 @@ def test_a_full_batch_is_stored_as_it_was_sent(server: Server) -> None:
     source="wire protocol, record",
 )
 def test_text_of_any_kind_is_stored_letter_by_letter(server: Server) -> None:
-    server.needs_store()
+    server.require_store()
     sent: list[Record] = []
     for ascii_only in (True, False):
         batch = [
-            server.record(
+            server.new_record(
                 installation_id=text,
                 event_name=text,
                 session_id=text,
@@ -105,7 +105,7 @@ def test_text_of_any_kind_is_stored_letter_by_letter(server: Server) -> None:
     source="wire protocol, record: params",
 )
 def test_params_of_any_json_are_stored_unchanged(server: Server) -> None:
-    server.needs_store()
+    server.require_store()
     values: list[object] = [
         0,
         -1,
@@ -119,7 +119,7 @@ def test_params_of_any_json_are_stored_unchanged(server: Server) -> None:
         {},
         [[1], {"a": {}}],
     ]
-    sent = [server.record(params={"value": value}) for value in values]
+    sent = [server.new_record(params={"value": value}) for value in values]
     expect_success(server.post(*sent), "any JSON in params")
     expect_stored_as_sent(server, sent)
     server.account()
@@ -133,7 +133,7 @@ def test_params_of_any_json_are_stored_unchanged(server: Server) -> None:
     source="wire protocol, record; the server reads five fields and ignores others",
 )
 def test_unknown_fields_cost_nothing(server: Server) -> None:
-    record = server.record(event_id="an-id", schema=2, extra={"deep": [1]})
+    record = server.new_record(event_id="an-id", schema=2, extra={"deep": [1]})
     body = json.dumps({"version": 3, "records": [record], "sent_at": 1}).encode()
     expect_success(server.post_body(body), "unknown fields in the record and beside the list")
     server.account()
@@ -147,13 +147,13 @@ def test_unknown_fields_cost_nothing(server: Server) -> None:
     source="wire protocol, answer: success",
 )
 def test_batches_at_the_same_time_are_all_stored(server: Server) -> None:
-    batches = [server.records(20) for _ in range(WORKERS_AT_ONCE * BATCHES_A_WORKER)]
+    batches = [server.new_records(20) for _ in range(WORKERS_AT_ONCE * BATCHES_A_WORKER)]
     with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
-        answers = list(workers.map(lambda batch: server.post(*batch), batches))
-    expect_all(
+        responses = list(workers.map(lambda batch: server.post(*batch), batches))
+    expect_each(
         '200 {"status": "success"}',
-        {f"batch {n}": answer for n, answer in enumerate(answers)},
-        lambda answer: answer.succeeded,
+        {f"batch {n}": response for n, response in enumerate(responses)},
+        lambda response: response.is_success,
     )
     server.account()
 
@@ -178,15 +178,15 @@ def test_an_empty_batch_is_a_batch(server: Server) -> None:
     source="RFC 9110 §8.4, §15.5.16; data safety",
 )
 def test_a_packed_body_is_unpacked_or_refused(server: Server) -> None:
-    record = server.record(Fate.OPTIONAL)
-    answer = server.post_body(gzip.compress(body_of(record)), {"Content-Encoding": "gzip"})
-    if answer.status >= 500:
-        raise FindingError("taken or refused", str(answer))
-    server.decide([record], Fate.STORED if answer.succeeded else Fate.DROPPED)
-    unknown = server.record(Fate.DROPPED)
-    answer = server.post_body(body_of(unknown)[:-1], {"Content-Encoding": "unheard-of"})
-    if answer.succeeded or answer.status >= 500:
-        raise FindingError("an unknown coding of an unreadable body refused", str(answer))
+    record = server.new_record(Fate.OPTIONAL)
+    response = server.post_body(gzip.compress(encode_batch(record)), {"Content-Encoding": "gzip"})
+    if response.status >= 500:
+        raise FindingError("taken or refused", str(response))
+    server.set_fate([record], Fate.STORED if response.is_success else Fate.DROPPED)
+    unknown = server.new_record(Fate.DROPPED)
+    response = server.post_body(encode_batch(unknown)[:-1], {"Content-Encoding": "unheard-of"})
+    if response.is_success or response.status >= 500:
+        raise FindingError("an unknown coding of an unreadable body refused", str(response))
     server.account()
 
 
@@ -199,8 +199,10 @@ def test_a_packed_body_is_unpacked_or_refused(server: Server) -> None:
 )
 def test_a_body_in_chunks_is_taken(server: Server) -> None:
     for size in (1, 7, 1_000):
-        body = body_of(server.record())
-        head = server.client.head(body=body, headers={"Content-Length": None, "Transfer-Encoding": "chunked"})
+        body = encode_batch(server.new_record())
+        head = server.client.build_head(
+            body=body, headers={"Content-Length": None, "Transfer-Encoding": "chunked"}
+        )
         pieces = [body[at : at + size] for at in range(0, len(body), size)]
         chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in [*pieces, b""])
         expect_success(server.client.send(head, chunks), f"chunks of {size} bytes")
@@ -222,8 +224,8 @@ def test_json_by_its_other_spellings_is_taken(server: Server) -> None:
         "Application/JSON",
         "application/json ; a=b",
     )
-    answers = {each: server.post(server.record(), headers={"Content-Type": each}) for each in spellings}
-    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+    responses = {each: server.post(server.new_record(), headers={"Content-Type": each}) for each in spellings}
+    expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()
 
 
@@ -235,14 +237,14 @@ def test_json_by_its_other_spellings_is_taken(server: Server) -> None:
     source="wire additions, GET: accept_encodings",
 )
 def test_bodies_may_be_packed_as_announced(server: Server) -> None:
-    announced = server.get_config().word("accept_encodings")
+    announced = server.get_config().get_member("accept_encodings")
     if announced is None:
         server.account()
         pytest.skip("it does not say that bodies may be packed")
     if announced != ["gzip"]:
         raise FindingError('"accept_encodings": ["gzip"]', str(announced))
     for count in (1, BATCH_SIZE):
-        body = gzip.compress(body_of(*server.records(count)))
+        body = gzip.compress(encode_batch(*server.new_records(count)))
         expect_success(server.post_body(body, {"Content-Encoding": "gzip"}), f"{count} packed records")
     server.account()
 
@@ -264,11 +266,11 @@ def test_a_packed_body_that_is_not_whole_is_refused(server: Server) -> None:
         "with a wrong check": lambda packed: packed[:-8] + bytes(4) + packed[-4:],
         "with more behind it": lambda packed: packed + b"more",
     }
-    answers = {
+    responses = {
         name: server.post_body(
-            damage(gzip.compress(body_of(server.record(Fate.DROPPED)))), {"Content-Encoding": "gzip"}
+            damage(gzip.compress(encode_batch(server.new_record(Fate.DROPPED)))), {"Content-Encoding": "gzip"}
         )
         for name, damage in damages.items()
     }
-    expect_all("a status from 400 to 499", answers, is_refused)
+    expect_each("a status from 400 to 499", responses, is_client_error)
     server.account()

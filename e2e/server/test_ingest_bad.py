@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
-from e2e.server.driver.assertions import expect_stored_as_sent, expect_success
-from e2e.server.driver.malformed_bodies import BAD_FIELDS, NO_RECORDS
-from e2e.server.driver.system import Server, body_of, expect_all
+from e2e.server.driver.assertions import expect_each, expect_stored_as_sent, expect_success
+from e2e.server.driver.malformed_bodies import BAD_FIELDS, NOT_RECORDS
+from e2e.server.driver.system import Server, encode_batch
 
 LARGEST_TIMESTAMP_NS = 2**63 - 1
 
@@ -22,15 +22,15 @@ LARGEST_TIMESTAMP_NS = 2**63 - 1
     source="data safety: a worker sends a batch that is refused for ever, or drops it",
 )
 def test_one_bad_record_never_costs_the_others(server: Server) -> None:
-    answers = {}
+    responses = {}
     for name, changes in BAD_FIELDS.items():
-        bad = server.record(Fate.OPTIONAL, **changes)
+        bad = server.new_record(Fate.OPTIONAL, **changes)
         if not isinstance(bad.get("params"), dict):
             continue  # Without its name in params it could not be found in the books; tried below.
-        answers[name] = server.post(server.record(), bad, server.record())
-    for name, member in NO_RECORDS.items():
-        answers[f"{name} for a record"] = server.post(server.record(), member, server.record())
-    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+        responses[name] = server.post(server.new_record(), bad, server.new_record())
+    for name, member in NOT_RECORDS.items():
+        responses[f"{name} for a record"] = server.post(server.new_record(), member, server.new_record())
+    expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()
 
 
@@ -42,11 +42,11 @@ def test_one_bad_record_never_costs_the_others(server: Server) -> None:
     source="wire protocol, record; data safety: what reads the store relies on it",
 )
 def test_a_record_of_a_wrong_shape_is_not_stored(server: Server) -> None:
-    server.needs_store()
+    server.require_store()
     for changes in BAD_FIELDS.values():
-        server.post(server.record(), server.record(Fate.DROPPED, **changes))
-    for member in NO_RECORDS.values():
-        server.post(member, server.record())
+        server.post(server.new_record(), server.new_record(Fate.DROPPED, **changes))
+    for member in NOT_RECORDS.values():
+        server.post(member, server.new_record())
     server.account()
 
 
@@ -59,14 +59,14 @@ def test_a_record_of_a_wrong_shape_is_not_stored(server: Server) -> None:
 )
 def test_the_answer_names_each_record_that_was_not_taken(server: Server) -> None:
     for name, changes in BAD_FIELDS.items():
-        bad = server.record(Fate.DROPPED, **changes)
-        answer = server.post(server.record(), bad, server.record())
+        bad = server.new_record(Fate.DROPPED, **changes)
+        response = server.post(server.new_record(), bad, server.new_record())
         field = name.split()[0]
-        rejected = answer.word("rejected")
+        rejected = response.get_member("rejected")
         one = rejected[0] if isinstance(rejected, list) and len(rejected) == 1 else {}
         named = (one.get("index"), one.get("field"), bool(one.get("reason")))
-        if answer.word("accepted") != 2 or named != (1, field, True):
-            raise FindingError(f'"accepted": 2 and record 1 rejected for {field} ({name})', str(answer))
+        if response.get_member("accepted") != 2 or named != (1, field, True):
+            raise FindingError(f'"accepted": 2 and record 1 rejected for {field} ({name})', str(response))
     server.account()
 
 
@@ -78,19 +78,19 @@ def test_the_answer_names_each_record_that_was_not_taken(server: Server) -> None
     source="wire protocol, tab → worker: timestamp_ns; data safety",
 )
 def test_a_timestamp_is_stored_to_its_last_digit_or_not_at_all(server: Server) -> None:
-    server.needs_store()
-    sure = [server.record(timestamp_ns=value) for value in (0, 1, 2**53 + 1, LARGEST_TIMESTAMP_NS)]
+    server.require_store()
+    sure = [server.new_record(timestamp_ns=value) for value in (0, 1, 2**53 + 1, LARGEST_TIMESTAMP_NS)]
     expect_success(server.post(*sure), "timestamps from 0 to 2^63-1")
     expect_stored_as_sent(server, sure)
     for text in ("-1", "9223372036854775808", "1" + "0" * 30, "1" * 5_000, "1.5", "-0.0", "1e3", "1e400"):
-        record = server.record(Fate.OPTIONAL)
+        record = server.new_record(Fate.OPTIONAL)
         stamp = str(record["timestamp_ns"])
-        answer = server.post_body(body_of(record).replace(stamp.encode(), text.encode()))
-        after = [each for each in server.stored() if each["params"] == record["params"]]
+        response = server.post_body(encode_batch(record).replace(stamp.encode(), text.encode()))
+        after = [each for each in server.get_stored_records() if each["params"] == record["params"]]
         if after and after[0]["timestamp_ns"] != float(text):
             raise FindingError(f"{text[:40]}, or nothing, stored", str(after[0]["timestamp_ns"]))
-        if answer.status >= 500:
-            raise FindingError(f"no failure of the server for the timestamp {text[:40]}", str(answer))
+        if response.status >= 500:
+            raise FindingError(f"no failure of the server for the timestamp {text[:40]}", str(response))
     server.account()
 
 
@@ -103,6 +103,8 @@ def test_a_timestamp_is_stored_to_its_last_digit_or_not_at_all(server: Server) -
 )
 def test_half_an_emoji_costs_at_most_its_own_record(server: Server) -> None:
     for half in ("\\ud83d", "\\ude00", "\\ud83d\\ud83d"):
-        body = body_of(server.record(), server.record(Fate.OPTIONAL, event_name="%"), server.record())
+        body = encode_batch(
+            server.new_record(), server.new_record(Fate.OPTIONAL, event_name="%"), server.new_record()
+        )
         expect_success(server.post_body(body.replace(b'"%"', f'"{half}"'.encode())), half)
     server.account()

@@ -14,9 +14,9 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
-from e2e.server.conftest import StartServer
+from e2e.server.driver.assertions import expect_accepts_record, expect_each, is_client_error
 from e2e.server.driver.http_client import CLOSED, JSON_TYPE, Response
-from e2e.server.driver.system import Server, body_of, expect_all, is_refused
+from e2e.server.driver.system import Server, StartServer, encode_batch
 
 MIB = 1024 * 1024
 LARGE_BATCH_BYTES = MIB
@@ -31,9 +31,9 @@ MANY_BAD_RECORDS = 100_000
 IDLE_CONNECTIONS = 100
 
 
-def is_cut_off(answer: Response) -> bool:
+def is_cut_off(response: Response) -> bool:
     """Whether the server put an end to it: by an error of the client's, or by closing the connection."""
-    return answer.status == CLOSED or is_refused(answer)
+    return response.status == CLOSED or is_client_error(response)
 
 
 @case(
@@ -44,11 +44,11 @@ def is_cut_off(answer: Response) -> bool:
     source="data safety: a batch that is too large is refused for ever",
 )
 def test_a_batch_of_a_mebibyte_is_taken(server: Server) -> None:
-    record_bytes = len(json.dumps(server.record(Fate.DROPPED)))
-    many = server.records(LARGE_BATCH_BYTES // record_bytes)
-    one = server.record(params={"value": "x" * LARGE_BATCH_BYTES})
-    answers = {"many records": server.post(*many), "one record": server.post(one)}
-    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+    record_bytes = len(json.dumps(server.new_record(Fate.DROPPED)))
+    many = server.new_records(LARGE_BATCH_BYTES // record_bytes)
+    one = server.new_record(params={"value": "x" * LARGE_BATCH_BYTES})
+    responses = {"many records": server.post(*many), "one record": server.post(one)}
+    expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()
 
 
@@ -60,13 +60,13 @@ def test_a_batch_of_a_mebibyte_is_taken(server: Server) -> None:
     source="RFC 9110 §15.5.14",
 )
 def test_a_huge_body_is_refused_before_it_comes(server: Server) -> None:
-    head = server.client.head(
+    head = server.client.build_head(
         headers={"Content-Type": JSON_TYPE, "Content-Length": str(ANNOUNCED_BYTES), "Connection": None}
     )
-    answer = server.client.send(head, body_of(server.record(Fate.DROPPED)))
-    if not is_cut_off(answer):
-        raise FindingError("413", str(answer))
-    server.still_works()
+    response = server.client.send(head, encode_batch(server.new_record(Fate.DROPPED)))
+    if not is_cut_off(response):
+        raise FindingError("413", str(response))
+    expect_accepts_record(server)
     server.account()
 
 
@@ -78,7 +78,7 @@ def test_a_huge_body_is_refused_before_it_comes(server: Server) -> None:
     source="RFC 9110 §15.5.14",
 )
 def test_an_endless_body_is_cut_off(server: Server) -> None:
-    head = server.client.head(
+    head = server.client.build_head(
         headers={"Content-Type": JSON_TYPE, "Transfer-Encoding": "chunked", "Connection": None}
     )
     sent_bytes = 0
@@ -90,12 +90,12 @@ def test_an_endless_body_is_cut_off(server: Server) -> None:
             sent_bytes += CHUNK_BYTES
         yield b"0\r\n\r\n"
 
-    answer = server.client.send(head, more=chunks())
-    if sent_bytes >= ENDLESS_BYTES and answer.status != 413:
-        raise FindingError(f"413 before {ENDLESS_BYTES // MIB} MiB", f"{answer} after all of it")
-    if not is_cut_off(answer):
-        raise FindingError("413", str(answer))
-    server.still_works()
+    response = server.client.send(head, stream=chunks())
+    if sent_bytes >= ENDLESS_BYTES and response.status != 413:
+        raise FindingError(f"413 before {ENDLESS_BYTES // MIB} MiB", f"{response} after all of it")
+    if not is_cut_off(response):
+        raise FindingError("413", str(response))
+    expect_accepts_record(server)
     server.account()
 
 
@@ -107,11 +107,11 @@ def test_an_endless_body_is_cut_off(server: Server) -> None:
     source="RFC 9110 §15.5.14, §15.5.16; a server's memory is not the client's to fill",
 )
 def test_a_body_that_unpacks_to_a_huge_one_is_refused(server: Server) -> None:
-    body = gzip.compress(body_of(server.record(Fate.DROPPED)).ljust(UNPACKED_BYTES))
-    answer = server.post_body(body, {"Content-Encoding": "gzip"})
-    if not is_cut_off(answer):
-        raise FindingError("413", str(answer))
-    server.still_works()
+    body = gzip.compress(encode_batch(server.new_record(Fate.DROPPED)).ljust(UNPACKED_BYTES))
+    response = server.post_body(body, {"Content-Encoding": "gzip"})
+    if not is_cut_off(response):
+        raise FindingError("413", str(response))
+    expect_accepts_record(server)
     server.account()
 
 
@@ -123,12 +123,12 @@ def test_a_body_that_unpacks_to_a_huge_one_is_refused(server: Server) -> None:
     source="convenience: a worker may send less at a time",
 )
 def test_who_sends_too_much_is_told(server: Server) -> None:
-    head = server.client.head(
+    head = server.client.build_head(
         headers={"Content-Type": JSON_TYPE, "Content-Length": str(ANNOUNCED_BYTES), "Connection": None}
     )
-    answer = server.client.send(head)
-    if answer.status != 413 or not answer.word("error") or not answer.word("message"):
-        raise FindingError('413 {"error": …, "message": …}', str(answer))
+    response = server.client.send(head)
+    if response.status != 413 or not response.get_member("error") or not response.get_member("message"):
+        raise FindingError('413 {"error": …, "message": …}', str(response))
     server.account()
 
 
@@ -142,15 +142,15 @@ def test_who_sends_too_much_is_told(server: Server) -> None:
 )
 def test_a_body_that_unpacks_to_a_huge_one_takes_no_memory(start_server: StartServer) -> None:
     server = start_server()
-    before = server.process.peak_memory_bytes()
+    before = server.process.read_peak_memory_bytes()
     if before is None:
         pytest.skip("this system does not tell how much memory a process takes")
     body = gzip.compress(bytes(BOMB_BYTES))
-    answer = server.post_body(body, {"Content-Encoding": "gzip"})
-    grown = (server.process.peak_memory_bytes() or 0) - before
-    if not is_cut_off(answer) or grown >= BOMB_BYTES // 2:
-        raise FindingError("413 in little memory", f"{answer}; {grown // MIB} MiB")
-    server.still_works()
+    response = server.post_body(body, {"Content-Encoding": "gzip"})
+    grown = (server.process.read_peak_memory_bytes() or 0) - before
+    if not is_cut_off(response) or grown >= BOMB_BYTES // 2:
+        raise FindingError("413 in little memory", f"{response}; {grown // MIB} MiB")
+    expect_accepts_record(server)
     server.account()
 
 
@@ -163,7 +163,9 @@ def test_a_body_that_unpacks_to_a_huge_one_takes_no_memory(start_server: StartSe
 )
 def test_deep_and_long_json_does_no_harm(server: Server) -> None:
     def body(value: str) -> bytes:
-        return body_of(server.record(Fate.OPTIONAL, params={"value": "%"})).replace(b'"%"', value.encode())
+        return encode_batch(server.new_record(Fate.OPTIONAL, params={"value": "%"})).replace(
+            b'"%"', value.encode()
+        )
 
     bodies = {
         "lists": body("[" * DEEP_LEVELS + "]" * DEEP_LEVELS),
@@ -175,9 +177,11 @@ def test_deep_and_long_json_does_no_harm(server: Server) -> None:
         "an exponent": body("1e" + "9" * 100),
         "a negative exponent": body("1e-" + "9" * 100),
     }
-    answers = {name: server.post_body(text) for name, text in bodies.items()}
-    expect_all("taken or refused", answers, lambda answer: answer.status == 200 or is_refused(answer))
-    server.still_works()
+    responses = {name: server.post_body(text) for name, text in bodies.items()}
+    expect_each(
+        "taken or refused", responses, lambda response: response.status == 200 or is_client_error(response)
+    )
+    expect_accepts_record(server)
     server.account()
 
 
@@ -189,9 +193,9 @@ def test_deep_and_long_json_does_no_harm(server: Server) -> None:
     source="a server must not send more than it is sent",
 )
 def test_the_answer_to_a_bad_batch_stays_small(server: Server) -> None:
-    answer = server.post(*[0] * MANY_BAD_RECORDS)
-    if len(answer.body) > MIB or answer.status >= 500:
-        raise FindingError("less than 1 MiB", f"{len(answer.body)} bytes, {answer}")
+    response = server.post(*[0] * MANY_BAD_RECORDS)
+    if len(response.body) > MIB or response.status >= 500:
+        raise FindingError("less than 1 MiB", f"{len(response.body)} bytes, {response}")
     server.account()
 
 
@@ -203,19 +207,19 @@ def test_the_answer_to_a_bad_batch_stays_small(server: Server) -> None:
     source="RFC 9110 §5.4, §15.5.15; RFC 6585 §5",
 )
 def test_a_head_of_any_size_does_no_harm(server: Server) -> None:
-    answers = {
+    responses = {
         "a long header": server.client.request("GET", headers={"X-Long": "x" * MIB}),
         "a long name": server.client.request("GET", headers={"X" * MIB: "x"}),
         "many headers": server.client.request("GET", headers={"X-Many": ["x"] * 100_000}),
         "a long path": server.client.request("GET", f"{server.client.base_path}{'x' * MIB}"),
         "a long query": server.client.request("GET", f"{server.client.endpoint_path}?{'x' * MIB}"),
     }
-    expect_all(
+    expect_each(
         "served or refused",
-        answers,
-        lambda answer: is_cut_off(answer) or answer.status == 200,
+        responses,
+        lambda response: is_cut_off(response) or response.status == 200,
     )
-    server.still_works()
+    expect_accepts_record(server)
     server.account()
 
 
@@ -227,13 +231,13 @@ def test_a_head_of_any_size_does_no_harm(server: Server) -> None:
     source="data safety: one slow network must not silence the others",
 )
 def test_idle_connections_do_not_hold_up_others(server: Server) -> None:
-    body = body_of(server.record(Fate.DROPPED))
-    whole = server.client.head(body=body) + body
+    body = encode_batch(server.new_record(Fate.DROPPED))
+    whole = server.client.build_head(body=body) + body
     with ExitStack() as connections:
         for number in range(IDLE_CONNECTIONS):
             connection = connections.enter_context(server.client.connect())
             connection.sendall(whole[: -len(body) // 2 if number % 2 else len(whole) // 3])
-        server.still_works()
+        expect_accepts_record(server)
         if server.get_config().status != 200:
             raise FindingError("200 for the next GET", str(server.get_config()))
     server.account()

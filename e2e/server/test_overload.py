@@ -7,13 +7,15 @@ here too: they keep room from others.
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from concurrent.futures import TimeoutError as NotInTime  # Python 3.10 does not know it by the other name.
+from concurrent.futures import (
+    TimeoutError as FutureTimeoutError,  # Python 3.10 does not know it by the other name.
+)
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
-from e2e.server.conftest import StartServer
-from e2e.server.driver.http_client import ANSWER_TIMEOUT_SECONDS, CLOSED, Response
-from e2e.server.driver.system import body_of, expect_all
+from e2e.server.driver.assertions import expect_accepts_record, expect_each
+from e2e.server.driver.http_client import CLOSED, RESPONSE_TIMEOUT_SECONDS, Response
+from e2e.server.driver.system import StartServer, encode_batch
 
 MOST_RECORDS = 20
 BATCH_SIZE = 5
@@ -33,14 +35,16 @@ BODY_TIMEOUT_SECONDS = 0.5
 )
 def test_a_body_that_does_not_come_is_given_up(start_server: StartServer) -> None:
     server = start_server(arguments=["--body-timeout", str(BODY_TIMEOUT_SECONDS)])
-    body = body_of(server.record(Fate.DROPPED))
+    body = encode_batch(server.new_record(Fate.DROPPED))
     chunked = {"Content-Length": None, "Transfer-Encoding": "chunked", "Connection": None}
-    answers = {
-        "with a length": server.client.send(server.client.head(body=body) + body[:-1]),
-        "in chunks": server.client.send(server.client.head(body=body, headers=chunked), b'5\r\n{"rec\r\n'),
+    responses = {
+        "with a length": server.client.send(server.client.build_head(body=body) + body[:-1]),
+        "in chunks": server.client.send(
+            server.client.build_head(body=body, headers=chunked), b'5\r\n{"rec\r\n'
+        ),
     }
-    expect_all("408", answers, lambda answer: answer.status in (408, CLOSED))
-    server.still_works()
+    expect_each("408", responses, lambda response: response.status in (408, CLOSED))
+    expect_accepts_record(server)
     server.account()
 
 
@@ -53,24 +57,24 @@ def test_a_body_that_does_not_come_is_given_up(start_server: StartServer) -> Non
 )
 def test_a_batch_that_finds_too_much_waiting_is_put_off(start_server: StartServer) -> None:
     server = start_server(arguments=PATIENT)
-    batches = [server.records(BATCH_SIZE, Fate.OPTIONAL) for _ in range(BATCHES)]
+    batches = [server.new_records(BATCH_SIZE, Fate.OPTIONAL) for _ in range(BATCHES)]
     with ThreadPoolExecutor(BATCHES) as workers:
-        with server.process.locked():
+        with server.process.lock_store():
             posting = [workers.submit(server.post, *batch) for batch in batches]
             # None is stored while the lock is held: what is answered now was not let in.
             early = _answers_of_first(posting, BATCHES - MOST_RECORDS // BATCH_SIZE)
-        answers = [each.result() for each in posting]
-    put_off = [answer for answer in answers if not answer.succeeded]
+        responses = [each.result() for each in posting]
+    put_off = [response for response in responses if not response.is_success]
     if len(early) != len(put_off):
         raise FindingError(f"{len(early)} batches put off, the others taken", f"{len(put_off)} put off")
-    expect_all(
+    expect_each(
         "503 with Retry-After",
-        {f"batch {number}": answer for number, answer in enumerate(put_off)},
-        lambda answer: answer.status == 503 and answer.headers.get("Retry-After", "").isdigit(),
+        {f"batch {number}": response for number, response in enumerate(put_off)},
+        lambda response: response.status == 503 and response.headers.get("Retry-After", "").isdigit(),
     )
-    for batch, answer in zip(batches, answers, strict=True):
-        server.decide(batch, Fate.STORED if answer.succeeded else Fate.DROPPED)
-    server.still_works()
+    for batch, response in zip(batches, responses, strict=True):
+        server.set_fate(batch, Fate.STORED if response.is_success else Fate.DROPPED)
+    expect_accepts_record(server)
     server.account()
 
 
@@ -83,27 +87,27 @@ def test_a_batch_that_finds_too_much_waiting_is_put_off(start_server: StartServe
 )
 def test_the_configuration_is_told_while_batches_wait(start_server: StartServer) -> None:
     server = start_server(arguments=PATIENT)
-    batch = server.records(MOST_RECORDS)
+    batch = server.new_records(MOST_RECORDS)
     with ThreadPoolExecutor(1) as worker:
-        with server.process.locked():
+        with server.process.lock_store():
             posting = worker.submit(server.post, *batch)
-            answers = {f"GET {number}": server.get_config() for number in range(BATCHES)}
+            responses = {f"GET {number}": server.get_config() for number in range(BATCHES)}
             answered = posting.done()
         taken = posting.result()
-    if answered or not taken.succeeded:
+    if answered or not taken.is_success:
         raise FindingError("the batch waits, and is taken then", str(taken))
-    expect_all("200", answers, lambda answer: answer.status == 200)
+    expect_each("200", responses, lambda response: response.status == 200)
     server.account()
 
 
 def _answers_of_first(posting: list[Future[Response]], count: int) -> list[Response]:
     """The answers that come first. Raises FindingError where there are fewer in time."""
-    answers: list[Response] = []
+    responses: list[Response] = []
     try:
-        for done in as_completed(posting, ANSWER_TIMEOUT_SECONDS / 2):
-            answers.append(done.result())
-            if len(answers) == count:
+        for done in as_completed(posting, RESPONSE_TIMEOUT_SECONDS / 2):
+            responses.append(done.result())
+            if len(responses) == count:
                 break
-    except NotInTime:
-        raise FindingError(f"{count} batches put off at once", f"{len(answers)} answered") from None
-    return answers
+    except FutureTimeoutError:
+        raise FindingError(f"{count} batches put off at once", f"{len(responses)} answered") from None
+    return responses

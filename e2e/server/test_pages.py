@@ -9,7 +9,8 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
-from e2e.server.driver.system import Server, expect_all
+from e2e.server.driver.assertions import expect_each
+from e2e.server.driver.system import Server
 
 UNSAFE = re.compile(r"'unsafe-(inline|eval)'|\*|\b(data|blob|https?):")
 SCRIPT_DIRECTIVES = ("script-src", "default-src")
@@ -24,18 +25,20 @@ SCRIPT_DIRECTIVES = ("script-src", "default-src")
 )
 def test_every_answer_is_what_it_says_it_is(server: Server) -> None:
     base = server.client.base_path
-    answers = {
+    responses = {
         "configuration": server.get_config(),
-        "success": server.post(server.record()),
+        "success": server.post(server.new_record()),
         "not JSON": server.post_body(b"{"),
-        "another origin": server.post(server.record(Fate.DROPPED), headers={"Origin": "http://evil.test"}),
+        "another origin": server.post(
+            server.new_record(Fate.DROPPED), headers={"Origin": "http://evil.test"}
+        ),
         "no such path": server.client.request("GET", f"{base}nothing"),
         "base": server.client.request("GET", base),
     }
-    expect_all(
+    expect_each(
         "X-Content-Type-Options: nosniff",
-        answers,
-        lambda answer: answer.headers.get("X-Content-Type-Options", "").strip().lower() == "nosniff",
+        responses,
+        lambda response: response.headers.get("X-Content-Type-Options", "").strip().lower() == "nosniff",
     )
     server.account()
 
@@ -67,11 +70,11 @@ def test_the_page_runs_no_script_but_its_own(server: Server) -> None:
     source="Prometheus text format 0.0.4; wire additions: loss by gap of a tab",
 )
 def test_figures_tell_what_became_of_records(server: Server) -> None:
-    server.needs_store()
+    server.require_store()
     path = f"{server.client.base_path}metrics"
     before = _figures(server.client.request("GET", path).body.decode())
-    batch = [server.record(tab_id="tab-measured", seq=seq, session_id="measured") for seq in (0, 1, 5)]
-    bad = server.record(Fate.DROPPED, event_name=5)
+    batch = [server.new_record(tab_id="tab-measured", seq=seq, session_id="measured") for seq in (0, 1, 5)]
+    bad = server.new_record(Fate.DROPPED, event_name=5)
     body = {"records": [*batch, bad], "session_id": "measured", "dropped": 2, "filtered": 1}
     for _ in range(2):  # The second time nothing of it is new, and the report is the same one.
         server.post_body(json.dumps(body).encode())
@@ -99,12 +102,12 @@ def test_figures_tell_what_became_of_records(server: Server) -> None:
     source="OpenAPI 3.1",
 )
 def test_the_server_describes_itself(server: Server) -> None:
-    server.needs_store()
-    answer = server.client.request("GET", f"{server.client.base_path}openapi.json")
-    paths = answer.json().get("paths", {}) if answer.status == 200 else {}
+    server.require_store()
+    response = server.client.request("GET", f"{server.client.base_path}openapi.json")
+    paths = response.json().get("paths", {}) if response.status == 200 else {}
     endpoint = server.client.endpoint_path[len(server.client.base_path) - 1 :]
     if not {"get", "post"} <= set(paths.get(endpoint, {})):
-        raise FindingError(f"GET and POST of {endpoint}", str(answer))
+        raise FindingError(f"GET and POST of {endpoint}", str(response))
     server.account()
 
 

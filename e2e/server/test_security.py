@@ -10,8 +10,9 @@ import re
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Level, case
+from e2e.server.driver.assertions import expect_each, is_client_error
 from e2e.server.driver.http_client import Response
-from e2e.server.driver.system import Server, expect_all, is_refused
+from e2e.server.driver.system import Server
 
 EVIL = "http://evil.test"
 SIMPLE_TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b")
@@ -56,11 +57,11 @@ def foreign_origins(server: Server) -> dict[str, str | list[str]]:
     source="Fetch: Origin header; MLflow's server: cross-origin 403",
 )
 def test_a_batch_of_another_origin_is_refused(server: Server) -> None:
-    answers = {
-        name: server.post(server.record(Fate.DROPPED), headers={"Origin": origin})
+    responses = {
+        name: server.post(server.new_record(Fate.DROPPED), headers={"Origin": origin})
         for name, origin in foreign_origins(server).items()
     }
-    expect_all("403", answers, is_refused)
+    expect_each("403", responses, is_client_error)
     server.account()
 
 
@@ -72,11 +73,11 @@ def test_a_batch_of_another_origin_is_refused(server: Server) -> None:
     source="wire protocol, answer; Fetch: Origin header",
 )
 def test_a_batch_of_the_own_page_is_taken(server: Server) -> None:
-    answers = {
-        "its own origin": server.post(server.record(), headers={"Origin": server.client.origin}),
-        "no origin": server.post(server.record(), headers={"Origin": None}),
+    responses = {
+        "its own origin": server.post(server.new_record(), headers={"Origin": server.client.origin}),
+        "no origin": server.post(server.new_record(), headers={"Origin": None}),
     }
-    expect_all('200 {"status": "success"}', answers, lambda answer: answer.succeeded)
+    expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()
 
 
@@ -93,16 +94,16 @@ def test_no_other_origin_is_allowed_in(server: Server) -> None:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type",
     }
-    answers = {
+    responses = {
         "OPTIONS": server.client.request("OPTIONS", headers=asked),
         "GET": server.client.request("GET", headers={"Origin": EVIL}),
         "GET of nowhere": server.client.request("GET", headers={"Origin": "null"}),
-        "POST": server.post(server.record(Fate.DROPPED), headers={"Origin": EVIL}),
+        "POST": server.post(server.new_record(Fate.DROPPED), headers={"Origin": EVIL}),
     }
-    expect_all(
+    expect_each(
         "no Access-Control-Allow-Origin: * or that origin",
-        answers,
-        lambda answer: answer.headers.get("Access-Control-Allow-Origin", "") not in ("*", EVIL, "null"),
+        responses,
+        lambda response: response.headers.get("Access-Control-Allow-Origin", "") not in ("*", EVIL, "null"),
     )
     server.account()
 
@@ -115,13 +116,13 @@ def test_no_other_origin_is_allowed_in(server: Server) -> None:
     source="Fetch: CORS-safelisted Content-Type; cross-site request forgery",
 )
 def test_what_a_foreign_form_can_send_is_refused(server: Server) -> None:
-    answers = {}
+    responses = {}
     for content_type in SIMPLE_TYPES:
         for origin in (EVIL, None):
             headers = {"Content-Type": content_type, "Origin": origin}
             name = f"{content_type} {'of a foreign page' if origin else 'without an origin'}"
-            answers[name] = server.post(server.record(Fate.DROPPED), headers=headers)
-    expect_all("a status from 400 to 499", answers, is_refused)
+            responses[name] = server.post(server.new_record(Fate.DROPPED), headers=headers)
+    expect_each("a status from 400 to 499", responses, is_client_error)
     server.account()
 
 
@@ -134,7 +135,7 @@ def test_what_a_foreign_form_can_send_is_refused(server: Server) -> None:
 )
 def test_errors_show_nothing_of_the_inside(server: Server) -> None:
     path = server.client.base_path
-    answers = {
+    responses = {
         "not JSON": server.post_body(b"{"),
         "not UTF-8": server.post_body(b"\xff"),
         "deep": server.post_body(b'{"records":' + b"[" * 100_000),
@@ -145,10 +146,10 @@ def test_errors_show_nothing_of_the_inside(server: Server) -> None:
         "an unknown charset": server.post_body(b"{}", {"Content-Type": "application/json; charset=none"}),
         "a broken path": server.client.request("GET", f"{path}%zz%ff%00"),
         "a broken query": server.client.request("GET", f"{server.client.endpoint_path}?%zz=%ff&[]"),
-        "a broken length": server.client.send(server.client.head(headers={"Content-Length": "x"})),
+        "a broken length": server.client.send(server.client.build_head(headers={"Content-Length": "x"})),
         "a broken cookie": server.client.request("GET", headers={"Cookie": '"; =;=,\x01'}),
     }
-    expect_all("nothing of the inside", answers, lambda answer: not SECRETS.search(answer.body))
+    expect_each("nothing of the inside", responses, lambda response: not SECRETS.search(response.body))
     server.account()
 
 
@@ -162,7 +163,7 @@ def test_errors_show_nothing_of_the_inside(server: Server) -> None:
 def test_text_of_a_request_never_comes_back_as_a_page(server: Server) -> None:
     quoted = MARKUP.replace("<", "%3C").replace(">", "%3E")
     path = server.client.base_path
-    answers = {
+    responses = {
         "path": server.client.request("GET", f"{path}{quoted}"),
         "raw path": server.client.request("GET", f"{path}{MARKUP}"),
         "file": server.client.request("GET", f"{path}static-files/{quoted}"),
@@ -176,12 +177,12 @@ def test_text_of_a_request_never_comes_back_as_a_page(server: Server) -> None:
         "TRACE": server.client.request("TRACE", headers={"X-Markup": MARKUP}),
     }
 
-    def harmless(answer: Response) -> bool:
-        echoed = MARKUP.encode() in answer.body
-        as_page = answer.content_type in ("", "text/html", "application/xhtml+xml", "image/svg+xml")
-        return not (echoed and (as_page or answer.content_type == "message/http"))
+    def harmless(response: Response) -> bool:
+        echoed = MARKUP.encode() in response.body
+        as_page = response.content_type in ("", "text/html", "application/xhtml+xml", "image/svg+xml")
+        return not (echoed and (as_page or response.content_type == "message/http"))
 
-    expect_all("no echo in a page", answers, harmless)
+    expect_each("no echo in a page", responses, harmless)
     server.account()
 
 
@@ -196,8 +197,8 @@ def test_no_path_leads_out_of_the_folder(server: Server) -> None:
     folder = f"{server.client.base_path}static-files/"
     paths = [folder + path.format(dots=dots) for path in BEYOND for dots in DOTS]
     paths += [f"{folder}/etc/passwd", f"{folder}%2fetc%2fpasswd", f"{folder}telemetry.worker.js%00"]
-    answers = {path: server.client.request("GET", path) for path in paths}
-    expect_all("no content of a file", answers, lambda answer: not SECRETS.search(answer.body))
+    responses = {path: server.client.request("GET", path) for path in paths}
+    expect_each("no content of a file", responses, lambda response: not SECRETS.search(response.body))
     server.account()
 
 
@@ -209,10 +210,10 @@ def test_no_path_leads_out_of_the_folder(server: Server) -> None:
     source="privacy: what persons did is nobody's who can reach the port",
 )
 def test_no_answer_tells_what_was_stored(server: Server) -> None:
-    server.post(server.record(installation_id=MARK, session_id=MARK, params={"componentId": MARK}))
+    server.post(server.new_record(installation_id=MARK, session_id=MARK, params={"componentId": MARK}))
     base, endpoint = server.client.base_path, server.client.endpoint_path
     paths = [base, endpoint, f"{base}health", f"{endpoint}?records", f"{endpoint}/records", f"{base}records"]
-    answers = {path: server.client.request("GET", path) for path in paths}
-    answers["POST"] = server.post(server.record(), {"installation_id": 5, "params": json.dumps(MARK)})
-    expect_all("nothing of a record", answers, lambda answer: MARK.encode() not in answer.body)
+    responses = {path: server.client.request("GET", path) for path in paths}
+    responses["POST"] = server.post(server.new_record(), {"installation_id": 5, "params": json.dumps(MARK)})
+    expect_each("nothing of a record", responses, lambda response: MARK.encode() not in response.body)
     server.account()

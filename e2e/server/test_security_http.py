@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
-from e2e.server.conftest import StartServer
+from e2e.server.driver.assertions import expect_accepts_record, expect_each, is_client_error
 from e2e.server.driver.http_client import CLOSED, Response
-from e2e.server.driver.system import Server, body_of, expect_all, is_refused
+from e2e.server.driver.system import Server, StartServer, encode_batch
 
 EVIL = "http://evil.test"
 
@@ -29,13 +29,13 @@ def test_a_request_without_exactly_one_host_is_refused(server: Server) -> None:
         "another behind it": [own, "evil.test"],
         "another in front": ["evil.test", own],
     }
-    answers = {}
+    responses = {}
     for name, host in hosts.items():
         for origin in (server.client.origin, EVIL):
             headers = {"Host": host, "Origin": origin}
-            answers[f"{name}, {origin}"] = server.post(server.record(Fate.DROPPED), headers=headers)
-    expect_all("400", answers, _is_turned_away)
-    server.still_works()
+            responses[f"{name}, {origin}"] = server.post(server.new_record(Fate.DROPPED), headers=headers)
+    expect_each("400", responses, _is_turned_away)
+    expect_accepts_record(server)
     server.account()
 
 
@@ -48,12 +48,12 @@ def test_a_request_without_exactly_one_host_is_refused(server: Server) -> None:
 )
 def test_a_request_whose_host_is_none_is_refused(server: Server) -> None:
     hosts = ("a b", "evil.test/path", "user@evil.test", "[::1", "a:port", "a?b", "a#b", "a\\b")
-    answers = {
-        host: server.post(server.record(Fate.DROPPED), headers={"Host": host, "Origin": f"http://{host}"})
+    responses = {
+        host: server.post(server.new_record(Fate.DROPPED), headers={"Host": host, "Origin": f"http://{host}"})
         for host in hosts
     }
-    expect_all("400", answers, _is_turned_away)
-    server.still_works()
+    expect_each("400", responses, _is_turned_away)
+    expect_accepts_record(server)
     server.account()
 
 
@@ -65,7 +65,7 @@ def test_a_request_whose_host_is_none_is_refused(server: Server) -> None:
     source="RFC 9112 §6.1, §6.3, §11.2: request smuggling",
 )
 def test_a_request_whose_end_is_ambiguous_is_refused(server: Server) -> None:
-    body = body_of(server.record(Fate.DROPPED))
+    body = encode_batch(server.new_record(Fate.DROPPED))
     length = str(len(body))
     chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     cases: dict[str, tuple[dict[str, str | list[str] | None], bytes]] = {
@@ -79,12 +79,12 @@ def test_a_request_whose_end_is_ambiguous_is_refused(server: Server) -> None:
         "chunks that are none": ({"Transfer-Encoding": "chunked", "Content-Length": None}, b"zz\r\n" + body),
         "a space before the colon": ({"Transfer-Encoding ": "chunked"}, chunked),
     }
-    answers = {
-        name: server.client.send(server.client.head(body=body, headers=headers), sent)
+    responses = {
+        name: server.client.send(server.client.build_head(body=body, headers=headers), sent)
         for name, (headers, sent) in cases.items()
     }
-    expect_all("400", answers, _is_turned_away)
-    server.still_works()
+    expect_each("400", responses, _is_turned_away)
+    expect_accepts_record(server)
     server.account()
 
 
@@ -101,12 +101,12 @@ def test_what_is_not_http_does_no_harm(server: Server) -> None:
         "zeros": bytes(1_000) + b"\r\n\r\n",
         "binary": bytes(range(256)) + b"\r\n\r\n",
         "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        "HTTP/9.9": server.client.head().replace(b"HTTP/1.1", b"HTTP/9.9"),
-        "no version": server.client.head().replace(b" HTTP/1.1", b" "),
+        "HTTP/9.9": server.client.build_head().replace(b"HTTP/1.1", b"HTTP/9.9"),
+        "no version": server.client.build_head().replace(b" HTTP/1.1", b" "),
     }
-    answers = {name: server.client.send(data + b"\r\n\r\n") for name, data in sent.items()}
-    expect_all("refused", answers, lambda answer: _is_turned_away(answer) or answer.status == 505)
-    server.still_works()
+    responses = {name: server.client.send(data + b"\r\n\r\n") for name, data in sent.items()}
+    expect_each("refused", responses, lambda response: _is_turned_away(response) or response.status == 505)
+    expect_accepts_record(server)
     server.account()
 
 
@@ -120,20 +120,20 @@ def test_what_is_not_http_does_no_harm(server: Server) -> None:
 def test_a_request_for_another_host_is_refused(start_server: StartServer) -> None:
     server = start_server()
     port = server.client.port
-    answers = {}
+    responses = {}
     for host in ("evil.test", f"evil.test:{port}", f"127.0.0.1.evil.test:{port}", "10.0.0.1", "[fe80::1]"):
         headers = {"Host": host, "Origin": f"http://{host}"}
-        answers[f"GET {host}"] = server.client.request("GET", headers=headers)
-        answers[f"POST {host}"] = server.post(server.record(Fate.DROPPED), headers=headers)
-    expect_all("403", answers, is_refused)
+        responses[f"GET {host}"] = server.client.request("GET", headers=headers)
+        responses[f"POST {host}"] = server.post(server.new_record(Fate.DROPPED), headers=headers)
+    expect_each("403", responses, is_client_error)
     for host in (f"localhost:{port}", f"127.0.0.1:{port}", "LOCALHOST"):
         headers = {"Host": host, "Origin": f"http://{host}"}
-        answer = server.post(server.record(), headers=headers)
-        if not answer.succeeded:
-            raise FindingError(f"success for {host}, which leads to this machine alone", str(answer))
+        response = server.post(server.new_record(), headers=headers)
+        if not response.is_success:
+            raise FindingError(f"success for {host}, which leads to this machine alone", str(response))
     server.account()
 
 
-def _is_turned_away(answer: Response) -> bool:
+def _is_turned_away(response: Response) -> bool:
     """Refused in any way that HTTP has: nobody was served."""
-    return answer.status in (CLOSED, 501) or is_refused(answer)
+    return response.status in (CLOSED, 501) or is_client_error(response)

@@ -1,25 +1,70 @@
-"""What a batch that was taken has to have come to."""
+"""Checks of responses, the configuration and the store. Each raises FindingError when it does not hold."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError
 from e2e.server.driver.http_client import Response
-from e2e.server.driver.system import Record, Server
+from e2e.server.driver.system import DISABLED_VALUES, Record, Server
 
 
-def expect_success(answer: Response, what: str) -> None:
-    """Raise a FindingError where a batch was not taken."""
-    if not answer.succeeded:
-        raise FindingError(f'200 {{"status": "success"}} for {what}', str(answer))
+def expect_each(expected: str, responses: Mapping[str, Response], holds: Callable[[Response], bool]) -> None:
+    """Raise FindingError that names every response of a table for which `holds` is false."""
+    wrong = [f"{name}: {response}" for name, response in responses.items() if not holds(response)]
+    if wrong:
+        raise FindingError(expected, "\n".join(wrong))
+
+
+def is_client_error(response: Response) -> bool:
+    """Return whether the status is 4xx: the worker does not take it for success and does not retry."""
+    return 400 <= response.status < 500
+
+
+def expect_success(response: Response, description: str) -> None:
+    """Raise FindingError if a batch was not accepted."""
+    if not response.is_success:
+        raise FindingError(f'200 {{"status": "success"}} for {description}', str(response))
+
+
+def expect_accepts_record(server: Server) -> None:
+    """Raise FindingError if the server does not accept a valid record."""
+    response = server.post(server.new_record())
+    if not response.is_success:
+        raise FindingError("the server accepts the next valid record", str(response))
 
 
 def expect_stored_as_sent(server: Server, sent: list[Record]) -> None:
-    """Raise a FindingError that shows the first stored record that differs from what was sent."""
-    stored = server.stored()
+    """Raise FindingError that shows the first stored record that differs from the one that was sent."""
+    stored = server.get_stored_records()
     for before, after in zip(sent, stored, strict=False):
         if before != after:
             raise FindingError(json.dumps(before)[:1_000], json.dumps(after)[:1_000])
     if len(stored) != len(sent):
         raise FindingError(f"{len(sent)} records stored", f"{len(stored)}")
+
+
+def read_config_values(response: Response) -> dict[str, Any]:
+    """Return the three values of a configuration, without other members of the response."""
+    if response.status != 200 or not isinstance(response.json(), dict):
+        raise FindingError("200 and a JSON object", str(response))
+    return {name: value for name, value in response.json().items() if name in DISABLED_VALUES}
+
+
+def expect_config_values(server: Server, expected: dict[str, Any], description: str) -> None:
+    """Raise FindingError if the server's configuration has other values."""
+    values = read_config_values(server.get_config())
+    if values != expected:
+        raise FindingError(f"{json.dumps(expected)} for {description}", json.dumps(values))
+
+
+def expect_disabled(server: Server, description: str) -> None:
+    """Raise FindingError if GET does not disable telemetry, or POST does not respond with `disabled`."""
+    if read_config_values(server.get_config())["disable_ui_telemetry"] is not True:
+        raise FindingError(f"disable_ui_telemetry true for {description}", str(server.get_config()))
+    response = server.post(server.new_record(Fate.DROPPED))
+    if response.status != 200 or response.get_member("status") != "disabled":
+        raise FindingError(f'200 {{"status": "disabled"}} for {description}', str(response))

@@ -1,4 +1,4 @@
-"""One request and its answer, in raw bytes: also what no proper client would send."""
+"""Send one HTTP request as raw bytes, also malformed ones, and read its response."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from urllib.parse import urlsplit
 
 from e2e.conformance.case import FindingError
 
-ANSWER_TIMEOUT_SECONDS = 20
+RESPONSE_TIMEOUT_SECONDS = 20
 CLOSED = 0
-"""The status of a request whose connection was closed without an answer."""
+"""The status of a request whose connection was closed without a response."""
 
 SHOWN_BYTES = 200
 JSON_TYPE = "application/json"
 
 Headers = Mapping[str, "str | Sequence[str] | None"]
-"""Name → value; several values are several lines, None leaves a line out that would be sent by itself."""
+"""Name → value. Several values make several header lines; None omits a header that is sent by default."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """What came back. `status` is CLOSED (0) where the server ended the connection without a word."""
+    """A response. `status` is CLOSED (0) if the server closed the connection without a response."""
 
     status: int
     headers: Message
@@ -34,18 +34,18 @@ class Response:
 
     @property
     def content_type(self) -> str:
-        """The media type without parameters, in lower case; empty where there is none."""
+        """The media type without parameters, in lower case; empty if the header is missing."""
         return self.headers.get("Content-Type", "").split(";")[0].strip().lower()
 
     def json(self) -> Any:
-        """The body as JSON. Raises FindingError where it is none."""
+        """Parse the body as JSON. Raise FindingError if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError as error:
-            raise FindingError("an answer in JSON", str(self)) from error
+            raise FindingError("a JSON response", str(self)) from error
 
-    def word(self, name: str) -> object:
-        """A member of a JSON object, None for anything else: for answers that may be of any shape."""
+    def get_member(self, name: str) -> object:
+        """Return a member of the JSON object in the body, or None if the body is anything else."""
         try:
             value = json.loads(self.body)
         except ValueError:
@@ -53,19 +53,19 @@ class Response:
         return value.get(name) if isinstance(value, dict) else None
 
     @property
-    def succeeded(self) -> bool:
-        """Whether a worker may forget what it sent: 200 with `{"status": "success"}`."""
-        return self.status == 200 and self.word("status") == "success"
+    def is_success(self) -> bool:
+        """Whether the worker may delete what it sent: 200 with `{"status": "success"}`."""
+        return self.status == 200 and self.get_member("status") == "success"
 
     def __str__(self) -> str:
         if self.status == CLOSED:
-            return "connection closed without an answer"
+            return "connection closed without a response"
         shown = self.body[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
         return f"{self.status} {shown}{'…' if len(self.body) > SHOWN_BYTES else ''}".rstrip()
 
 
 class Client:
-    """Talks to one server; every request has a connection of its own unless it says otherwise."""
+    """An HTTP client for one server. Each request opens a new connection and asks the server to close it."""
 
     def __init__(self, base_url: str, endpoint: str) -> None:
         parts = urlsplit(base_url)
@@ -75,10 +75,10 @@ class Client:
         self.host_name = parts.hostname
         self.port = parts.port or http.client.HTTP_PORT
         self.host = parts.netloc
-        """What the header Host says: name and port."""
+        """The value of the Host header: name and port."""
         self.origin = f"http://{parts.netloc}"
         self.exchanges: list[str] = []
-        """A line for each exchange, oldest first."""
+        """A summary of each exchange, oldest first."""
 
     def request(
         self,
@@ -87,66 +87,67 @@ class Client:
         body: bytes | None = None,
         headers: Headers | None = None,
     ) -> Response:
-        """Send a request (to the endpoint where no path is given) and read the answer."""
-        return self.send(self.head(method, path, body, headers) + (body or b""), method=method)
+        """Send a request (to the telemetry endpoint by default) and return the response."""
+        return self.send(self.build_head(method, path, body, headers) + (body or b""), method=method)
 
-    def head(
+    def build_head(
         self,
         method: str = "POST",
         path: str | None = None,
         body: bytes | None = None,
         headers: Headers | None = None,
     ) -> bytes:
-        """The bytes of a request in front of its body: headers that a proper client sends, then `headers`."""
+        """Return the request line and headers: the usual headers of a client, overridden by `headers`."""
         given = {name.lower() for name in headers or {}}
-        proper = {"Host": self.host, "Connection": "close"}
+        defaults = {"Host": self.host, "Connection": "close"}
         if body is not None:
-            proper |= {"Content-Type": JSON_TYPE, "Content-Length": str(len(body))}
+            defaults |= {"Content-Type": JSON_TYPE, "Content-Length": str(len(body))}
         lines = [f"{method} {self.endpoint_path if path is None else path} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in proper.items() if name.lower() not in given]
+        lines += [f"{name}: {value}" for name, value in defaults.items() if name.lower() not in given]
         for name, values in (headers or {}).items():
             for value in [values] if isinstance(values, str) else values or []:
                 lines.append(f"{name}: {value}")
         return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
 
-    def send(self, *parts: bytes, more: Iterable[bytes] = (), method: str = "POST") -> Response:
-        """Send bytes as they stand and read one answer. `more` is taken only while the server takes it.
+    def send(self, *parts: bytes, stream: Iterable[bytes] = (), method: str = "POST") -> Response:
+        """Send raw bytes and return one response.
 
-        Raises FindingError where no answer comes within ANSWER_TIMEOUT_SECONDS.
+        `stream` is sent after `parts`, until the server closes the connection.
+        Raise FindingError if no response arrives within RESPONSE_TIMEOUT_SECONDS.
         """
-        started = b"".join(parts)
-        shown = started[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
-        answer = self._exchange(started, more, method)
-        self.exchanges.append(f"→ {shown}\n← {answer}")
-        return answer
+        data = b"".join(parts)
+        shown = data[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
+        response = self._exchange(data, stream, method)
+        self.exchanges.append(f"→ {shown}\n← {response}")
+        return response
 
     def connect(self) -> socket.socket:
-        """Open a connection, for the caller to close."""
-        return socket.create_connection((self.host_name, self.port), ANSWER_TIMEOUT_SECONDS)
+        """Open a connection. The caller closes it."""
+        return socket.create_connection((self.host_name, self.port), RESPONSE_TIMEOUT_SECONDS)
 
-    def _exchange(self, started: bytes, more: Iterable[bytes], method: str) -> Response:
+    def _exchange(self, data: bytes, stream: Iterable[bytes], method: str) -> Response:
         try:
             with self.connect() as connection:
                 try:
-                    connection.sendall(started)
-                    for part in more:
+                    connection.sendall(data)
+                    for part in stream:
                         connection.sendall(part)
                 except (BrokenPipeError, ConnectionResetError):
-                    pass  # The server has heard enough; its answer may be there all the same.
-                return read_answer(connection, method)
+                    pass  # The server stopped reading, but may have sent a response before.
+                return read_response(connection, method)
         except TimeoutError:
-            raise FindingError("an answer", f"none within {ANSWER_TIMEOUT_SECONDS} s") from None
+            raise FindingError("a response", f"none within {RESPONSE_TIMEOUT_SECONDS} s") from None
 
 
-def read_answer(connection: socket.socket, method: str = "POST") -> Response:
-    """Read one answer; the connection stays open. Raises TimeoutError where none comes."""
-    answer = http.client.HTTPResponse(connection, method=method)
+def read_response(connection: socket.socket, method: str = "POST") -> Response:
+    """Return one response and leave the connection open. Raise TimeoutError if none arrives."""
+    response = http.client.HTTPResponse(connection, method=method)
     try:
-        answer.begin()
-        return Response(answer.status, answer.headers, answer.read())
+        response.begin()
+        return Response(response.status, response.headers, response.read())
     except TimeoutError:
         raise
     except (http.client.HTTPException, OSError):
         return Response(CLOSED, Message(), b"")
     finally:
-        answer.close()
+        response.close()

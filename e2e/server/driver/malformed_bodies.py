@@ -1,6 +1,6 @@
-"""Tables of what a request's body may be wrong in. Each body carries a record that has to be dropped with it.
+"""Tables of malformed request bodies. Each body carries a record that must not be stored.
 
-Names are what a report shows.
+The names appear in the report.
 """
 
 from __future__ import annotations
@@ -9,37 +9,37 @@ import gzip
 import json
 from collections.abc import Callable
 
-from e2e.server.driver.system import Record, body_of
+from e2e.server.driver.system import Record, encode_batch
 
-_NOT_JSON: dict[str, Callable[[bytes, bytes], bytes]] = {
-    "empty": lambda good, record: b"",
-    "white space": lambda good, record: b" \n",
-    "plain text": lambda good, record: b"not JSON " + good,
-    "cut off at its end": lambda good, record: good[:-1],
-    "cut off inside the record": lambda good, record: good[: len(good) // 2],
-    "text after its end": lambda good, record: good + b" x",
-    "two bodies": lambda good, record: good + good,
-    "a NUL after its end": lambda good, record: good + b"\0",
-    "single quotes": lambda good, record: good.replace(b'"', b"'"),
-    "a trailing comma": lambda good, record: good[:-2] + b",]}",
-    "a comment": lambda good, record: b"/* */" + good,
-    "names without quotes": lambda good, record: good.replace(b'"records"', b"records"),
-    "NaN": lambda good, record: good.replace(b"onClick", b'", "x": NaN, "y": "'),
-    "Infinity": lambda good, record: good.replace(b"onClick", b'", "x": Infinity, "y": "'),
-    "-Infinity": lambda good, record: good.replace(b"onClick", b'", "x": -Infinity, "y": "'),
-    "a hexadecimal number": lambda good, record: good.replace(b"onClick", b'", "x": 0x1, "y": "'),
-    "a raw line feed in a string": lambda good, record: good.replace(b"onClick", b"on\nClick"),
-    "a raw NUL in a string": lambda good, record: good.replace(b"onClick", b"on\0Click"),
-    "a byte that is not UTF-8": lambda good, record: good.replace(b"onClick", b"on\xffClick"),
-    "an encoded half of a surrogate pair": lambda good, record: good.replace(b"onClick", b"\xed\xa0\xbd"),
-    "an overlong encoding": lambda good, record: good.replace(b"onClick", b"\xc0\xaf"),
-    "UTF-16": lambda good, record: good.decode().encode("utf-16"),
-    "a form": lambda good, record: b"records=" + record,
-    "multipart": lambda good, record: b"--boundary\r\n\r\n" + good + b"\r\n--boundary--\r\n",
-    "gzip that nobody announced": lambda good, record: gzip.compress(good),
+_BUILD_NOT_JSON: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "empty": lambda body, record: b"",
+    "white space": lambda body, record: b" \n",
+    "plain text": lambda body, record: b"not JSON " + body,
+    "cut off at its end": lambda body, record: body[:-1],
+    "cut off inside the record": lambda body, record: body[: len(body) // 2],
+    "text after its end": lambda body, record: body + b" x",
+    "two bodies": lambda body, record: body + body,
+    "a NUL after its end": lambda body, record: body + b"\0",
+    "single quotes": lambda body, record: body.replace(b'"', b"'"),
+    "a trailing comma": lambda body, record: body[:-2] + b",]}",
+    "a comment": lambda body, record: b"/* */" + body,
+    "names without quotes": lambda body, record: body.replace(b'"records"', b"records"),
+    "NaN": lambda body, record: body.replace(b"onClick", b'", "x": NaN, "y": "'),
+    "Infinity": lambda body, record: body.replace(b"onClick", b'", "x": Infinity, "y": "'),
+    "-Infinity": lambda body, record: body.replace(b"onClick", b'", "x": -Infinity, "y": "'),
+    "a hexadecimal number": lambda body, record: body.replace(b"onClick", b'", "x": 0x1, "y": "'),
+    "a raw line feed in a string": lambda body, record: body.replace(b"onClick", b"on\nClick"),
+    "a raw NUL in a string": lambda body, record: body.replace(b"onClick", b"on\0Click"),
+    "a byte that is not UTF-8": lambda body, record: body.replace(b"onClick", b"on\xffClick"),
+    "an encoded half of a surrogate pair": lambda body, record: body.replace(b"onClick", b"\xed\xa0\xbd"),
+    "an overlong encoding": lambda body, record: body.replace(b"onClick", b"\xc0\xaf"),
+    "UTF-16": lambda body, record: body.decode().encode("utf-16"),
+    "a form": lambda body, record: b"records=" + record,
+    "multipart": lambda body, record: b"--boundary\r\n\r\n" + body + b"\r\n--boundary--\r\n",
+    "gzip without Content-Encoding": lambda body, record: gzip.compress(body),
 }
 
-_NO_LIST: dict[str, Callable[[object], object]] = {
+_BUILD_WITHOUT_RECORDS: dict[str, Callable[[object], object]] = {
     "null": lambda record: None,
     "a boolean": lambda record: True,
     "a number": lambda record: 5,
@@ -47,10 +47,10 @@ _NO_LIST: dict[str, Callable[[object], object]] = {
     "a list": lambda record: [record],
     "an empty list": lambda record: [],
     "an empty object": lambda record: {},
-    "a record without its list": lambda record: record,
+    "a record without a list": lambda record: record,
     "records missing": lambda record: {"events": [record]},
     "records in another case": lambda record: {"Records": [record]},
-    "records deeper": lambda record: {"data": {"records": [record]}},
+    "records nested": lambda record: {"data": {"records": [record]}},
     "records null": lambda record: {"records": None},
     "records a boolean": lambda record: {"records": False},
     "records a number": lambda record: {"records": 1},
@@ -82,9 +82,9 @@ BAD_FIELDS: dict[str, dict[str, object]] = {
     "params a list": {"params": [{"componentId": "a.button"}]},
     "params a boolean": {"params": False},
 }
-"""What is wrong with a record → the fields that make it so; `...` leaves one out."""
+"""The error in a record → the fields that cause it; `...` omits a field."""
 
-NO_RECORDS: dict[str, object] = {
+NOT_RECORDS: dict[str, object] = {
     "null": None,
     "a number": 7,
     "a string": "record",
@@ -92,18 +92,18 @@ NO_RECORDS: dict[str, object] = {
     "a list": [],
     "an empty object": {},
 }
-"""Members of the list of records that are no record at all."""
+"""Members of `records` that are not records."""
 
 
-def not_json(record: Callable[[], Record]) -> dict[str, bytes]:
-    """Bodies that are not JSON (RFC 8259), each with a record of its own."""
+def build_bodies_not_json(new_record: Callable[[], Record]) -> dict[str, bytes]:
+    """Return bodies that are not JSON (RFC 8259), each with a new record."""
     bodies = {}
-    for name, build in _NOT_JSON.items():
-        made = record()
-        bodies[name] = build(body_of(made), json.dumps(made).encode())
+    for name, build in _BUILD_NOT_JSON.items():
+        record = new_record()
+        bodies[name] = build(encode_batch(record), json.dumps(record).encode())
     return bodies
 
 
-def without_list(record: Callable[[], Record]) -> dict[str, bytes]:
-    """Bodies that are JSON and hold no list of records, each with a record of its own where there is room."""
-    return {name: json.dumps(build(record())).encode() for name, build in _NO_LIST.items()}
+def build_bodies_without_records(new_record: Callable[[], Record]) -> dict[str, bytes]:
+    """Return bodies that are JSON without a list of records, each with a new record where it has room."""
+    return {name: json.dumps(build(new_record())).encode() for name, build in _BUILD_WITHOUT_RECORDS.items()}

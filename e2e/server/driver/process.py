@@ -1,4 +1,4 @@
-"""A server in a process of its own: the command of a package like `reference_server`, with its own store."""
+"""A server in its own process, started with `python -m PACKAGE`, with its own store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotInTime  # Python 3.10 does not know it by the other name.
+from concurrent.futures import (
+    TimeoutError as FutureTimeoutError,  # Python 3.10: not the built-in TimeoutError
+)
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
@@ -21,8 +23,8 @@ STOP_TIMEOUT_SECONDS = 20
 
 _ADDRESS = re.compile(r"listening on (http://\S+)$")
 
-# Sets the largest size of a file before the server starts: a write beyond it fails as on a full disk.
-_LIMITED = (
+# Limits the size of files before the server starts: a write beyond the limit fails as on a full disk.
+_RUN_WITH_FILE_LIMIT = (
     "import resource, runpy, sys\n"
     "limit = int(sys.argv.pop(1))\n"
     "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))\n"
@@ -33,16 +35,16 @@ _SELECT = (
     "WHERE id > ? ORDER BY id"
 )
 
-_NAMES = ("installation_id", "event_name", "timestamp_ns", "session_id")
-_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
+_COLUMNS = ("installation_id", "event_name", "timestamp_ns", "session_id")
+_PEAK_MEMORY = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
 class ServerProcess:
-    """A running server. It begins with the configuration that `config` holds: a file, or a URL.
+    """A running server process. `config` is its configuration: a file or a URL.
 
-    `environ` is its whole environment: a CI machine's own must not silence it. `file_limit_bytes` is the
-    largest file that it can write. `arguments` are more words of its command line. Raises RuntimeError where
-    it does not come up.
+    `environ` is the complete environment, because variables of a CI machine may disable telemetry.
+    `file_limit_bytes` limits the size of the files that the server writes. `arguments` are further
+    command-line arguments. Raise RuntimeError if the server does not start.
     """
 
     def __init__(
@@ -66,54 +68,54 @@ class ServerProcess:
 
     @property
     def log(self) -> str:
-        """All that it wrote, of all its lives."""
+        """All log output, including that before restarts."""
         return "".join(self._lines)
 
     @property
     def is_running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End it at once, as a loss of power does. Its store stays."""
+        """Kill the process with SIGKILL, as in a crash. The store remains."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> int:
-        """Ask it to end, wait, and give the exit status."""
+        """Stop the process with SIGTERM, wait until it ends, and return the exit status."""
         return self._end(signal.SIGTERM)
 
     def restart(self) -> None:
-        """Start it again on the store that it left; its port is another one."""
+        """Start the server again on the same store. The port changes."""
         self.url = self._start()
 
-    def stored(self, after: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """The records beyond row `after`, in the shape of the wire, and the number of the last row."""
+    def read_records(self, after: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Return the records after row `after`, as they are on the wire, and the number of the last row."""
         with closing(sqlite3.connect(self.database)) as connection:
             rows = connection.execute(_SELECT, (after,)).fetchall()
-        return [_record_of(row) for row in rows], rows[-1][-1] if rows else after
+        return [_decode_row(row) for row in rows], rows[-1][-1] if rows else after
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep its store from being written to, as another program on the same file does."""
+    def lock_store(self) -> Iterator[None]:
+        """Lock the store against writes, as another program that uses the file does."""
         with closing(sqlite3.connect(self.database, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("ROLLBACK")
 
-    def peak_memory_bytes(self) -> int | None:
-        """The most memory that it has taken in this life; None where the system does not tell."""
+    def read_peak_memory_bytes(self) -> int | None:
+        """Return the peak memory of the process since its start; None if the system does not report it."""
         try:
             status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii", errors="replace")
         except OSError:
             return None
-        found = _PEAK.search(status)
+        found = _PEAK_MEMORY.search(status)
         return int(found[1]) * 1024 if found else None
 
     def _start(self) -> str:
         module = self._package.name
         python = ["-m", module]
         if self._file_limit_bytes is not None:
-            python = ["-c", _LIMITED, str(self._file_limit_bytes), module]
+            python = ["-c", _RUN_WITH_FILE_LIMIT, str(self._file_limit_bytes), module]
         options = ["--config", str(self._config), "--database", str(self.database)]
         self._process = subprocess.Popen(
             [sys.executable, *python, *options, *self._arguments],
@@ -129,7 +131,7 @@ class ServerProcess:
         self._reader.start()
         try:
             url = address.result(START_TIMEOUT_SECONDS)
-        except NotInTime:
+        except FutureTimeoutError:
             url = None
         if url is None:
             self._end(signal.SIGKILL)
@@ -137,7 +139,7 @@ class ServerProcess:
         return url
 
     def _read_log(self, log: IO[str], address: Future[str | None]) -> None:
-        """Read to the end, so that the server never waits for room to write in."""
+        """Read the log to its end, so that the server never blocks on a full pipe."""
         with log:
             for line in log:
                 self._lines.append(line)
@@ -147,9 +149,9 @@ class ServerProcess:
         if not address.done():
             address.set_result(None)
 
-    def _end(self, number: int) -> int:
+    def _end(self, signal_number: int) -> int:
         if self.is_running:
-            self._process.send_signal(number)
+            self._process.send_signal(signal_number)
         try:
             return self._process.wait(STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -160,7 +162,7 @@ class ServerProcess:
             self._reader.join()
 
 
-def _record_of(row: Sequence[Any]) -> dict[str, Any]:
+def _decode_row(row: Sequence[Any]) -> dict[str, Any]:
     *values, params, tab_id, seq, _ = row
-    record = dict(zip(_NAMES, values, strict=True)) | {"params": json.loads(params)}
+    record = dict(zip(_COLUMNS, values, strict=True)) | {"params": json.loads(params)}
     return record if tab_id is None else record | {"tab_id": tab_id, "seq": seq}
