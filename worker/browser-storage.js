@@ -1,13 +1,15 @@
 /**
- * localStorage that never throws: browsers refuse it where a person blocks site data, and refuse
- * writing where the quota is used up.
+ * localStorage without exceptions. Browsers throw on any access where the user blocks site data, and on
+ * writes where the quota is exceeded.
  *
  * @module
  */
 
 /**
+ * Read an item.
+ *
  * @param {string} key
- * @returns {string | null | undefined} null when there is none, undefined when storage is refused
+ * @returns {string | null | undefined} null when the item does not exist, undefined when storage is blocked
  */
 export function readItem(key) {
   try {
@@ -18,9 +20,11 @@ export function readItem(key) {
 }
 
 /**
+ * Write an item.
+ *
  * @param {string} key
  * @param {string} value
- * @returns {boolean} whether it was stored
+ * @returns {boolean} false when storage is blocked or full
  */
 export function writeItem(key, value) {
   try {

@@ -1,47 +1,50 @@
 /**
- * The two ways by which a tab reaches a session: the SharedWorker, or one of its own in the page.
+ * The two connections of a tab to a session: through the SharedWorker, or to a session in the page itself.
  *
  * @module
  */
 
-import { LOG_EVENT, LOOK, READY, SHUTDOWN, STORED } from "./protocol.js";
+import { LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
 import { createSession } from "./telemetry-session.js";
 
 /** @typedef {import("./protocol.js").LogEvent & {tab_id: string, seq: number}} LogEvent */
 /** @typedef {import("./protocol.js").ToWorker} ToWorker */
 
 /**
- * What a session tells its tab.
+ * Callbacks of a connection.
  *
  * @typedef {object} Listener
- * @property {() => void} onReady events may be sent
- * @property {(seq: number) => void} onStored events up to this one need not be kept any longer
- * @property {() => void} onEnded the session is gone; what is not stored was lost with it
+ * @property {() => void} onReady the tab may send events
+ * @property {(seq: number) => void} onStored acknowledges the events up to and including `seq`
+ * @property {() => void} onEnded the session has ended; unacknowledged events are lost with it
  */
 
 /**
  * @typedef {object} Connection
  * @property {"worker" | "page"} kind where the session runs
  * @property {(event: LogEvent) => void} send
- * @property {(isAway: boolean) => void} look tells whether somebody looks at this tab
- * @property {(isWithdrawn: boolean) => void} close leaves; with `isWithdrawn` the session ends for all tabs
+ * @property {(hidden: boolean) => void} setVisibility reports the page visibility of this tab
+ * @property {(isConsentWithdrawn: boolean) => void} close disconnects; with `isConsentWithdrawn` it also ends the
+ *   session for all tabs
  */
 
 /**
- * @param {URL} url the worker's script
+ * Connect to the SharedWorker, starting it when it does not run.
+ *
+ * @param {URL} url of the worker's script
  * @param {WorkerOptions} options
  * @param {Listener} listener
  * @returns {Connection}
- * @throws where SharedWorker does not exist or is refused
+ * @throws where the browser has no SharedWorker or blocks it
  */
 export function connectToWorker(url, options, { onReady, onStored, onEnded }) {
   const { port } = new SharedWorker(url, options);
-  const left = new AbortController();
+  const closing = new AbortController();
   port.onmessage = ({ data }) => {
     if (data.type === READY) {
       onReady();
-      // Granted when the worker is gone, however it went: nothing else tells.
-      navigator.locks?.request(data.lock, { mode: "shared", signal: left.signal }, onEnded).catch(() => {});
+      // The browser grants the lock when the worker terminates, for any reason. No other signal of that exists.
+      navigator.locks?.request(data.lock, { mode: "shared", signal: closing.signal }, onEnded).catch(() => {});
     }
     if (data.type === STORED) onStored(data.seq);
     if (data.type === SHUTDOWN) onEnded();
@@ -51,31 +54,31 @@ export function connectToWorker(url, options, { onReady, onStored, onEnded }) {
   return {
     kind: "worker",
     send: (payload) => post({ type: LOG_EVENT, payload }),
-    look: (isAway) => post({ type: LOOK, isAway }),
-    close(isWithdrawn) {
-      // The one message that does not wait for READY: other tabs' events may be queued already.
-      post(isWithdrawn ? { type: SHUTDOWN } : { type: LOOK, isAway: true });
-      left.abort();
+    setVisibility: (hidden) => post({ type: VISIBILITY, hidden }),
+    close(isConsentWithdrawn) {
+      // These messages do not wait for READY: the worker may already hold events of other tabs.
+      post(isConsentWithdrawn ? { type: SHUTDOWN } : { type: VISIBILITY, hidden: true });
+      closing.abort();
       port.close();
     },
   };
 }
 
 /**
- * Timers of hidden pages are slowed down by browsers, so that a flush may come up to a minute late.
+ * Run a session in the page. Browsers throttle timers of hidden pages, so a flush may be up to a minute late.
  *
  * @param {URL} endpoint the telemetry endpoint
- * @param {() => boolean} mayPost asked before every POST
+ * @param {() => boolean} mayPost called before every POST; false closes the session
  * @param {Listener} listener
  * @returns {Connection}
  */
 export function connectInPage(endpoint, mayPost, { onReady, onStored }) {
   const session = createSession(endpoint, mayPost);
-  session.held.then(onReady);
+  session.lockHeld.then(onReady);
   return {
     kind: "page",
     send: (event) => session.logEvent(event).then(() => onStored(event.seq)),
-    look: (isAway) => isAway && session.flush(true),
-    close: (isWithdrawn) => isWithdrawn && session.close(),
+    setVisibility: (hidden) => hidden && session.flush(true),
+    close: (isConsentWithdrawn) => isConsentWithdrawn && session.close(),
   };
 }

@@ -1,14 +1,14 @@
 /**
- * What the browser itself says about privacy.
+ * The browser's own opt-out: Global Privacy Control.
  *
  * @module
  */
 
 /**
- * Whether the person told the browser that nothing may be collected (Global Privacy Control). In pages and workers.
+ * Return whether the user has enabled Global Privacy Control in the browser. Works in pages and workers.
  *
- * @returns {boolean}
+ * @returns {boolean} false where the browser does not support it
  */
-export function isOptedOutByBrowser() {
+export function hasGlobalPrivacyControl() {
   return /** @type {{globalPrivacyControl?: boolean}} */ (navigator).globalPrivacyControl === true;
 }

@@ -1,94 +1,101 @@
 /**
- * Requests with an end, and what the server's answer to a POST means for the records in it.
+ * Requests with a timeout, and what the response to a POST means for the records of the batch.
  *
  * @module
  */
 
 import { MAX_RETRY_AFTER_MS, POST_TIMEOUT_MS } from "./protocol.js";
 
-/** The server has the records, or will never take them: forget them, and in the second case count them. */
-export const TAKEN = 1;
-export const REFUSED = 2;
-/** Too much at once: send less. */
+/** The server has the records: remove them. */
+export const ACCEPTED = 1;
+/** 400, 415, 422: the server never accepts this batch. Remove its records and count them as dropped. */
+export const REJECTED = 2;
+/** 413: the body is too large. Send a smaller batch. */
 export const TOO_LARGE = 3;
-/** Send the same again later. */
+/** Retry the same batch later. */
 export const FAILED = 4;
-/** Whoever this server is, it does not want to hear of it: keep the records for the next worker. */
-export const TURNED_AWAY = 5;
-/** Telemetry has been disabled: drop everything. */
+/** 401, 403, 404: stop sending; keep the records for the next worker. */
+export const FORBIDDEN = 5;
+/** Telemetry is disabled: drop everything. */
 export const DISABLED = 6;
 
 /** @type {{[status: number]: number}} */
 const OUTCOMES = {
-  204: TAKEN,
-  400: REFUSED,
-  401: TURNED_AWAY,
-  403: TURNED_AWAY,
-  404: TURNED_AWAY,
+  204: ACCEPTED,
+  400: REJECTED,
+  401: FORBIDDEN,
+  403: FORBIDDEN,
+  404: FORBIDDEN,
   413: TOO_LARGE,
-  415: REFUSED,
-  422: REFUSED,
+  415: REJECTED,
+  422: REJECTED,
 };
 
 /**
- * Posts a body, and gives up after {@link POST_TIMEOUT_MS}. Never throws.
+ * Post a body, with a timeout of {@link POST_TIMEOUT_MS}. Never throws.
  *
- * An answer of 200 that cannot be read may come from anybody on the way, a login page for example. The
- * records are sent again then, as after a network fault: the server stores a record once.
+ * A 200 without a readable body may come from an intermediary, such as a login page. It counts as FAILED, like a
+ * network error; sending again is safe because the server stores each record once.
  *
  * @param {URL} endpoint
  * @param {string} body JSON
- * @param {{gzip: boolean, keepalive: boolean, signal: AbortSignal}} how
- * @returns {Promise<[outcome: number, retryAfterMs: number]>}
+ * @param {{gzip: boolean, keepalive: boolean, signal: AbortSignal}} options `gzip` compresses the body; `keepalive`
+ *   lets the request outlive the worker; `signal` aborts it
+ * @returns {Promise<[outcome: number, retryAfterMs: number]>} one of the outcomes above, and the `Retry-After` of the
+ *   response in milliseconds, 0 without one
  */
-export async function post(endpoint, body, { gzip, keepalive, signal }) {
+export async function postBatch(endpoint, body, { gzip, keepalive, signal }) {
   let retryAfterMs = 0;
   try {
-    const response = await request(endpoint, POST_TIMEOUT_MS, signal, {
+    const response = await fetchWithTimeout(endpoint, POST_TIMEOUT_MS, signal, {
       method: "POST",
       headers: { "Content-Type": "application/json", ...(gzip && { "Content-Encoding": "gzip" }) },
       body: gzip ? await compress(body) : body,
       keepalive,
-      // A login page that answers 200 after a redirect has taken nothing.
+      // A login page that responds with 200 after a redirect has not stored the batch.
       redirect: "error",
     });
-    retryAfterMs = milliseconds(response.headers.get("Retry-After"));
+    retryAfterMs = parseRetryAfterMs(response.headers.get("Retry-After"));
     let outcome = OUTCOMES[response.status];
-    if (response.ok) outcome ??= (await response.json()).status === "disabled" ? DISABLED : TAKEN;
+    if (response.ok) outcome ??= (await response.json()).status === "disabled" ? DISABLED : ACCEPTED;
     if (outcome) return [outcome, retryAfterMs];
   } catch {
-    // A network fault, an answer too late, or one that cannot be read.
+    // A network error, a timeout, or an unreadable body.
   }
   return [FAILED, retryAfterMs];
 }
 
 /**
- * Fetches, and gives up when the signal says so or the time is over.
+ * Fetch, and abort on `signal` or after the timeout.
  *
  * @param {URL} url
- * @param {number} timeoutMs
+ * @param {number} timeoutMs milliseconds
  * @param {AbortSignal} signal
- * @param {RequestInit} options
+ * @param {RequestInit} options of `fetch`, without `signal`
  * @returns {Promise<Response>}
  * @throws what `fetch` throws
  */
-export function request(url, timeoutMs, signal, options) {
+export function fetchWithTimeout(url, timeoutMs, signal, options) {
   return fetch(url, { ...options, signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) });
 }
 
 /**
+ * Compress with gzip.
+ *
  * @param {string} text
- * @returns {Promise<Blob>} whole: browsers take a stream as a body over HTTP/2 only
+ * @returns {Promise<Blob>} not a stream: browsers accept a stream as a body over HTTP/2 only
  */
 function compress(text) {
   return new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"))).blob();
 }
 
 /**
- * @param {string | null} retryAfter seconds, or a date (RFC 9110, section 10.2.3)
- * @returns {number} milliseconds from now, {@link MAX_RETRY_AFTER_MS} at most; 0 where it says nothing
+ * Parse a `Retry-After` header (RFC 9110, section 10.2.3).
+ *
+ * @param {string | null} retryAfter seconds, or an HTTP date
+ * @returns {number} milliseconds from now, at most {@link MAX_RETRY_AFTER_MS}; 0 when missing or invalid
  */
-function milliseconds(retryAfter) {
-  const asked = Number(retryAfter) * 1000 || Date.parse(retryAfter ?? "") - Date.now() || 0;
-  return Math.min(Math.max(0, asked), MAX_RETRY_AFTER_MS);
+function parseRetryAfterMs(retryAfter) {
+  const requestedMs = Number(retryAfter) * 1000 || Date.parse(retryAfter ?? "") - Date.now() || 0;
+  return Math.min(Math.max(0, requestedMs), MAX_RETRY_AFTER_MS);
 }

@@ -13,7 +13,7 @@ import {
   MAX_QUEUED_RECORDS,
   MAX_RECORD_BYTES,
 } from "./protocol.js";
-import { DISABLED, FAILED, post, TAKEN, TOO_LARGE, TURNED_AWAY } from "./post-batch.js";
+import { DISABLED, FAILED, postBatch, ACCEPTED, TOO_LARGE, FORBIDDEN } from "./post-batch.js";
 
 /** @typedef {import("./outbox.js").Entry} Entry */
 
@@ -49,38 +49,38 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
     queuedBytes += entry.bytes;
   };
 
-  /** @param {Entry[]} gone */
-  const forget = (gone) => {
-    if (gone.length) outbox.remove(gone);
-    for (const { id, bytes } of gone) {
+  /** @param {Entry[]} removed */
+  const removeEntries = (removed) => {
+    if (removed.length) outbox.remove(removed);
+    for (const { id, bytes } of removed) {
       if (entries.delete(id)) queuedBytes -= bytes;
     }
   };
 
   /** Drops the oldest records that are not just on their way. */
-  const keepWithinBounds = () => {
-    const over = [];
+  const enforceBounds = () => {
+    const excess = [];
     let bytes = queuedBytes;
     for (const entry of entries.values()) {
-      if (entries.size - over.length <= MAX_QUEUED_RECORDS && bytes <= MAX_QUEUED_BYTES) break;
+      if (entries.size - excess.length <= MAX_QUEUED_RECORDS && bytes <= MAX_QUEUED_BYTES) break;
       if (entry.inFlight) continue;
-      over.push(entry);
+      excess.push(entry);
       bytes -= entry.bytes;
     }
-    losses.dropped += over.length;
-    forget(over);
+    losses.dropped += excess.length;
+    removeEntries(excess);
   };
 
   /**
-   * @param {number} mostRecords
-   * @param {number} mostBytes
+   * @param {number} maxRecords
+   * @param {number} maxBytes
    * @returns {Entry[]} the oldest entries, marked as in flight; at least one
    */
-  const nextBatch = (mostRecords, mostBytes) => {
+  const nextBatch = (maxRecords, maxBytes) => {
     const batch = [];
     for (const entry of entries.values()) {
-      mostBytes -= entry.bytes;
-      if (batch.length && (mostBytes < 0 || batch.length === mostRecords)) break;
+      maxBytes -= entry.bytes;
+      if (batch.length && (maxBytes < 0 || batch.length === maxRecords)) break;
       entry.inFlight = true;
       batch.push(entry);
     }
@@ -88,25 +88,25 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
   };
 
   /**
-   * @param {number} mostRecords
-   * @param {boolean} isLeaving
-   * @returns {Promise<number>} how many records are dealt with; Infinity where nothing may follow now
+   * @param {number} maxRecords
+   * @param {boolean} isUnloading
+   * @returns {Promise<number>} how many records are dealt with; Infinity where nothing may pollConfig now
    */
-  const sendBatch = async (mostRecords, isLeaving) => {
+  const sendBatch = async (maxRecords, isUnloading) => {
     if (!mayPost()) close();
     if (signal.aborted) return Infinity;
-    const batch = nextBatch(mostRecords, isLeaving ? MAX_KEEPALIVE_BYTES : batchBytes);
+    const batch = nextBatch(maxRecords, isUnloading ? MAX_KEEPALIVE_BYTES : batchBytes);
     const bytes = batch.reduce((sum, entry) => sum + entry.bytes, 0);
-    const [outcome, retryAfterMs] = await post(
+    const [outcome, retryAfterMs] = await postBatch(
       endpoint,
       `{"records":[${batch.map(({ text }) => text)}],${JSON.stringify(losses).slice(1)}`,
       // Compressing takes time that a tab which is going does not have.
-      { gzip: queue.gzip && !isLeaving, keepalive: bytes <= MAX_KEEPALIVE_BYTES, signal },
+      { gzip: queue.gzip && !isUnloading, keepalive: bytes <= MAX_KEEPALIVE_BYTES, signal },
     );
     for (const entry of batch) entry.inFlight = false;
     if (outcome === DISABLED) close();
     if (signal.aborted) return Infinity;
-    if (outcome === TURNED_AWAY) return (notBeforeMs = Infinity);
+    if (outcome === FORBIDDEN) return (notBeforeMs = Infinity);
     if (outcome === FAILED) {
       notBeforeMs = performance.now() + Math.max(retryAfterMs, backoffMs(++failures));
       return Infinity;
@@ -116,8 +116,8 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
       batchBytes = bytes / 2;
       return 0;
     }
-    if (outcome !== TAKEN) losses.dropped += batch.length;
-    forget(batch);
+    if (outcome !== ACCEPTED) losses.dropped += batch.length;
+    removeEntries(batch);
     return batch.length;
   };
 
@@ -143,27 +143,27 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
       const entry = /** @type {Entry} */ ({ id, text, bytes });
       const saved = outbox.put(entry);
       add(entry);
-      keepWithinBounds();
+      enforceBounds();
       await saved;
     },
 
-    /** Takes over what workers before this one left in the outbox, and what others will leave. Once. */
-    adopt() {
-      queue.adopt = () => {};
-      outbox.adopt((left) => {
+    /** Takes excess what workers before this one orphans in the outbox, and what others will leave. Once. */
+    recoverOrphans() {
+      queue.recoverOrphans = () => {};
+      outbox.recoverOrphans((orphans) => {
         if (signal.aborted) return;
-        for (const entry of left) {
+        for (const entry of orphans) {
           // A tab whose worker ended before it could answer has told the event again.
           if (entries.has(entry.id)) outbox.remove([entry]);
           else add(entry);
         }
         entries = new Map([...entries].sort(([, one], [, other]) => indexedDB.cmp(one.key, other.key)));
-        keepWithinBounds();
+        enforceBounds();
       });
     },
 
     /** Puts all that waits on disk once more, in its order. */
-    putAgain() {
+    rewriteAll() {
       entries.forEach(outbox.put);
     },
 
@@ -175,7 +175,7 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
     },
 
     /** Tries again without waiting for the pause after a failure to end. */
-    wake() {
+    retryNow() {
       if (notBeforeMs < Infinity) notBeforeMs = 0;
       queue.flush();
     },
@@ -183,14 +183,14 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
     /**
      * Posts what waits, one batch after the other, unless a flush is under way or the server asked for a pause.
      *
-     * @param {boolean} [isLeaving] all tabs are going: only what may outlive them is worth a start
+     * @param {boolean} [isUnloading] all tabs are going: only what may outlive them is worth a start
      */
-    async flush(isLeaving = false) {
+    async flush(isUnloading = false) {
       if (isFlushing || !queue.isActive || performance.now() < notBeforeMs) return;
       isFlushing = true;
       // What comes meanwhile waits for the next flush.
-      let rest = entries.size;
-      while (rest > 0) rest -= await sendBatch(Math.min(rest, MAX_BATCH_RECORDS), isLeaving);
+      let remaining = entries.size;
+      while (remaining > 0) remaining -= await sendBatch(Math.min(remaining, MAX_BATCH_RECORDS), isUnloading);
       isFlushing = false;
     },
   };

@@ -7,16 +7,16 @@
  * @module
  */
 
-import { isOptedOutByBrowser } from "./global-privacy-control.js";
+import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
 import { readItem, writeItem } from "./browser-storage.js";
 import { connectInPage, connectToWorker } from "./connections.js";
 import {
-  ANSWER_TIMEOUT_MS,
+  ACK_TIMEOUT_MS,
   ENABLED_KEY,
   ENDPOINT_PATH,
   INSTALLATION_ID_KEY,
   MAX_WAITING_EVENTS,
-  OUTBOX_NAME,
+  OUTBOX_NAME_PREFIX,
   WORKER_NAME,
 } from "./protocol.js";
 import { createUuid } from "./uuid.js";
@@ -70,80 +70,80 @@ export function createTelemetryClient({
   let connection;
   let isReady = false;
   /** Events that no worker has on disk yet, in order. @type {LogEvent[]} */
-  let kept = [];
+  let unacknowledged = [];
   /** Runs while the worker owes a word. */
   let watchdog = 0;
-  let patienceMs = 0;
-  /** What `followConsent` found last. */
-  let wasOn = true;
+  let ackTimeoutMs = 0;
+  /** What `syncConsent` found last. */
+  let hadConsent = true;
   /** An opt-out that could not be stored holds as long as the page does. */
-  let isOptedOutHere = false;
+  let isOptedOutInPage = false;
   /** Stands in where it cannot be stored. */
-  const ownInstallationId = createUuid();
+  const fallbackInstallationId = createUuid();
 
   const isEnabled = () => {
     const stored = readItem(ENABLED_KEY);
-    return !isOptedOutHere && !isOptedOutByBrowser() && stored !== undefined && stored !== "false";
+    return !isOptedOutInPage && !hasGlobalPrivacyControl() && stored !== undefined && stored !== "false";
   };
 
   /** @returns {ClientState} */
   const state = () => (!connection ? "off" : isReady ? connection.kind : "starting");
-  const tellState = () => onStateChange?.(state());
+  const notifyState = () => onStateChange?.(state());
 
   /** Gives the worker time for its word, READY or STORED, and starts anew where it does not come. */
-  const watch = () => {
-    if (watchdog || connection?.kind !== "worker" || (isReady && !kept.length)) return;
-    patienceMs = patienceMs * 2 || ANSWER_TIMEOUT_MS;
-    watchdog = setTimeout(reconnect, patienceMs);
+  const startWatchdog = () => {
+    if (watchdog || connection?.kind !== "worker" || (isReady && !unacknowledged.length)) return;
+    ackTimeoutMs = ackTimeoutMs * 2 || ACK_TIMEOUT_MS;
+    watchdog = setTimeout(reconnect, ackTimeoutMs);
   };
-  const unwatch = () => {
+  const stopWatchdog = () => {
     clearTimeout(watchdog);
     watchdog = 0;
   };
-  const heard = () => {
-    patienceMs = 0;
-    unwatch();
-    watch();
+  const onAck = () => {
+    ackTimeoutMs = 0;
+    stopWatchdog();
+    startWatchdog();
   };
 
   const start = () => {
     // Heeds only the connection that is in use.
-    const isCurrent = () => connection === own && followConsent();
+    const isCurrent = () => connection === newConnection && syncConsent();
     /** @type {import("./connections.js").Listener} */
     const listener = {
       onReady() {
         if (!isCurrent()) return;
         isReady = true;
-        own.look(document.hidden);
-        kept.forEach(own.send);
-        heard();
-        tellState();
+        newConnection.setVisibility(document.hidden);
+        unacknowledged.forEach(newConnection.send);
+        onAck();
+        notifyState();
       },
       onStored(seq) {
         if (!isCurrent()) return;
-        kept = kept.filter((event) => event.seq > seq);
-        heard();
+        unacknowledged = unacknowledged.filter((event) => event.seq > seq);
+        onAck();
       },
       onEnded() {
         if (isCurrent()) reconnect();
       },
     };
     /** @type {Connection} */
-    let own;
+    let newConnection;
     try {
-      own = connectToWorker(url, { type, name: WORKER_NAME }, listener);
+      newConnection = connectToWorker(url, { type, name: WORKER_NAME }, listener);
     } catch {
-      own = connectInPage(endpoint, followConsent, listener);
+      newConnection = connectInPage(endpoint, syncConsent, listener);
     }
-    connection = own;
-    watch();
-    tellState();
+    connection = newConnection;
+    startWatchdog();
+    notifyState();
   };
 
-  /** @param {boolean} isWithdrawn whether the session has to end for all tabs */
-  const disconnect = (isWithdrawn) => {
-    unwatch();
-    connection?.close(isWithdrawn);
+  /** @param {boolean} isConsentWithdrawn whether the session has to end for all tabs */
+  const disconnect = (isConsentWithdrawn) => {
+    stopWatchdog();
+    connection?.close(isConsentWithdrawn);
     connection = undefined;
     isReady = false;
   };
@@ -151,41 +151,41 @@ export function createTelemetryClient({
   /** Leaves a session that has ended or went silent; what it did not store goes to the next one. */
   const reconnect = () => {
     disconnect(false);
-    followConsent();
+    syncConsent();
   };
 
   /** Drops all events, and ends the session for all tabs unless consent has been given again since. */
   const stop = () => {
-    kept = [];
+    unacknowledged = [];
     disconnect(!isEnabled());
-    tellState();
+    notifyState();
   };
 
   /** Does what a worker would do if one were there: what an earlier one left must not leave with a later consent. */
-  const emptyOutbox = () => {
+  const deleteOutbox = () => {
     try {
-      indexedDB.deleteDatabase(OUTBOX_NAME + endpoint);
+      indexedDB.deleteDatabase(OUTBOX_NAME_PREFIX + endpoint);
     } catch {
       // Where the browser refuses storage there is nothing to delete.
     }
   };
 
   /** Brings the connection in line with the consent as it stands now, and tells whether there is consent. */
-  const followConsent = () => {
-    const isOn = isEnabled();
-    if (isOn && !connection) start();
-    if (!isOn && wasOn) {
+  const syncConsent = () => {
+    const hasConsent = isEnabled();
+    if (hasConsent && !connection) start();
+    if (!hasConsent && hadConsent) {
       stop();
-      emptyOutbox();
+      deleteOutbox();
     }
-    return (wasOn = isOn);
+    return (hadConsent = hasConsent);
   };
 
   /** Looked up at every event: tabs that made one at the same time agree on the one stored last. */
   const installationId = () => {
     const stored = readItem(INSTALLATION_ID_KEY);
-    if (!stored) writeItem(INSTALLATION_ID_KEY, ownInstallationId);
-    return stored || ownInstallationId;
+    if (!stored) writeItem(INSTALLATION_ID_KEY, fallbackInstallationId);
+    return stored || fallbackInstallationId;
   };
 
   addEventListener("storage", ({ key, newValue }) => {
@@ -193,19 +193,19 @@ export function createTelemetryClient({
     if (key !== ENABLED_KEY && key !== null) return;
     // The session is gone even where consent has been given again since.
     if (newValue === "false") stop();
-    followConsent();
+    syncConsent();
   });
-  // Also the last that is heard of a tab that goes. What is queued may leave at it, so that consent is looked up.
-  addEventListener("visibilitychange", () => followConsent() && connection?.look(document.hidden));
+  // Also the last that is onAck of a tab that goes. What is queued may leave at it, so that consent is looked up.
+  addEventListener("visibilitychange", () => syncConsent() && connection?.setVisibility(document.hidden));
   // A frozen page does not hear what becomes of its worker.
   addEventListener("pageshow", ({ persisted }) => persisted && reconnect());
-  followConsent();
+  syncConsent();
 
   return {
     isEnabled,
     state,
     logEvent({ eventName = "ui_event", ...params }) {
-      if (!followConsent() || kept.length >= MAX_WAITING_EVENTS) return false;
+      if (!syncConsent() || unacknowledged.length >= MAX_WAITING_EVENTS) return false;
       try {
         const event = {
           installation_id: installationId(),
@@ -216,9 +216,9 @@ export function createTelemetryClient({
           seq,
         };
         seq++;
-        kept.push(event);
+        unacknowledged.push(event);
         if (isReady) connection?.send(event);
-        watch();
+        startWatchdog();
         return true;
       } catch (error) {
         console.warn("telemetry: event dropped", error);
@@ -226,13 +226,13 @@ export function createTelemetryClient({
       }
     },
     optOut() {
-      isOptedOutHere = !writeItem(ENABLED_KEY, "false");
-      followConsent();
+      isOptedOutInPage = !writeItem(ENABLED_KEY, "false");
+      syncConsent();
     },
     optIn() {
-      isOptedOutHere = false;
+      isOptedOutInPage = false;
       writeItem(ENABLED_KEY, "true");
-      followConsent();
+      syncConsent();
     },
   };
 }

@@ -6,11 +6,11 @@
  */
 
 import { backoffMs } from "./backoff.js";
-import { isOptedOutByBrowser } from "./global-privacy-control.js";
+import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
 import { createQueue } from "./record-queue.js";
 import { createOutbox } from "./outbox.js";
 import { CONFIG_LIFETIME_MS, CONFIG_TIMEOUT_MS, FLUSH_INTERVAL_MS, MAX_WAITING_EVENTS } from "./protocol.js";
-import { request } from "./post-batch.js";
+import { fetchWithTimeout } from "./post-batch.js";
 import { createUuid } from "./uuid.js";
 
 /** @typedef {import("./protocol.js").LogEvent} LogEvent */
@@ -32,11 +32,11 @@ export function createSession(endpoint, mayPost = () => true) {
   // Aborted when nothing may be sent any more: the one place that knows.
   const closing = new AbortController();
   const { signal } = closing;
-  const outbox = createOutbox(endpoint, () => queue.putAgain());
+  const outbox = createOutbox(endpoint, () => queue.rewriteAll());
   /** Components whose events are not wanted; null where no event is. @type {Set<unknown> | null} */
-  let unwanted = null;
+  let disabledComponents = null;
   /** How many events wait for the configuration. */
-  let waiting = 0;
+  let waitingEvents = 0;
 
   /** Ends the session: drops all events, those to come and those on disk as well, and aborts what is in flight. */
   const close = () => {
@@ -45,7 +45,7 @@ export function createSession(endpoint, mayPost = () => true) {
   };
   const queue = createQueue(endpoint, outbox, {
     losses,
-    mayPost: () => mayPost() && !isOptedOutByBrowser(),
+    mayPost: () => mayPost() && !hasGlobalPrivacyControl(),
     close,
     signal,
   });
@@ -55,15 +55,15 @@ export function createSession(endpoint, mayPost = () => true) {
    *
    * @param {Config} config
    */
-  const obey = (config) => {
-    queue.gzip = listOf(config.accept_encodings).includes("gzip");
+  const applyConfig = (config) => {
+    queue.gzip = toArray(config.accept_encodings).includes("gzip");
     queue.isActive = !config.disable_ui_telemetry;
     // What other sessions left is sent also by one that was not drawn itself.
-    if (queue.isActive) queue.adopt();
+    if (queue.isActive) queue.recoverOrphans();
     else queue.clear();
     const percentage = config.ui_rollout_percentage;
-    const takesPart = queue.isActive && typeof percentage === "number" && samplingValue < percentage;
-    unwanted = takesPart ? new Set(listOf(config.disable_ui_events)) : null;
+    const isSampled = queue.isActive && typeof percentage === "number" && samplingValue < percentage;
+    disabledComponents = isSampled ? new Set(toArray(config.disable_ui_events)) : null;
   };
 
   /**
@@ -72,32 +72,32 @@ export function createSession(endpoint, mayPost = () => true) {
    *
    * @param {number} failures in a row
    */
-  const follow = async (failures) => {
+  const pollConfig = async (failures) => {
     try {
-      const response = await request(endpoint, CONFIG_TIMEOUT_MS, signal, { cache: "no-store" });
+      const response = await fetchWithTimeout(endpoint, CONFIG_TIMEOUT_MS, signal, { cache: "no-store" });
       const config = await response.json();
       if (!response.ok || typeof config.disable_ui_telemetry !== "boolean") throw config;
-      obey(config);
+      applyConfig(config);
       failures = 0;
     } catch {
       failures++;
     }
-    if (!signal.aborted) setTimeout(follow, failures ? backoffMs(failures) : CONFIG_LIFETIME_MS, failures);
+    if (!signal.aborted) setTimeout(pollConfig, failures ? backoffMs(failures) : CONFIG_LIFETIME_MS, failures);
   };
 
   // Browsers arm the next tick of an interval from the time this one was due, so that it does not drift.
   const timer = setInterval(() => queue.flush(), FLUSH_INTERVAL_MS);
   signal.onabort = () => clearInterval(timer);
-  addEventListener("online", queue.wake, { signal });
-  const configured = follow(0);
-  if (isOptedOutByBrowser()) close();
+  addEventListener("online", queue.retryNow, { signal });
+  const firstPoll = pollConfig(0);
+  if (hasGlobalPrivacyControl()) close();
 
   return {
-    /** The name of the lock that is held for as long as this session's worker lives. */
+    /** The name of the lock that is lockHeld for as long as this session's worker lives. */
     lock: outbox.lock,
 
-    /** Settles when that lock is held. */
-    held: outbox.held,
+    /** Settles when that lock is lockHeld. */
+    lockHeld: outbox.lockHeld,
 
     /**
      * Takes one event. Never throws: what is no event is dropped with a warning on the console.
@@ -110,13 +110,13 @@ export function createSession(endpoint, mayPost = () => true) {
       const event = /** @type {LogEvent} */ (payload);
       try {
         if (Object(event) !== event) throw new Error("no object");
-        if (waiting >= MAX_WAITING_EVENTS) throw new Error("too many wait");
-        waiting++;
-        await configured;
-        waiting--;
+        if (waitingEvents >= MAX_WAITING_EVENTS) throw new Error("too many wait");
+        waitingEvents++;
+        await firstPoll;
+        waitingEvents--;
         if (signal.aborted) return;
-        if (!unwanted) losses.dropped++;
-        else if (unwanted.has(event.params?.componentId)) losses.filtered++;
+        if (!disabledComponents) losses.dropped++;
+        else if (disabledComponents.has(event.params?.componentId)) losses.filtered++;
         else {
           const record = { ...identity, ...event, session_id: losses.session_id };
           await queue.push(`${record.tab_id}/${record.seq}`, JSON.stringify(record));
@@ -137,4 +137,4 @@ export function createSession(endpoint, mayPost = () => true) {
  * @param {unknown} value
  * @returns {unknown[]}
  */
-const listOf = (value) => (Array.isArray(value) ? value : []);
+const toArray = (value) => (Array.isArray(value) ? value : []);

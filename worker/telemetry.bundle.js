@@ -1,7 +1,8 @@
 /**
- * Worker and client in one classic script: `scripts/bundle` makes one file of it.
+ * Entry of the bundle: worker and client in one classic script, built by `scripts/bundle`.
  *
- * A page that loads it gets `createTelemetryClient`, whose worker is the same file; in a SharedWorker it is the worker.
+ * In a page it defines `createTelemetryClient`, which starts the same file as its worker. In a SharedWorker it runs
+ * the worker.
  *
  * @module
  */

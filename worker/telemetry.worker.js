@@ -1,5 +1,5 @@
 /**
- * The SharedWorker's script, to be started as `new SharedWorker(url, { type: "module", name: WORKER_NAME })`.
+ * The SharedWorker's entry script. Start it with `new SharedWorker(url, { type: "module", name: WORKER_NAME })`.
  *
  * @module
  */

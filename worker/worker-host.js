@@ -1,22 +1,25 @@
 /**
- * The worker's side of the ports: one session for all tabs of an origin, so that any number of tabs cost
- * one timer, one queue and one request.
+ * The worker's side of the ports: one session for all tabs of an origin, so that any number of tabs needs only
+ * one timer, one queue and one request at a time.
  *
  * @module
  */
 
-import { ENDPOINT_PATH, LOG_EVENT, LOOK, READY, SHUTDOWN, STORED } from "./protocol.js";
+import { ENDPOINT_PATH, LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
 import { createSession } from "./telemetry-session.js";
 import { createUuid } from "./uuid.js";
 
-/** Serves every tab that connects to this SharedWorker. To be called in its script's first turn. */
+/**
+ * Serve every tab that connects to this SharedWorker. Must be called synchronously by the worker's script: a later
+ * call misses the first `connect` event.
+ */
 export function serveTabs() {
-  const begin = () => createSession(new URL(ENDPOINT_PATH, location.href));
-  let session = begin();
+  const startSession = () => createSession(new URL(ENDPOINT_PATH, location.href));
+  let session = startSession();
   let isShutDown = false;
   /**
-   * The ports of all tabs that ever connected, and whether nobody looks at the tab, as far as it told;
-   * there is no telling which of them are gone.
+   * The port of every tab that ever connected, and whether its page is hidden as far as the tab reported. A port
+   * does not show that its tab has closed.
    *
    * @type {Map<MessagePort, boolean>}
    */
@@ -26,43 +29,47 @@ export function serveTabs() {
    * @param {MessagePort} port
    * @param {import("./protocol.js").ToTab} message
    */
-  const tell = (port, message) => port.postMessage(message);
+  const send = (port, message) => port.postMessage(message);
 
-  /** @param {MessagePort} port */
-  const serve = async (port) => {
-    // A browser may hand a new start to a worker that is just ending, and tell nobody. So this worker
-    // never ends by itself: after a SHUTDOWN it idles until somebody starts it anew.
-    if (isShutDown) session = begin();
+  /**
+   * Handle the messages of one tab, then send READY.
+   *
+   * @param {MessagePort} port
+   */
+  const servePort = async (port) => {
+    // A browser may connect a new tab to a worker that is about to terminate, without any notice. Therefore this
+    // worker never closes itself: after a SHUTDOWN it idles until the next tab connects and starts a new session.
+    if (isShutDown) session = startSession();
     isShutDown = false;
-    const joined = session;
+    const tabSession = session;
     const tab_id = createUuid();
     let seq = 0;
-    let unsettled = 0;
-    let highest = -1;
+    let pendingEvents = 0;
+    let highestSeq = -1;
     ports.set(port, false);
 
-    /** @param {{data: any}} message a {@link import("./protocol.js").ToWorker}, unchecked */
+    /** @param {{data: any}} message a {@link import("./protocol.js").ToWorker}, not validated */
     port.onmessage = async ({ data }) => {
       const type = data?.type;
       if (type === LOG_EVENT) {
-        highest = Math.max(highest, data.payload?.seq ?? highest);
-        unsettled++;
-        await joined.logEvent(data.payload, { tab_id, seq: seq++ });
-        // One word for all that came together; a tab that numbers nothing expects none.
-        if (!--unsettled && highest >= 0) tell(port, { type: STORED, seq: highest });
-      } else if (type === LOOK && ports.has(port)) {
-        ports.set(port, data.isAway);
+        highestSeq = Math.max(highestSeq, data.payload?.seq ?? highestSeq);
+        pendingEvents++;
+        await tabSession.logEvent(data.payload, { tab_id, seq: seq++ });
+        // One acknowledgement for all events that arrive together. A tab that sends no `seq` expects none.
+        if (!--pendingEvents && highestSeq >= 0) send(port, { type: STORED, seq: highestSeq });
+      } else if (type === VISIBILITY && ports.has(port)) {
+        ports.set(port, data.hidden);
         if (![...ports.values()].includes(false)) session.flush(true);
-      } else if (type === SHUTDOWN && joined === session && !isShutDown) {
+      } else if (type === SHUTDOWN && tabSession === session && !isShutDown) {
         isShutDown = true;
         session.close();
-        for (const each of ports.keys()) tell(each, { type: SHUTDOWN });
+        for (const connectedPort of ports.keys()) send(connectedPort, { type: SHUTDOWN });
         ports.clear();
       }
     };
-    // A tab that waits for the lock must find it held.
-    await joined.held;
-    tell(port, { type: READY, lock: joined.lock });
+    // The tab requests this lock on READY and reads a free lock as a terminated worker, so it must be held first.
+    await tabSession.lockHeld;
+    send(port, { type: READY, lock: tabSession.lock });
   };
-  addEventListener("connect", (event) => serve(/** @type {MessageEvent} */ (event).ports[0]));
+  addEventListener("connect", (event) => servePort(/** @type {MessageEvent} */ (event).ports[0]));
 }

@@ -34,7 +34,7 @@ SETTINGS = settings(
 
 CONSENT_FORGOTTEN = {
     "telemetry-session.js": ("    closing.abort();\n    queue.clear();\n", "    closing.abort();\n"),
-    "telemetry-client.js": ("      stop();\n      emptyOutbox();\n", "      stop();\n"),
+    "telemetry-client.js": ("      stop();\n      deleteOutbox();\n", "      stop();\n"),
 }
 """Neither worker nor tab empties the outbox at an opt-out: by file, what stands there, and what instead."""
 
