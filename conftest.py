@@ -8,7 +8,7 @@ import pytest
 
 from e2e.conformance import selection
 from e2e.conformance.report import plugin as report
-from e2e.worker.driver.environments import with_plain_host
+from e2e.worker.driver.environments import add_plain_host
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,4 +34,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any], browser_name: str) -> dict[str, Any]:
     """How the browser is started: as it is, and with a name for this machine that is not localhost."""
-    return with_plain_host(browser_type_launch_args, browser_name)
+    return add_plain_host(browser_type_launch_args, browser_name)

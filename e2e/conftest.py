@@ -1,4 +1,4 @@
-"""Fixtures that all end-to-end tests share: the reference server and its files."""
+"""Fixtures of all end-to-end tests: the reference server and its files."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from reference_server import ReferenceServer
 
 @pytest.fixture
 def needs_devtools(browser_name: str) -> None:
-    """Skip the test where no DevTools reach a worker."""
+    """Skip the test in browsers whose DevTools do not reach a SharedWorker."""
     if browser_name != "chromium":
         pytest.skip("only Chromium has DevTools that reach a SharedWorker")
 
 
 @pytest.fixture
 def needs_crash(browser_name: str) -> None:
-    """Skip the test where a tab's renderer cannot be crashed."""
+    """Skip the test in browsers that cannot crash a tab's renderer."""
     if browser_name != "chromium":
         pytest.skip("only Chromium crashes a tab's renderer on demand")
 
 
 @pytest.fixture
 def config_file(tmp_path: Path) -> Path:
-    """The file from which this case's server reads its configuration."""
+    """Return the path from which the test's server reads its configuration."""
     return tmp_path / "config.json"
 
 
 @pytest.fixture
 def database_file(tmp_path: Path) -> Path:
-    """The database in which this case's server stores."""
+    """Return the path of the database of the test's server."""
     return tmp_path / "telemetry.sqlite"
 
 
@@ -41,7 +41,10 @@ def database_file(tmp_path: Path) -> Path:
 def reference_server(
     config_file: Path, database_file: Path, sharedworker_loop: LoopThread
 ) -> Iterator[ReferenceServer]:
-    """A server of this case's own. Its environment is empty: a CI machine's must not silence it."""
+    """Start a reference server for one test.
+
+    Its environment is empty: a variable that a CI machine sets must not disable telemetry.
+    """
     server = ReferenceServer(config=config_file, database=database_file, environ={})
     sharedworker_loop.run(server.start())
     yield server
@@ -50,5 +53,5 @@ def reference_server(
 
 @pytest.fixture
 def gateway_upstream(reference_server: ReferenceServer) -> str:
-    """The server behind the gateway."""
+    """Return the URL of the server behind the gateway."""
     return str(reference_server.url)

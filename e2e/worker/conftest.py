@@ -1,4 +1,4 @@
-"""What the cases work with: the implementation's worker, the gateway, and the reference server behind it."""
+"""Fixtures of the worker's cases: the worker under test behind a gateway, in front of a reference server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PASSED = pytest.StashKey[bool]()
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember whether the case passed, for the fixtures that end after it."""
+    """Store whether the case passed, for the teardown of its fixtures."""
     report = yield
     if report.when == "call":
         item.stash[_PASSED] = report.passed
@@ -40,7 +40,7 @@ def telemetry(
     observations: Observations,
     request: pytest.FixtureRequest,
 ) -> Iterator[Telemetry]:
-    """The system under test. A case that ends without its accounting is a defect of the case."""
+    """Set up the system under test; fail a passed case that did not call `telemetry.account()`."""
     store = StoreReader(database_file)
     telemetry = Telemetry(implementation, gateway, shared_workers, context, config_file, store, observations)
     observations.at_end(timeline=telemetry.recorder.timeline, if_not_held=gateway.journal.tail)
@@ -53,7 +53,7 @@ def telemetry(
 def second_context(
     new_context: Callable[[], BrowserContext], shared_workers: SharedWorkers
 ) -> BrowserContext:
-    """A second browser context: another person, or a private window."""
+    """Open a second browser context, like another user or a private window."""
     context = new_context()
     shared_workers.watch(context)
     return context

@@ -1,4 +1,4 @@
-"""Other places than the origin's root on 127.0.0.1: another host name, a path prefix, a policy, a proxy."""
+"""Serve the app in other environments: another host name, a path prefix, a policy, a proxy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pytest_sharedworker.gateway.route import Route
 from reference_server.api.telemetry import ENDPOINT as SERVER_ENDPOINT
 
 PLAIN_HOST = "host.test"
-"""A name for 127.0.0.1 that is not localhost: over plain HTTP no secure context (W3C, Secure Contexts)."""
+"""A name for 127.0.0.1 that is not localhost: no secure context over plain HTTP (W3C, Secure Contexts)."""
 
 
-def with_plain_host(arguments: Mapping[str, Any], browser_name: str) -> dict[str, Any]:
-    """A browser's launch arguments, with `PLAIN_HOST` on top."""
+def add_plain_host(arguments: Mapping[str, Any], browser_name: str) -> dict[str, Any]:
+    """Return a browser's launch arguments with an option that resolves `PLAIN_HOST` to 127.0.0.1."""
     if browser_name == "chromium":
         rules = f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1"
         return {**arguments, "args": [*arguments.get("args", ()), rules]}
@@ -31,7 +31,7 @@ def with_plain_host(arguments: Mapping[str, Any], browser_name: str) -> dict[str
 
 
 def open_tab_at(telemetry: Telemetry, origin: str, path: str = TAB_PATH) -> Tab:
-    """Open a tab on another URL than usual; it is not connected yet."""
+    """Open a tab at another URL than the default one, without connecting it."""
     page = telemetry.context.new_page()
     page.goto(origin + path)
     tab = Tab(
@@ -46,14 +46,14 @@ def open_tab_at(telemetry: Telemetry, origin: str, path: str = TAB_PATH) -> Tab:
 
 
 def get_plain_origin(telemetry: Telemetry) -> str:
-    """The gateway's origin under `PLAIN_HOST`."""
-    # Browsers tell such an origin not what a script is asked for.
+    """Return the gateway's origin under `PLAIN_HOST`."""
+    # Browsers send no Sec-Fetch-Dest to such an origin: the gateway cannot recognize the script by itself.
     telemetry.gateway.add_worker_script(f"GET {telemetry.script_path}")
     return f"http://{PLAIN_HOST}:{urlsplit(telemetry.gateway.url).port}"
 
 
 def serve_below(telemetry: Telemetry, prefix: str) -> str:
-    """Put the whole app below a prefix, as a proxy does that removes it; return the tabs' path."""
+    """Serve the app below a path prefix, like a proxy that strips the prefix; return the tabs' path."""
     worker, gateway = telemetry.implementation.worker, telemetry.gateway
     telemetry.script_path = prefix + telemetry.script_path
     folder, _, _ = telemetry.script_path.rpartition("/")
@@ -69,7 +69,7 @@ def serve_below(telemetry: Telemetry, prefix: str) -> str:
 
 
 def serve_with_policy(gateway: Gateway, policy: str) -> None:
-    """Send this Content-Security-Policy with every answer, of scripts too."""
+    """Send this Content-Security-Policy with every response, also with scripts."""
 
     async def add_policy(route: Route) -> None:
         answer = await route.fetch()
@@ -78,11 +78,11 @@ def serve_with_policy(gateway: Gateway, policy: str) -> None:
     gateway.route("GET *", add_policy)
 
 
-def limit_bodies(telemetry: Telemetry, most_bytes: int) -> None:
-    """Refuse batches above a size with 413, as a proxy in front of the server does."""
+def limit_bodies(telemetry: Telemetry, max_bytes: int) -> None:
+    """Refuse batches above a size with 413, like a proxy in front of the server."""
 
     def refuse(route: Route) -> None:
-        if len(route.request.request_body) > most_bytes:
+        if len(route.request.request_body) > max_bytes:
             route.fulfill(status=413, body="the body is too large for this proxy")
 
     telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse)

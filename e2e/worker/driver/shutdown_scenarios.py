@@ -1,4 +1,4 @@
-"""The ways in which a worker loses its tabs or its life, each with the tab that goes on afterwards."""
+"""Shutdown scenarios: how a worker loses its tabs or ends, each with the tab that continues."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from pytest_sharedworker.workers.crash import crash
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 
 Log = Callable[[Tab], list[Event]]
-"""Logs in a tab what the worker still holds when it ends."""
+"""Logs events in a tab; the worker still has some of them in its queue when it ends."""
 
 ShutdownScenario = Callable[[Telemetry, Log, pytest.FixtureRequest], Tab]
-"""Opens a tab, has it log, brings the ending about, and returns a tab that is connected again."""
+"""Opens a tab, logs in it, ends the worker or its tabs, and returns a tab that is connected again."""
 
 
-def _begin(telemetry: Telemetry, log: Log, tab: Tab | None = None) -> Tab:
+def _log_in_tab(telemetry: Telemetry, log: Log, tab: Tab | None = None) -> Tab:
     tab = tab or telemetry.open_tab()
     log(tab)
     telemetry.settle()
     return tab
 
 
-def last_tab_closes(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
-    """The only tab is closed; later a new one opens."""
-    tab = _begin(telemetry, log)
+def close_last_tab(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
+    """Close the only tab, and open a new one later."""
+    tab = _log_in_tab(telemetry, log)
     worker = telemetry.workers.wait_for()
     tab.close()
     worker.wait_until_ended()
     return telemetry.open_tab()
 
 
-def last_tab_leaves(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
-    """The only tab goes to another site, and comes back later."""
-    tab = _begin(telemetry, log)
+def navigate_last_tab_away(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
+    """Navigate the only tab to another site, and back later."""
+    tab = _log_in_tab(telemetry, log)
     worker = telemetry.workers.wait_for()
     tab.page.goto("about:blank")
     worker.wait_until_ended()
@@ -47,26 +47,26 @@ def last_tab_leaves(telemetry: Telemetry, log: Log, request: pytest.FixtureReque
     return tab
 
 
-def last_tab_reloads(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
-    """The only tab is reloaded. Browsers may end the worker at this, or keep it."""
-    tab = _begin(telemetry, log)
+def reload_last_tab(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
+    """Reload the only tab; browsers may end the worker then, or keep it."""
+    tab = _log_in_tab(telemetry, log)
     tab.page.reload()
     tab.connect()
     return tab
 
 
-def worker_is_terminated(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
-    """The worker ends, its tab lives on and starts it again."""
-    tab = _begin(telemetry, log)
+def terminate_worker(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
+    """Terminate the worker, and start it again from its tab."""
+    tab = _log_in_tab(telemetry, log)
     telemetry.workers.wait_for().terminate()
     tab.connect()
     return tab
 
 
-def host_tab_crashes(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
-    """The tab in whose process the worker runs crashes; another tab starts the worker again."""
+def crash_host_tab(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
+    """Crash the tab in whose process the worker runs, and start the worker again from another tab."""
     host, other = telemetry.open_tabs(2)
-    _begin(telemetry, log, other)
+    _log_in_tab(telemetry, log, other)
     worker = telemetry.workers.wait_for()
     try:
         crash(host.page)
@@ -78,10 +78,10 @@ def host_tab_crashes(telemetry: Telemetry, log: Log, request: pytest.FixtureRequ
     return other
 
 
-def browser_is_killed(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
-    """All processes of the browser end at once; it is started again on the same profile."""
+def kill_browser(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest) -> Tab:
+    """Kill all processes of the browser, and start it again with the same profile."""
     browser: PersistentBrowser = request.getfixturevalue("persistent_browser")
-    _begin(telemetry, log, telemetry.open_tab(browser.context))
+    _log_in_tab(telemetry, log, telemetry.open_tab(browser.context))
     try:
         browser.kill()
     except UnsupportedError as reason:
@@ -90,11 +90,11 @@ def browser_is_killed(telemetry: Telemetry, log: Log, request: pytest.FixtureReq
 
 
 SHUTDOWN_SCENARIOS: dict[str, tuple[str, ShutdownScenario]] = {
-    "closed": ("its last tab has closed", last_tab_closes),
-    "left": ("its last tab has gone to another site", last_tab_leaves),
-    "reloaded": ("its last tab has reloaded", last_tab_reloads),
-    "terminated": ("it was terminated under living tabs", worker_is_terminated),
-    "crashed": ("the tab that hosts it has crashed", host_tab_crashes),
-    "killed": ("the browser was killed", browser_is_killed),
+    "closed": ("its last tab has been closed", close_last_tab),
+    "left": ("its last tab has navigated to another site", navigate_last_tab_away),
+    "reloaded": ("its last tab has been reloaded", reload_last_tab),
+    "terminated": ("it was terminated while tabs were open", terminate_worker),
+    "crashed": ("the tab that hosts it has crashed", crash_host_tab),
+    "killed": ("the browser was killed", kill_browser),
 }
-"""By a short name: the words that follow "after", and what brings it about. The order numbers the cases."""
+"""By a short name: the words that follow "after", and the scenario. The order gives the cases' numbers."""

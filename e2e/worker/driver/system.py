@@ -1,4 +1,4 @@
-"""The system under test as a case sees it: tabs, one worker, the configuration, time, what was stored."""
+"""The system under test as the cases use it: tabs, the worker, its configuration, time, stored records."""
 
 from __future__ import annotations
 
@@ -88,27 +88,27 @@ class Telemetry:
     # --- configuration ----------------------------------------------------------------------------
 
     def configure(self, **values: object) -> None:
-        """Write the server's configuration: everything enabled, but for `values`."""
+        """Write the server's configuration: everything enabled, except for `values`."""
         text = json.dumps({**ENABLED, **values})
-        # Renamed into place: a request in between must not read half a file.
-        fresh = self._config_file.with_suffix(".fresh")
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(self._config_file)
+        # Replaced in one step: a request must not read half a file.
+        new_file = self._config_file.with_suffix(".new")
+        new_file.write_text(text, encoding="utf-8")
+        new_file.replace(self._config_file)
 
     def override_config(self, body: object, status: int = 200, *, times: int | None = None) -> Toxic:
-        """Have configuration requests answered so, instead of by the server.
+        """Respond to configuration requests with this body instead of the server's.
 
-        `body` is sent as it stands where it is a string, else as JSON.
+        A string is sent unchanged, any other body as JSON.
         """
         text = body if isinstance(body, str) else json.dumps(body)
         return self.break_config("status", status=status, body=text, times=times)
 
     def break_config(self, toxic: str, **attributes: Any) -> Toxic:
-        """Apply a toxic to configuration requests. It has to meet one, or the case tries nothing."""
+        """Apply a toxic to configuration requests; a case whose toxic applied to none is not exercised."""
         return self._break(toxic, f"GET {self.endpoint}", attributes)
 
     def break_posts(self, toxic: str, **attributes: Any) -> Toxic:
-        """Apply a toxic to batches. It has to meet one, or the case tries nothing."""
+        """Apply a toxic to batches; a case whose toxic applied to none is not exercised."""
         return self._break(toxic, f"POST {self.endpoint}", attributes)
 
     def _break(self, toxic: str, pattern: str, attributes: dict[str, Any]) -> Toxic:
@@ -119,14 +119,14 @@ class Telemetry:
     # --- tabs and time ----------------------------------------------------------------------------
 
     def open_tab(self, context: BrowserContext | None = None, *, connect: bool = True) -> Tab:
-        """Open a tab (in a context of its own where given) and connect it to the worker."""
+        """Open a tab, in another context if one is given, and connect it to the worker."""
         page = (context or self.context).new_page()
         page.goto(self.gateway.url + TAB_PATH)
         tab = Tab(page, f"tab-{len(self.tabs) + 1}", self.implementation, self.script_path, self.recorder.tab)
         self.tabs.append(tab)
         if connect:
             tab.connect()
-            _ = self.workers.starts  # On real time a worker's clock starts when it is first seen.
+            _ = self.workers.starts  # On the real clock a worker's time starts when the test first sees it.
         return tab
 
     def open_tabs(self, count: int) -> list[Tab]:
@@ -151,7 +151,7 @@ class Telemetry:
         """Run for whole flush intervals."""
         self.run_for(intervals * self.flush_interval)
 
-    # --- what came of it --------------------------------------------------------------------------
+    # --- events, requests and stored records ------------------------------------------------------
 
     @property
     def events(self) -> list[Event]:
@@ -180,7 +180,7 @@ class Telemetry:
 
     @property
     def stored(self) -> list[str]:
-        """The keys of all records that the server has stored, in order of arrival. Raises StoreUnreadError."""
+        """The keys of all stored records, in order of arrival. Raises StoreUnreadError."""
         return [record.key for record in self.stored_records]
 
     def wait_for_batches(self, count: int, *, timeout: float = 10_000) -> list[Batch]:
@@ -199,12 +199,12 @@ class Telemetry:
         try:
             return self.gateway.journal.wait_for(pattern, count=count, timeout_seconds=timeout / 1000)
         except WaitTimeoutError:
-            seen = [exchange for exchange in self.gateway.journal.select(pattern) if exchange.ended]
+            ended = [exchange for exchange in self.gateway.journal.select(pattern) if exchange.ended]
             expected = f"{count} {pattern} within {timeout / 1000:g} s"
-            raise FindingError(expected, f"{len(seen)} that ended") from None
+            raise FindingError(expected, f"{len(ended)} that ended") from None
 
     def expect_batches(self, count: int, what: str) -> list[Batch]:
-        """The batches so far; raises FindingError where there are not `count`. `what` ends the sentence."""
+        """Require `count` batches so far and return them. Raises FindingError; `what` ends its sentence."""
         batches = self.batches
         if len(batches) != count:
             sizes = [len(batch.records) for batch in batches]
@@ -212,10 +212,10 @@ class Telemetry:
         return batches
 
     def account(self) -> Accounting:
-        """Close the books: every event has come to the end it had to.
+        """Require that every event has the outcome that its fate demands.
 
-        Raises FindingError where one has not, and StoreUnreadError where nobody knows. A case whose faults met
-        nothing has tried nothing, and is left undecided.
+        Raises FindingError if one has not, and StoreUnreadError if the store cannot be read. Skips the case
+        as not exercised if one of its toxics applied to no request.
         """
         self.accounted = True
         try:
@@ -232,6 +232,6 @@ class Telemetry:
 
 
 def set_fate(events: Sequence[Event], fate: Fate) -> None:
-    """Change what has to become of events that are logged already."""
+    """Change the required outcome of events that are logged already."""
     for event in events:
         event.fate = fate

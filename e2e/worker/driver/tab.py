@@ -1,4 +1,4 @@
-"""A tab that speaks the wire protocol with a worker, as an implementation's own client would."""
+"""A tab that speaks the wire protocol with a worker, like an implementation's own client."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from e2e.conformance.case import FindingError
 from e2e.conformance.report.timeline import Kind
 from e2e.conformance.targets.worker import Implementation
 
-READY_TIMEOUT_SECONDS = 10
+READY_TIMEOUT_MS = 10_000
 
 Record = Callable[[str, Kind, str], None]
-"""Takes the tab's name, the kind of what it does and a few words, for the timeline."""
+"""Adds a mark to the timeline: the tab's name, the kind of its action and a short text."""
+
 DEFAULT_COMPONENT = "mlflow.experiment_list.create_button"
 
 CONNECT = """({ url, options, ready }) => {
     const worker = new SharedWorker(url, options);
-    // A port that was left may still hear something: that goes into the list of its own time.
+    // An earlier port may still receive messages; they go into the earlier list.
     const messages = window.messages = [];
     window.port = worker.port;
-    window.greeted = new Promise((resolve, reject) => {
+    window.ready = new Promise((resolve, reject) => {
         worker.addEventListener("error", (event) =>
             reject(new Error(`the worker failed to start: ${event.message || "no message"}`)));
         worker.port.onmessage = ({ data }) => {
@@ -77,24 +78,24 @@ class Tab:
         self._record = record
 
     def connect(self, worker_name: str | None = None) -> None:
-        """Start or join the worker and wait for READY. Raises FindingError where it does not come."""
+        """Start or join the worker and wait for READY. Raises FindingError if READY does not arrive."""
         protocol = self._implementation.protocol
         self.start_worker(worker_name)
         try:
-            self.page.wait_for_function("() => window.greeted", timeout=READY_TIMEOUT_SECONDS * 1000)
+            self.page.wait_for_function("() => window.ready", timeout=READY_TIMEOUT_MS)
         except PlaywrightTimeout:
-            seen = f"none within {READY_TIMEOUT_SECONDS} s; messages so far: {self.messages}"
+            seen = f"none within {READY_TIMEOUT_MS // 1000} s; messages so far: {self.messages}"
             raise FindingError(f"{protocol.ready} as soon as the tab connects", seen) from None
         except PlaywrightError as error:
             raise FindingError(f"{protocol.ready} as soon as the tab connects", error.message) from None
 
     def start_worker(self, worker_name: str | None = None) -> None:
-        """Start or join the worker and wait for nothing."""
+        """Start or join the worker without waiting for READY."""
         self._record(self.name, Kind.OPENED, "connects")
-        self.page.evaluate(CONNECT, self.start_arguments(worker_name))
+        self.page.evaluate(CONNECT, self.get_start_arguments(worker_name))
 
-    def start_arguments(self, worker_name: str | None = None) -> dict[str, Any]:
-        """What CONNECT takes."""
+    def get_start_arguments(self, worker_name: str | None = None) -> dict[str, Any]:
+        """Return the argument of the script `CONNECT`."""
         protocol, worker = self._implementation.protocol, self._implementation.worker
         return {
             "url": self.script_url,
@@ -112,7 +113,7 @@ class Tab:
     ) -> list[Event]:
         """Log `count` events, all at once or one every `interval_ms` of the tab's time.
 
-        `fate` says what has to become of them.
+        `fate` is the outcome that the accounting requires for them.
         """
         first = len(self.events)
         keys = f"{self.name}/{first}" + (f" to {first + count - 1}" if count > 1 else "")
@@ -136,13 +137,13 @@ class Tab:
         return events
 
     def post(self, message: object) -> None:
-        """Post anything to the worker, also what the protocol does not know."""
+        """Post any message to the worker, also one that the protocol does not define."""
         self._record(self.name, Kind.MESSAGE, f"posts {message}")
         self.page.evaluate("(message) => window.port.postMessage(message)", message)
 
     @property
     def messages(self) -> list[Any]:
-        """All that the worker has posted to this tab."""
+        """All messages that the worker has posted to this tab."""
         messages: list[Any] = self.page.evaluate("() => window.messages")
         return messages
 
