@@ -8,7 +8,7 @@ from pathlib import Path
 
 from e2e.conformance import arrangement, selection, server_selection
 from e2e.conformance.paths import CHECKOUT
-from e2e.conformance.targets.worker import known_names
+from e2e.conformance.targets.worker import get_known_workers
 
 DEFAULT_PROCESSES = 2
 CLOCKS = ("virtual", "real")
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         metavar="NAME|FILE.toml|FILE.js",
         help="implementation to run the cases on: a name that is known "
-        f"({', '.join(known_names())}), a TOML file that describes one, or the script of a classic worker "
+        f"({', '.join(get_known_workers())}), a TOML file that describes one, or the script of a classic worker "
         f"that speaks the protocol; may be repeated (default: {selection.DEFAULT_WORKER})",
     )
     result.add_argument(

@@ -13,7 +13,7 @@ import pytest
 
 from e2e.conformance import arrangement, server_selection
 from e2e.conformance.case import Case, case_of, get_family, sort_key
-from e2e.conformance.targets.loading import load_chosen
+from e2e.conformance.targets.loading import load_targets
 from e2e.conformance.targets.server import ServerImplementation
 from e2e.conformance.targets.worker import Implementation, load_implementation
 
@@ -77,7 +77,7 @@ def implementations(config: pytest.Config) -> list[Implementation]:
     """
     if _implementations_key not in config.stash:
         specs: list[str] = config.getoption("worker", None) or [DEFAULT_WORKER]
-        config.stash[_implementations_key] = load_chosen("--worker", specs, load_implementation)
+        config.stash[_implementations_key] = load_targets("--worker", specs, load_implementation)
     return config.stash[_implementations_key]
 
 

@@ -8,15 +8,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from e2e.conformance.targets.loading import load_chosen
-from e2e.conformance.targets.server import ServerImplementation, known_servers, load_server
+from e2e.conformance.targets.loading import load_targets
+from e2e.conformance.targets.server import ServerImplementation, get_known_servers, load_server
 
 DEFAULT_SERVER = "reference-server"
 SERVER_ARGUMENT = "server_implementation"
 SERVER_METAVAR = "NAME|FILE.toml|URL"
 SERVER_HELP = (
     "server to run the cases server/… on: a name that is known "
-    f"({', '.join(known_servers())}), a TOML file that describes one, or the base URL of one that runs "
+    f"({', '.join(get_known_servers())}), a TOML file that describes one, or the base URL of one that runs "
     "already, whose configuration and store are out of reach: cases that need them are unimplemented; "
     f"may be repeated (default: {DEFAULT_SERVER}). With --worker alone no server case runs, with "
     "--server alone no worker case does; with neither, or both, all of them do"
@@ -36,7 +36,7 @@ def servers(config: pytest.Config) -> list[ServerImplementation]:
     """The servers of this run, loaded once. Raises pytest.UsageError."""
     if _servers_key not in config.stash:
         specs: list[str] = config.getoption("server", None) or [DEFAULT_SERVER]
-        loaded = load_chosen("--server", specs, load_server)
+        loaded = load_targets("--server", specs, load_server)
         for server in loaded:
             _refuse_absent(server)
         config.stash[_servers_key] = loaded

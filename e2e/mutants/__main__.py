@@ -17,10 +17,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from e2e.conformance.case import Verdict, is_case_id, sort_key
+from e2e.conformance.case import Verdict, sort_key
 from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.report.results import RESULTS_FILE
-from e2e.conformance.targets.toml_reader import read_table
+from e2e.conformance.targets.toml_file import load_reasons
 from e2e.mutants.model import EXEMPTIONS_FILE, MUTANTS_FOLDER, Mutant, build, load_mutants
 from e2e.mutants.server_model import SERVER_MUTANTS_FOLDER, build_server
 
@@ -147,11 +147,7 @@ def all_cases() -> list[str]:
 
 def reasons(path: Path = MUTANTS_FOLDER / EXEMPTIONS_FILE) -> dict[str, str]:
     """Why a case has no broken partner, by its id. Raises ImplementationError for another shape."""
-    table = read_table(path)
-    for key in table.keys:
-        if not is_case_id(key):
-            raise table.error(key, "expected a case id, like flush/2/1")
-    return {key: table.text(key) for key in table.keys}
+    return load_reasons(path)
 
 
 if __name__ == "__main__":

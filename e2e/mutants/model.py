@@ -1,87 +1,167 @@
-"""Workers broken on purpose: the proof that the cases catch what they claim to catch.
+"""Mutants: the reference worker or server with one small change, which the suite must detect.
 
-A defect is a TOML file in `workers/`: a description, the file of the reference worker that it
-changes, what to find there (once), what to put in its place, and the cases that have to catch it.
+A mutant is a TOML file in `workers/` or `servers/`. It has a description, the file of the reference that it
+changes, the text to find there (exactly once), the text to put in its place, and the cases that must fail.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
-from e2e.conformance.case import is_case_id
-from e2e.conformance.targets.toml_reader import read_table
-from e2e.conformance.targets.worker import load_implementation
+from e2e.conformance.case import sort_key
+from e2e.conformance.paths import CHECKOUT
+from e2e.conformance.targets.server import ServerImplementation
+from e2e.conformance.targets.toml_file import Table, check_case_ids, check_reasons, load_toml
+from e2e.conformance.targets.worker import Implementation, WorkerFiles, load_implementation
 
-MUTANTS_FOLDER = Path(__file__).parent / "workers"
-EXEMPTIONS_FILE = "exemptions.toml"
-"""Beside the defects: case id = why no defect can be made that the case alone would catch."""
+MUTANTS_FOLDER = Path(__file__).parent
+EXEMPTIONS_FILE = MUTANTS_FOLDER / "exemptions.toml"
+"""Case id = why no mutant can be made that the case kills."""
+
+WORKER_FOLDER = "worker"
+SERVER_PACKAGE = "reference_server"
+
+
+class Target(Enum):
+    """What a mutant changes; the value is the folder of its TOML files."""
+
+    WORKER = "workers"
+    SERVER = "servers"
+
+    @property
+    def source_folder(self) -> Path:
+        """The folder of the unchanged reference."""
+        return CHECKOUT / (WORKER_FOLDER if self is Target.WORKER else SERVER_PACKAGE)
+
+
+class StaleMutantError(ValueError):
+    """The text that a mutant replaces is not in the reference exactly once."""
+
+
+class _MutantFile(Table, frozen=True, kw_only=True):
+    """The TOML file of a mutant."""
+
+    description: str
+    file: str
+    find: str
+    replace: str = ""
+    killed_by: list[str]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_case_ids("killed_by", self.killed_by)
+        if not self.killed_by:
+            raise ValueError("killed_by: expected at least one case id, like flush/2/1")
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One small named change of the reference worker. `killed_by`: ids of the cases that must fail."""
+    """One change of one file of the reference. `killed_by`: ids of the cases, each of which must fail."""
 
     name: str
+    target: Target
     description: str
     file: str
     find: str
     replace: str
     killed_by: tuple[str, ...]
 
+    def change(self, source: str) -> str:
+        """Return the text of the file with the mutant's change. Raise StaleMutantError where none applies."""
+        count = source.count(self.find)
+        if count != 1:
+            raise StaleMutantError(
+                f"{self.name}: expected {self.find!r} exactly once in {self.file}, found it {count} times;"
+                " adapt the mutant to the reference"
+            )
+        return source.replace(self.find, self.replace)
+
+    def check_applies(self) -> None:
+        """Raise StaleMutantError unless the change applies to the reference as it is now."""
+        self.change((self.target.source_folder / self.file).read_text(encoding="utf-8"))
+
+    def write_copy(self, folder: Path) -> Path:
+        """Copy the reference into `folder`, change it, and return the folder of the changed copy.
+
+        Raises StaleMutantError.
+        """
+        copy = folder / self.name / self.target.source_folder.name
+        shutil.copytree(self.target.source_folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        if self.target is Target.SERVER:  # The server serves the worker's modules from the folder beside it.
+            shutil.copytree(CHECKOUT / WORKER_FOLDER, copy.parent / WORKER_FOLDER)
+        path = copy / self.file
+        path.write_text(self.change(path.read_text(encoding="utf-8")), encoding="utf-8")
+        return copy
+
+
+@dataclass(frozen=True)
+class MutantResult:
+    """A mutant and a case that must kill it. `reason`: what the case saw, or why it did not kill the mutant."""
+
+    mutant: str
+    case: str
+    killed: bool
+    reason: str
+
 
 def load_mutants(folder: Path = MUTANTS_FOLDER) -> list[Mutant]:
-    """All defects, by name. Raises ImplementationError for a file that is not of the shape above."""
-    return [_load(path) for path in sorted(folder.glob("*.toml")) if path.name != EXEMPTIONS_FILE]
+    """Return all mutants, workers first, by name. Raises ImplementationError for a file of another shape."""
+    return [
+        _load_mutant(path, target) for target in Target for path in sorted((folder / target.value).glob("*.toml"))
+    ]
 
 
-def _load(path: Path) -> Mutant:
-    table = read_table(path)
-    defect = Mutant(
+def get_mutant(name: str) -> Mutant:
+    """Return the mutant of this name. Raises LookupError."""
+    for mutant in load_mutants():
+        if mutant.name == name:
+            return mutant
+    raise LookupError(f"no mutant is named {name!r}")
+
+
+def _load_mutant(path: Path, target: Target) -> Mutant:
+    content = load_toml(path, _MutantFile)
+    return Mutant(
         path.stem,
-        table.text("description"),
-        table.text("file"),
-        table.text("find"),
-        table.text("replace", ""),
-        tuple(table.take("killed_by", [])),
+        target,
+        content.description,
+        content.file,
+        content.find,
+        content.replace,
+        tuple(content.killed_by),
     )
-    table.finish()
-    if not defect.killed_by or not all(map(is_case_id, defect.killed_by)):
-        table.refuse("killed_by", "a list of case ids like flush/2/1", list(defect.killed_by))
-    return defect
 
 
-def build(defect: Mutant, folder: Path) -> Path:
-    """Copy the reference worker into `folder`, break it, and return the TOML of the implementation.
-
-    Raises ValueError where the text to replace is not there exactly once: the reference has moved on.
-    """
+def build_implementation(mutant: Mutant, folder: Path) -> Implementation | ServerImplementation:
+    """Write the mutant's copy into `folder` and return it as a target of the suite. Raises StaleMutantError."""
+    copy = mutant.write_copy(folder)
+    if mutant.target is Target.SERVER:
+        return ServerImplementation(mutant.name, mutant.description, package=copy)
     reference = load_implementation("reference").worker
-    assert reference.directory is not None
-    place = folder / defect.name
-    shutil.copytree(reference.directory, place)
-    break_file(place / defect.file, defect)
-    toml = folder / f"{defect.name}.toml"
-    toml.write_text(
-        f"name = {json.dumps(defect.name)}\n"
-        f"description = {json.dumps(defect.description)}\n"
-        f"only_cases = {json.dumps(list(defect.killed_by))}\n"
-        f"[worker]\n"
-        f"script = {json.dumps(f'{defect.name}/{reference.script.name}')}\n"
-        f'type = "module"\nname = {json.dumps(reference.name)}\n',
-        encoding="utf-8",
-    )
-    return toml
+    files = WorkerFiles(copy / reference.script.name, "module", reference.name, copy)
+    return Implementation(mutant.name, mutant.description, files)
 
 
-def break_file(path: Path, defect: Mutant) -> None:
-    """Make the defect's change in a file. Raises ValueError where its place is not there exactly once."""
-    source = path.read_text(encoding="utf-8")
-    if source.count(defect.find) != 1:
-        raise ValueError(
-            f"{defect.name}: {defect.find!r} stands {source.count(defect.find)} times in {defect.file};"
-            " a defect changes one place: bring it up to date"
-        )
-    path.write_text(source.replace(defect.find, defect.replace), encoding="utf-8")
+def load_exemptions(path: Path = EXEMPTIONS_FILE) -> dict[str, str]:
+    """Return why a case kills no mutant, by case id. Raises ImplementationError for another shape."""
+    return load_toml(path, _Exemptions)
+
+
+def find_unproven(
+    case_ids: Collection[str], mutants: Iterable[Mutant], exemptions: Mapping[str, str]
+) -> list[str]:
+    """Return a sentence for every case that neither kills a mutant nor is exempt, and every needless exemption."""
+    killing = {case_id for mutant in mutants for case_id in mutant.killed_by}
+    unproven = sorted(set(case_ids) - killing - exemptions.keys(), key=sort_key)
+    needless = sorted(exemptions.keys() & killing, key=sort_key)
+    unknown = sorted(exemptions.keys() - set(case_ids), key=sort_key)
+    file = EXEMPTIONS_FILE.name
+    return [
+        *(f"{each} kills no mutant: add a mutant, or a reason to {file}" for each in unproven),
+        *(f"{each} kills a mutant: remove it from {file}" for each in needless),
+        *(f"{each} is not a case: remove it from {file}" for each in unknown),
+    ]

@@ -1,4 +1,4 @@
-"""What an option of the command line names, worker or server alike: loaded, and each known by one name."""
+"""Load what an option of the command line names, workers and servers alike; each has its own name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from e2e.conformance.targets.toml_reader import ImplementationError
+from e2e.conformance.targets.toml_file import ImplementationError
 
 TWO_OF_ONE_NAME = "{option}: two of them are named {name!r}; give each once, under its own name"
 
@@ -17,19 +17,19 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Name in the report."""
 
 
-System = TypeVar("System", bound=Named)
+Target = TypeVar("Target", bound=Named)
 
 
-def load_chosen(option: str, specs: Sequence[str], load: Callable[[str], System]) -> list[System]:
+def load_targets(option: str, specs: Sequence[str], load: Callable[[str], Target]) -> list[Target]:
     """Load what an option names, in that order. Raises pytest.UsageError, which begins with the option."""
     try:
         loaded = [load(spec) for spec in specs]
     except ImplementationError as error:
         raise pytest.UsageError(f"{option}: {error}") from None
-    names = [system.name for system in loaded]
+    names = [target.name for target in loaded]
     for name in names:
         if names.count(name) > 1:
             raise pytest.UsageError(TWO_OF_ONE_NAME.format(option=option, name=name))

@@ -1,7 +1,7 @@
 """Servers under test: what `--server` names, read, checked and resolved.
 
 A server is either one that runs already, known by its URL alone, or the package of a reference server
-(this repository's, or a changed copy), of which the cases start processes of their own.
+(this repository's, or a changed copy), of which the cases start their own processes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from e2e.conformance.targets.toml_reader import ImplementationError, Table, read_table
-from e2e.conformance.targets.worker import known_deviations_in, only_cases_in, printable
+from e2e.conformance.targets.target_table import TargetTable
+from e2e.conformance.targets.toml_file import ImplementationError, Table, load_toml
 
 SERVERS = Path(__file__).resolve().parent / "servers"
 DEFAULT_ENDPOINT = "ajax-api/3.0/mlflow/ui-telemetry"
@@ -37,61 +37,74 @@ class ServerImplementation:
     only_cases: frozenset[str] = frozenset()
 
 
-def known_servers() -> list[str]:
-    """Names that `load_server` knows without a path, sorted."""
+class _ServerTable(Table, frozen=True, kw_only=True):
+    """The table [server]. `package` is a path, relative to the TOML file."""
+
+    url: str | None = None
+    package: str | None = None
+    endpoint: str = DEFAULT_ENDPOINT
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.url is None) == (self.package is None):
+            raise ValueError("url: expected either a url or a package, and not both")
+        if self.url is not None and _normalize_url(self.url) is None:
+            raise ValueError(f"url: expected {URL_EXPECTED}, not {self.url!r}")
+
+
+class _ServerFile(TargetTable, frozen=True, kw_only=True):
+    """The whole TOML file of a server."""
+
+    server: _ServerTable
+
+
+def get_known_servers() -> list[str]:
+    """Return the names that `load_server` accepts without a path, sorted."""
     return sorted(path.stem for path in SERVERS.glob("*.toml"))
 
 
 def load_server(spec: str) -> ServerImplementation:
     """Load NAME (a file of targets/servers), FILE.toml or a URL. Raises ImplementationError."""
     if "://" in spec:
-        url = _base_url(spec)
+        url = _normalize_url(spec)
         if url is None:
             raise ImplementationError(f"{spec}: expected {URL_EXPECTED}")
         return ServerImplementation(urlsplit(url).netloc, f"the server that runs at {url}", url=url)
-    if spec in known_servers():
-        return _from_toml(SERVERS / f"{spec}.toml")
+    if spec in get_known_servers():
+        return _load_file(SERVERS / f"{spec}.toml")
     if spec.endswith(".toml"):
-        return _from_toml(Path(spec))
+        return _load_file(Path(spec))
     raise ImplementationError(
-        f"no server is called {spec!r}: expected {URL_EXPECTED}, one of {', '.join(known_servers())}, "
+        f"no server is called {spec!r}: expected {URL_EXPECTED}, one of {', '.join(get_known_servers())}, "
         "or a path that ends in .toml"
     )
 
 
-def _from_toml(path: Path) -> ServerImplementation:
-    table = read_table(path)
-    name = table.text("name", check=printable)
-    description = table.text("description", "")
-    deviations = known_deviations_in(table.table("known_deviations"))
-    only_cases = only_cases_in(table)
-    server = table.table("server", required=True)
-    table.finish()
-    endpoint = server.text("endpoint", DEFAULT_ENDPOINT).lstrip("/")
-    url, package = _place(server)
-    server.finish()
+def _load_file(path: Path) -> ServerImplementation:
+    content = load_toml(path, _ServerFile)
+    server = content.server
     return ServerImplementation(
-        name, description, url, package, endpoint, MappingProxyType(deviations), only_cases
+        content.name,
+        content.description,
+        _normalize_url(server.url) if server.url is not None else None,
+        _resolve_package(path, server.package) if server.package is not None else None,
+        server.endpoint.lstrip("/"),
+        content.get_known_deviations(),
+        frozenset(content.only_cases),
     )
 
 
-def _place(table: Table) -> tuple[str | None, Path | None]:
-    url_text, package_text = table.optional_text("url"), table.optional_text("package")
-    if (url_text is None) == (package_text is None):
-        raise table.error("url", "expected either a url or a package, and not both")
-    if url_text is not None:
-        url = _base_url(url_text)
-        if url is None:
-            table.refuse("url", URL_EXPECTED, url_text)
-        return url, None
-    package = (table.path.parent / str(package_text)).resolve()
+def _resolve_package(path: Path, text: str) -> Path:
+    package = (path.parent / text).resolve()
     if not (package / "__main__.py").is_file():
-        table.refuse("package", "the folder of a package that python -m can run", package_text)
-    return None, package
+        raise ImplementationError(
+            f"{path}: server.package: expected the folder of a package that python -m can run, not {text!r}"
+        )
+    return package
 
 
-def _base_url(text: str) -> str | None:
-    """The URL with a slash at its end, None where it is none that the cases can use."""
+def _normalize_url(text: str) -> str | None:
+    """Return the URL with a slash at its end, None for a URL that the cases cannot use."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme == "http" and parts.hostname and parts.port != 0

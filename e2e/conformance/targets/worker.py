@@ -1,7 +1,7 @@
-"""Systems under test: what a TOML file says about a worker, read, checked and resolved to files.
+"""Workers under test: what `--worker` names, read, checked and resolved to files.
 
-An implementation is data. A stranger's worker with another endpoint, interval or message name needs
-a TOML of its own and no change to any case.
+An implementation is data. Another project's worker with its own endpoint, interval or message names needs
+a TOML file and no change to any case.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal, NoReturn, cast
 
-from e2e.conformance.case import is_case_id
+import msgspec
+
 from e2e.conformance.paths import CHECKOUT
-from e2e.conformance.targets.toml_reader import ImplementationError, Table, read_table
+from e2e.conformance.targets.target_table import TargetTable, check_name
+from e2e.conformance.targets.toml_file import ImplementationError, Table, load_toml
 
-IMPLEMENTATIONS = Path(__file__).resolve().parent / "workers"
+WORKERS = Path(__file__).resolve().parent / "workers"
 OBTAIN_TIMEOUT_SECONDS = 600
 OUTPUT_TAIL_LINES = 5
+DEFAULT_STATIC_PATH = "static-files"
 
 WorkerType = Literal["classic", "module"]
 
@@ -32,7 +35,7 @@ __all__ = [
     "ImplementationError",
     "Protocol",
     "WorkerFiles",
-    "known_names",
+    "get_known_workers",
     "load_implementation",
 ]
 
@@ -50,26 +53,30 @@ class WorkerFiles:
     type: WorkerType
     name: str
     directory: Path | None = None
-    static_path: str = "static-files"
+    static_path: str = DEFAULT_STATIC_PATH
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """The words of the wire. `endpoint` is relative to the script's URL. Defaults are MLflow's."""
+class Protocol(Table, frozen=True):
+    """The names on the wire. `endpoint` is relative to the script's URL. Defaults are MLflow's."""
 
     endpoint: str = "../ajax-api/3.0/mlflow/ui-telemetry"
-    flush_interval_ms: int = 30_000
+    flush_interval_ms: Annotated[int, msgspec.Meta(ge=1)] = 30_000
     log_event: str = "LOG_EVENT"
     shutdown: str = "SHUTDOWN"
     ready: str = "READY"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.log_event == self.shutdown:
+            raise ValueError(f"shutdown: expected another word than log_event, not {self.shutdown!r}")
+
 
 @dataclass(frozen=True)
 class Implementation:
-    """A system under test.
+    """A worker under test.
 
-    `known_deviations` maps a case id to the reason why it does not hold there. Where `only_cases` names
-    ids, other cases are not run on it.
+    `known_deviations` maps the id of a case that does not hold there to the reason. Where `only_cases` names
+    ids, no other cases run on it.
     """
 
     name: str
@@ -81,139 +88,135 @@ class Implementation:
     only_cases: frozenset[str] = frozenset()
 
 
-def known_names() -> list[str]:
-    """Names that `load_implementation` knows without a path, sorted."""
-    return sorted(path.stem for path in IMPLEMENTATIONS.glob("*.toml"))
+class _WorkerTable(Table, frozen=True, kw_only=True):
+    """The table [worker]. `script` is a path or a pattern, relative to the TOML file."""
+
+    script: str
+    type: str
+    name: str | None = None
+    directory: str | None = None
+    static_path: str = DEFAULT_STATIC_PATH
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.type not in ("classic", "module"):
+            raise ValueError(f'type: expected "classic" or "module", not {self.type!r}')
+        parts = self.static_path.split("/")
+        if any(part in ("", ".", "..") for part in parts) or set(self.static_path) & set("?#%\\"):
+            raise ValueError(
+                f'static_path: expected a path of plain names, like "static-files", not {self.static_path!r}'
+            )
+
+
+class _WorkerFile(TargetTable, frozen=True, kw_only=True):
+    """The whole TOML file of a worker."""
+
+    worker: _WorkerTable
+    protocol: Protocol = msgspec.field(default_factory=Protocol)
+    obtain: str | None = None
+
+
+def get_known_workers() -> list[str]:
+    """Return the names that `load_implementation` accepts without a path, sorted."""
+    return sorted(path.stem for path in WORKERS.glob("*.toml"))
 
 
 def load_implementation(spec: str) -> Implementation:
-    """Load NAME (a file of e2e/conformance/targets/workers), FILE.toml, or FILE.js (a classic worker).
+    """Load NAME (a file of targets/workers), FILE.toml, or FILE.js (a classic worker).
 
-    Where the TOML's script is not there and it says how to obtain it, that command runs first.
+    If the TOML's script does not exist and the key `obtain` names a command, that command runs first.
     Raises ImplementationError.
     """
     path = Path(spec)
     if path.suffix == ".js":
-        return _from_script(path)
-    if path.suffix == ".toml" and (path.is_file() or spec not in known_names()):
-        return _from_toml(path)
-    if spec in known_names():
-        return _from_toml(IMPLEMENTATIONS / f"{spec}.toml")
+        return _load_script(path)
+    if path.suffix == ".toml" and (path.is_file() or spec not in get_known_workers()):
+        return _load_file(path)
+    if spec in get_known_workers():
+        return _load_file(WORKERS / f"{spec}.toml")
     raise ImplementationError(
-        f"no implementation is called {spec!r}: expected one of {', '.join(known_names())}, "
+        f"no implementation is called {spec!r}: expected one of {', '.join(get_known_workers())}, "
         "or a path that ends in .toml or .js"
     )
 
 
-def _from_script(path: Path) -> Implementation:
+def _load_script(path: Path) -> Implementation:
     if not path.is_file():
         raise ImplementationError(f"{path}: no such file; expected the script of a classic worker")
-    name = Table(path, {"name": path.stem}).text("name", check=printable)
-    files = WorkerFiles(path.resolve(), "classic", name)
-    return Implementation(name, f"the classic worker {path.name}", files)
+    try:
+        check_name(path.stem)
+    except ValueError as error:
+        raise ImplementationError(f"{path}: {error}") from None
+    files = WorkerFiles(path.resolve(), "classic", path.stem)
+    return Implementation(path.stem, f"the classic worker {path.name}", files)
 
 
-def _from_toml(path: Path) -> Implementation:
-    table = read_table(path)
-    name = table.text("name", check=printable)
-    description = table.text("description", "")
-    obtain = table.optional_text("obtain")
-    protocol = _protocol(table.table("protocol"))
-    deviations = known_deviations_in(table.table("known_deviations"))
-    only_cases = only_cases_in(table)
-    worker = table.table("worker", required=True)
-    table.finish()
-    files = _worker_files(worker, name, obtain)
+def _load_file(path: Path) -> Implementation:
+    content = load_toml(path, _WorkerFile)
     return Implementation(
-        name, description, files, protocol, MappingProxyType(deviations), obtain, only_cases
+        content.name,
+        content.description,
+        _resolve_files(path, content),
+        content.protocol,
+        content.get_known_deviations(),
+        content.obtain,
+        frozenset(content.only_cases),
     )
 
 
-def only_cases_in(table: Table) -> frozenset[str]:
-    """The case ids of the key `only_cases`. Raises ImplementationError."""
-    case_ids = table.take("only_cases", [])
-    if not isinstance(case_ids, list) or not all(
-        isinstance(each, str) and is_case_id(each) for each in case_ids
-    ):
-        table.refuse("only_cases", "a list of case ids like flush/2/1", case_ids)
-    return frozenset(case_ids)
-
-
-def _protocol(table: Table) -> Protocol:
-    default = Protocol()
-    interval_ms = table.take("flush_interval_ms", default.flush_interval_ms)
-    if type(interval_ms) is not int or interval_ms <= 0:
-        table.refuse("flush_interval_ms", "a whole number of milliseconds above 0", interval_ms)
-    endpoint = table.text("endpoint", default.endpoint)
-    log_event, shutdown = table.text("log_event", default.log_event), table.text("shutdown", default.shutdown)
-    if log_event == shutdown:
-        table.refuse("shutdown", "another word than log_event", shutdown)
-    ready = table.text("ready", default.ready)
-    table.finish()
-    return Protocol(endpoint, interval_ms, log_event, shutdown, ready)
-
-
-def known_deviations_in(table: Table) -> dict[str, str]:
-    """A table of case id → reason. Raises ImplementationError."""
-    for case_id in table.keys:
-        if not is_case_id(case_id):
-            raise table.error(case_id, "expected a case id, like flush/2/1")
-    return {case_id: table.text(case_id) for case_id in table.keys}
-
-
-def _worker_files(table: Table, implementation_name: str, obtain: str | None) -> WorkerFiles:
-    kind = table.text("type")
-    if kind not in ("classic", "module"):
-        table.refuse("type", '"classic" or "module"', kind)
-    name = table.text("name", implementation_name)
-    static_path = table.text("static_path", WorkerFiles.static_path, check=_plain_path)
-    directory_text = table.optional_text("directory")
-    pattern = table.text("script")
-    table.finish()
-    script = _find_script(table, pattern)
-    if script is None and obtain is not None:
-        _obtain(table, obtain)
-        script = _find_script(table, pattern)
+def _resolve_files(path: Path, content: _WorkerFile) -> WorkerFiles:
+    worker = content.worker
+    script = _find_script(path, worker.script)
+    if script is None and content.obtain is not None:
+        _obtain_script(path, content.obtain)
+        script = _find_script(path, worker.script)
     if script is None:
-        hint = f"; {obtain!r} ran and did not bring it" if obtain else ""
-        raise table.error("script", f"expected a file, but {pattern!r} is not there{hint}")
-    directory = script.parent if kind == "module" else None
-    if directory_text is not None:
-        directory = (table.path.parent / directory_text).resolve()
+        hint = f"; {content.obtain!r} ran and did not create it" if content.obtain else ""
+        raise ImplementationError(
+            f"{path}: worker.script: expected a file, but {worker.script!r} does not exist{hint}"
+        )
+    directory = script.parent if worker.type == "module" else None
+    if worker.directory is not None:
+        directory = (path.parent / worker.directory).resolve()
         if not script.is_relative_to(directory):
-            table.refuse("directory", "a folder that the script is in", directory_text)
-    return WorkerFiles(script, "module" if kind == "module" else "classic", name, directory, static_path)
+            expected = "expected a folder that the script is in"
+            raise ImplementationError(f"{path}: worker.directory: {expected}, not {worker.directory!r}")
+    name = worker.name or content.name
+    return WorkerFiles(script, cast("WorkerType", worker.type), name, directory, worker.static_path)
 
 
-def _find_script(table: Table, pattern: str) -> Path | None:
-    """The one file that the pattern names, None where there is none; more than one is an error."""
-    base = glob.escape(str(table.path.parent.resolve()))
-    literal = table.path.parent / pattern
+def _find_script(path: Path, pattern: str) -> Path | None:
+    """Return the one file that the pattern names, or None. Raises ImplementationError for several."""
+    base = glob.escape(str(path.parent.resolve()))
+    literal = path.parent / pattern
     found = (
-        [literal] if literal.is_file() else [Path(path) for path in glob.glob(os.path.join(base, pattern))]
+        [literal] if literal.is_file() else [Path(name) for name in glob.glob(os.path.join(base, pattern))]
     )
-    files = sorted(path.resolve() for path in found if path.is_file())
+    files = sorted(file.resolve() for file in found if file.is_file())
     if len(files) > 1:
-        names = ", ".join(path.name for path in files)
-        raise table.error("script", f"expected one file, but {pattern!r} matches {names}")
+        names = ", ".join(file.name for file in files)
+        raise ImplementationError(
+            f"{path}: worker.script: expected one file, but {pattern!r} matches {names}"
+        )
     return files[0] if files else None
 
 
-def _obtain(table: Table, command: str) -> None:
-    """Run a script of the checkout (nothing else is allowed here, and no shell) that brings a file."""
-    expectation = "scripts/NAME of this checkout with its arguments"
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        table.refuse("obtain", expectation, command)
-    folder, _, script_name = words[0].rpartition("/") if words else ("", "", "")
-    executable = CHECKOUT / "scripts" / script_name
-    if folder != "scripts" or not executable.is_file():
-        table.refuse("obtain", expectation, command)
-    print(f"{table.path.stem}: the worker's script is not there yet, running {command}", file=sys.stderr)
+def _obtain_script(path: Path, command: str) -> None:
+    """Run the command that creates the worker's script.
+
+    Only scripts of this checkout may run, without a shell: a TOML file is data and must not run other code.
+    """
+
+    def refuse(problem: str) -> NoReturn:
+        raise ImplementationError(f"{path}: obtain: {problem}") from None
+
+    executable, arguments = _parse_command(command)
+    if executable is None:
+        refuse(f"expected scripts/NAME of this checkout with its arguments, not {command!r}")
+    print(f"{path.stem}: the worker's script does not exist yet, running {command}", file=sys.stderr)
     try:
         done = subprocess.run(
-            [str(executable), *words[1:]],
+            [str(executable), *arguments],
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -223,21 +226,20 @@ def _obtain(table: Table, command: str) -> None:
             timeout=OBTAIN_TIMEOUT_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        message = f"{command!r} did not end in {OBTAIN_TIMEOUT_SECONDS} s"
-        raise table.error("obtain", message) from None
+        refuse(f"{command!r} did not end in {OBTAIN_TIMEOUT_SECONDS} s")
     except OSError as error:
-        raise table.error("obtain", f"{command!r} could not be started: {error}") from None
+        refuse(f"{command!r} could not be started: {error}")
     if done.returncode != 0:
         tail = "\n".join(done.stdout.splitlines()[-OUTPUT_TAIL_LINES:])
-        raise table.error("obtain", f"{command!r} ended with status {done.returncode}:\n{tail}")
+        refuse(f"{command!r} ended with status {done.returncode}:\n{tail}")
 
 
-def printable(text: str) -> str | None:
-    """What is wrong with a name, None where nothing is."""
-    ok = text.isprintable() and text == text.strip() and "/" not in text
-    return None if ok else "printable text without a slash or outer spaces"
-
-
-def _plain_path(text: str) -> str | None:
-    ok = all(part not in ("", ".", "..") for part in text.split("/")) and not set(text) & set("?#%\\")
-    return None if ok else 'a path of plain names, like "static-files"'
+def _parse_command(command: str) -> tuple[Path | None, list[str]]:
+    """Return the script of the checkout and its arguments; None for any other command."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None, []
+    folder, _, name = words[0].rpartition("/") if words else ("", "", "")
+    executable = CHECKOUT / "scripts" / name
+    return (executable, words[1:]) if folder == "scripts" and executable.is_file() else (None, [])

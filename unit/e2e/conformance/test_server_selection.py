@@ -13,7 +13,7 @@ import pytest
 
 from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.targets.server import load_server
-from e2e.conformance.targets.toml_reader import ImplementationError
+from e2e.conformance.targets.toml_file import ImplementationError
 
 pytest_plugins = ["pytester"]
 

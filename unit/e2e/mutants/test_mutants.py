@@ -9,7 +9,7 @@ import pytest
 
 from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.targets.server import load_server
-from e2e.conformance.targets.toml_reader import ImplementationError
+from e2e.conformance.targets.toml_file import ImplementationError
 from e2e.conformance.targets.worker import load_implementation
 from e2e.mutants import __main__
 from e2e.mutants.__main__ import MutantResult, matrix, reasons, survivors, unproven
