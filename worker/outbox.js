@@ -1,5 +1,5 @@
 /**
- * Records on disk: what is in here survives the worker, the tab and the browser.
+ * The outbox: records on disk, which survive the worker, the tab and the browser.
  *
  * @module
  */
@@ -10,45 +10,45 @@ import { createUuid } from "./uuid.js";
 const STORE = "records";
 
 /**
- * A record as it lies in the queue and on disk.
+ * A record in the queue and on disk.
  *
  * @typedef {object} Entry
- * @property {string} id the identity of its event
- * @property {string} text JSON of a {@link import("./protocol.js").Record}: one that cannot be written as
- *   JSON is refused where it is made and never holds up the others
- * @property {number} bytes of that text in UTF-8
- * @property {[owner: string, number: nextPosition]} key the outbox that it was put into, and its place in the
- *   order of that outbox
- * @property {boolean} [inFlight]
+ * @property {string} id identity of the event, `tab_id/seq`
+ * @property {string} text JSON of a {@link import("./protocol.js").Record}. Serialized early, so that an event that
+ *   is not serializable fails alone and never blocks a batch
+ * @property {number} bytes size of `text` in UTF-8
+ * @property {[owner: string, position: number]} key the session's outbox, and the position of the record in it
+ * @property {boolean} [inFlight] whether a POST with this record is under way
  */
 
 /** @typedef {ReturnType<typeof createOutbox>} Outbox */
 
 /**
- * One session's part of the database that all workers of an endpoint share.
+ * Create a session's outbox: its part of the database that all workers of an endpoint share.
  *
- * A lock that it holds for life tells everybody that it lives: only where that lock is free may another
- * onRecovered over what it left. On plain HTTP there are no locks; there what an earlier session left is taken
- * over at once, and a server that knows records by their identity stores none twice.
+ * The session holds a Web Lock until its worker terminates. Another session may recover its records only when that
+ * lock is free. Plain HTTP has no locks: there a new session recovers the records of all others at once, and a
+ * server that knows records by their identity still stores none twice.
  *
- * Nothing here throws: where the browser refuses storage, a worker's memory has to do.
+ * Nothing here throws: where the browser blocks storage, records are kept in memory only.
  *
  * @param {URL} endpoint the telemetry endpoint
- * @param {() => void} onDeleted called when somebody deleted the database: what is still wanted has to be put again
+ * @param {() => void} onDeleted called after another context deleted the database: the caller must put its records
+ *   again
  */
 export function createOutbox(endpoint, onDeleted) {
   const name = OUTBOX_NAME_PREFIX + endpoint;
-  // Sorts by age, so that what sessions left is sent in the order of the sessions.
+  // Sorts by age, so that recovered records are sent in the order of their sessions.
   const owner = `${Date.now()}-${createUuid()}`;
   const getLockName = (/** @type {string} */ owner) => `${name} ${owner}`;
   let nextPosition = 0;
   let isUnavailable = false;
   /** @type {((store: IDBObjectStore) => void)[]} */
   let pendingChanges = [];
-  /** The transaction that will onRecovered up the pendingChanges above. @type {Promise<void> | undefined} */
+  /** Commit of the pending changes. @type {Promise<void> | undefined} */
   let nextCommit;
 
-  /** @returns {undefined} */
+  /** Warn once. @returns {undefined} */
   const reportUnavailable = (/** @type {unknown} */ error) => {
     if (!isUnavailable) console.warn("telemetry: kept in memory only", error);
     isUnavailable = true;
@@ -66,19 +66,22 @@ export function createOutbox(endpoint, onDeleted) {
   let lastCommit = Promise.resolve();
 
   /**
+   * Run one transaction.
+   *
    * @template Value
    * @param {IDBTransactionMode} mode
    * @param {(store: IDBObjectStore) => IDBRequest<Value> | void} operation
-   * @returns {Promise<Value | undefined>} settles when the transaction is complete
+   * @returns {Promise<Value | undefined>} result of the request, when the transaction is complete; undefined where
+   *   storage is not available
    */
   const transact = async (mode, operation) => {
     try {
       const database = await opening;
       if (!database) return undefined;
-      // Browsers' own durability is "relaxed": what is written survives them, if not a loss of power.
+      // The default durability is "relaxed": data survives a crash of the browser, but not a loss of power.
       const transaction = database.transaction(STORE, mode);
       const request = operation(transaction.objectStore(STORE));
-      // By itself it would first wait for the answer to each request.
+      // Without it the transaction commits only after the results of all its requests are delivered.
       transaction.commit();
       await new Promise((resolve, reject) => {
         transaction.oncomplete = resolve;
@@ -90,15 +93,15 @@ export function createOutbox(endpoint, onDeleted) {
     }
   };
 
-  /** @returns {Promise<void>} */
+  /** Write the pending changes. @returns {Promise<void>} */
   const commit = () => transact("readwrite", (store) => pendingChanges.splice(0).forEach((change) => change(store)));
 
   /**
-   * Has a change made by the next transaction. One is under way at a time, and the next takes along all that
-   * came meanwhile: many events cost few transactions.
+   * Add a change to the next transaction. One transaction runs at a time and the next contains all changes that
+   * arrive meanwhile, so that many events need few transactions.
    *
    * @param {(store: IDBObjectStore) => void} change
-   * @returns {Promise<void>} settles when it is durable, or will never be
+   * @returns {Promise<void>} settles when the change is durable, or has failed
    */
   const scheduleChange = (change) => {
     pendingChanges.push(change);
@@ -110,17 +113,17 @@ export function createOutbox(endpoint, onDeleted) {
   };
 
   return {
-    /** The name of the lock that is lockHeld for as long as this worker lives. */
+    /** Name of the Web Lock that this session holds until its worker terminates. */
     lock: getLockName(owner),
 
-    /** Settles when that lock is lockHeld. */
+    /** Settles when the lock is held, or the browser has no locks. */
     lockHeld: acquireLock(getLockName(owner)),
 
     /**
-     * Puts a record behind all others, and gives it the key of that place.
+     * Append a record and set its key.
      *
-     * @param {Entry} entry whatever key it had before
-     * @returns {Promise<void>} settles when it is durable
+     * @param {Entry} entry its previous key, if any, is replaced
+     * @returns {Promise<void>} settles when the record is durable, or the write has failed
      */
     put(entry) {
       entry.key = [owner, nextPosition++];
@@ -128,9 +131,9 @@ export function createOutbox(endpoint, onDeleted) {
     },
 
     /**
-     * Takes records out that need not be unacknowledged any longer. A range an owner costs a tenth of a key a record.
+     * Remove records. Deletes one key range per owner, which takes a tenth of the time of one key per record.
      *
-     * @param {Entry[]} entries of each owner all that lie between the first and the last of them
+     * @param {Entry[]} entries for each owner, a contiguous run: everything from the first to the last is deleted
      */
     remove(entries) {
       /** @type {Map<string, IDBValidKey[]>} */
@@ -139,17 +142,17 @@ export function createOutbox(endpoint, onDeleted) {
       scheduleChange((store) => ranges.forEach(([first, last]) => store.delete(IDBKeyRange.bound(first, last))));
     },
 
-    /** Empties the database, whoever put something in; what has yet to be put in is not. */
+    /** Delete the records of all sessions, and discard the pending changes. */
     clear() {
       pendingChanges = [(store) => store.clear()];
       commit();
     },
 
     /**
-     * Hands over what others left: at once where they have ended. For the youngest it waits, which may be
-     * just ending; what others that live will leave is for the workers after this one.
+     * Recover the records of sessions that have ended. The most recent session may be about to end, so this waits
+     * for its lock; the other running sessions are left to later workers.
      *
-     * @param {(left: Entry[]) => void} onRecovered called once for each of them, with its records in order
+     * @param {(orphans: Entry[]) => void} onRecovered called once per session with its records, in order
      */
     async recoverOrphans(onRecovered) {
       /**
@@ -160,16 +163,20 @@ export function createOutbox(endpoint, onDeleted) {
       const others = [...new Set((await read()).map(({ key }) => key[0]))].filter((other) => other !== owner);
       others.forEach(async (other, index) => {
         const isYoungest = index === others.length - 1;
-        if (await acquireLock(getLockName(other), !isYoungest)) onRecovered(await read(IDBKeyRange.bound([other], [other, []])));
+        if (await acquireLock(getLockName(other), !isYoungest)) {
+          onRecovered(await read(IDBKeyRange.bound([other], [other, []])));
+        }
       });
     },
   };
 }
 
 /**
+ * Open the database, and create it where it does not exist.
+ *
  * @param {string} name
- * @param {() => void} onDeleted a tab deletes the database when consent is withdrawn, since no worker may be there
- *   to do it; that may come late, when consent has been given again
+ * @param {() => void} onDeleted called when a tab deletes the database. A tab does so when consent is withdrawn,
+ *   because no worker may be running to do it; the deletion may arrive late, after consent was given again
  * @returns {Promise<IDBDatabase>}
  */
 function openDatabase(name, onDeleted) {
@@ -189,11 +196,11 @@ function openDatabase(name, onDeleted) {
 }
 
 /**
- * Takes a lock, and holds it for as long as this worker lives. Without locks everything is to be had.
+ * Acquire a Web Lock and hold it until this worker terminates. Where the browser has no locks, succeed at once.
  *
  * @param {string} name
- * @param {boolean} [ifAvailable] whether to do without it where somebody has it, rather than to wait
- * @returns {Promise<unknown>} something true where it is lockHeld
+ * @param {boolean} [ifAvailable] fail when the lock is taken, instead of waiting for it
+ * @returns {Promise<unknown>} truthy when the lock is held
  */
 function acquireLock(name, ifAvailable = false) {
   return new Promise((resolve) => {

@@ -123,6 +123,12 @@ export const SHUTDOWN = "SHUTDOWN";
  * @property {string[]} [accept_encodings] content codings that the server accepts in a POST; the worker knows "gzip"
  */
 
-/** @typedef {{type: typeof LOG_EVENT, payload: LogEvent} | {type: typeof VISIBILITY, hidden: boolean} | {type: typeof SHUTDOWN}} ToWorker */
+/** @typedef {{type: typeof LOG_EVENT, payload: LogEvent}} LogEventMessage */
 
-/** @typedef {{type: typeof READY, lock: string} | {type: typeof STORED, seq: number} | {type: typeof SHUTDOWN}} ToTab */
+/** @typedef {{type: typeof VISIBILITY, hidden: boolean}} VisibilityMessage */
+
+/** @typedef {{type: typeof SHUTDOWN}} ShutdownMessage */
+
+/** @typedef {LogEventMessage | VisibilityMessage | ShutdownMessage} ToWorker */
+
+/** @typedef {{type: typeof READY, lock: string} | {type: typeof STORED, seq: number} | ShutdownMessage} ToTab */

@@ -1,5 +1,5 @@
 /**
- * The queue of records: what waits, in which batches it leaves, and when it is tried again.
+ * The queue of records: its bounds, its batches, and the retries.
  *
  * @module
  */
@@ -13,34 +13,40 @@ import {
   MAX_QUEUED_RECORDS,
   MAX_RECORD_BYTES,
 } from "./protocol.js";
-import { DISABLED, FAILED, postBatch, ACCEPTED, TOO_LARGE, FORBIDDEN } from "./post-batch.js";
+import { ACCEPTED, DISABLED, FAILED, FORBIDDEN, postBatch, TOO_LARGE } from "./post-batch.js";
 
 /** @typedef {import("./outbox.js").Entry} Entry */
 
 /**
- * What the queue asks of the session that it serves.
+ * What the queue needs from its session.
  *
- * @typedef {object} Owner
- * @property {import("./protocol.js").Losses} losses told with every batch; what is dropped here is counted there
- * @property {() => boolean} mayPost asked before every POST; false closes for good
- * @property {() => void} close called when nothing may be sent any more; has to abort `signal`
- * @property {AbortSignal} signal ends the POST in flight
+ * @typedef {object} QueueContext
+ * @property {import("./protocol.js").Losses} losses posted with every batch; the queue counts dropped records here
+ * @property {() => boolean} mayPost called before every POST; false closes the session
+ * @property {() => void} close closes the session; must abort `signal`
+ * @property {AbortSignal} signal aborts the POST in flight
  */
 
 /**
- * Holds records in order, in memory and in the outbox, and posts them a batch at a time.
+ * Create a queue: it holds records in order, in memory and in the outbox, and posts one batch at a time.
  *
- * @param {URL} endpoint where batches are posted to
+ * @param {URL} endpoint the telemetry endpoint
  * @param {import("./outbox.js").Outbox} outbox
- * @param {Owner} owner
+ * @param {QueueContext} context
  */
 export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }) {
-  /** By identity, oldest first: an event that a tab tells again is the same entry. @type {Map<string, Entry>} */
+  /**
+   * By the event's identity, oldest first. An event that a tab sends again is already here.
+   *
+   * @type {Map<string, Entry>}
+   */
   let entries = new Map();
   let queuedBytes = 0;
+  // Halved by every 413.
   let batchBytes = MAX_BATCH_BYTES;
   let isFlushing = false;
   let failures = 0;
+  // Time of the next attempt, as of `performance.now()`. Infinity: none by this worker.
   let notBeforeMs = 0;
 
   /** @param {Entry} entry */
@@ -49,7 +55,11 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
     queuedBytes += entry.bytes;
   };
 
-  /** @param {Entry[]} removed */
+  /**
+   * Remove entries from memory and from the outbox.
+   *
+   * @param {Entry[]} removed
+   */
   const removeEntries = (removed) => {
     if (removed.length) outbox.remove(removed);
     for (const { id, bytes } of removed) {
@@ -57,7 +67,7 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
     }
   };
 
-  /** Drops the oldest records that are not just on their way. */
+  /** Drop the oldest records beyond the bounds, except those in flight. */
   const enforceBounds = () => {
     const excess = [];
     let bytes = queuedBytes;
@@ -72,9 +82,11 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
   };
 
   /**
+   * Return the oldest entries, at least one, and mark them as in flight.
+   *
    * @param {number} maxRecords
-   * @param {number} maxBytes
-   * @returns {Entry[]} the oldest entries, marked as in flight; at least one
+   * @param {number} maxBytes a single larger record is still a batch
+   * @returns {Entry[]}
    */
   const nextBatch = (maxRecords, maxBytes) => {
     const batch = [];
@@ -88,9 +100,11 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
   };
 
   /**
+   * Post one batch and apply the outcome.
+   *
    * @param {number} maxRecords
-   * @param {boolean} isUnloading
-   * @returns {Promise<number>} how many records are dealt with; Infinity where nothing may pollConfig now
+   * @param {boolean} isUnloading see `flush`
+   * @returns {Promise<number>} how many records left the queue; Infinity to end the flush
    */
   const sendBatch = async (maxRecords, isUnloading) => {
     if (!mayPost()) close();
@@ -100,7 +114,7 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
     const [outcome, retryAfterMs] = await postBatch(
       endpoint,
       `{"records":[${batch.map(({ text }) => text)}],${JSON.stringify(losses).slice(1)}`,
-      // Compressing takes time that a tab which is going does not have.
+      // Compression takes time, and the tabs may close at any moment.
       { gzip: queue.gzip && !isUnloading, keepalive: bytes <= MAX_KEEPALIVE_BYTES, signal },
     );
     for (const entry of batch) entry.inFlight = false;
@@ -122,19 +136,19 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
   };
 
   const queue = {
-    /** Whether anything may leave now. */
+    /** Whether the configuration enables telemetry; false until it is read. */
     isActive: false,
 
-    /** Whether the server takes compressed bodies. */
+    /** Whether the server accepts bodies compressed with gzip. */
     gzip: false,
 
     /**
-     * Adds one record behind those that wait.
+     * Append one record. A record that is already queued is ignored.
      *
-     * @param {string} id the identity of its event
-     * @param {string} text its JSON
-     * @returns {Promise<void>} settles when it is durable
-     * @throws {Error} for one of more than {@link MAX_RECORD_BYTES}
+     * @param {string} id identity of the event, `tab_id/seq`
+     * @param {string} text JSON of the record
+     * @returns {Promise<void>} settles when the record is on disk, or cannot be written
+     * @throws {Error} when the record is larger than {@link MAX_RECORD_BYTES}
      */
     async push(id, text) {
       const bytes = new TextEncoder().encode(text).length;
@@ -147,13 +161,13 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
       await saved;
     },
 
-    /** Takes excess what workers before this one orphans in the outbox, and what others will leave. Once. */
+    /** Queue the records that ended sessions left in the outbox. Only the first call has an effect. */
     recoverOrphans() {
       queue.recoverOrphans = () => {};
       outbox.recoverOrphans((orphans) => {
         if (signal.aborted) return;
         for (const entry of orphans) {
-          // A tab whose worker ended before it could answer has told the event again.
+          // The worker ended before its acknowledgement, so the tab sent the event again.
           if (entries.has(entry.id)) outbox.remove([entry]);
           else add(entry);
         }
@@ -162,33 +176,34 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
       });
     },
 
-    /** Puts all that waits on disk once more, in its order. */
+    /** Write all queued records to the outbox again, in order. */
     rewriteAll() {
       entries.forEach(outbox.put);
     },
 
-    /** Drops all that waits, here and on disk. */
+    /** Drop all records, in memory and on disk. */
     clear() {
       entries.clear();
       queuedBytes = 0;
       outbox.clear();
     },
 
-    /** Tries again without waiting for the pause after a failure to end. */
+    /** Flush now instead of at the end of the backoff; does not override FORBIDDEN. */
     retryNow() {
       if (notBeforeMs < Infinity) notBeforeMs = 0;
       queue.flush();
     },
 
     /**
-     * Posts what waits, one batch after the other, unless a flush is under way or the server asked for a pause.
+     * Post the queued records in sequential batches. Does nothing while another flush runs or during a backoff.
      *
-     * @param {boolean} [isUnloading] all tabs are going: only what may outlive them is worth a start
+     * @param {boolean} [isUnloading] no tab is visible, so all may close at any moment: post batches that fit into a
+     *   `keepalive` request, uncompressed
      */
     async flush(isUnloading = false) {
       if (isFlushing || !queue.isActive || performance.now() < notBeforeMs) return;
       isFlushing = true;
-      // What comes meanwhile waits for the next flush.
+      // Records that arrive during this flush wait for the next one.
       let remaining = entries.size;
       while (remaining > 0) remaining -= await sendBatch(Math.min(remaining, MAX_BATCH_RECORDS), isUnloading);
       isFlushing = false;

@@ -1,5 +1,5 @@
 /**
- * The tab's side: tells events to the worker, with consent only, and keeps each until the worker has it on disk.
+ * The tab's side: sends events to the worker while there is consent, and keeps each until the worker acknowledges it.
  *
  *     const telemetry = createTelemetryClient({ workerUrl: "static-files/telemetry.worker.js", type: "module" });
  *     telemetry.logEvent({ componentId: "save-button", eventType: "onClick" });
@@ -7,9 +7,9 @@
  * @module
  */
 
-import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
 import { readItem, writeItem } from "./browser-storage.js";
 import { connectInPage, connectToWorker } from "./connections.js";
+import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
 import {
   ACK_TIMEOUT_MS,
   ENABLED_KEY,
@@ -24,44 +24,44 @@ import { createUuid } from "./uuid.js";
 /** @typedef {import("./connections.js").LogEvent} LogEvent */
 /** @typedef {import("./connections.js").Connection} Connection */
 
-/** "off" without consent, "starting" before READY, then where the session runs. @typedef {"off" | "starting" | "worker" | "page"} ClientState */
+/**
+ * "off" without consent, "starting" before READY, then where the session runs.
+ *
+ * @typedef {"off" | "starting" | "worker" | "page"} ClientState
+ */
 
 /**
  * @typedef {object} ClientOptions
  * @property {string | URL} workerUrl the worker's script, relative to the page
- * @property {WorkerType} [type] of that script: "module" for the modules as they stand
- * @property {(state: ClientState) => void} [onStateChange] called whenever the state may have changed
+ * @property {WorkerType} [type] type of the script: "module" for the modules without a build step
+ * @property {(state: ClientState) => void} [onStateChange] called after every possible change of state
  */
 
 /**
  * @typedef {object} TelemetryClient
- * @property {() => boolean} isEnabled whether there is consent, here and now
- * @property {() => ClientState} state
+ * @property {() => boolean} isEnabled whether there is consent at the moment
+ * @property {() => ClientState} state the current state
  * @property {(event: {eventName?: string, componentId?: string, [name: string]: unknown}) => boolean} logEvent
- *   tells one event to the session, at once or after READY. `eventName` is "ui_event" when left out, everything
- *   else becomes the event's params. False where the event was not taken, as without consent. Never throws
- * @property {() => void} optOut withdraws consent in all tabs: what is queued is dropped, here, in the worker and
- *   on disk
- * @property {() => void} optIn gives consent in all tabs; a new session starts, without a reload
+ *   sends one event to the session, now or after READY. `eventName` defaults to "ui_event"; all other properties
+ *   become the event's params. Returns false when the event is dropped, for example without consent. Never throws
+ * @property {() => void} optOut withdraws consent in all tabs: events queued in tabs, in the worker and on disk are
+ *   dropped
+ * @property {() => void} optIn gives consent in all tabs; a new session starts without a reload
  */
 
 const NANOSECONDS_PER_MILLISECOND = 1e6;
 
 /**
- * Connects to the worker where there is consent, and follows the consent from then on.
+ * Create the client: it connects to the worker while there is consent, and disconnects when consent is withdrawn.
  *
- * Consent is looked up in localStorage at every event: it may have been withdrawn in another tab a
- * moment ago. Where storage is refused nobody could opt out for keeps, so that telemetry is off.
+ * The client reads the consent from localStorage at every event, because another tab may have withdrawn it a moment
+ * ago. Where storage is blocked an opt-out could not persist, so telemetry is off.
  *
  * @param {ClientOptions} options
  * @returns {TelemetryClient}
- * @throws {TypeError} when `workerUrl` is no URL
+ * @throws {TypeError} when `workerUrl` is not a URL
  */
-export function createTelemetryClient({
-  workerUrl,
-  type,
-  onStateChange,
-}) {
+export function createTelemetryClient({ workerUrl, type, onStateChange }) {
   const url = new URL(workerUrl, document.baseURI);
   const endpoint = new URL(ENDPOINT_PATH, url);
   const tabId = createUuid();
@@ -69,16 +69,17 @@ export function createTelemetryClient({
   /** @type {Connection | undefined} */
   let connection;
   let isReady = false;
-  /** Events that no worker has on disk yet, in order. @type {LogEvent[]} */
+  /** Events without acknowledgement, in order. @type {LogEvent[]} */
   let unacknowledged = [];
-  /** Runs while the worker owes a word. */
+  /** Timer that runs while a READY or an acknowledgement is due; 0 when stopped. */
   let watchdog = 0;
+  /** Last timeout of the watchdog, in milliseconds; 0 after an acknowledgement. */
   let ackTimeoutMs = 0;
-  /** What `syncConsent` found last. */
+  /** Consent as of the last `syncConsent`. */
   let hadConsent = true;
-  /** An opt-out that could not be stored holds as long as the page does. */
+  /** An opt-out that could not be stored; it holds until the page unloads. */
   let isOptedOutInPage = false;
-  /** Stands in where it cannot be stored. */
+  /** Used where the id cannot be stored. */
   const fallbackInstallationId = createUuid();
 
   const isEnabled = () => {
@@ -90,7 +91,7 @@ export function createTelemetryClient({
   const state = () => (!connection ? "off" : isReady ? connection.kind : "starting");
   const notifyState = () => onStateChange?.(state());
 
-  /** Gives the worker time for its word, READY or STORED, and starts anew where it does not come. */
+  /** Reconnect unless READY or an acknowledgement arrives in time. The timeout doubles with every attempt. */
   const startWatchdog = () => {
     if (watchdog || connection?.kind !== "worker" || (isReady && !unacknowledged.length)) return;
     ackTimeoutMs = ackTimeoutMs * 2 || ACK_TIMEOUT_MS;
@@ -107,7 +108,7 @@ export function createTelemetryClient({
   };
 
   const start = () => {
-    // Heeds only the connection that is in use.
+    // Callbacks of an earlier connection are ignored.
     const isCurrent = () => connection === newConnection && syncConsent();
     /** @type {import("./connections.js").Listener} */
     const listener = {
@@ -140,7 +141,7 @@ export function createTelemetryClient({
     notifyState();
   };
 
-  /** @param {boolean} isConsentWithdrawn whether the session has to end for all tabs */
+  /** @param {boolean} isConsentWithdrawn whether to end the session for all tabs */
   const disconnect = (isConsentWithdrawn) => {
     stopWatchdog();
     connection?.close(isConsentWithdrawn);
@@ -148,29 +149,32 @@ export function createTelemetryClient({
     isReady = false;
   };
 
-  /** Leaves a session that has ended or went silent; what it did not store goes to the next one. */
+  /** Replace a session that has ended or does not respond. READY sends the unacknowledged events again. */
   const reconnect = () => {
     disconnect(false);
     syncConsent();
   };
 
-  /** Drops all events, and ends the session for all tabs unless consent has been given again since. */
+  /** Drop all events, and end the session for all tabs unless consent has been given again since. */
   const stop = () => {
     unacknowledged = [];
     disconnect(!isEnabled());
     notifyState();
   };
 
-  /** Does what a worker would do if one were there: what an earlier one left must not leave with a later consent. */
+  /**
+   * Delete the records on disk where no worker runs to do it. A later consent must not send what was logged before
+   * the opt-out.
+   */
   const deleteOutbox = () => {
     try {
       indexedDB.deleteDatabase(OUTBOX_NAME_PREFIX + endpoint);
     } catch {
-      // Where the browser refuses storage there is nothing to delete.
+      // The browser blocks storage, so there is nothing to delete.
     }
   };
 
-  /** Brings the connection in line with the consent as it stands now, and tells whether there is consent. */
+  /** Connect or disconnect according to the current consent, and return it. */
   const syncConsent = () => {
     const hasConsent = isEnabled();
     if (hasConsent && !connection) start();
@@ -181,23 +185,23 @@ export function createTelemetryClient({
     return (hadConsent = hasConsent);
   };
 
-  /** Looked up at every event: tabs that made one at the same time agree on the one stored last. */
-  const installationId = () => {
+  /** Read at every event: tabs that created an id at the same time converge on the one stored last. */
+  const getInstallationId = () => {
     const stored = readItem(INSTALLATION_ID_KEY);
     if (!stored) writeItem(INSTALLATION_ID_KEY, fallbackInstallationId);
     return stored || fallbackInstallationId;
   };
 
   addEventListener("storage", ({ key, newValue }) => {
-    // A key of null says that the whole storage was cleared.
+    // A null key means that the whole storage was cleared.
     if (key !== ENABLED_KEY && key !== null) return;
-    // The session is gone even where consent has been given again since.
+    // The session has ended, even if consent has been given again since.
     if (newValue === "false") stop();
     syncConsent();
   });
-  // Also the last that is onAck of a tab that goes. What is queued may leave at it, so that consent is looked up.
+  // Often the last event of a tab that closes. The worker may flush on this message, so check the consent first.
   addEventListener("visibilitychange", () => syncConsent() && connection?.setVisibility(document.hidden));
-  // A frozen page does not hear what becomes of its worker.
+  // A page in the back/forward cache receives no messages: its worker may have terminated meanwhile.
   addEventListener("pageshow", ({ persisted }) => persisted && reconnect());
   syncConsent();
 
@@ -208,10 +212,10 @@ export function createTelemetryClient({
       if (!syncConsent() || unacknowledged.length >= MAX_WAITING_EVENTS) return false;
       try {
         const event = {
-          installation_id: installationId(),
+          installation_id: getInstallationId(),
           event_name: eventName,
           timestamp_ns: Date.now() * NANOSECONDS_PER_MILLISECOND,
-          params: structuredClone(params), // As it is now: it may be told later, and once more.
+          params: structuredClone(params), // A snapshot: the event may be sent later, and more than once.
           tab_id: tabId,
           seq,
         };

@@ -1,16 +1,16 @@
 /**
- * One session: which events are wanted, and where they go. The worker runs one for all tabs; a tab
- * runs its own where SharedWorker does not exist.
+ * A session: configuration, sampling, filter. The worker runs one session for all tabs; a page runs its own
+ * where SharedWorker is not available.
  *
  * @module
  */
 
 import { backoffMs } from "./backoff.js";
 import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
-import { createQueue } from "./record-queue.js";
 import { createOutbox } from "./outbox.js";
-import { CONFIG_LIFETIME_MS, CONFIG_TIMEOUT_MS, FLUSH_INTERVAL_MS, MAX_WAITING_EVENTS } from "./protocol.js";
 import { fetchWithTimeout } from "./post-batch.js";
+import { CONFIG_LIFETIME_MS, CONFIG_TIMEOUT_MS, FLUSH_INTERVAL_MS, MAX_WAITING_EVENTS } from "./protocol.js";
+import { createQueue } from "./record-queue.js";
 import { createUuid } from "./uuid.js";
 
 /** @typedef {import("./protocol.js").LogEvent} LogEvent */
@@ -18,27 +18,27 @@ import { createUuid } from "./uuid.js";
 /** @typedef {ReturnType<typeof createSession>} Session */
 
 /**
- * Starts a session: it follows the configuration, keeps or drops events by it, and hands records to the
- * queue. The flush interval and the sampling value count from here.
+ * Start a session: it polls the configuration, drops or filters events accordingly, and queues the others as records.
+ * The flush interval starts here, and the sampling value is drawn here.
  *
  * @param {URL} endpoint the telemetry endpoint
- * @param {() => boolean} [mayPost] asked before every POST; false closes the session
+ * @param {() => boolean} [mayPost] called before every POST; false closes the session
  */
 export function createSession(endpoint, mayPost = () => true) {
-  // Drawn once: all events of a session are sent, or none. Uniform in [0, 100).
+  // Drawn once, so that a session sends all of its events or none. Uniform in [0, 100).
   const samplingValue = Math.random() * 100;
   /** @type {import("./protocol.js").Losses} */
   const losses = { session_id: createUuid(), dropped: 0, filtered: 0 };
-  // Aborted when nothing may be sent any more: the one place that knows.
+  // Aborted when the session is closed. The only place that holds this state.
   const closing = new AbortController();
   const { signal } = closing;
   const outbox = createOutbox(endpoint, () => queue.rewriteAll());
-  /** Components whose events are not wanted; null where no event is. @type {Set<unknown> | null} */
+  /** Ids of the components to filter; null drops every event. @type {Set<unknown> | null} */
   let disabledComponents = null;
-  /** How many events wait for the configuration. */
+  /** Number of events that wait for the configuration. */
   let waitingEvents = 0;
 
-  /** Ends the session: drops all events, those to come and those on disk as well, and aborts what is in flight. */
+  /** Close the session: drop all events, queued, on disk and future ones, and abort the request in flight. */
   const close = () => {
     closing.abort();
     queue.clear();
@@ -51,14 +51,14 @@ export function createSession(endpoint, mayPost = () => true) {
   });
 
   /**
-   * A percentage that is no number counts as 0, a list that is no list as empty.
+   * Apply a configuration. A percentage that is not a number counts as 0, a list that is not an array as empty.
    *
    * @param {Config} config
    */
   const applyConfig = (config) => {
     queue.gzip = toArray(config.accept_encodings).includes("gzip");
     queue.isActive = !config.disable_ui_telemetry;
-    // What other sessions left is sent also by one that was not drawn itself.
+    // Recovered records were sampled by their own sessions: send them even when this session is not sampled.
     if (queue.isActive) queue.recoverOrphans();
     else queue.clear();
     const percentage = config.ui_rollout_percentage;
@@ -67,10 +67,10 @@ export function createSession(endpoint, mayPost = () => true) {
   };
 
   /**
-   * Reads the configuration, and again when it has aged or could not be read. Without a readable
-   * `disable_ui_telemetry` there is none.
+   * Read the configuration, and schedule the next read: after {@link CONFIG_LIFETIME_MS}, or with backoff after a
+   * failure. A configuration without a boolean `disable_ui_telemetry` is a failure.
    *
-   * @param {number} failures in a row
+   * @param {number} failures consecutive failures so far
    */
   const pollConfig = async (failures) => {
     try {
@@ -85,7 +85,7 @@ export function createSession(endpoint, mayPost = () => true) {
     if (!signal.aborted) setTimeout(pollConfig, failures ? backoffMs(failures) : CONFIG_LIFETIME_MS, failures);
   };
 
-  // Browsers arm the next tick of an interval from the time this one was due, so that it does not drift.
+  // Browsers schedule the next tick of an interval from the due time of the last, so flushes do not drift.
   const timer = setInterval(() => queue.flush(), FLUSH_INTERVAL_MS);
   signal.onabort = () => clearInterval(timer);
   addEventListener("online", queue.retryNow, { signal });
@@ -93,24 +93,24 @@ export function createSession(endpoint, mayPost = () => true) {
   if (hasGlobalPrivacyControl()) close();
 
   return {
-    /** The name of the lock that is lockHeld for as long as this session's worker lives. */
+    /** Name of the Web Lock that this session holds until its worker terminates. */
     lock: outbox.lock,
 
-    /** Settles when that lock is lockHeld. */
+    /** Settles when the lock is held, or the browser has no locks. */
     lockHeld: outbox.lockHeld,
 
     /**
-     * Takes one event. Never throws: what is no event is dropped with a warning on the console.
+     * Log one event. Never throws: an invalid event is dropped with a warning on the console.
      *
-     * @param {unknown} payload a {@link LogEvent}, unchecked
-     * @param {{tab_id: string, seq: number}} [identity] of an event that has none
-     * @returns {Promise<void>} settles when nobody else has to keep it: it is on disk, or dropped for good
+     * @param {unknown} payload a {@link LogEvent}, not validated
+     * @param {{tab_id: string, seq: number}} [identity] default for an event without its own
+     * @returns {Promise<void>} settles when the event may be acknowledged: it is on disk, or dropped
      */
     async logEvent(payload, identity) {
       const event = /** @type {LogEvent} */ (payload);
       try {
-        if (Object(event) !== event) throw new Error("no object");
-        if (waitingEvents >= MAX_WAITING_EVENTS) throw new Error("too many wait");
+        if (Object(event) !== event) throw new Error("not an object");
+        if (waitingEvents >= MAX_WAITING_EVENTS) throw new Error("too many waiting");
         waitingEvents++;
         await firstPoll;
         waitingEvents--;
@@ -122,7 +122,7 @@ export function createSession(endpoint, mayPost = () => true) {
           await queue.push(`${record.tab_id}/${record.seq}`, JSON.stringify(record));
         }
       } catch (error) {
-        // Also what a message can carry and JSON cannot: a BigInt, a cycle.
+        // Includes values that structured clone supports and JSON does not: a BigInt, a cycle.
         losses.dropped++;
         console.warn("telemetry: event dropped", error);
       }
@@ -135,6 +135,6 @@ export function createSession(endpoint, mayPost = () => true) {
 
 /**
  * @param {unknown} value
- * @returns {unknown[]}
+ * @returns {unknown[]} the value when it is an array, else an empty one
  */
 const toArray = (value) => (Array.isArray(value) ? value : []);
