@@ -19,8 +19,7 @@ from e2e.chaos.server import ChaosServer
 from e2e.chaos.state_machine import Chaos
 from e2e.chaos.system import WORKER_DIRECTORY, PageBrokenError
 from e2e.chaos.tally import Summary
-from e2e.mutants.model import build, load_mutants
-from e2e.mutants.server_model import SERVER_MUTANTS_FOLDER, build_server
+from e2e.mutants.model import get_mutant
 
 MOST_SEEDS = 15
 SETTINGS = settings(
@@ -72,9 +71,8 @@ def expect_caught(stage: Environment, word: str) -> None:
 @pytest.mark.parametrize("name", ["outbox-never-adopted", "outbox-never-written"])
 @pytest.mark.timeout(300)
 def test_worker_that_loses_is_caught(stage: Environment, name: str, tmp_path: Path) -> None:
-    (defect,) = [each for each in load_mutants() if each.name == name]
-    build(defect, tmp_path)
-    expect_caught(replace(stage, worker_directory=tmp_path / name), " lost (")
+    copy = get_mutant(name).write_copy(tmp_path)
+    expect_caught(replace(stage, worker_directory=copy), " lost (")
 
 
 @pytest.mark.timeout(300)
@@ -91,10 +89,7 @@ def test_worker_that_forgets_the_opt_out_is_caught(stage: Environment, tmp_path:
 
 @pytest.mark.timeout(300)
 def test_server_that_knows_no_identity_is_caught(stage: Environment, tmp_path: Path) -> None:
-    name = "server-identity-ignored"
-    (defect,) = [each for each in load_mutants(SERVER_MUTANTS_FOLDER) if each.name == name]
-    build_server(defect, tmp_path)
-    server = ChaosServer(tmp_path, tmp_path / name / "reference_server")
+    server = ChaosServer(tmp_path, get_mutant("server-identity-ignored").write_copy(tmp_path))
     try:
         expect_caught(replace(stage, server=server), " duplicated (")
     finally:

@@ -1,153 +1,158 @@
-"""The proof that the suite catches defects: every broken one is run, in one run, on the cases named for it.
+"""Run the suite on mutants: the reference worker and server with one small change each.
 
-Prints the kill matrix, and which cases no broken one has ever been seen to fail. The exit status is 1 where
-a broken one survives, or a case has neither a broken partner nor a reason in `unpartnered.toml`.
+Every case that is named for a mutant must fail on it. Each result is printed. Without names, every case must
+also kill a mutant, or have a reason in exemptions.toml.
+
+exit status:
+  0    every mutant is killed by all of its cases
+  1    a mutant survives a case, or a case kills no mutant
+  2    wrong use
+  130  stopped by Ctrl-C
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
-from e2e.conformance.case import Verdict, sort_key
+import pytest
+
 from e2e.conformance.paths import CHECKOUT
-from e2e.conformance.report.results import RESULTS_FILE
-from e2e.conformance.targets.toml_file import load_reasons
-from e2e.mutants.model import EXEMPTIONS_FILE, MUTANTS_FOLDER, Mutant, build, load_mutants
-from e2e.mutants.server_model import SERVER_MUTANTS_FOLDER, build_server
+from e2e.mutants.conftest import RESULTS_PROPERTY
+from e2e.mutants.model import MUTANTS_FOLDER, Mutant, MutantResult, Target, load_mutants
 
 DEFAULT_PROCESSES = 2
-ACTUAL_CHARACTERS = 70
-
-
-@dataclass(frozen=True)
-class MutantResult:
-    """A defect and a case that has to catch it. `said` is what the case saw, or why it saw nothing.
-
-    A case that broke off by an error of its own has caught nothing: only a finding is about the requirement.
-    """
-
-    defect: str
-    case: str
-    caught: bool
-    said: str
+REASON_CHARACTERS = 70
+EXIT_INTERRUPTED = 130
+TEST_FILE = MUTANTS_FOLDER / "test_mutants.py"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; gives the exit status."""
-    parser = argparse.ArgumentParser(prog="scripts/mutants", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="broken ones, also as a pattern like 'flush-*'"
-    )
-    parser.add_argument("-n", dest="processes", default=str(DEFAULT_PROCESSES), metavar="N", help="processes")
+    """Run the command and return its exit status."""
+    parser = _make_parser()
     options = parser.parse_args(arguments)
-    workers = _named(load_mutants(), options.names)
-    servers = _named(load_mutants(SERVER_MUTANTS_FOLDER), options.names)
-    if not workers + servers:
-        parser.error(f"no broken one is called {' or '.join(options.names)}")
-    print(f"{len(workers)} broken workers and {len(servers)} broken servers ...", flush=True)
-    meetings = meet(workers, servers, options.processes)
-    print(*matrix(meetings), sep="\n")
-    problems = survivors(meetings)
-    if not options.names:
-        problems += unproven(all_cases(), workers + servers, reasons())
-    print(*problems, sep="\n")
-    names = {meeting.defect for meeting in meetings}
-    survived = {meeting.defect for meeting in meetings if not meeting.caught}
-    print(f"{len(names - survived)} of {len(names)} broken ones are caught by all of their cases.")
-    return 1 if problems else 0
+    mutants = select(load_mutants(), options.names)
+    if not mutants:
+        parser.error(f"no mutant matches {' or '.join(options.names)}")
+    workers = sum(mutant.target is Target.WORKER for mutant in mutants)
+    print(f"{workers} mutants of the worker and {len(mutants) - workers} of the server ...", flush=True)
+    printer = Printer(mutants)
+    status = run(mutants if options.names else None, options.processes, printer)
+    if status == pytest.ExitCode.INTERRUPTED:
+        return EXIT_INTERRUPTED
+    for problem in printer.problems:
+        print(problem)
+    print(f"{len(printer.killed)} of {len(mutants)} mutants are killed by all of their cases.")
+    return 0 if status == pytest.ExitCode.OK and len(printer.killed) == len(mutants) else 1
 
 
-def _named(defects: list[Mutant], patterns: Collection[str]) -> list[Mutant]:
-    chosen = [each for each in defects if any(fnmatchcase(each.name, pattern) for pattern in patterns)]
-    return chosen if patterns else defects
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/mutants",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a mutant, the name of its file in e2e/mutants/workers or servers without .toml, or a pattern"
+        " like 'flush-*' (default: all)",
+    )
+    parser.add_argument(
+        "-n",
+        dest="processes",
+        type=int,
+        default=DEFAULT_PROCESSES,
+        metavar="N",
+        help="number of parallel processes, 0 for none (default: %(default)s)",
+    )
+    return parser
 
 
-def meet(workers: Sequence[Mutant], servers: Sequence[Mutant], processes: str) -> list[MutantResult]:
-    """Let every defect meet its cases. Raises RuntimeError, with what pytest said, where the run failed."""
-    with tempfile.TemporaryDirectory(prefix="mutants-") as place:
-        folder = Path(place)
-        systems = [f"--worker={build(defect, folder)}" for defect in workers]
-        systems += [f"--server={build_server(defect, folder)}" for defect in servers]
-        command = [sys.executable, "-m", "pytest", "e2e", *systems, "-m", "case", "-n", processes]
-        # An output folder of its own: pytest-playwright empties the one it is given.
-        command += [f"--report={folder}", f"--output={folder / 'test-results'}"]
-        command += ["--tb=no", "-p", "no:cacheprovider"]
-        # In a process of its own: these cases have to fail, and whoever asks may be a test.
-        run = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, errors="replace")
-        try:
-            results = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))["implementations"]
-        except FileNotFoundError:
-            raise RuntimeError(f"there are no results:\n{run.stdout[-4000:]}{run.stderr[-4000:]}") from None
-    return [
-        _meeting(defect.name, case_id, results.get(defect.name, {"cases": {}})["cases"].get(case_id))
-        for defect in [*workers, *servers]
-        for case_id in sorted(defect.killed_by, key=sort_key)
-    ]
+def select(mutants: list[Mutant], patterns: Collection[str]) -> list[Mutant]:
+    """Return the mutants whose name matches one of the patterns; all of them without a pattern."""
+    if not patterns:
+        return mutants
+    return [each for each in mutants if any(fnmatchcase(each.name, pattern) for pattern in patterns)]
 
 
-def _meeting(defect: str, case_id: str, judged: Mapping[str, Any] | None) -> MutantResult:
-    if judged is None:
-        return MutantResult(defect, case_id, False, "there is no such case, or it was not judged")
-    said = str(judged["actual"])
-    does_not_hold = judged["verdict"] in (Verdict.FAILED.value, Verdict.NON_STRICT.value)
-    return MutantResult(defect, case_id, does_not_hold and not judged.get("broke_off", False), said)
+def run(mutants: Sequence[Mutant] | None, processes: int, printer: Printer) -> int:
+    """Run the tests of these mutants (None: the whole test file) and return pytest's exit status."""
+    tests = [str(TEST_FILE)]
+    if mutants is not None:
+        tests = [f"{TEST_FILE}::test_mutant_is_killed[{mutant.name}]" for mutant in mutants]
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        options = ["-c", str(CHECKOUT / "pyproject.toml"), "--rootdir", str(CHECKOUT), "-n", str(processes)]
+        # pytest-playwright empties its output folder: give it a fresh one.
+        options += [f"--output={folder}", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+        options += ["-qq", "--no-header", "--no-summary", "--tb=no", "-o", "console_output_style=classic"]
+        return int(pytest.main([*tests, *options], [printer]))
 
 
-def matrix(meetings: Sequence[MutantResult]) -> Iterator[str]:
-    """The kill matrix as text: only the places that are not empty, a line each."""
-    name_width = max(len(meeting.defect) for meeting in meetings)
-    case_width = max(len(meeting.case) for meeting in meetings)
-    last = ""
-    for meeting in meetings:
-        name = "" if meeting.defect == last else meeting.defect
-        last = meeting.defect
-        word = "caught  " if meeting.caught else "SURVIVED"
-        said = " ".join(meeting.said.split())
-        shown = said if len(said) <= ACTUAL_CHARACTERS else f"{said[: ACTUAL_CHARACTERS - 1]}…"
-        yield f"{name:<{name_width}}  {meeting.case:<{case_width}}  {word}  {shown}"
+class Printer:
+    """pytest plugin that prints the results of every mutant as they arrive, in place of pytest's letters."""
+
+    def __init__(self, mutants: Sequence[Mutant]) -> None:
+        self.killed: set[str] = set()
+        """Names of mutants that all of their cases killed."""
+        self.problems: list[str] = []
+        self._name_width = max(len(mutant.name) for mutant in mutants)
+        self._case_width = max(len(case_id) for mutant in mutants for case_id in mutant.killed_by)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Silence pytest-xdist's lines about its processes, for which it has no option."""
+        scheduler = session.config.pluginmanager.getplugin("dsession")
+        if scheduler is not None:
+            scheduler.terminal = None
+            session.config.pluginmanager.unregister(name="terminaldistreporter")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str]:
+        """Count without a letter."""
+        return report.outcome, "", ""
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep why the tests cannot be collected."""
+        if report.failed:
+            self.problems.append(report.longreprtext)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print the results of a mutant; keep the text of a failure."""
+        if report.failed:
+            self.problems.append(get_failure_text(report))
+        if report.when != "call":
+            return
+        properties: dict[str, Any] = dict(report.user_properties)
+        results = [MutantResult(**values) for values in properties.get(RESULTS_PROPERTY, [])]
+        if results and report.passed:
+            self.killed.add(results[0].mutant)
+        for line in self.format_results(results):
+            print(line, flush=True)
+
+    def format_results(self, results: Sequence[MutantResult]) -> Iterator[str]:
+        """Yield a line for each case; the first one names the mutant."""
+        for number, result in enumerate(results):
+            name = result.mutant if number == 0 else ""
+            word = "killed  " if result.killed else "SURVIVED"
+            reason = " ".join(result.reason.split())
+            if len(reason) > REASON_CHARACTERS:
+                reason = f"{reason[: REASON_CHARACTERS - 1]}…"
+            yield f"{name:<{self._name_width}}  {result.case:<{self._case_width}}  {word}  {reason}"
 
 
-def survivors(meetings: Sequence[MutantResult]) -> list[str]:
-    """A sentence for every defect that a case did not catch."""
-    return [
-        f"{meeting.defect} survives {meeting.case}: {meeting.said}"
-        for meeting in meetings
-        if not meeting.caught
-    ]
-
-
-def unproven(case_ids: Collection[str], defects: Sequence[Mutant], reasons: Mapping[str, str]) -> list[str]:
-    """A sentence for every case without a proof that it can fail, and for every reason that is none."""
-    partnered = {case_id for defect in defects for case_id in defect.killed_by}
-    lonely = sorted(set(case_ids) - partnered - reasons.keys(), key=sort_key)
-    needless = sorted(reasons.keys() & partnered, key=sort_key)
-    unknown = sorted(reasons.keys() - set(case_ids), key=sort_key)
-    return [
-        *(f"{each} kills nothing: give it a broken partner, or a reason" for each in lonely),
-        *(f"{each} has a broken partner: remove it from {EXEMPTIONS_FILE}" for each in needless),
-        *(f"{each} is no case: remove it from {EXEMPTIONS_FILE}" for each in unknown),
-    ]
-
-
-def all_cases() -> list[str]:
-    """The ids of all cases. Raises subprocess.CalledProcessError where they cannot be collected."""
-    command = [sys.executable, "-m", "e2e.conformance.cli", "--list"]
-    listed = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [line.split()[0] for line in listed.splitlines()]
-
-
-def reasons(path: Path = MUTANTS_FOLDER / EXEMPTIONS_FILE) -> dict[str, str]:
-    """Why a case has no broken partner, by its id. Raises ImplementationError for another shape."""
-    return load_reasons(path)
+def get_failure_text(report: pytest.TestReport) -> str:
+    """Return the message of a failed test, without the traceback."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    message = getattr(crash, "message", None) or report.longreprtext
+    first, *_ = str(message).partition("\nassert ")
+    return first.removeprefix("AssertionError: ")
 
 
 if __name__ == "__main__":

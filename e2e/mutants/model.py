@@ -15,7 +15,13 @@ from pathlib import Path
 from e2e.conformance.case import sort_key
 from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.targets.server import ServerImplementation
-from e2e.conformance.targets.toml_file import Table, check_case_ids, check_reasons, load_toml
+from e2e.conformance.targets.toml_file import (
+    ImplementationError,
+    Table,
+    check_case_ids,
+    check_reasons,
+    load_toml,
+)
 from e2e.conformance.targets.worker import Implementation, WorkerFiles, load_implementation
 
 MUTANTS_FOLDER = Path(__file__).parent
@@ -39,7 +45,7 @@ class Target(Enum):
 
 
 class StaleMutantError(ValueError):
-    """The text that a mutant replaces is not in the reference exactly once."""
+    """The file that a mutant changes does not exist, or has the text to replace not exactly once."""
 
 
 class _MutantFile(Table, frozen=True, kw_only=True):
@@ -82,7 +88,7 @@ class Mutant:
 
     def check_applies(self) -> None:
         """Raise StaleMutantError unless the change applies to the reference as it is now."""
-        self.change((self.target.source_folder / self.file).read_text(encoding="utf-8"))
+        self.change(self._read(self.target.source_folder))
 
     def write_copy(self, folder: Path) -> Path:
         """Copy the reference into `folder`, change it, and return the folder of the changed copy.
@@ -93,9 +99,14 @@ class Mutant:
         shutil.copytree(self.target.source_folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
         if self.target is Target.SERVER:  # The server serves the worker's modules from the folder beside it.
             shutil.copytree(CHECKOUT / WORKER_FOLDER, copy.parent / WORKER_FOLDER)
-        path = copy / self.file
-        path.write_text(self.change(path.read_text(encoding="utf-8")), encoding="utf-8")
+        (copy / self.file).write_text(self.change(self._read(copy)), encoding="utf-8")
         return copy
+
+    def _read(self, folder: Path) -> str:
+        try:
+            return (folder / self.file).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise StaleMutantError(f"{self.name}: there is no file {self.file} in {folder.name}/") from None
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,9 @@ class MutantResult:
 def load_mutants(folder: Path = MUTANTS_FOLDER) -> list[Mutant]:
     """Return all mutants, workers first, by name. Raises ImplementationError for a file of another shape."""
     return [
-        _load_mutant(path, target) for target in Target for path in sorted((folder / target.value).glob("*.toml"))
+        _load_mutant(path, target)
+        for target in Target
+        for path in sorted((folder / target.value).glob("*.toml"))
     ]
 
 
@@ -148,7 +161,12 @@ def build_implementation(mutant: Mutant, folder: Path) -> Implementation | Serve
 
 def load_exemptions(path: Path = EXEMPTIONS_FILE) -> dict[str, str]:
     """Return why a case kills no mutant, by case id. Raises ImplementationError for another shape."""
-    return load_toml(path, _Exemptions)
+    content = load_toml(path, dict[str, object])
+    try:
+        check_reasons(content)
+    except ValueError as error:
+        raise ImplementationError(f"{path}: {error}") from None
+    return {case_id: str(reason) for case_id, reason in content.items()}
 
 
 def find_unproven(

@@ -1,0 +1,56 @@
+"""Fixtures of the tests of mutants: the ids of all cases, and what the cases say about a mutant."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from e2e.mutants.case_runner import Cases, collect_cases, run_cases
+from e2e.mutants.model import MUTANTS_FOLDER, Mutant, MutantResult
+
+RESULTS_PROPERTY = "mutant_results"
+"""Name of the property of a report that holds the results; `python -m e2e.mutants` reads it."""
+
+_cases_key = pytest.StashKey[Cases]()
+_results_key = pytest.StashKey[list[MutantResult]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Collect the cases for a test that needs them, and run those of its mutant.
+
+    This cannot be done in a fixture: the cases are items too, and pytest sets up one item at a time.
+    """
+    fixtures: list[str] = getattr(item, "fixturenames", [])
+    if item.path.parent != MUTANTS_FOLDER or not {"case_ids", "mutant_results"} & set(fixtures):
+        return
+    stash = item.session.stash
+    if _cases_key not in stash:
+        stash[_cases_key] = collect_cases(_get_e2e_node(item))
+    if isinstance(item, pytest.Function) and "mutant_results" in fixtures:
+        mutant = item.callspec.params["mutant"]
+        assert isinstance(mutant, Mutant)
+        item.stash[_results_key] = run_cases(item, mutant, stash[_cases_key])
+
+
+def _get_e2e_node(item: pytest.Item) -> pytest.Collector:
+    return next(
+        node
+        for node in item.listchain()
+        if isinstance(node, pytest.Collector) and node.path == MUTANTS_FOLDER.parent
+    )
+
+
+@pytest.fixture
+def case_ids(request: pytest.FixtureRequest) -> list[str]:
+    """The ids of all cases of the suite."""
+    return list(request.session.stash[_cases_key])
+
+
+@pytest.fixture
+def mutant_results(request: pytest.FixtureRequest) -> list[MutantResult]:
+    """What each case that must kill the test's mutant says about it."""
+    results: list[MutantResult] = request.node.stash[_results_key]
+    request.node.user_properties.append((RESULTS_PROPERTY, [asdict(result) for result in results]))
+    return results
