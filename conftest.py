@@ -23,12 +23,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every case on every implementation that was asked for."""
-    selection.generate(metafunc)
+    selection.parametrize_targets(metafunc)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Pick the cases that were asked for."""
-    selection.select(config, items)
+    selection.select_cases(config, items)
 
 
 @pytest.fixture(scope="session")

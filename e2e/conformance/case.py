@@ -117,7 +117,7 @@ def case(id: str, level: Level, requirement: str, *, expected: str, source: str)
     return pytest.mark.case(described)
 
 
-def case_of(item: pytest.Item) -> Case | None:
+def get_case(item: pytest.Item) -> Case | None:
     """The case that an item carries, or None for an ordinary test.
 
     Raises pytest.UsageError where there is more than one, or the marker was used by itself.

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from e2e.conformance.case import MARKER_NAME, Case, case_of, sort_key
+from e2e.conformance.case import MARKER_NAME, Case, get_case, sort_key
 from e2e.conformance.cli_options import parser
 from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.report.plugin import RESULTS
@@ -136,7 +136,7 @@ class _Collected(_Interruptible):
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Keep each case once, however many implementations it would run on."""
-        found = [case for item in session.items if (case := case_of(item)) is not None]
+        found = [case for item in session.items if (case := get_case(item)) is not None]
         self.cases = {case.id: case for case in sorted(found, key=lambda case: sort_key(case.id))}
 
 

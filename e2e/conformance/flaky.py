@@ -22,7 +22,7 @@ from pathlib import Path
 from e2e.conformance.case import sort_key
 from e2e.conformance.paths import CHECKOUT
 from e2e.conformance.report.results import RESULTS_FILE
-from e2e.conformance.selection import positive_integer
+from e2e.conformance.selection.options import parse_positive_integer
 
 SEED_LIMIT = 1_000_000
 EXIT_SAME = 0
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("runs", type=positive_integer, metavar="N", help="how many times")
+    parser.add_argument("runs", type=parse_positive_integer, metavar="N", help="how many times")
     parser.add_argument(
         "--seed", type=int, metavar="SEED", help="of the first run; each further one adds 1 (default: any)"
     )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from e2e.conformance import selection
-from e2e.conformance.case import MARKER_HELP, Verdict, case_of
+from e2e.conformance.case import MARKER_HELP, Verdict, get_case
 from e2e.conformance.report.html import write_html
 from e2e.conformance.report.junit import write_junit
 from e2e.conformance.report.observations import Observations
@@ -40,7 +40,7 @@ def install(config: pytest.Config) -> None:
     config.pluginmanager.register(sys.modules[__name__], "conformance-verdicts")
     directory: str | None = config.getoption("report", None)
     if directory is not None or config.getoption("worker", None) or config.getoption("server", None):
-        selection.systems(config)
+        selection.get_targets(config)
     runs_elsewhere = hasattr(config, "workerinput")
     if directory is not None and not runs_elsewhere and not config.getoption("collectonly", False):
         reporter = Reporter(config, prepare_directory(Path(config.invocation_params.dir, directory)))
@@ -69,10 +69,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Judge the phase that just ended and send the judgement along with pytest's own report."""
     report = yield
-    case = case_of(item)
+    case = get_case(item)
     if case is None:
         return report
-    system = selection.system_of(item)
+    system = selection.get_target(item)
     said = item.stash.get(_observed_key, None)
     if said is not None and call.when == "call":
         said.end(held=call.excinfo is None)
@@ -93,7 +93,7 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """A parallel process ended: it may have found the command line wrong."""
-    selection.raise_sent_home(getattr(node, "workeroutput", None) or {})
+    selection.raise_forwarded_error(getattr(node, "workeroutput", None) or {})
 
 
 def _make_sendable(report: pytest.TestReport) -> None:
@@ -104,7 +104,7 @@ def _make_sendable(report: pytest.TestReport) -> None:
         report.longrepr = clean(report.longreprtext, limit=sys.maxsize)
 
 
-def judgement_in(report: pytest.TestReport) -> CaseResult | None:
+def get_result(report: pytest.TestReport) -> CaseResult | None:
     """The judgement that came with a report, None for a test that is no case."""
     for name, value in reversed(report.user_properties):
         if name == PROPERTY and isinstance(value, dict):
@@ -146,7 +146,7 @@ class Reporter:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Count what a run in this process will judge."""
-        self._planned.update(item.nodeid for item in session.items if case_of(item) is not None)
+        self._planned.update(item.nodeid for item in session.items if get_case(item) is not None)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
@@ -164,12 +164,12 @@ class Reporter:
     ) -> Generator[None, tuple[str, Any, Any], tuple[str, Any, Any]]:
         """Keep pytest's counting, drop its letters: a verdict has a line of its own."""
         category, letter, word = yield
-        shows_itself = isinstance(report, pytest.TestReport) and judgement_in(report) is not None
+        shows_itself = isinstance(report, pytest.TestReport) and get_result(report) is not None
         return (category, "", "") if shows_itself else (category, letter, word)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take one phase; when the last is over, the verdict is final."""
-        judged = judgement_in(report)
+        judged = get_result(report)
         if judged is not None:
             before = self._running.get(report.nodeid)
             judged = judged if before is None else before.followed_by(judged)
@@ -226,7 +226,7 @@ class Reporter:
             self.book.problems.append(clean(self._interruption))
         if missing:
             self.book.problems.append(f"{missing} of {len(self._planned)} cases were not judged")
-        chosen = selection.systems(self._config)
+        chosen = selection.get_targets(self._config)
         self.book.put_in_order(clean(implementation.name) for implementation in chosen)
         descriptions = {clean(chosen_one.name): clean(chosen_one.description) for chosen_one in chosen}
         self.book.write(self._directory)

@@ -20,10 +20,10 @@ def pytest_configure(config):
     plugin.install(config)
 
 def pytest_generate_tests(metafunc):
-    selection.generate(metafunc)
+    selection.parametrize_targets(metafunc)
 
 def pytest_collection_modifyitems(config, items):
-    selection.select(config, items)
+    selection.select_cases(config, items)
 """
 
 HEAD = """

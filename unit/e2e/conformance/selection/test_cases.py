@@ -1,4 +1,4 @@
-"""Which cases run, on which implementations, and what pytest says to wrong use; with real runs of pytest."""
+"""Which cases run, in which order, and how pytest reports wrong use; with real runs of pytest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from e2e.conformance.selection import matches
+from e2e.conformance.selection.cases import matches_prefix
 
 pytest_plugins = ["pytester"]
 
@@ -26,7 +26,7 @@ def test_b(implementation): pass
 ])
 def test_c(implementation, number): pass
 
-def test_that_is_no_case(): pass
+def test_without_case(): pass
 """
 
 
@@ -41,17 +41,17 @@ def test_that_is_no_case(): pass
         ("flush/2/11", False),
     ],
 )
-def test_a_prefix_counts_in_whole_segments(prefix: str, expected: bool) -> None:
-    assert matches("flush/2/1", prefix) is expected
+def test_prefix_matches_by_whole_segments(prefix: str, expected: bool) -> None:
+    assert matches_prefix("flush/2/1", prefix) is expected
 
 
-def test_each_case_runs_on_each_implementation(suite: Suite) -> None:
+def test_case_runs_on_each_implementation(suite: Suite) -> None:
     result = suite(CASES, "--worker", "one.js", "--worker", "two.js", "-v")
     result.assert_outcomes(passed=9)
     result.stdout.fnmatch_lines(["*test_a?one? PASSED*", "*test_a?two? PASSED*"])
 
 
-def test_a_fixture_may_ask_for_the_implementation_in_place_of_the_case(suite: Suite) -> None:
+def test_case_runs_on_each_implementation_that_its_fixture_takes(suite: Suite) -> None:
     result = suite(
         """
 @pytest.fixture(scope="session")
@@ -78,17 +78,19 @@ def test_a(script):
         (["--case", "batch/1/2", "--case", "flush/20/1"], 2),
     ],
 )
-def test_only_the_cases_asked_for_run(suite: Suite, arguments: list[str], count: int) -> None:
+def test_case_option_selects_by_prefix(suite: Suite, arguments: list[str], count: int) -> None:
     suite(CASES, *arguments).assert_outcomes(passed=count, deselected=5 - count)
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-def test_a_prefix_without_a_case_is_answered_with_the_families(
+def test_prefix_without_case_is_reported_with_the_families(
     suite: Suite, pytester: pytest.Pytester, processes: str
 ) -> None:
     result = suite(CASES, "--case", "flush", "--case", "flsh", "-n", processes, "--report", "out")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --case flsh: no case is called so; the families are batch, flush"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: --case flsh: no case has this prefix; the families are batch, flush"]
+    )
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
     assert not list((pytester.path / "out").iterdir())
 
@@ -103,42 +105,44 @@ def test_b(implementation): pass
 @numbered("flush/2/3", Level.MAY)
 def test_c(implementation): pass
 
-def test_that_is_no_case(): pass
+def test_without_case(): pass
 """
 
 
 @pytest.mark.parametrize(("level", "count"), [("must", 1), ("should", 2), ("may", 3)])
-def test_a_level_stands_for_itself_and_the_more_binding_ones(suite: Suite, level: str, count: int) -> None:
+def test_level_includes_the_more_binding_levels(suite: Suite, level: str, count: int) -> None:
     suite(LEVELS, "--level", level).assert_outcomes(passed=count, deselected=4 - count)
 
 
-def test_a_level_that_leaves_nothing_is_wrong_use(suite: Suite) -> None:
+def test_level_without_case_is_reported(suite: Suite) -> None:
     result = suite(LEVELS, "--level", "must", "--case", "flush/2/2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --level must: none of the cases asked for is that binding"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: --level must: none of the selected cases has this level or a more binding one"]
+    )
 
 
 MANY = "".join(f'@numbered("flush/1/{n}")\ndef test_{n}(implementation): pass\n' for n in range(1, 21))
 
 
-def order_in(result: pytest.RunResult) -> list[str]:
-    """The tests in the order in which they ran."""
+def get_order(result: pytest.RunResult) -> list[str]:
+    """Return the tests in the order in which they ran."""
     return [line.split("::")[1].split("[")[0] for line in result.outlines if "PASSED" in line]
 
 
-def test_a_number_stands_for_an_order_and_another_one_for_another(suite: Suite) -> None:
-    usual = order_in(suite(MANY, "-v"))
-    first, again, other = (order_in(suite(MANY, "-v", f"--shuffle={seed}")) for seed in (1, 1, 2))
+def test_shuffle_seed_determines_the_order(suite: Suite) -> None:
+    usual = get_order(suite(MANY, "-v"))
+    first, again, other = (get_order(suite(MANY, "-v", f"--shuffle={seed}")) for seed in (1, 1, 2))
     assert first == again
     assert len({tuple(usual), tuple(first), tuple(other)}) == 3
     assert sorted(usual) == sorted(first) == sorted(other)
 
 
-def test_parallel_processes_agree_on_the_order(suite: Suite) -> None:
+def test_parallel_processes_shuffle_alike(suite: Suite) -> None:
     suite(MANY, "--shuffle=7", "-n", "2").assert_outcomes(passed=20)
 
 
-def test_a_known_deviation_is_expected_to_fail(suite: Suite, toml: Toml) -> None:
+def test_known_deviation_is_an_expected_failure(suite: Suite, toml: Toml) -> None:
     cases = '@numbered("flush/2/1")\ndef test_a(implementation): assert implementation.name == "one"\n'
     result = suite(
         cases, "--worker", "one.js", "--worker", "mine.toml", mine=toml("mine", flush_2_1="sends at once")
@@ -146,37 +150,35 @@ def test_a_known_deviation_is_expected_to_fail(suite: Suite, toml: Toml) -> None
     result.assert_outcomes(passed=1, xfailed=1)
 
 
-def test_a_known_deviation_that_holds_fails_the_run(suite: Suite, toml: Toml) -> None:
+def test_known_deviation_that_no_longer_occurs_fails_the_run(suite: Suite, toml: Toml) -> None:
     result = suite(CASES, "--worker", "mine.toml", mine=toml("mine", flush_2_1="sends at once"))
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["*XPASS(strict)*sends at once*"])
 
 
-def test_a_known_deviation_of_no_case_is_refused_when_the_whole_suite_is_there(
-    suite: Suite, toml: Toml
-) -> None:
+def test_known_deviation_without_case_is_refused_in_a_whole_suite(suite: Suite, toml: Toml) -> None:
     deviating = toml("mine", flush_99_1="gone")
     whole = suite(CASES, "--worker", "mine.toml", mine=deviating)
     assert whole.ret == pytest.ExitCode.USAGE_ERROR
-    whole.stderr.fnmatch_lines(["ERROR: known_deviations of mine: there is no case flush/99/1*"])
+    whole.stderr.fnmatch_lines(["ERROR: known_deviations of mine: case flush/99/1 does not exist*"])
     part = suite(CASES, "--worker", "mine.toml", "test_made_up_cases.py", mine=deviating)
     part.assert_outcomes(passed=5)
 
 
-def test_an_id_belongs_to_one_case(suite: Suite) -> None:
+def test_duplicate_id_is_refused(suite: Suite) -> None:
     twice = '@numbered("flush/2/1")\ndef test_a(): pass\n@numbered("flush/2/1")\ndef test_b(): pass\n'
     result = suite(twice)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: case id flush/2/1 is used twice, by *test_a and *test_b:*"])
 
 
-def test_a_test_is_one_case(suite: Suite) -> None:
+def test_test_with_several_cases_is_refused(suite: Suite) -> None:
     result = suite('@numbered("flush/2/1")\n@numbered("flush/2/2")\ndef test_a(): pass\n')
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *test_a carries several cases (flush/2/2, flush/2/1)*"])
 
 
-def test_the_bare_marker_is_refused(suite: Suite) -> None:
+def test_bare_marker_is_refused(suite: Suite) -> None:
     result = suite("@pytest.mark.case\ndef test_a(): pass\n")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
@@ -187,7 +189,7 @@ def test_the_bare_marker_is_refused(suite: Suite) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--worker", "nobody"], "ERROR: --worker: no implementation is called 'nobody': expected one of *"),
+        (["--worker", "absent"], "ERROR: --worker: no implementation is called 'absent': expected one of *"),
         (
             ["--worker", "one.js", "--worker", "one.js"],
             "ERROR: --worker: two of them are named 'one'*",
@@ -197,7 +199,7 @@ def test_the_bare_marker_is_refused(suite: Suite) -> None:
         (["--report", "one.js"], "ERROR: --report *one.js: cannot be made a folder: *"),
     ],
 )
-def test_wrong_options_end_in_one_sentence(suite: Suite, arguments: list[str], message: str) -> None:
+def test_wrong_option_is_reported_in_one_line(suite: Suite, arguments: list[str], message: str) -> None:
     result = suite(CASES, *arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([message])
