@@ -1,4 +1,4 @@
-"""Batch: the events of all tabs leave together, in one session, whole and in order."""
+"""Batch: a worker sends the events of all tabs together, in one session, complete and in order."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_one_session, expect_sent_order, expect_separate_sessions
 from e2e.worker.driver.system import Telemetry
 
-ONE_SESSION = "wire protocol, record: one session a worker, shared by all tabs"
+ONE_SESSION = "wire protocol, record: one session per worker, shared by all tabs"
 PAYLOAD_FIELDS = {"installation_id", "event_name", "timestamp_ns", "params"}
 
 
 @case(
     "batch/1/1",
     Level.MUST,
-    "Events of three tabs leave in one POST, with one session id, in each tab's order.",
+    "A worker sends the events of three tabs in one POST, with one session id, in each tab's order.",
     expected="1 POST, 1 session id, each tab's events in order",
     source="wire protocol, flush: one POST",
 )
-def test_records_of_all_tabs_leave_in_one_post(telemetry: Telemetry, observations: Observations) -> None:
+def test_records_of_all_tabs_are_sent_in_one_post(telemetry: Telemetry, observations: Observations) -> None:
     tabs = telemetry.open_tabs(3)
     for _ in range(3):
         for tab in tabs:
@@ -54,11 +54,11 @@ def test_later_tab_joins_the_session(telemetry: Telemetry) -> None:
 @case(
     "batch/1/3",
     Level.MUST,
-    "Closing one tab of two loses nothing of what it logged.",
+    "Closing one of two tabs loses none of its events.",
     expected="all stored, in one session",
     source=ONE_SESSION,
 )
-def test_closing_one_tab_of_two_loses_nothing(telemetry: Telemetry) -> None:
+def test_closing_one_of_two_tabs_loses_nothing(telemetry: Telemetry) -> None:
     first, second = telemetry.open_tabs(2)
     for tab in (first, second):
         tab.log(3)
@@ -73,11 +73,11 @@ def test_closing_one_tab_of_two_loses_nothing(telemetry: Telemetry) -> None:
 @case(
     "batch/1/4",
     Level.MUST,
-    "Reloading one tab of two keeps the session and loses nothing.",
+    "Reloading one of two tabs keeps the session and loses no event.",
     expected="all stored, in one session",
     source=ONE_SESSION,
 )
-def test_reloading_one_tab_of_two_keeps_the_session(telemetry: Telemetry) -> None:
+def test_reloading_one_of_two_tabs_keeps_the_session(telemetry: Telemetry) -> None:
     first, second = telemetry.open_tabs(2)
     for tab in (first, second):
         tab.log(3)
@@ -93,11 +93,11 @@ def test_reloading_one_tab_of_two_keeps_the_session(telemetry: Telemetry) -> Non
 @case(
     "batch/1/5",
     Level.MUST,
-    "Two browser contexts are two sessions: nothing of one travels with the other.",
+    "Two browser contexts have separate sessions, and no POST carries records of both.",
     expected="two sessions, and no POST with records of both",
     source=ONE_SESSION,
 )
-def test_two_contexts_are_two_sessions(telemetry: Telemetry, second_context: BrowserContext) -> None:
+def test_two_contexts_have_separate_sessions(telemetry: Telemetry, second_context: BrowserContext) -> None:
     first, second = telemetry.open_tab(), telemetry.open_tab(second_context)
     for tab in (first, second):
         tab.log(2)
@@ -105,14 +105,14 @@ def test_two_contexts_are_two_sessions(telemetry: Telemetry, second_context: Bro
     expect_separate_sessions(telemetry, first, second)
     mixed = [batch.session_ids for batch in telemetry.batches if len(batch.session_ids) > 1]
     if mixed:
-        raise FindingError("no POST with records of both", f"a POST of the sessions {sorted(mixed[0])}")
+        raise FindingError("no POST with records of both", f"a POST with the sessions {sorted(mixed[0])}")
     telemetry.account()
 
 
 @case(
     "batch/2/1",
     Level.MUST,
-    "A record is the payload as the tab posted it, with the worker's session_id.",
+    "A record is the payload as the tab posted it, plus the worker's session_id.",
     expected="the payload unchanged, and a session_id",
     source="wire protocol, record",
 )
@@ -151,7 +151,7 @@ def test_batch_is_posted_as_json(telemetry: Telemetry) -> None:
 @case(
     "batch/3/1",
     Level.MUST,
-    "A burst of 500 events of three tabs loses none and keeps each tab's order.",
+    "A worker loses no event of a burst of 500 from three tabs and keeps each tab's order.",
     expected="500 stored, in order",
     source="wire protocol, record",
 )
@@ -166,7 +166,7 @@ def test_burst_loses_nothing(telemetry: Telemetry) -> None:
 @case(
     "batch/3/2",
     Level.MUST,
-    "What has been stored is not sent again with the next batch.",
+    "A worker does not send stored events again with the next batch.",
     expected="each event in one POST",
     source="wire protocol, flush",
 )

@@ -1,8 +1,7 @@
-"""Config: what the worker does with the configuration, above all when there is none.
+"""Config: how a worker applies its configuration, above all when the configuration is missing.
 
-Every case with a broken configuration watches ten flush intervals: what had to be dropped must not be
-sent then or later. Which events a configuration filters out stands here too; by how much it samples
-stands in `test_sampling.py`.
+Every case with an unusable configuration watches ten flush intervals: dropped events must not be sent later
+either. `test_filter.py` covers lists of component names, `test_sampling.py` the sampling.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ SERVED = {key: value for key, value in ENABLED.items() if key != "disable_teleme
 WATCHED_INTERVALS = 10
 
 
-def without(key: str) -> dict[str, object]:
-    """The configuration as served, less one value."""
+def omit(key: str) -> dict[str, object]:
+    """Return the served configuration without one value."""
     return {name: value for name, value in SERVED.items() if name != key}
 
 
 def expect_all_dropped(telemetry: Telemetry) -> None:
-    """Log from two tabs, one of them late, and see that none of it ever leaves."""
+    """Log in two tabs, one of which opens later, and require that no event is sent."""
     telemetry.open_tab().log(3, fate=Fate.DROPPED)
     telemetry.flush()
     telemetry.open_tab().log(2, fate=Fate.DROPPED)
@@ -38,7 +37,7 @@ def expect_all_dropped(telemetry: Telemetry) -> None:
 
 
 def expect_all_stored(telemetry: Telemetry) -> None:
-    """Log from two tabs and see that all of it arrives."""
+    """Log in two tabs and require that all events are stored."""
     for tab in telemetry.open_tabs(2):
         tab.log(2)
     telemetry.flush(2)
@@ -48,11 +47,11 @@ def expect_all_stored(telemetry: Telemetry) -> None:
 @case(
     "config/1/1",
     Level.MUST,
-    "The configuration is read once a worker, not once a tab.",
+    "A worker reads the configuration once, not once per tab.",
     expected="one GET for three tabs",
     source=PROTOCOL,
 )
-def test_three_tabs_cost_one_configuration_request(telemetry: Telemetry) -> None:
+def test_three_tabs_share_one_config_request(telemetry: Telemetry) -> None:
     for tab in telemetry.open_tabs(3):
         tab.log()
     telemetry.flush(2)
@@ -62,8 +61,8 @@ def test_three_tabs_cost_one_configuration_request(telemetry: Telemetry) -> None
     telemetry.account()
 
 
-def unreadable(number: int, name: str, title: str, toxic: str, **attributes: Any) -> Any:
-    """One way in which the configuration cannot be read, as a case of its own."""
+def make_unreadable(number: int, name: str, title: str, toxic: str, **attributes: Any) -> Any:
+    """Return the parameter of one case: a configuration that cannot be read."""
     return pytest.param(
         toxic,
         attributes,
@@ -71,41 +70,49 @@ def unreadable(number: int, name: str, title: str, toxic: str, **attributes: Any
         marks=case(
             f"config/2/{number}",
             Level.MUST,
-            f"Where the configuration is {title}, every event is dropped, then and later.",
+            f"A worker drops every event, at once and later, if {title}.",
             expected="no POST in ten intervals",
             source=MISSING_VALUES,
         ),
     )
 
 
-def answered(number: int, name: str, title: str, body: str, status: int = 200) -> Any:
-    """A configuration answered with something unusable."""
-    return unreadable(number, name, title, "status", status=status, body=body)
+def make_unusable(number: int, name: str, title: str, body: str, status: int = 200) -> Any:
+    """Return the parameter of one case: a configuration response that is unusable."""
+    return make_unreadable(number, name, title, "status", status=status, body=body)
 
 
 @pytest.mark.parametrize(
     ("toxic", "attributes"),
     [
-        answered(1, "404", "not found (404)", "not found", 404),
-        answered(2, "500", "an error (500)", "broken", 500),
-        answered(3, "not-json", "not JSON", "<html>welcome</html>"),
-        answered(4, "empty-object", "an empty object", "{}"),
-        answered(5, "null", "null", "null"),
-        answered(6, "list", "a list", "[]"),
-        unreadable(7, "reset", "cut off by a reset", "reset_peer"),
-        unreadable(8, "refused", "refused with the connection", "down", at_worker_start=True),
-        unreadable(9, "never", "never answered", "timeout"),
-        unreadable(10, "half", "half an answer", "limit_data", bytes=20),
-        answered(11, "empty", "an empty answer", ""),
-        answered(12, "500-enabled", "an error with a usable body", json.dumps(SERVED), 500),
+        make_unusable(1, "404", "its configuration is not found (404)", "not found", 404),
+        make_unusable(2, "500", "its configuration is an error response (500)", "broken", 500),
+        make_unusable(3, "not-json", "its configuration is not JSON", "<html>welcome</html>"),
+        make_unusable(4, "empty-object", "its configuration is an empty object", "{}"),
+        make_unusable(5, "null", "its configuration is null", "null"),
+        make_unusable(6, "list", "its configuration is a list", "[]"),
+        make_unreadable(7, "reset", "a reset cuts off its configuration", "reset_peer"),
+        make_unreadable(
+            8, "refused", "the connection for its configuration is refused", "down", at_worker_start=True
+        ),
+        make_unreadable(9, "never", "its configuration request gets no response", "timeout"),
+        make_unreadable(10, "half", "its configuration breaks off in the middle", "limit_data", bytes=20),
+        make_unusable(11, "empty", "its configuration is an empty response", ""),
+        make_unusable(
+            12,
+            "500-enabled",
+            "its configuration is the body of an error response (500)",
+            json.dumps(SERVED),
+            500,
+        ),
     ],
 )
-def test_events_are_dropped_without_a_configuration(
+def test_events_are_dropped_without_a_config(
     telemetry: Telemetry, toxic: str, attributes: dict[str, Any]
 ) -> None:
     if toxic == "down":
         if telemetry.workers.clock_kind == "real":
-            pytest.skip("only a prologue knows the moment before the worker's first line")
+            pytest.skip("the real clock cannot stop before the worker's first line")
         with telemetry.gateway.toxic("down", **attributes):
             telemetry.open_tab().log(3, fate=Fate.DROPPED)
             telemetry.settle()
@@ -120,50 +127,50 @@ def test_events_are_dropped_without_a_configuration(
 @case(
     "config/3/1",
     Level.MUST,
-    "Where disable_ui_telemetry is missing, every event is dropped.",
+    "A worker drops every event if disable_ui_telemetry is missing.",
     expected="no POST in ten intervals",
     source=MISSING_VALUES,
 )
 def test_missing_switch_counts_as_disabled(telemetry: Telemetry) -> None:
-    telemetry.override_config(without("disable_ui_telemetry"))
+    telemetry.override_config(omit("disable_ui_telemetry"))
     expect_all_dropped(telemetry)
 
 
 @case(
     "config/3/2",
     Level.MUST,
-    "Where ui_rollout_percentage is missing, it is 0.",
+    "A worker takes a missing ui_rollout_percentage as 0.",
     expected="no POST in ten intervals",
     source=MISSING_VALUES,
 )
 def test_missing_percentage_counts_as_zero(telemetry: Telemetry) -> None:
-    telemetry.override_config(without("ui_rollout_percentage"))
+    telemetry.override_config(omit("ui_rollout_percentage"))
     expect_all_dropped(telemetry)
 
 
 @case(
     "config/3/3",
     Level.SHOULD,
-    "Where disable_ui_events is missing, no component is filtered out.",
+    "A worker filters out no component if disable_ui_events is missing.",
     expected="all events stored",
-    source=f"{MISSING_VALUES}: only the other two have a value that drops",
+    source=f"{MISSING_VALUES}: only the other two values have a default that drops events",
 )
 def test_missing_filter_filters_nothing(telemetry: Telemetry) -> None:
-    telemetry.override_config(without("disable_ui_events"))
+    telemetry.override_config(omit("disable_ui_events"))
     expect_all_stored(telemetry)
 
 
-def wrong_switch(number: int, name: str, level: Level, value: object) -> Any:
-    """A disable_ui_telemetry that is no boolean."""
+def make_wrong_switch(number: int, name: str, level: Level, value: object) -> Any:
+    """Return the parameter of one case: a disable_ui_telemetry that is not a boolean."""
     return pytest.param(
         value,
         id=name,
         marks=case(
             f"config/4/{number}",
             level,
-            f"A disable_ui_telemetry of {value!r} cannot be read as false: every event is dropped.",
+            f"A worker does not read a disable_ui_telemetry of {value!r} as false: it drops every event.",
             expected="no POST in ten intervals",
-            source=f"{MISSING_VALUES}: unreadable",
+            source=f"{MISSING_VALUES}: an unreadable value counts as missing",
         ),
     )
 
@@ -171,11 +178,11 @@ def wrong_switch(number: int, name: str, level: Level, value: object) -> Any:
 @pytest.mark.parametrize(
     "value",
     [
-        wrong_switch(1, "null", Level.MUST, None),
-        wrong_switch(2, "string", Level.MUST, "false"),
-        wrong_switch(3, "list", Level.MUST, []),
-        wrong_switch(4, "zero", Level.SHOULD, 0),
-        wrong_switch(5, "empty-string", Level.SHOULD, ""),
+        make_wrong_switch(1, "null", Level.MUST, None),
+        make_wrong_switch(2, "string", Level.MUST, "false"),
+        make_wrong_switch(3, "list", Level.MUST, []),
+        make_wrong_switch(4, "zero", Level.SHOULD, 0),
+        make_wrong_switch(5, "empty-string", Level.SHOULD, ""),
     ],
 )
 def test_unreadable_switch_counts_as_disabled(telemetry: Telemetry, value: object) -> None:
@@ -183,15 +190,15 @@ def test_unreadable_switch_counts_as_disabled(telemetry: Telemetry, value: objec
     expect_all_dropped(telemetry)
 
 
-def wrong_percentage(number: int, name: str, level: Level, value: object) -> Any:
-    """A ui_rollout_percentage that is no number."""
+def make_wrong_percentage(number: int, name: str, level: Level, value: object) -> Any:
+    """Return the parameter of one case: a ui_rollout_percentage that is not a number."""
     return pytest.param(
         value,
         id=name,
         marks=case(
             f"config/5/{number}",
             level,
-            f"A ui_rollout_percentage of {value!r} is no number and counts as missing: 0.",
+            f"A worker takes a ui_rollout_percentage of {value!r}, which is not a number, as 0.",
             expected="no POST in ten intervals",
             source=MISSING_VALUES,
         ),
@@ -201,10 +208,10 @@ def wrong_percentage(number: int, name: str, level: Level, value: object) -> Any
 @pytest.mark.parametrize(
     "value",
     [
-        wrong_percentage(1, "null", Level.MUST, None),
-        wrong_percentage(2, "object", Level.MUST, {}),
-        wrong_percentage(3, "string", Level.SHOULD, "100"),
-        wrong_percentage(4, "list", Level.SHOULD, [100]),
+        make_wrong_percentage(1, "null", Level.MUST, None),
+        make_wrong_percentage(2, "object", Level.MUST, {}),
+        make_wrong_percentage(3, "string", Level.SHOULD, "100"),
+        make_wrong_percentage(4, "list", Level.SHOULD, [100]),
     ],
 )
 def test_unreadable_percentage_counts_as_zero(telemetry: Telemetry, value: object) -> None:
@@ -212,17 +219,17 @@ def test_unreadable_percentage_counts_as_zero(telemetry: Telemetry, value: objec
     expect_all_dropped(telemetry)
 
 
-def wrong_filter(number: int, name: str, value: object) -> Any:
-    """A disable_ui_events that is no list of strings."""
+def make_wrong_filter(number: int, name: str, value: object) -> Any:
+    """Return the parameter of one case: a disable_ui_events that is not a list of strings."""
     return pytest.param(
         value,
         id=name,
         marks=case(
             f"config/6/{number}",
             Level.SHOULD,
-            f"A disable_ui_events of {value!r} counts as missing: no event is lost to it.",
+            f"A worker takes a disable_ui_events of {value!r} as missing: it drops no event because of it.",
             expected="all events stored",
-            source=f"{MISSING_VALUES}: only the other two have a value that drops",
+            source=f"{MISSING_VALUES}: only the other two values have a default that drops events",
         ),
     )
 
@@ -230,11 +237,11 @@ def wrong_filter(number: int, name: str, value: object) -> Any:
 @pytest.mark.parametrize(
     "value",
     [
-        wrong_filter(1, "null", None),
-        wrong_filter(2, "number", 7),
-        wrong_filter(3, "object", {}),
-        wrong_filter(4, "string", "mlflow.experiment_list.create_button"),
-        wrong_filter(5, "list-of-others", [None, 7, {}]),
+        make_wrong_filter(1, "null", None),
+        make_wrong_filter(2, "number", 7),
+        make_wrong_filter(3, "object", {}),
+        make_wrong_filter(4, "string", "mlflow.experiment_list.create_button"),
+        make_wrong_filter(5, "list-of-others", [None, 7, {}]),
     ],
 )
 def test_unreadable_filter_filters_nothing(telemetry: Telemetry, value: object) -> None:
@@ -245,7 +252,7 @@ def test_unreadable_filter_filters_nothing(telemetry: Telemetry, value: object) 
 @case(
     "config/7/1",
     Level.MUST,
-    "Where disable_ui_telemetry is true, every event is dropped.",
+    "A worker drops every event if disable_ui_telemetry is true.",
     expected="no POST in ten intervals",
     source=PROTOCOL,
 )
@@ -257,11 +264,11 @@ def test_disabled_worker_sends_nothing(telemetry: Telemetry) -> None:
 @case(
     "config/7/2",
     Level.MUST,
-    "An event whose componentId is in disable_ui_events is dropped, and no other: names match whole.",
+    "A worker drops exactly the events whose componentId is in disable_ui_events; names match in full.",
     expected="only the events of the named component are dropped",
     source="wire protocol, filter",
 )
-def test_filtered_component_is_dropped_and_no_other(telemetry: Telemetry) -> None:
+def test_only_events_of_filtered_components_are_dropped(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_events=["page.save", "page.open"])
     tab = telemetry.open_tab()
     tab.log(2, component="page.save", fate=Fate.DROPPED)
@@ -276,11 +283,11 @@ def test_filtered_component_is_dropped_and_no_other(telemetry: Telemetry) -> Non
 @case(
     "config/8/1",
     Level.MUST,
-    "Events logged while the configuration is 5 s late are kept and sent.",
+    "A worker keeps and sends events that are logged while its configuration is 5 s late.",
     expected="all stored, in the order in which they were logged",
     source="wire protocol, GET: an event is judged by the configuration, not by when it came",
 )
-def test_late_configuration_loses_nothing(telemetry: Telemetry) -> None:
+def test_late_config_loses_nothing(telemetry: Telemetry) -> None:
     telemetry.break_config("latency", latency_ms=5_000)
     tab = telemetry.open_tab()
     tab.log(3)
@@ -298,11 +305,11 @@ def test_late_configuration_loses_nothing(telemetry: Telemetry) -> None:
 @case(
     "config/8/2",
     Level.SHOULD,
-    "Events logged while the configuration is late by more than a flush interval are kept and sent.",
+    "A worker keeps and sends events that are logged before a configuration later than a flush interval.",
     expected="all stored",
     source="wire protocol, GET: an event is judged by the configuration, not by when it came",
 )
-def test_configuration_later_than_a_flush_loses_nothing(telemetry: Telemetry) -> None:
+def test_config_later_than_a_flush_loses_nothing(telemetry: Telemetry) -> None:
     telemetry.break_config("latency", latency_ms=int(telemetry.flush_interval * 1.5))
     tab = telemetry.open_tab()
     tab.log(3)
@@ -315,32 +322,32 @@ def test_configuration_later_than_a_flush_loses_nothing(telemetry: Telemetry) ->
 @case(
     "config/8/3",
     Level.MUST,
-    "Events logged while a configuration is late that then disables telemetry are dropped.",
+    "A worker drops the events that waited for a late configuration which disables telemetry.",
     expected="no POST in ten intervals",
     source=PROTOCOL,
 )
-def test_late_configuration_that_disables_drops_what_waited(telemetry: Telemetry) -> None:
+def test_late_config_that_disables_drops_waiting_events(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_telemetry=True)
     telemetry.break_config("latency", latency_ms=5_000)
     telemetry.open_tab().log(3, fate=Fate.DROPPED)
     telemetry.flush(WATCHED_INTERVALS)
-    telemetry.expect_batches(0, "after a configuration that disables")
+    telemetry.expect_batches(0, "after a configuration that disables telemetry")
     telemetry.account()
 
 
 @case(
     "config/10/1",
     Level.MUST,
-    "A server whose configuration does not say that it unpacks bodies gets them as they are.",
+    "A worker sends bodies uncompressed unless the configuration says that the server decompresses them.",
     expected="no Content-Encoding",
-    source="RFC 9110, 8.4: a coding that the receiver does not know makes the body unreadable",
+    source="RFC 9110, 8.4: a receiver cannot read a body in a content coding that it does not know",
 )
-def test_bodies_are_packed_for_nobody_who_did_not_ask(telemetry: Telemetry) -> None:
+def test_body_is_uncompressed_unless_the_config_allows_it(telemetry: Telemetry) -> None:
     telemetry.override_config(SERVED)
     telemetry.open_tab().log()
     telemetry.flush()
     for batch in telemetry.batches:
         coding = batch.exchange.request_headers.get("Content-Encoding", "identity")
         if coding != "identity":
-            raise FindingError("a body as it is", f"Content-Encoding: {coding}")
+            raise FindingError("an uncompressed body", f"Content-Encoding: {coding}")
     telemetry.account()

@@ -1,7 +1,7 @@
-"""A worker from elsewhere runs through the suite by a TOML of its own, without a change to Python.
+"""Custom worker: the suite runs on a worker that only a TOML file describes, without a change to Python.
 
-It has another endpoint, another flush interval and other message names; it is written here, outside of the
-checkout, as its author would have it.
+The worker has another endpoint, another flush interval and other message names. The test writes it outside
+of the checkout, where its author would have it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ const session_id = String(Math.random());
 let queue = [];
 let open = false;
 
-const settings = fetch(collect).then((answer) => answer.json());
-settings.then((found) => { open = found.disable_ui_telemetry === false; if (!open) queue = []; });
+const settings = fetch(collect).then((response) => response.json());
+settings.then((config) => { open = config.disable_ui_telemetry === false; if (!open) queue = []; });
 
 setInterval(async () => {
     if (!open || queue.length === 0) return;
     const records = queue.splice(0);
     const headers = { "Content-Type": "application/json" };
     const body = JSON.stringify({ records });
-    const answer = await fetch(collect, { method: "POST", headers, body }).catch(() => null);
-    if (!answer || !answer.ok) queue.unshift(...records);
+    const response = await fetch(collect, { method: "POST", headers, body }).catch(() => null);
+    if (!response || !response.ok) queue.unshift(...records);
 }, %d);
 
 self.onconnect = ({ ports: [port] }) => {
@@ -87,17 +87,17 @@ def verify(folder: Path, *cases: str, interval_ms: int = INTERVAL_MS) -> subproc
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_SECONDS + 10)
-def test_a_strangers_worker_needs_nothing_but_a_toml(tmp_path: Path) -> None:
+def test_custom_worker_runs_with_only_a_toml_file(tmp_path: Path) -> None:
     run = verify(tmp_path, "batch", "flush/1")
     assert run.returncode == 0, run.stdout + run.stderr
     results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
     cases = results["implementations"]["stranger"]["cases"]
     assert {case_id.split("/")[0] for case_id in cases} == {"batch", "flush"}
-    assert {judged["verdict"] for judged in cases.values()} == {"ok"}
+    assert {case["verdict"] for case in cases.values()} == {"ok"}
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_SECONDS + 10)
-def test_it_is_held_to_the_interval_that_its_toml_gives(tmp_path: Path) -> None:
+def test_custom_worker_must_keep_the_interval_of_its_toml(tmp_path: Path) -> None:
     run = verify(tmp_path, "flush/1/1", interval_ms=INTERVAL_MS // 2)
     assert run.returncode == 1, run.stdout + run.stderr
     assert "actual:   1 POST" in run.stdout

@@ -1,4 +1,4 @@
-"""Filter: which events `disable_ui_events` drops. A list that is none stands in `test_config.py`."""
+"""Filter: which events `disable_ui_events` drops. Values that are not a list: see `test_config.py`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PROTOCOL = "wire protocol, filter"
 MANY = 50
 
 
-def named(number: int, name: str, level: Level, requirement: str, names: list[str], **fates: Any) -> Any:
-    """A list of names, and which component ids it drops and passes."""
+def make_list(number: int, name: str, level: Level, requirement: str, names: list[str], **fates: Any) -> Any:
+    """Return the parameter of one case: a list of names, and the component ids that it drops and passes."""
     return pytest.param(
         names,
         fates["dropped"],
@@ -26,7 +26,7 @@ def named(number: int, name: str, level: Level, requirement: str, names: list[st
             f"filter/1/{number}",
             level,
             requirement,
-            expected="the events of the named components dropped, all others stored",
+            expected="the events of the listed components dropped, all others stored",
             source=PROTOCOL,
         ),
     )
@@ -35,54 +35,54 @@ def named(number: int, name: str, level: Level, requirement: str, names: list[st
 @pytest.mark.parametrize(
     ("names", "dropped", "passed"),
     [
-        named(
+        make_list(
             1,
             "several",
             Level.MUST,
-            f"Every name of a list of {MANY} counts, the first, one in the middle and the last.",
+            f"A worker applies every name of a list of {MANY}: the first, a middle one and the last.",
             [f"page.{number}" for number in range(MANY)],
             dropped=["page.0", f"page.{MANY // 2}", f"page.{MANY - 1}"],
             passed=[f"page.{MANY}", "page."],
         ),
-        named(
+        make_list(
             2,
             "empty-list",
             Level.MUST,
-            "An empty list filters nothing.",
+            "A worker filters nothing if the list is empty.",
             [],
             dropped=[],
             passed=["page.save", "", "[]"],
         ),
-        named(
+        make_list(
             3,
             "case",
             Level.MUST,
-            "Names are compared letter for letter: neither case nor spaces nor accents are made alike.",
+            "A worker compares names exactly: case, spaces and accents count.",
             ["page.save"],
             dropped=["page.save"],
             passed=["Page.Save", "page.save ", " page.save", "page.sáve", "pagexsave", "page.save\0"],
         ),
-        named(
+        make_list(
             4,
             "properties",
             Level.MUST,
-            "Names of properties that every object has are names like any other.",
+            "A worker treats names that are properties of every object like any other name.",
             ["__proto__", "constructor"],
             dropped=["__proto__", "constructor"],
             passed=["toString", "hasOwnProperty", "valueOf"],
         ),
-        named(
+        make_list(
             5,
             "empty-name",
             Level.MUST,
-            "An empty name filters the component whose id is empty, and no other.",
+            "A worker filters only the component with an empty id if the list has an empty name.",
             [""],
             dropped=[""],
             passed=["page.save", " "],
         ),
     ],
 )
-def test_list_drops_what_it_names(
+def test_filter_drops_only_listed_components(
     telemetry: Telemetry, names: list[str], dropped: list[str], passed: list[str]
 ) -> None:
     telemetry.configure(disable_ui_events=names)
@@ -98,7 +98,7 @@ def test_list_drops_what_it_names(
 @case(
     "filter/2/1",
     Level.SHOULD,
-    "An event without a componentId, or without params, is in no list: it passes.",
+    "A worker passes an event without a componentId, or without params.",
     expected="all stored",
     source=PROTOCOL,
 )
@@ -116,11 +116,11 @@ def test_event_without_a_component_passes(telemetry: Telemetry) -> None:
 @case(
     "filter/2/2",
     Level.SHOULD,
-    "An event without a componentId is not one whose componentId is empty.",
+    "A worker does not take a missing componentId for an empty one.",
     expected="only the event whose componentId is empty is dropped",
     source=PROTOCOL,
 )
-def test_missing_component_is_not_an_empty_one(telemetry: Telemetry) -> None:
+def test_missing_component_does_not_match_an_empty_name(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_events=[""])
     tab = telemetry.open_tab()
     tab.log(component="", fate=Fate.DROPPED)
@@ -134,11 +134,11 @@ def test_missing_component_is_not_an_empty_one(telemetry: Telemetry) -> None:
 @case(
     "filter/2/3",
     Level.SHOULD,
-    "A componentId that is no string is in no list of strings: it passes, and costs no other event.",
-    expected="all stored but the events of the named component",
+    "A worker passes an event whose componentId is not a string, and loses no other event because of it.",
+    expected="all stored except the events of the listed component",
     source=PROTOCOL,
 )
-def test_component_that_is_no_string_passes(telemetry: Telemetry) -> None:
+def test_component_that_is_not_a_string_passes(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_events=["7", "true", "page.save", "[object Object]"])
     tab = telemetry.open_tab()
     components: list[object] = [7, True, ["page.save"], {}]
@@ -153,11 +153,11 @@ def test_component_that_is_no_string_passes(telemetry: Telemetry) -> None:
 @case(
     "filter/3/1",
     Level.MUST,
-    "The list holds for all tabs, also for one that opens later.",
-    expected="the named component's events dropped in every tab, all others stored",
-    source=f"{PROTOCOL}; one configuration a worker",
+    "A worker applies the list to all tabs, also to one that opens later.",
+    expected="the listed component's events dropped in every tab, all others stored",
+    source=f"{PROTOCOL}; one configuration per worker",
 )
-def test_list_holds_for_all_tabs(telemetry: Telemetry) -> None:
+def test_filter_applies_to_all_tabs(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_events=["page.save"])
     telemetry.open_tabs(2)
     for _ in range(2):
@@ -173,11 +173,11 @@ def test_list_holds_for_all_tabs(telemetry: Telemetry) -> None:
 @case(
     "filter/3/2",
     Level.MUST,
-    "The list holds for events that were logged before it was there.",
-    expected="the named component's events dropped, all others stored",
+    "A worker applies the list to events that were logged before the list arrived.",
+    expected="the listed component's events dropped, all others stored",
     source=PROTOCOL,
 )
-def test_list_holds_for_events_that_waited(telemetry: Telemetry) -> None:
+def test_filter_applies_to_waiting_events(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_events=["page.save"])
     telemetry.break_config("latency", latency_ms=5_000)
     tab = telemetry.open_tab()

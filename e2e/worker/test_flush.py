@@ -1,4 +1,4 @@
-"""Flush: when batches leave. What becomes of a batch that fails stands in `test_retry.py`."""
+"""Flush: when a worker sends batches. Failed batches are covered in `test_retry.py`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ REAL_TOLERANCE_MS = 1_500
 @case(
     "flush/1/1",
     Level.MUST,
-    "Nothing leaves before the flush interval has passed.",
+    "A worker sends nothing before the flush interval has passed.",
     expected="no POST one clock step before the interval",
     source=PROTOCOL,
 )
-def test_nothing_leaves_before_the_interval(telemetry: Telemetry) -> None:
+def test_nothing_is_sent_before_the_interval(telemetry: Telemetry) -> None:
     for tab in telemetry.open_tabs(2):
         tab.log(2)
     just_before = telemetry.flush_interval - telemetry.resolution
@@ -39,11 +39,11 @@ def test_nothing_leaves_before_the_interval(telemetry: Telemetry) -> None:
 @case(
     "flush/1/2",
     Level.MUST,
-    "At the flush interval everything has left.",
+    "A worker has sent everything when the flush interval has passed.",
     expected="all stored at the interval",
     source=PROTOCOL,
 )
-def test_all_has_left_at_the_interval(telemetry: Telemetry) -> None:
+def test_everything_is_sent_at_the_interval(telemetry: Telemetry) -> None:
     for tab in telemetry.open_tabs(2):
         tab.log(2)
     telemetry.flush()
@@ -53,7 +53,7 @@ def test_all_has_left_at_the_interval(telemetry: Telemetry) -> None:
 @case(
     "flush/1/3",
     Level.MUST,
-    "An event logged after a flush waits for the next one.",
+    "A worker sends an event that is logged after a flush with the next flush.",
     expected="the second POST leaves at the second interval",
     source=PROTOCOL,
 )
@@ -72,9 +72,9 @@ def test_event_after_a_flush_waits_for_the_next(telemetry: Telemetry) -> None:
 @case(
     "flush/2/1",
     Level.MUST,
-    "An empty queue sends nothing in an hour.",
+    "A worker with an empty queue sends nothing for an hour.",
     expected="no POST",
-    source=f"{PROTOCOL}: when there is something",
+    source=f"{PROTOCOL}: when there is something to send",
 )
 def test_empty_queue_sends_nothing_in_an_hour(telemetry: Telemetry) -> None:
     telemetry.open_tabs(2)
@@ -86,11 +86,13 @@ def test_empty_queue_sends_nothing_in_an_hour(telemetry: Telemetry) -> None:
 @case(
     "flush/2/2",
     Level.MUST,
-    f"{DRIFT_INTERVALS} intervals do not drift, also where every answer takes a second.",
-    expected="one POST an interval, each at its multiple of the interval",
+    f"A worker's flushes do not drift in {DRIFT_INTERVALS} intervals, even if every response takes a second.",
+    expected="one POST per interval, each at its multiple of the interval",
     source=f"{PROTOCOL}: every 30 s",
 )
-def test_a_hundred_intervals_do_not_drift(telemetry: Telemetry, observations: Observations) -> None:
+def test_flushes_do_not_drift_in_a_hundred_intervals(
+    telemetry: Telemetry, observations: Observations
+) -> None:
     if telemetry.workers.clock_kind == "real":
         seconds = DRIFT_INTERVALS * telemetry.flush_interval / 1000
         pytest.skip(f"needs {seconds:.0f} s of real time; run it on the virtual clock")
@@ -100,7 +102,7 @@ def test_a_hundred_intervals_do_not_drift(telemetry: Telemetry, observations: Ob
         tab.log()
         telemetry.flush()
     telemetry.run_for(2_000)
-    batches = telemetry.expect_batches(DRIFT_INTERVALS, f"in {DRIFT_INTERVALS} intervals with an event each")
+    batches = telemetry.expect_batches(DRIFT_INTERVALS, f"in {DRIFT_INTERVALS} intervals with one event each")
     times = [(batch.exchange.virtual_seconds or 0.0) * 1000 for batch in batches]
     drifts = [time - (number + 1) * telemetry.flush_interval for number, time in enumerate(times)]
     worst = max(drifts, key=abs)
@@ -113,11 +115,11 @@ def test_a_hundred_intervals_do_not_drift(telemetry: Telemetry, observations: Ob
 @case(
     "flush/3/1",
     Level.MUST,
-    "An answer slower than the interval neither loses nor doubles anything.",
+    "A worker loses and duplicates nothing if a response takes longer than the interval.",
     expected="all stored once",
     source=PROTOCOL,
 )
-def test_answer_slower_than_the_interval(telemetry: Telemetry) -> None:
+def test_response_slower_than_the_interval_loses_nothing(telemetry: Telemetry) -> None:
     telemetry.break_posts("latency", latency_ms=int(telemetry.flush_interval * 1.5), times=1)
     tab = telemetry.open_tab()
     for _ in range(4):
@@ -130,11 +132,11 @@ def test_answer_slower_than_the_interval(telemetry: Telemetry) -> None:
 @case(
     "flush/3/2",
     Level.SHOULD,
-    "No second batch is sent while one is in flight: order and the server are spared.",
-    expected="no POST before the one before it is answered or given up",
+    "A worker sends no second batch while one is in flight: it keeps the order and spares the server.",
+    expected="no POST before the previous one has a response or is aborted",
     source=f"{PROTOCOL}: one POST",
 )
-def test_no_two_batches_are_in_flight(telemetry: Telemetry) -> None:
+def test_only_one_batch_is_in_flight(telemetry: Telemetry) -> None:
     telemetry.break_posts("latency", latency_ms=int(telemetry.flush_interval * 1.5), times=1)
     tab = telemetry.open_tab()
     tab.log()
@@ -152,13 +154,13 @@ def test_no_two_batches_are_in_flight(telemetry: Telemetry) -> None:
 @case(
     "flush/4/1",
     Level.MUST,
-    "The flush interval holds in real time.",
+    "A worker keeps the flush interval in real time.",
     expected=f"the first POST one interval after the worker's start, within {REAL_TOLERANCE_MS / 1000} s",
     source=PROTOCOL,
 )
 def test_interval_in_real_time(telemetry: Telemetry, observations: Observations) -> None:
     telemetry.open_tab().log()
-    # The worker asks for its configuration in its first lines.
+    # The worker requests its configuration in its first lines.
     start = telemetry.wait_for_config_requests(1)[0].started_seconds
     batches = telemetry.wait_for_batches(1, timeout=telemetry.flush_interval * 2 + REAL_TOLERANCE_MS)
     seconds = batches[0].exchange.started_seconds - start
@@ -172,33 +174,33 @@ def test_interval_in_real_time(telemetry: Telemetry, observations: Observations)
 @case(
     "flush/5/1",
     Level.MUST,
-    "After an answer that says disabled nothing is sent ever after.",
-    expected="one POST, and none in ten intervals after it",
-    source="wire protocol, answer: stop, drop, send nothing ever after",
+    "A worker sends nothing more after a response that says disabled.",
+    expected="one POST, and none in the ten intervals after it",
+    source="wire protocol, response: stop, drop, never send again",
 )
-def test_disabled_answer_ends_all_sending(telemetry: Telemetry) -> None:
+def test_disabled_response_ends_all_sending(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
     telemetry.configure(disable_telemetry=True)
     tab.log(fate=Fate.DROPPED)
     telemetry.flush()
-    telemetry.expect_batches(1, "that is answered with disabled")
+    telemetry.expect_batches(1, "that gets the response disabled")
     tab.log(2, fate=Fate.DROPPED)
     telemetry.open_tab().log(2, fate=Fate.DROPPED)
     telemetry.configure()
     telemetry.flush(10)
-    telemetry.expect_batches(1, "after an answer that says disabled")
+    telemetry.expect_batches(1, "after a response that says disabled")
     telemetry.account()
 
 
 @case(
     "flush/5/2",
     Level.MUST,
-    "An event logged while the answer that says disabled is on its way is dropped with the rest.",
-    expected="one POST, and none in ten intervals after it",
-    source="wire protocol, answer: stop, drop, send nothing ever after",
+    "A worker also drops the events that are logged while the response disabled is on its way.",
+    expected="one POST, and none in the ten intervals after it",
+    source="wire protocol, response: stop, drop, never send again",
 )
-def test_disabled_answer_drops_what_came_meanwhile(telemetry: Telemetry) -> None:
+def test_disabled_response_drops_events_logged_meanwhile(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
     telemetry.configure(disable_telemetry=True)
@@ -209,5 +211,5 @@ def test_disabled_answer_drops_what_came_meanwhile(telemetry: Telemetry) -> None
     telemetry.settle()
     telemetry.configure()
     telemetry.flush(10)
-    telemetry.expect_batches(1, "after an answer that says disabled")
+    telemetry.expect_batches(1, "after a response that says disabled")
     telemetry.account()

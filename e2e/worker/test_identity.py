@@ -1,7 +1,7 @@
 """Identity: session, installation and time of a record.
 
-Whether all tabs of a worker share its session stands in `test_batch.py`, what becomes of the rest of the
-payload in `test_identity_payload.py`.
+`test_batch.py` covers the session that all tabs of a worker share, `test_identity_payload.py` the rest of the
+payload.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ NANOSECONDS_PER_MILLISECOND = 1_000_000
 HOUR_NANOSECONDS = 3600 * 1_000_000_000
 
 
-def expect_same_moments(telemetry: Telemetry, posted: list[dict[str, Any]]) -> None:
-    """Each record's time is within 1 ms of what the tab posted. Raises FindingError."""
+def expect_posted_times(telemetry: Telemetry, posted: list[dict[str, Any]]) -> None:
+    """Require that each record's time is within 1 ms of what the tab posted. Raises FindingError."""
     for payload in posted:
-        wanted = payload["timestamp_ns"]
+        expected = payload["timestamp_ns"]
         for record in find_sent_records(telemetry, payload):
             found = record.get("timestamp_ns")
-            # A number of JavaScript is exact to 256 ns here: less than a millisecond, but not nothing.
+            # JavaScript rounds a number of this size to 256 ns, so the two may differ.
             is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
-            if not is_number or abs(found - wanted) >= NANOSECONDS_PER_MILLISECOND:
-                raise FindingError(f"timestamp_ns {wanted}, within 1 ms", f"timestamp_ns {found!r}")
+            if not is_number or abs(found - expected) >= NANOSECONDS_PER_MILLISECOND:
+                raise FindingError(f"timestamp_ns {expected}, within 1 ms", f"timestamp_ns {found!r}")
 
 
 @case(
     "identity/1/1",
     Level.MUST,
-    "A worker that starts after another has ended is a session of its own.",
+    "A worker that starts after another one has ended has its own session.",
     expected="two session ids, none of them empty",
-    source=f"{RECORD}: one session a worker",
+    source=f"{RECORD}: one session per worker",
 )
-def test_next_worker_is_another_session(telemetry: Telemetry, observations: Observations) -> None:
+def test_next_worker_has_another_session(telemetry: Telemetry, observations: Observations) -> None:
     for _ in range(2):
         tab = telemetry.open_tab()
         tab.log()
@@ -56,11 +56,11 @@ def test_next_worker_is_another_session(telemetry: Telemetry, observations: Obse
 @case(
     "identity/1/2",
     Level.MUST,
-    "Two workers side by side are two sessions.",
+    "Two workers that run at the same time have two sessions.",
     expected="two session ids, none of them empty",
-    source=f"{RECORD}: one session a worker",
+    source=f"{RECORD}: one session per worker",
 )
-def test_workers_side_by_side_are_two_sessions(telemetry: Telemetry) -> None:
+def test_concurrent_workers_have_two_sessions(telemetry: Telemetry) -> None:
     for name in ("one", "other"):
         tab = telemetry.open_tab(connect=False)
         tab.connect(worker_name=name)
@@ -71,21 +71,21 @@ def test_workers_side_by_side_are_two_sessions(telemetry: Telemetry) -> None:
 
 
 def expect_sessions(telemetry: Telemetry, count: int) -> None:
-    """As many session ids, texts that are not empty. Raises FindingError."""
+    """Require `count` distinct session ids, all of them non-empty strings. Raises FindingError."""
     sessions = [record.get("session_id") for record in get_sent_records(telemetry)]
     usable = {session for session in sessions if isinstance(session, str) and session}
     if len(usable) != count or not all(session in usable for session in sessions):
-        raise FindingError(f"{count} session ids that are not empty", f"{sessions}")
+        raise FindingError(f"{count} non-empty session ids", f"{sessions}")
 
 
 @case(
     "identity/1/3",
     Level.MUST,
-    "The session of a record is the worker's, whatever the tab says.",
+    "A record has the worker's session, whatever session the tab names.",
     expected="the worker's session_id",
     source=f"{RECORD}: the payload with the worker's session_id",
 )
-def test_tab_cannot_name_the_session(telemetry: Telemetry) -> None:
+def test_tab_cannot_choose_the_session(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
     log_payload(telemetry, tab, {"session_id": "of-the-tab", "params": {}})
     tab.log()
@@ -99,7 +99,7 @@ def test_tab_cannot_name_the_session(telemetry: Telemetry) -> None:
 @case(
     "identity/1/4",
     Level.MUST,
-    "Each record names the installation that its tab named.",
+    "A record has the installation_id that its tab posted.",
     expected="each tab's own installation_id",
     source=f"{RECORD}: the payload",
 )
@@ -107,56 +107,56 @@ def test_each_record_keeps_its_installation(telemetry: Telemetry) -> None:
     for tab in telemetry.open_tabs(3):
         tab.log(2)
     telemetry.flush(2)
-    wanted = {tab.name: tab.installation_id for tab in telemetry.tabs}
+    installations = {tab.name: tab.installation_id for tab in telemetry.tabs}
     for batch in telemetry.batches:
         for key, record in zip(batch.keys, batch.records, strict=True):
-            if record.get("installation_id") != wanted[key.partition("/")[0]]:
-                raise FindingError(f"{wanted}", f"{key} with {record.get('installation_id')!r}")
+            if record.get("installation_id") != installations[key.partition("/")[0]]:
+                raise FindingError(f"{installations}", f"{key} with {record.get('installation_id')!r}")
     telemetry.account()
 
 
 @case(
     "identity/2/1",
     Level.MUST,
-    "A record's time is the tab's, in nanoseconds, however long ago it was.",
+    "A record has the tab's timestamp in nanoseconds, however old it is.",
     expected="timestamp_ns as posted, within 1 ms",
     source="wire protocol, tab → worker: timestamp_ns",
 )
-def test_time_is_the_tabs(telemetry: Telemetry) -> None:
+def test_record_has_the_timestamp_of_the_tab(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
     now = get_time_ns(tab)
-    moments = [now, now - HOUR_NANOSECONDS, now + 7 * NANOSECONDS_PER_MILLISECOND]
-    posted = [log_payload(telemetry, tab, {"timestamp_ns": each, "params": {}}) for each in moments]
+    times = [now, now - HOUR_NANOSECONDS, now + 7 * NANOSECONDS_PER_MILLISECOND]
+    posted = [log_payload(telemetry, tab, {"timestamp_ns": each, "params": {}}) for each in times]
     telemetry.flush(2)
-    expect_same_moments(telemetry, posted)
+    expect_posted_times(telemetry, posted)
     telemetry.account()
 
 
 @case(
     "identity/2/2",
     Level.MUST,
-    "A record's time does not change while it waits for the configuration and is sent a second time.",
+    "A record keeps its timestamp while it waits for the configuration and is sent a second time.",
     expected="timestamp_ns as posted, within 1 ms",
     source="wire protocol, tab → worker: timestamp_ns",
 )
-def test_time_stays_while_the_record_waits(telemetry: Telemetry) -> None:
+def test_timestamp_does_not_change_while_the_record_waits(telemetry: Telemetry) -> None:
     telemetry.break_config("latency", latency_ms=5_000)
     telemetry.break_posts("status", status=503, times=1)
     tab = telemetry.open_tab()
     posted = [log_payload(telemetry, tab, {"params": {}})]
     drain(telemetry)
-    expect_same_moments(telemetry, posted)
+    expect_posted_times(telemetry, posted)
     telemetry.account()
 
 
 @case(
     "identity/6/1",
     Level.SHOULD,
-    "An event whose POST failed keeps its identity (tab_id and seq) when it is sent again.",
-    expected="one identity an event, however often it is sent, and no two events of one identity",
-    source="data safety: by its identity a server stores once what comes twice",
+    "A worker keeps an event's identity (tab_id and seq) when it sends the event again.",
+    expected="one identity per event, however often it is sent, and no identity for two events",
+    source="data safety: the identity lets a server store a repeated event once",
 )
-def test_identity_stays_when_sent_again(telemetry: Telemetry, observations: Observations) -> None:
+def test_identity_does_not_change_when_sent_again(telemetry: Telemetry, observations: Observations) -> None:
     tabs = telemetry.open_tabs(2)
     with telemetry.break_posts("status", status=503):
         for tab in tabs:
@@ -167,11 +167,11 @@ def test_identity_stays_when_sent_again(telemetry: Telemetry, observations: Obse
     for record in get_sent_records(telemetry):
         identities.setdefault(get_event_key(record), set()).add((record.get("tab_id"), record.get("seq")))
     carried = set().union(*identities.values())
-    require_exercised(carried != {(None, None)}, "records carry no identity of their own")
-    unsteady = {key: sorted(map(str, each)) for key, each in identities.items() if len(each) > 1}
-    if unsteady:
-        raise FindingError("one identity an event", f"{unsteady}")
+    require_exercised(carried != {(None, None)}, "records carry no identity")
+    changed = {key: sorted(map(str, each)) for key, each in identities.items() if len(each) > 1}
+    if changed:
+        raise FindingError("one identity per event", f"{changed}")
     if len(carried) < len(identities):
-        raise FindingError(f"{len(identities)} identities for as many events", f"{len(carried)}")
+        raise FindingError(f"{len(identities)} identities for {len(identities)} events", f"{len(carried)}")
     observations(f"{len(identities)} events, sent {len(get_sent_records(telemetry))} times")
     telemetry.account()

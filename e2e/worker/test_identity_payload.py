@@ -1,6 +1,6 @@
 """Identity: a record is the payload that a tab posted, character for character.
 
-Its session, its installation and its time stand in `test_identity.py`.
+`test_identity.py` covers its session, its installation and its time.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from e2e.worker.driver.system import Telemetry
 RECORD = "wire protocol, record"
 LARGE_BYTES = 1 << 20
 LONG_CHARACTERS = 30_000
-"""A worker may refuse an event for its size, but not one as small as this."""
+"""A worker may reject an event for its size, but not one as small as this."""
 
 
 @case(
     "identity/3/1",
     Level.MUST,
-    "Params that the worker does not know arrive as they were posted, whatever their type.",
+    "A worker sends params that it does not know unchanged, whatever their type.",
     expected="params as posted",
     source=f"{RECORD}: the payload",
 )
@@ -45,7 +45,7 @@ def test_unknown_params_are_kept(telemetry: Telemetry) -> None:
 @case(
     "identity/3/2",
     Level.SHOULD,
-    "A param named like a property of every object (__proto__) arrives like any other.",
+    "A worker sends a param named like a property of every object (__proto__) unchanged.",
     expected="params as posted",
     source=f"{RECORD}: the payload",
 )
@@ -61,7 +61,7 @@ def test_params_named_like_properties_are_kept(telemetry: Telemetry) -> None:
 @case(
     "identity/3/3",
     Level.MUST,
-    "The event's name arrives as it was posted.",
+    "A worker sends the event's name unchanged.",
     expected="event_name as posted",
     source=f"{RECORD}: the payload",
 )
@@ -110,15 +110,15 @@ def test_event_without_params_is_stored(telemetry: Telemetry, absence: dict[str,
     telemetry.account()
 
 
-def component_ids(number: int, name: str, title: str, *ids: str) -> Any:
-    """Component ids of one kind, as a case of its own."""
+def make_component_ids(number: int, name: str, title: str, *ids: str) -> Any:
+    """Return the parameter of one case: component ids of one kind."""
     return pytest.param(
         ids,
         id=name,
         marks=case(
             f"identity/4/{number}",
             Level.MUST,
-            f"A component id {title} arrives character for character.",
+            f"A worker sends a component id {title} unchanged, character for character.",
             expected="componentId as posted",
             source=f"{RECORD}: the payload",
         ),
@@ -128,7 +128,7 @@ def component_ids(number: int, name: str, title: str, *ids: str) -> Any:
 @pytest.mark.parametrize(
     "ids",
     [
-        component_ids(
+        make_component_ids(
             1,
             "unicode",
             "of any Unicode",
@@ -138,23 +138,23 @@ def component_ids(number: int, name: str, title: str, *ids: str) -> Any:
             "حفظ\u200f",
             "\U0001f469\u200d\U0001f680",
         ),
-        component_ids(
+        make_component_ids(
             2,
             "control",
-            "with null bytes, controls and quotes",
+            "with null bytes, control characters and quotes",
             "a\0b",
             "\0",
             "\t\n\r\x7f",
             "\u2028",
             "\"\\'</script>",
         ),
-        component_ids(
+        make_component_ids(
             3, "properties", "that names a property of every object", "__proto__", "constructor", "toString"
         ),
-        component_ids(
+        make_component_ids(
             5, "blank", "that is empty or looks like another type", "", " ", "0", "null", "undefined"
         ),
-        component_ids(6, "long", f"of {LONG_CHARACTERS:,} characters", "x" * LONG_CHARACTERS),
+        make_component_ids(6, "long", f"of {LONG_CHARACTERS:,} characters", "x" * LONG_CHARACTERS),
     ],
 )
 def test_component_id_is_kept(telemetry: Telemetry, ids: tuple[str, ...]) -> None:
@@ -168,30 +168,30 @@ def test_component_id_is_kept(telemetry: Telemetry, ids: tuple[str, ...]) -> Non
 @case(
     "identity/5/1",
     Level.SHOULD,
-    "An event of 1 MiB does not cost the others, before it or after it.",
+    "A worker loses no other event, earlier or later, because of an event of 1 MiB.",
     expected="all others stored",
     source=RECORD,
 )
-def test_large_event_does_not_cost_the_others(telemetry: Telemetry, observations: Observations) -> None:
+def test_large_event_loses_no_other_event(telemetry: Telemetry, observations: Observations) -> None:
     tab = telemetry.open_tab()
     tab.log(2)
     large = {"params": {"componentId": "page.save", "value": "x" * LARGE_BYTES}}
     log_payload(telemetry, tab, large, fate=Fate.OPTIONAL)
     tab.log(2)
     telemetry.flush(4)
-    came = any(event.key in telemetry.stored for event in tab.events if event.fate is Fate.OPTIONAL)
-    observations(f"the large event was {'stored' if came else 'dropped'}")
+    is_stored = any(event.key in telemetry.stored for event in tab.events if event.fate is Fate.OPTIONAL)
+    observations(f"the large event was {'stored' if is_stored else 'dropped'}")
     telemetry.account()
 
 
 @case(
     "identity/5/2",
     Level.SHOULD,
-    "An event that JSON cannot express (a BigInt, a cycle) does not cost the others.",
+    "A worker loses no other event because of one that JSON cannot express (a BigInt, a cycle).",
     expected="all others stored",
     source=RECORD,
 )
-def test_event_beyond_json_does_not_cost_the_others(telemetry: Telemetry) -> None:
+def test_event_beyond_json_loses_no_other_event(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
     tab.log(2)
     for value in ("7n", "(() => { const cycle = {}; cycle.self = cycle; return cycle; })()"):

@@ -1,6 +1,6 @@
-"""Lifecycle: tabs and workers come, go, reload, crash, and stand beside each other.
+"""Lifecycle: tabs and workers start, end, reload, crash, and run at the same time.
 
-What one tab of several does when it closes or reloads stands in `test_batch.py`.
+`test_batch.py` covers the closing and reloading of one tab of several.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import Tab
 from e2e.worker.driver.waiting import DAY_MS, HOUR_MS
 
-ONE_SESSION = "wire protocol, record: one session a worker, shared by all tabs"
+ONE_SESSION = "wire protocol, record: one session per worker, shared by all tabs"
 CONNECTING = "wire protocol, worker → tab: READY on connect"
 NEW_BUILD = "wire protocol, script: a new build is a new worker beside the old one"
 
@@ -29,11 +29,11 @@ MOST_TABS = 4
 BRIEF_VISITS = 6
 
 
-def endings(group: int, level: Level, requirement: str, expected: str, source: str) -> list[Any]:
-    """A parameter for each ending; `requirement` has a place for the ending's words."""
+def make_scenarios(group: int, level: Level, requirement: str, expected: str, source: str) -> list[Any]:
+    """Return a parameter per shutdown scenario; `requirement` has a placeholder for its words."""
     return [
         pytest.param(
-            ending,
+            scenario,
             id=name,
             marks=case(
                 f"lifecycle/{group}/{number}",
@@ -43,52 +43,52 @@ def endings(group: int, level: Level, requirement: str, expected: str, source: s
                 source=source,
             ),
         )
-        for number, (name, (words, ending)) in enumerate(SHUTDOWN_SCENARIOS.items(), start=1)
+        for number, (name, (words, scenario)) in enumerate(SHUTDOWN_SCENARIOS.items(), start=1)
     ]
 
 
 @pytest.mark.parametrize(
-    "ending",
-    endings(
+    "scenario",
+    make_scenarios(
         1,
         Level.MUST,
-        "After {} a worker that is started anew takes and sends events, in a session of its own.",
-        "READY, the new events stored, under another session than before",
+        "After {}, a new worker accepts and sends events in its own session.",
+        "READY, the new events stored under another session than before",
         ONE_SESSION,
     ),
 )
-def test_a_new_worker_works(
-    telemetry: Telemetry, ending: ShutdownScenario, request: pytest.FixtureRequest
+def test_new_worker_works_after_a_shutdown(
+    telemetry: Telemetry, scenario: ShutdownScenario, request: pytest.FixtureRequest
 ) -> None:
     def log(tab: Tab) -> list[Event]:
         tab.log(2)
         telemetry.flush()
         return tab.log(3, fate=Fate.OPTIONAL)
 
-    tab = ending(telemetry, log, request)
-    fresh = {event.key for event in tab.log(3)}
+    tab = scenario(telemetry, log, request)
+    new_keys = {event.key for event in tab.log(3)}
     telemetry.flush(2)
     before = telemetry.batches[0].session_ids
-    after = {session for key, session in get_sessions_by_key(telemetry).items() if key in fresh}
+    after = {session for key, session in get_sessions_by_key(telemetry).items() if key in new_keys}
     if telemetry.workers.starts[0].ended and before & after:
         raise FindingError("another session for the new worker", f"{sorted(after)}, as before")
     telemetry.account()
 
 
 @pytest.mark.parametrize(
-    "ending",
-    endings(
+    "scenario",
+    make_scenarios(
         2,
         Level.SHOULD,
-        "Events that a worker held when it ended, after {}, are stored once the app is open again.",
+        "After {}, events that were still queued are stored once the app is open again.",
         "all stored once, at most an hour after the app was opened again",
-        "data safety: a click is not lost because the flush had yet to come",
+        "data safety: an event is not lost because its worker ends before the flush",
     ),
 )
 def test_queued_events_are_recovered(
-    telemetry: Telemetry, ending: ShutdownScenario, request: pytest.FixtureRequest
+    telemetry: Telemetry, scenario: ShutdownScenario, request: pytest.FixtureRequest
 ) -> None:
-    tab = ending(telemetry, lambda tab: tab.log(3), request)
+    tab = scenario(telemetry, lambda tab: tab.log(3), request)
     tab.log(2)
     telemetry.run_for(HOUR_MS)
     telemetry.account()
@@ -97,11 +97,13 @@ def test_queued_events_are_recovered(
 @case(
     "lifecycle/3/1",
     Level.MUST,
-    "Closing a whole browser context leaves the worker of another alone.",
-    expected="all events of the other context stored, under a session of its own",
+    "Closing a browser context does not affect the worker of another context.",
+    expected="all events of the other context stored under its own session",
     source=ONE_SESSION,
 )
-def test_a_closed_context_leaves_another_alone(telemetry: Telemetry, second_context: BrowserContext) -> None:
+def test_closing_a_context_does_not_affect_another(
+    telemetry: Telemetry, second_context: BrowserContext
+) -> None:
     tab = telemetry.open_tab()
     tab.log(2)
     other = telemetry.open_tab(second_context)
@@ -119,11 +121,11 @@ def test_a_closed_context_leaves_another_alone(telemetry: Telemetry, second_cont
 @case(
     "lifecycle/4/1",
     Level.MUST,
-    "A tab that goes to another page, back, and forth again loses nothing while another tab is open.",
+    "A tab that repeatedly goes to another page and back loses nothing while another tab is open.",
     expected="all stored, in order",
     source=CONNECTING,
 )
-def test_back_and_forth(telemetry: Telemetry) -> None:
+def test_navigating_back_and_forth_loses_nothing(telemetry: Telemetry) -> None:
     stays, moves = telemetry.open_tabs(2)
     telemetry.gateway.mount("/other.html", "<!doctype html><title>other</title>", "text/html")
     for _ in range(3):
@@ -133,7 +135,7 @@ def test_back_and_forth(telemetry: Telemetry) -> None:
         moves.page.goto(telemetry.gateway.url + "/other.html")
         stays.log()
         moves.page.go_back()
-        # A page out of the back/forward cache comes with its port, any other has to connect again.
+        # A page from the back/forward cache still has its port; any other page must connect again.
         if not moves.page.evaluate("() => 'port' in window"):
             moves.connect()
     moves.log(2)
@@ -144,11 +146,11 @@ def test_back_and_forth(telemetry: Telemetry) -> None:
 @case(
     "lifecycle/5/1",
     Level.MUST,
-    "A new build of the script, under the same name, is a second worker beside the old one.",
+    "A new build of the script with the same worker name runs as a second worker beside the old one.",
     expected="all events of both stored, in two sessions",
     source=NEW_BUILD,
 )
-def test_a_new_build_stands_beside_the_old(telemetry: Telemetry) -> None:
+def test_new_build_runs_beside_the_old_one(telemetry: Telemetry) -> None:
     old = telemetry.open_tab()
     old.log(3)
     new = telemetry.open_tab(connect=False)
@@ -167,11 +169,11 @@ def test_a_new_build_stands_beside_the_old(telemetry: Telemetry) -> None:
 @case(
     "lifecycle/6/1",
     Level.MUST,
-    "Tabs that open and close in any order lose nothing of what the worker has read.",
+    "Tabs that open and close in any order lose no event that the worker has read.",
     expected="all stored, in one session",
     source=CONNECTING,
 )
-def test_tabs_open_and_close_in_any_order(telemetry: Telemetry, observations: Observations) -> None:
+def test_opening_and_closing_tabs_loses_nothing(telemetry: Telemetry, observations: Observations) -> None:
     random = Random(19292)
     tabs = telemetry.open_tabs(2)
     for _ in range(RANDOM_STEPS):
@@ -192,11 +194,11 @@ def test_tabs_open_and_close_in_any_order(telemetry: Telemetry, observations: Ob
 @case(
     "lifecycle/6/2",
     Level.MUST,
-    "Tabs that connect and close at once disturb no other tab.",
+    "Tabs that connect and close at once do not disturb other tabs.",
     expected="all events of the other tab stored, in one session",
     source=CONNECTING,
 )
-def test_brief_visits_disturb_nobody(telemetry: Telemetry) -> None:
+def test_brief_visits_do_not_disturb_other_tabs(telemetry: Telemetry) -> None:
     stays = telemetry.open_tab()
     stays.log(2)
     telemetry.settle()
@@ -214,11 +216,11 @@ def test_brief_visits_disturb_nobody(telemetry: Telemetry) -> None:
 @case(
     "lifecycle/6/3",
     Level.MUST,
-    "A tab that opens while a POST is in flight is served like any other.",
+    "A tab that opens while a POST is in flight works like any other tab.",
     expected="READY at once, its events stored",
     source=CONNECTING,
 )
-def test_a_tab_opens_while_a_post_is_in_flight(telemetry: Telemetry) -> None:
+def test_tab_works_that_opens_while_a_post_is_in_flight(telemetry: Telemetry) -> None:
     telemetry.break_posts("latency", latency_ms=int(telemetry.flush_interval * 0.5), times=1)
     telemetry.open_tab().log(2)
     telemetry.flush()
@@ -231,11 +233,11 @@ def test_a_tab_opens_while_a_post_is_in_flight(telemetry: Telemetry) -> None:
 @case(
     "lifecycle/7/1",
     Level.MUST,
-    "A worker that had nothing to do for a day sends what comes then.",
+    "A worker that has been idle for a day sends the next events.",
     expected="stored within two intervals",
     source="wire protocol, flush",
 )
-def test_after_an_idle_day(telemetry: Telemetry) -> None:
+def test_worker_sends_after_an_idle_day(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
     tab.log()
     telemetry.flush()

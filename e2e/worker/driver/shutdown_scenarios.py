@@ -90,11 +90,11 @@ def kill_browser(telemetry: Telemetry, log: Log, request: pytest.FixtureRequest)
 
 
 SHUTDOWN_SCENARIOS: dict[str, tuple[str, ShutdownScenario]] = {
-    "closed": ("its last tab has been closed", close_last_tab),
-    "left": ("its last tab has navigated to another site", navigate_last_tab_away),
-    "reloaded": ("its last tab has been reloaded", reload_last_tab),
-    "terminated": ("it was terminated while tabs were open", terminate_worker),
-    "crashed": ("the tab that hosts it has crashed", crash_host_tab),
+    "closed": ("the last tab has been closed", close_last_tab),
+    "left": ("the last tab has navigated to another site", navigate_last_tab_away),
+    "reloaded": ("the last tab has been reloaded", reload_last_tab),
+    "terminated": ("a worker was terminated while tabs were open", terminate_worker),
+    "crashed": ("the tab that hosts the worker has crashed", crash_host_tab),
     "killed": ("the browser was killed", kill_browser),
 }
 """By a short name: the words that follow "after", and the scenario. The order gives the cases' numbers."""
