@@ -1,6 +1,6 @@
-"""What a server tells workers: the three values, what stands for a missing one, and every way to say no.
+"""The configuration that the server sends: its three values, their defaults, how to disable telemetry.
 
-Where a server fetches its configuration from stands in `test_server_config_source.py`.
+`test_config_source.py` covers where the server fetches its configuration from.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from e2e.server.driver.system import DISABLED_VALUES, ENABLED, Server, StartServ
 
 SWITCHES = ("disable_telemetry", "disable_ui_telemetry")
 VARIABLES = ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
-WRONG_FOR_A_SWITCH: dict[str, object] = {
+WRONG_SWITCH_VALUES: dict[str, object] = {
     "a string": "false",
     "a number": 0,
     "an empty string": "",
@@ -31,16 +31,16 @@ WRONG_FOR_A_SWITCH: dict[str, object] = {
 @case(
     "server/config/1/1",
     Level.MUST,
-    "The endpoint answers a GET with the three values, each of its type.",
+    "The server responds to GET with the three configuration values, each of the correct type.",
     expected="200, JSON with disable_ui_telemetry, disable_ui_events, ui_rollout_percentage",
     source="wire protocol, GET",
 )
-def test_a_get_tells_the_three_values(server: Server) -> None:
+def test_get_returns_three_values(server: Server) -> None:
     response = server.get_config()
     values = read_config_values(response)
     percentage = values.get("ui_rollout_percentage")
     events = values.get("disable_ui_events")
-    sound = (
+    is_valid = (
         response.content_type == "application/json"
         and isinstance(values.get("disable_ui_telemetry"), bool)
         and isinstance(events, list)
@@ -48,7 +48,7 @@ def test_a_get_tells_the_three_values(server: Server) -> None:
         and isinstance(percentage, (int, float))
         and not isinstance(percentage, bool)
     )
-    if not sound:
+    if not is_valid:
         raise FindingError("application/json with a boolean, a list of strings and a number", str(response))
     server.account()
 
@@ -56,11 +56,11 @@ def test_a_get_tells_the_three_values(server: Server) -> None:
 @case(
     "server/config/1/2",
     Level.MUST,
-    "A worker gets the values that the server was configured with, the percentage unrounded.",
-    expected="the list as it stands, 12.345678 %",
+    "The server sends the values that it was configured with, and does not round the percentage.",
+    expected="the list unchanged, 12.345678 %",
     source="wire protocol, GET, sampling",
 )
-def test_the_values_are_those_of_the_configuration(server: Server) -> None:
+def test_get_returns_configured_values(server: Server) -> None:
     values = {"disable_ui_events": ["b.button", "a.button", "ü"], "ui_rollout_percentage": 12.345678}
     server.configure(**values)
     expect_config_values(server, {"disable_ui_telemetry": False, **values}, "this configuration")
@@ -70,11 +70,11 @@ def test_the_values_are_those_of_the_configuration(server: Server) -> None:
 @case(
     "server/config/1/3",
     Level.SHOULD,
-    "No cache keeps the configuration: an old consent must not outlive the person's no.",
+    "The server forbids caching of the configuration: a cached consent must not outlive an opt-out.",
     expected="Cache-Control: no-store (or no-cache, or max-age=0)",
     source="RFC 9111 §5.2.2; privacy",
 )
-def test_no_cache_keeps_the_configuration(server: Server) -> None:
+def test_configuration_is_not_cacheable(server: Server) -> None:
     cache_control = server.get_config().headers.get("Cache-Control", "").replace(" ", "").lower().split(",")
     if not {"no-store", "no-cache", "max-age=0"} & set(cache_control):
         raise FindingError(
@@ -86,11 +86,11 @@ def test_no_cache_keeps_the_configuration(server: Server) -> None:
 @case(
     "server/config/1/4",
     Level.MAY,
-    "A changed configuration holds from the next request on, without a restart.",
-    expected="the new values in the next answer",
-    source="convenience: a switch that acts at once",
+    "The server applies a changed configuration from the next request on, without a restart.",
+    expected="the new values in the next response",
+    source="convenience: a switch takes effect at once",
 )
-def test_a_change_holds_from_the_next_request_on(server: Server) -> None:
+def test_changed_configuration_applies_to_next_request(server: Server) -> None:
     for percentage in (10, 20, 10):
         server.configure(ui_rollout_percentage=percentage)
         expected = {**DISABLED_VALUES, "disable_ui_telemetry": False, "ui_rollout_percentage": percentage}
@@ -101,11 +101,11 @@ def test_a_change_holds_from_the_next_request_on(server: Server) -> None:
 @case(
     "server/config/2/1",
     Level.MUST,
-    "Without a configuration that can be read telemetry is disabled, with no events and 0 %.",
+    "The server disables telemetry, with no events and 0 %, while it cannot read its configuration.",
     expected="disable_ui_telemetry true, [], 0",
     source="wire protocol, missing values; server's config: fallback",
 )
-def test_an_unreadable_configuration_disables(server: Server) -> None:
+def test_unreadable_configuration_disables_telemetry(server: Server) -> None:
     for text in ("", "not JSON", '{"disable_telemetry": false', "null", "[]", '"enabled"', "5", "[" * 50_000):
         server.configure_text(text)
         expect_config_values(server, DISABLED_VALUES, f"the configuration {text[:30]!r}")
@@ -116,11 +116,11 @@ def test_an_unreadable_configuration_disables(server: Server) -> None:
 @case(
     "server/config/2/2",
     Level.MUST,
-    "Telemetry is on only where disable_telemetry and disable_ui_telemetry are both there and false.",
-    expected="disabled for each of them missing or true",
+    "The server enables telemetry only if disable_telemetry and disable_ui_telemetry are both false.",
+    expected="disabled if either is missing or true",
     source="wire protocol, missing values",
 )
-def test_both_switches_have_to_be_there_and_false(server: Server) -> None:
+def test_telemetry_needs_both_switches_to_be_false(server: Server) -> None:
     for name in SWITCHES:
         for value in (None, True):
             server.configure(**{name: value})
@@ -131,11 +131,11 @@ def test_both_switches_have_to_be_there_and_false(server: Server) -> None:
 @case(
     "server/config/2/3",
     Level.MUST,
-    "A missing percentage is told as 0, a missing list of events as an empty one.",
+    "The server sends 0 for a missing percentage and an empty list for missing events.",
     expected="ui_rollout_percentage 0; disable_ui_events []",
     source="wire protocol, missing values",
 )
-def test_missing_values_are_told_as_their_defaults(server: Server) -> None:
+def test_missing_values_have_defaults(server: Server) -> None:
     enabled = {**DISABLED_VALUES, "disable_ui_telemetry": False}
     server.configure(ui_rollout_percentage=None, disable_ui_events=["a.button"])
     expect_config_values(server, {**enabled, "disable_ui_events": ["a.button"]}, "no percentage")
@@ -147,13 +147,13 @@ def test_missing_values_are_told_as_their_defaults(server: Server) -> None:
 @case(
     "server/config/2/4",
     Level.SHOULD,
-    "A switch of a wrong type counts as missing, hence as disabled: consent is not guessed.",
+    "The server treats a switch of the wrong type as missing, hence as disabled: it never guesses consent.",
     expected="disabled for a string, a number, a list, an object, null",
     source="wire protocol, missing values; privacy",
 )
-def test_a_switch_of_a_wrong_type_disables(server: Server) -> None:
+def test_switch_of_wrong_type_disables_telemetry(server: Server) -> None:
     for name in SWITCHES:
-        for kind, value in {**WRONG_FOR_A_SWITCH, "null": None}.items():
+        for kind, value in {**WRONG_SWITCH_VALUES, "null": None}.items():
             server.configure_text(json.dumps({**ENABLED, name: value}))
             expect_disabled(server, f"{name} {kind}")
     server.account()
@@ -162,11 +162,11 @@ def test_a_switch_of_a_wrong_type_disables(server: Server) -> None:
 @case(
     "server/config/2/5",
     Level.SHOULD,
-    "A percentage or a list of a wrong type never reaches a worker.",
-    expected="0 in place of the percentage, a list of strings in place of the events",
+    "The server never sends a percentage or a list of the wrong type.",
+    expected="0 instead of the percentage, a list of strings instead of the events",
     source="wire protocol, missing values; privacy",
 )
-def test_wrong_types_never_reach_a_worker(server: Server) -> None:
+def test_values_of_wrong_type_are_never_sent(server: Server) -> None:
     for text in ('"100"', "true", "[100]", "{}", "null", "1e400", "NaN"):
         configured = json.dumps({**ENABLED, "ui_rollout_percentage": "%"}).replace('"%"', text)
         server.configure_text(configured)
@@ -184,11 +184,11 @@ def test_wrong_types_never_reach_a_worker(server: Server) -> None:
 @case(
     "server/config/3/1",
     Level.MUST,
-    "While telemetry is disabled a batch is answered so, and nothing of it is stored.",
-    expected='200 {"status": "disabled"}, 0 stored; after the switch is back, records are stored again',
-    source="wire protocol, answer",
+    'While telemetry is disabled, the server responds to a batch with "disabled" and stores nothing of it.',
+    expected='200 {"status": "disabled"}, 0 stored; once telemetry is enabled again, records are stored',
+    source="wire protocol, response",
 )
-def test_a_batch_is_turned_away_while_disabled(server: Server) -> None:
+def test_batch_is_not_stored_while_disabled(server: Server) -> None:
     server.configure(disable_ui_telemetry=True)
     for count in (1, 500):
         response = server.post(*server.new_records(count, Fate.DROPPED))
@@ -202,11 +202,11 @@ def test_a_batch_is_turned_away_while_disabled(server: Server) -> None:
 @case(
     "server/config/3/2",
     Level.MUST,
-    "An opt-out in the server's environment comes before any configuration.",
-    expected="disabled with MLFLOW_DISABLE_TELEMETRY or DO_NOT_TRACK set to true; not with false",
+    "An opt-out in the server's environment overrides its configuration.",
+    expected="disabled if MLFLOW_DISABLE_TELEMETRY or DO_NOT_TRACK is true; not disabled if both are false",
     source="wire protocol, opt-out",
 )
-def test_the_environment_opts_out(start_server: StartServer) -> None:
+def test_environment_overrides_configuration(start_server: StartServer) -> None:
     for variable in VARIABLES:
         server = start_server(environ={variable: "true"})
         expect_disabled(server, f"{variable}=true")

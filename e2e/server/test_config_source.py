@@ -1,6 +1,6 @@
-"""Where a server fetches its configuration from: one request for many workers, and a source that fails.
+"""The URL that the server fetches its configuration from: one request for many workers, and its failure.
 
-How long an answer is kept, hours, is left to the server's own tests.
+Not covered: how long the server caches a configuration, which is hours. The server's own tests check that.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from e2e.server.driver.system import DISABLED_VALUES, ENABLED, StartServer
 
 WORKERS_AT_ONCE = 20
 POLL_SECONDS = 0.01
-"""How soon the made-up source notices that it is to stop."""
+"""How often the fake source checks whether it must stop."""
 
 
-class _Source:
-    """Where a server fetches its configuration from; counts who asks."""
+class _ConfigSource:
+    """A fake configuration source that counts its requests."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -47,9 +47,9 @@ class _Source:
 
 
 @pytest.fixture
-def source() -> Iterator[_Source]:
-    """A source of configurations."""
-    source = _Source()
+def source() -> Iterator[_ConfigSource]:
+    """Run a fake configuration source."""
+    source = _ConfigSource()
     thread = Thread(target=source.server.serve_forever, args=(POLL_SECONDS,))
     thread.start()
     yield source
@@ -61,17 +61,19 @@ def source() -> Iterator[_Source]:
 @case(
     "server/config/4/1",
     Level.SHOULD,
-    "However many workers ask at once, the configuration's source is asked once.",
+    "The server fetches its configuration once, however many workers request it at the same time.",
     expected=f"1 fetch for {WORKERS_AT_ONCE} workers at once and {WORKERS_AT_ONCE} batches",
     source="wire protocol, server's config: cached 3 h",
 )
-def test_the_source_is_asked_once_for_many_workers(start_server: StartServer, source: _Source) -> None:
+def test_configuration_is_fetched_once_for_many_workers(
+    start_server: StartServer, source: _ConfigSource
+) -> None:
     server = start_server(config=source.url)
     with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
         responses = list(workers.map(lambda _: server.get_config(), range(WORKERS_AT_ONCE)))
     for response in responses:
         if read_config_values(response)["disable_ui_telemetry"] is not False:
-            raise FindingError("the source's values for every worker", str(response))
+            raise FindingError("the values of the source for every worker", str(response))
     for _ in range(WORKERS_AT_ONCE):
         server.post(server.new_record())
     if source.requests != 1:
@@ -82,13 +84,15 @@ def test_the_source_is_asked_once_for_many_workers(start_server: StartServer, so
 @case(
     "server/config/4/2",
     Level.MUST,
-    "While the configuration's source fails telemetry is disabled, whatever its answer holds.",
-    expected="disable_ui_telemetry true, [], 0; batches are answered with disabled",
+    "The server disables telemetry while its configuration source fails, whatever the response contains.",
+    expected="disable_ui_telemetry true, [], 0; the response to batches is disabled",
     source="wire protocol, server's config: fallback",
 )
-def test_a_source_that_fails_disables(start_server: StartServer, source: _Source) -> None:
+def test_failing_configuration_source_disables_telemetry(
+    start_server: StartServer, source: _ConfigSource
+) -> None:
     source.status = 503
     server = start_server(config=source.url)
-    expect_config_values(server, DISABLED_VALUES, "a source that answers 503")
-    expect_disabled(server, "a source that answers 503")
+    expect_config_values(server, DISABLED_VALUES, "a source that responds with 503")
+    expect_disabled(server, "a source that responds with 503")
     server.account()

@@ -1,7 +1,7 @@
-"""What an answer is worth: a record that was answered with success is there after whatever comes.
+"""Durability: the server keeps every record that it acknowledged with success.
 
-The end comes by SIGKILL (a crash), by SIGTERM (a new version), or by a disk that is full. A loss of power,
-which takes what the operating system still holds, cannot be tried here. Signals are those of POSIX.
+The server ends by SIGKILL (a crash) or SIGTERM (an update), or its disk is full. Not covered: a power
+failure, which also loses what the operating system has not written yet. The signals need POSIX.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ from e2e.server.driver.system import Record, Server, StartServer, encode_batch
 
 BATCH_SIZE = 20
 WORKERS_AT_ONCE = 4
-ANSWERS_BEFORE_THE_END = 10
-MOST_BATCHES = 400
+RESPONSES_BEFORE_END = 10
+MAX_BATCHES = 400
 FILE_LIMIT_BYTES = 200_000
 CLEAN_EXIT = 0
 CRASHES = 20
-BATCHES_A_LIFE = 25
+BATCHES_PER_RUN = 25
 CRASHES_TIMEOUT_SECONDS = 400
-"""Twenty starts, on a machine that has other things to do as well."""
+"""Allows twenty server starts on a busy machine."""
 
 
-def post_while_it_ends(
+def post_until_server_ends(
     server: Server, end: Event, batches: list[list[Record]] | None = None
 ) -> list[tuple[list[Record], Response]]:
-    """Post batches from several workers until the server is gone; `end` is set after some answers.
+    """Post batches from several threads until the server is gone. Set `end` after some responses.
 
-    Returns the batches that were answered, or cut off before their answer.
+    Return each batch that got a response, or whose connection was closed before one.
     """
     sent: list[tuple[list[Record], Response]] = []
     if batches is None:
-        batches = [server.new_records(BATCH_SIZE, Fate.OPTIONAL) for _ in range(MOST_BATCHES)]
-    waiting = SimpleQueue[list[Record]]()
+        batches = [server.new_records(BATCH_SIZE, Fate.OPTIONAL) for _ in range(MAX_BATCHES)]
+    queue = SimpleQueue[list[Record]]()
     for each in batches:
-        waiting.put(each)
+        queue.put(each)
 
     def post_until_closed() -> None:
         while True:
             try:
-                batch = waiting.get_nowait()
+                batch = queue.get_nowait()
             except Empty:
                 return
             try:
                 response = server.post(*batch)
-            except OSError:  # Nobody listens any more.
+            except OSError:  # The server no longer listens.
                 return
             sent.append((batch, response))
-            if len(sent) >= ANSWERS_BEFORE_THE_END:
+            if len(sent) >= RESPONSES_BEFORE_END:
                 end.set()
             if response.status == CLOSED:
                 return
@@ -66,34 +66,36 @@ def post_while_it_ends(
             for running in [workers.submit(post_until_closed) for _ in range(WORKERS_AT_ONCE)]:
                 running.result()
     finally:
-        end.set()  # Whoever waits for the answers is not left waiting where there are none.
+        end.set()  # Do not let the caller wait forever if there were too few responses.
     return sent
 
 
-def settle(server: Server, sent: list[tuple[list[Record], Response]]) -> None:
-    """Enter into the books what the answers promised."""
+def set_acknowledged_fates(server: Server, sent: list[tuple[list[Record], Response]]) -> None:
+    """Expect every batch that got a success response to be stored."""
     for batch, response in sent:
         if response.is_success:
             server.set_fate(batch, Fate.STORED)
 
 
-def expect_whole_batches(server: Server, sent: list[tuple[list[Record], Response]]) -> None:
-    """Raise a FindingError where a part of a batch was stored: its worker will send all of it again."""
-    there = {str(record["params"]["componentViewId"]) for record in server.get_stored_records()}
+def expect_no_partial_batches(server: Server, sent: list[tuple[list[Record], Response]]) -> None:
+    """Raise FindingError if only a part of a batch was stored: its worker sends all of it again."""
+    stored = {str(record["params"]["componentViewId"]) for record in server.get_stored_records()}
     for batch, response in sent:
-        kept = sum(record["params"]["componentViewId"] in there for record in batch)
-        if kept not in (0, len(batch)):
-            raise FindingError("all of a batch or nothing", f"{kept} of {len(batch)} records of: {response}")
+        count = sum(record["params"]["componentViewId"] in stored for record in batch)
+        if count not in (0, len(batch)):
+            raise FindingError(
+                "all of a batch or nothing", f"{count} of {len(batch)} records; response: {response}"
+            )
 
 
 @case(
     "server/durability/1/1",
     Level.SHOULD,
-    "A batch is stored before it is answered: a crash right after the answer loses nothing.",
-    expected="0 lost after SIGKILL at the last byte of the answer",
-    source="wire protocol, answer: on success the worker forgets the batch",
+    "The server stores a batch before it responds: a crash right after the response loses nothing.",
+    expected="0 lost after SIGKILL at the last byte of the response",
+    source="wire protocol, response: on success the worker deletes the batch",
 )
-def test_a_crash_after_the_answer_loses_nothing(start_server: StartServer) -> None:
+def test_crash_after_response_loses_nothing(start_server: StartServer) -> None:
     server = start_server()
     response = server.post(*server.new_records(BATCH_SIZE))
     server.process.kill()
@@ -105,53 +107,53 @@ def test_a_crash_after_the_answer_loses_nothing(start_server: StartServer) -> No
 @case(
     "server/durability/1/2",
     Level.SHOULD,
-    "A crash among many batches loses none that was answered, and leaves none in part.",
-    expected="0 lost, 0 duplicated; of each batch all or nothing",
-    source="data safety: a batch that is stored in part is sent again, and doubled",
+    "A crash under load loses no acknowledged batch and leaves no batch partly stored.",
+    expected="0 lost, 0 duplicated; each batch is stored completely or not at all",
+    source="data safety: the worker sends a partly stored batch again, which duplicates records",
 )
-def test_a_crash_among_many_batches_leaves_whole_ones(start_server: StartServer) -> None:
+def test_crash_under_load_leaves_no_partial_batch(start_server: StartServer) -> None:
     server, end = start_server(), Event()
-    with ThreadPoolExecutor(1) as bystander:
-        posting = bystander.submit(post_while_it_ends, server, end)
+    with ThreadPoolExecutor(1) as executor:
+        posting = executor.submit(post_until_server_ends, server, end)
         end.wait()
         server.process.kill()
         sent = posting.result()
-    settle(server, sent)
-    expect_whole_batches(server, sent)
+    set_acknowledged_fates(server, sent)
+    expect_no_partial_batches(server, sent)
     server.account()
 
 
 @case(
     "server/durability/1/3",
     Level.SHOULD,
-    "A server that is asked to stop ends what it has begun: nothing answered is lost.",
-    expected="0 lost, 0 duplicated after SIGTERM among many batches; exit status 0",
+    "On SIGTERM the server finishes the requests it has begun and loses no acknowledged batch.",
+    expected="0 lost, 0 duplicated after SIGTERM under load; exit status 0",
     source="data safety: every update of a server stops it",
 )
-def test_a_stop_among_many_batches_loses_nothing(start_server: StartServer) -> None:
+def test_stop_under_load_loses_nothing(start_server: StartServer) -> None:
     server, end = start_server(), Event()
-    with ThreadPoolExecutor(1) as bystander:
-        posting = bystander.submit(post_while_it_ends, server, end)
+    with ThreadPoolExecutor(1) as executor:
+        posting = executor.submit(post_until_server_ends, server, end)
         end.wait()
         status = server.process.stop()
         sent = posting.result()
     if status != CLEAN_EXIT:
         raise FindingError("exit status 0", f"exit status {status}")
-    settle(server, sent)
-    expect_whole_batches(server, sent)
+    set_acknowledged_fates(server, sent)
+    expect_no_partial_batches(server, sent)
     server.account()
 
 
 @case(
     "server/durability/1/4",
     Level.SHOULD,
-    "A server that starts again keeps what it had, and takes more.",
-    expected="the records from before a stop, from before a crash and from after them: each stored once",
+    "After a restart the server still has all records and accepts more.",
+    expected="the records from before a stop, before a crash and after both: each stored once",
     source="data safety",
 )
-def test_a_restart_keeps_what_was_there(start_server: StartServer) -> None:
+def test_restart_keeps_stored_records(start_server: StartServer) -> None:
     server = start_server()
-    responses = {"at first": server.post(*server.new_records(BATCH_SIZE))}
+    responses = {"before the stop": server.post(*server.new_records(BATCH_SIZE))}
     server.process.stop()
     server.restart()
     responses["after a stop"] = server.post(*server.new_records(BATCH_SIZE))
@@ -165,26 +167,26 @@ def test_a_restart_keeps_what_was_there(start_server: StartServer) -> None:
 @case(
     "server/durability/1/5",
     Level.SHOULD,
-    "Crash after crash, batches that are sent until they are answered are stored: each record once.",
-    expected=f"{CRASHES} times SIGKILL among many batches, records with tab_id and seq: 0 lost, 0 duplicated",
+    "The server stores each record once if batches are sent again after crashes until they are acknowledged.",
+    expected=f"{CRASHES} times SIGKILL under load, records with tab_id and seq: 0 lost, 0 duplicated",
     source="wire additions, record: a pair (tab_id, seq) is stored once; data safety",
 )
 @pytest.mark.timeout(CRASHES_TIMEOUT_SECONDS)
-def test_crash_after_crash_loses_and_doubles_nothing(start_server: StartServer) -> None:
+def test_repeated_crashes_neither_lose_nor_duplicate_records(start_server: StartServer) -> None:
     server = start_server()
     batches = [
         [server.new_record(tab_id=f"tab-{number}", seq=seq) for seq in range(BATCH_SIZE)]
-        for number in range(CRASHES * BATCHES_A_LIFE)
+        for number in range(CRASHES * BATCHES_PER_RUN)
     ]
     for _ in range(CRASHES):
         end = Event()
-        with ThreadPoolExecutor(1) as bystander:
-            posting = bystander.submit(post_while_it_ends, server, end, batches)
+        with ThreadPoolExecutor(1) as executor:
+            posting = executor.submit(post_until_server_ends, server, end, batches)
             end.wait()
             server.process.kill()
             sent = posting.result()
-        forgotten = {id(batch) for batch, response in sent if response.is_success}
-        batches = [batch for batch in batches if id(batch) not in forgotten]
+        acknowledged = {id(batch) for batch, response in sent if response.is_success}
+        batches = [batch for batch in batches if id(batch) not in acknowledged]
         server.restart()
     responses = {f"batch {number}": server.post(*batch) for number, batch in enumerate(batches)}
     expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
@@ -194,35 +196,35 @@ def test_crash_after_crash_loses_and_doubles_nothing(start_server: StartServer) 
 @case(
     "server/durability/2/1",
     Level.SHOULD,
-    "What cannot be stored is not answered with success: a full disk is told, and the server lives on.",
-    expected="5xx from the moment on at which the disk is full; what was answered with success is stored",
+    "If the disk is full, the server responds with an error instead of success, and keeps running.",
+    expected="5xx once the disk is full; every batch with a success response is stored",
     source="wire protocol, failed POST: the worker keeps the batch",
 )
-def test_a_full_disk_is_told(start_server: StartServer) -> None:
+def test_full_disk_is_reported_as_error(start_server: StartServer) -> None:
     server = start_server(file_limit_bytes=FILE_LIMIT_BYTES)
-    refused = None
-    for _ in range(MOST_BATCHES):
+    failure = None
+    for _ in range(MAX_BATCHES):
         batch = [server.new_record(Fate.OPTIONAL, params={"value": "x" * 1_000}) for _ in range(BATCH_SIZE)]
         response = server.post(*batch)
         server.set_fate(batch, Fate.STORED if response.is_success else Fate.DROPPED)
         if not response.is_success:
-            refused = response
+            failure = response
             break
-    if refused is None or refused.status < 500:
-        raise FindingError("5xx for the batch that has no room", str(refused))
+    if failure is None or failure.status < 500:
+        raise FindingError("5xx for the batch that does not fit on the disk", str(failure))
     if server.get_config().status != 200:
-        raise FindingError("it answers all the same", str(server.get_config()))
+        raise FindingError("GET still succeeds", str(server.get_config()))
     server.account()
 
 
 @case(
     "server/durability/2/2",
     Level.SHOULD,
-    "A batch whose sender goes away before its end is not stored.",
-    expected="0 stored of it, for every point at which the body was cut",
+    "The server stores nothing of a batch whose sender disconnects before the end of the body.",
+    expected="0 stored, wherever the body was cut off",
     source="wire protocol, failed POST: the worker sends it again",
 )
-def test_a_batch_that_is_cut_off_is_not_stored(server: Server) -> None:
+def test_truncated_batch_is_not_stored(server: Server) -> None:
     server.require_store()
     body = encode_batch(*server.new_records(3, Fate.DROPPED))
     head = server.client.build_head(body=body)
@@ -238,7 +240,7 @@ def test_a_batch_that_is_cut_off_is_not_stored(server: Server) -> None:
             connections.enter_context(server.client.connect()).sendall(sent)
         expect_accepts_record(
             server
-        )  # It has read now what came before, while their senders are still there.
+        )  # By now the server has read the truncated bodies, while their connections are open.
     expect_accepts_record(server)
     server.account()
 
@@ -246,11 +248,11 @@ def test_a_batch_that_is_cut_off_is_not_stored(server: Server) -> None:
 @case(
     "server/durability/2/3",
     Level.SHOULD,
-    "While the store is out of reach a batch is put off, not refused: its worker hears when to come back.",
-    expected="503 with Retry-After, nothing stored; the same batch is taken later",
+    "While the store is unavailable, the server defers batches, says when to retry, and rejects none.",
+    expected="503 with Retry-After, nothing stored; the same batch is accepted later",
     source="RFC 9110 §15.6.4; wire additions, 503",
 )
-def test_a_batch_is_put_off_while_the_store_is_out_of_reach(start_server: StartServer) -> None:
+def test_batch_is_deferred_while_store_is_locked(start_server: StartServer) -> None:
     server = start_server(arguments=["--lock-wait", "0.1"])
     batch = server.new_records(BATCH_SIZE)
     with server.process.lock_store():
@@ -263,5 +265,5 @@ def test_a_batch_is_put_off_while_the_store_is_out_of_reach(start_server: StartS
         raise FindingError("nothing stored", f"{len(server.get_stored_records())} records")
     response = server.post(*batch)
     if not response.is_success:
-        raise FindingError("the same batch is taken later", str(response))
+        raise FindingError("the same batch is accepted later", str(response))
     server.account()

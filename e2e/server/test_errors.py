@@ -1,6 +1,6 @@
-"""What a server says to requests that are wrong: refused by the client's fault, nothing stored, in one form.
+"""Invalid requests: the server rejects them with a 4xx status and stores nothing; the errors have one format.
 
-How large a request may be stands in `test_server_limits.py`, who may send it in `test_server_security.py`.
+`test_limits.py` covers the size of requests, `test_security.py` who may send them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from e2e.server.driver.system import Server
 ALLOWED_METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
 OTHER_METHODS = ("PUT", "PATCH", "DELETE")
 UNKNOWN_METHODS = ("BREW", "get", "post", "TRACE", "CONNECT")
-ANY_HEADERS = (
+FUZZED_HEADERS = (
     "Expect",
     "Accept",
     "Accept-Encoding",
@@ -27,7 +27,7 @@ ANY_HEADERS = (
     "Range",
     "Upgrade",
 )
-OTHER_TYPES = (
+OTHER_CONTENT_TYPES = (
     "application/x-www-form-urlencoded",
     "multipart/form-data; boundary=b",
     "application/xml",
@@ -39,13 +39,13 @@ OTHER_TYPES = (
 )
 
 
-def answers_to(server: Server, bodies: dict[str, bytes]) -> dict[str, Response]:
-    """What the server says to each body."""
+def post_each(server: Server, bodies: dict[str, bytes]) -> dict[str, Response]:
+    """POST each body and return the responses."""
     return {name: server.post_body(body) for name, body in bodies.items()}
 
 
-def is_told_as_json(response: Response) -> bool:
-    """Whether an error is told to programs (a code) and to persons (a message)."""
+def is_json_error(response: Response) -> bool:
+    """Return whether an error has a code for programs and a message for people."""
     code, message = response.get_member("error"), response.get_member("message")
     return (
         response.content_type == "application/json"
@@ -59,12 +59,12 @@ def is_told_as_json(response: Response) -> bool:
 @case(
     "server/errors/1/1",
     Level.SHOULD,
-    "A body that is not JSON is refused by the client's fault, and nothing of it is stored.",
+    "The server rejects a body that is not JSON with a 4xx status and stores nothing of it.",
     expected="a status from 400 to 499 for each, 0 stored",
-    source="RFC 8259; data safety: success lets the worker forget, 5xx lets it try for ever",
+    source="RFC 8259; data safety: on success the worker deletes the batch, on 5xx it retries forever",
 )
-def test_a_body_that_is_not_json_is_refused(server: Server) -> None:
-    responses = answers_to(server, build_bodies_not_json(lambda: server.new_record(Fate.DROPPED)))
+def test_body_that_is_not_json_is_rejected(server: Server) -> None:
+    responses = post_each(server, build_bodies_not_json(lambda: server.new_record(Fate.DROPPED)))
     expect_each("a status from 400 to 499", responses, is_client_error)
     server.account()
 
@@ -72,16 +72,14 @@ def test_a_body_that_is_not_json_is_refused(server: Server) -> None:
 @case(
     "server/errors/1/2",
     Level.MAY,
-    "A body that is not JSON is answered with 400 and a code of its own.",
-    expected='400 {"error": "body_not_json", "message": …}, the code the same for each',
+    "The server responds to a body that is not JSON with 400 and an error code for this error alone.",
+    expected='400 {"error": "body_not_json", "message": …}, the same code for each',
     source="RFC 9110 §15.5.1",
 )
-def test_a_body_that_is_not_json_has_a_code(server: Server) -> None:
-    responses = answers_to(server, build_bodies_not_json(lambda: server.new_record(Fate.DROPPED)))
+def test_body_that_is_not_json_gets_400_and_one_code(server: Server) -> None:
+    responses = post_each(server, build_bodies_not_json(lambda: server.new_record(Fate.DROPPED)))
     codes = {json.dumps(response.get_member("error")) for response in responses.values()}
-    expect_each(
-        "400 in JSON", responses, lambda response: response.status == 400 and is_told_as_json(response)
-    )
+    expect_each("400 in JSON", responses, lambda response: response.status == 400 and is_json_error(response))
     if len(codes) != 1:
         raise FindingError("one code", ", ".join(sorted(codes)))
     server.account()
@@ -90,12 +88,12 @@ def test_a_body_that_is_not_json_has_a_code(server: Server) -> None:
 @case(
     "server/errors/1/3",
     Level.SHOULD,
-    "JSON that holds no list of records is refused by the client's fault, and nothing of it is stored.",
+    "The server rejects JSON without a list of records with a 4xx status and stores nothing of it.",
     expected="a status from 400 to 499 for each, 0 stored",
-    source='wire protocol, flush: {"records": […]}; data safety: success lets the worker forget',
+    source='wire protocol, flush: {"records": […]}; data safety: on success the worker deletes the batch',
 )
-def test_json_without_a_list_of_records_is_refused(server: Server) -> None:
-    responses = answers_to(server, build_bodies_without_records(lambda: server.new_record(Fate.DROPPED)))
+def test_json_without_records_is_rejected(server: Server) -> None:
+    responses = post_each(server, build_bodies_without_records(lambda: server.new_record(Fate.DROPPED)))
     expect_each("a status from 400 to 499", responses, is_client_error)
     server.account()
 
@@ -103,17 +101,17 @@ def test_json_without_a_list_of_records_is_refused(server: Server) -> None:
 @case(
     "server/errors/1/4",
     Level.MAY,
-    "JSON that holds no list of records is answered with 422 and names the field.",
+    "The server responds to JSON without a list of records with 422 and names the field.",
     expected='422 {"error": "records_missing", "message": …, "field": "records"}',
     source="RFC 9110 §15.5.21",
 )
-def test_json_without_a_list_of_records_names_the_field(server: Server) -> None:
-    responses = answers_to(server, build_bodies_without_records(lambda: server.new_record(Fate.DROPPED)))
+def test_json_without_records_gets_422_with_field(server: Server) -> None:
+    responses = post_each(server, build_bodies_without_records(lambda: server.new_record(Fate.DROPPED)))
     expect_each(
         '422 in JSON with "field": "records"',
         responses,
         lambda response: (
-            response.status == 422 and is_told_as_json(response) and response.get_member("field") == "records"
+            response.status == 422 and is_json_error(response) and response.get_member("field") == "records"
         ),
     )
     server.account()
@@ -122,25 +120,27 @@ def test_json_without_a_list_of_records_names_the_field(server: Server) -> None:
 @case(
     "server/errors/1/5",
     Level.SHOULD,
-    "What may be read in two ways is read in one or refused: never in both, never by failing.",
-    expected="a byte order mark, repeated names: no 5xx; each record stored once at most",
+    "The server reads ambiguous JSON in one way or rejects it; it stores no record twice and never fails.",
+    expected="a byte order mark, repeated names: no 5xx; each record stored at most once",
     source="RFC 8259 §4, §8.1",
 )
-def test_what_may_be_read_in_two_ways_does_no_harm(server: Server) -> None:
+def test_ambiguous_json_is_read_once_or_rejected(server: Server) -> None:
     def text(fate: Fate = Fate.OPTIONAL) -> str:
         return json.dumps(server.new_record(fate))
 
     bodies = {
         "a byte order mark": f'\ufeff{{"records": [{text()}]}}',
         "two lists": f'{{"records": [{text()}], "records": [{text()}]}}',
-        "a list and an empty one": f'{{"records": [{text()}], "records": []}}',
+        "a list and an empty list": f'{{"records": [{text()}], "records": []}}',
         "a list and null": f'{{"records": [{text()}], "records": null}}',
         "a field twice": f'{{"records": [{text()[:-1]}, "session_id": "another"}}]}}',
         "a prototype": f'{{"__proto__": {{"records": [{text(Fate.DROPPED)}]}}, "records": []}}',
     }
     responses = {name: server.post_body(body.encode()) for name, body in bodies.items()}
     expect_each(
-        "taken or refused", responses, lambda response: response.status == 200 or is_client_error(response)
+        "accepted or rejected",
+        responses,
+        lambda response: response.status == 200 or is_client_error(response),
     )
     expect_accepts_record(server)
     server.account()
@@ -149,19 +149,19 @@ def test_what_may_be_read_in_two_ways_does_no_harm(server: Server) -> None:
 @case(
     "server/errors/1/6",
     Level.SHOULD,
-    "Headers of any text are refused by the client's fault, or ignored.",
-    expected="no status from 500 on, but 501 and 505, for each header and text",
-    source="RFC 9110 §5.5, §10.1.1; 5xx lets a client try for ever",
+    "The server rejects headers with arbitrary text with a 4xx status, or ignores them.",
+    expected="no 5xx status except 501 and 505, for each header and text",
+    source="RFC 9110 §5.5, §10.1.1; on 5xx a client retries forever",
 )
-def test_headers_of_any_text_are_no_fault_of_the_server(server: Server) -> None:
+def test_arbitrary_header_text_causes_no_server_error(server: Server) -> None:
     responses = {
         f"{name}: {text!r}": server.client.request(method, headers={name: text})
         for method in ("GET", "HEAD")
-        for name in ANY_HEADERS
+        for name in FUZZED_HEADERS
         for text in ("\xff\xfe", "", "a b", "\xe2\x82\xac", ";;=,", "9" * 1_000)
     }
     expect_each(
-        "no failure", responses, lambda response: response.status < 500 or response.status in (501, 505)
+        "no 5xx status", responses, lambda response: response.status < 500 or response.status in (501, 505)
     )
     expect_accepts_record(server)
     server.account()
@@ -170,16 +170,16 @@ def test_headers_of_any_text_are_no_fault_of_the_server(server: Server) -> None:
 @case(
     "server/errors/2/1",
     Level.SHOULD,
-    "A body that says to be of another type than JSON is refused, and nothing of it is stored.",
-    expected="a status from 400 to 499 for each, and for none",
+    "The server rejects a body with a Content-Type other than JSON and stores nothing of it.",
+    expected="a status from 400 to 499 for each type, and for a missing type",
     source="RFC 9110 §15.5.16",
 )
-def test_another_content_type_is_refused(server: Server) -> None:
+def test_other_content_type_is_rejected(server: Server) -> None:
     responses = {
         content_type or "none": server.post(
             server.new_record(Fate.DROPPED), headers={"Content-Type": content_type}
         )
-        for content_type in (*OTHER_TYPES, "", None)
+        for content_type in (*OTHER_CONTENT_TYPES, "", None)
     }
     expect_each("a status from 400 to 499", responses, is_client_error)
     server.account()
@@ -188,29 +188,27 @@ def test_another_content_type_is_refused(server: Server) -> None:
 @case(
     "server/errors/2/2",
     Level.MAY,
-    "Another content type is answered with 415 in JSON.",
+    "The server responds to another Content-Type with 415 and a JSON error.",
     expected='415 {"error": …, "message": …}',
     source="RFC 9110 §15.5.16",
 )
-def test_another_content_type_is_told_so(server: Server) -> None:
+def test_other_content_type_gets_415(server: Server) -> None:
     responses = {
         each: server.post(server.new_record(Fate.DROPPED), headers={"Content-Type": each})
-        for each in OTHER_TYPES
+        for each in OTHER_CONTENT_TYPES
     }
-    expect_each(
-        "415 in JSON", responses, lambda response: response.status == 415 and is_told_as_json(response)
-    )
+    expect_each("415 in JSON", responses, lambda response: response.status == 415 and is_json_error(response))
     server.account()
 
 
 @case(
     "server/errors/2/3",
     Level.MAY,
-    "A body that is packed in an unknown way is answered with 415, and with the ways that are known.",
+    "The server responds to an unknown Content-Encoding with 415 and lists the encodings it supports.",
     expected='415 {"error": …, "message": …} with Accept-Encoding',
     source="RFC 9110 §15.5.16, §12.5.3",
 )
-def test_an_unknown_packing_is_told_so(server: Server) -> None:
+def test_unknown_content_encoding_gets_415(server: Server) -> None:
     responses = {
         each: server.post(server.new_record(Fate.DROPPED), headers={"Content-Encoding": each})
         for each in ("unheard-of", "br", "zstd", "compress", "gzip, gzip", "gzip;q=1")
@@ -219,7 +217,7 @@ def test_an_unknown_packing_is_told_so(server: Server) -> None:
         "415 in JSON with Accept-Encoding",
         responses,
         lambda response: (
-            response.status == 415 and is_told_as_json(response) and "Accept-Encoding" in response.headers
+            response.status == 415 and is_json_error(response) and "Accept-Encoding" in response.headers
         ),
     )
     server.account()
@@ -228,20 +226,22 @@ def test_an_unknown_packing_is_told_so(server: Server) -> None:
 @case(
     "server/errors/3/1",
     Level.SHOULD,
-    "No other method than POST stores anything.",
-    expected="0 stored, no success, whatever the method, with or without a body",
+    "The server stores records only for POST.",
+    expected="0 stored and no success for any other method, with or without a method override",
     source="RFC 9110 §9.2.1: GET and HEAD are safe",
 )
-def test_no_other_method_stores_anything(server: Server) -> None:
+def test_only_post_stores_records(server: Server) -> None:
     methods = (*OTHER_METHODS, *UNKNOWN_METHODS, "GET", "HEAD", "OPTIONS")
     responses = {}
     for method in methods:
         body = json.dumps({"records": [server.new_record(Fate.DROPPED)]}).encode()
         override = {"X-HTTP-Method-Override": "POST", "X-HTTP-Method": "POST", "X-Method-Override": "POST"}
         responses[method] = server.client.request(method, body=body)
-        responses[f"{method} that asks for POST"] = server.client.request(method, body=body, headers=override)
+        responses[f"{method} with an override to POST"] = server.client.request(
+            method, body=body, headers=override
+        )
     expect_each(
-        "no success and no failure of the server",
+        "no success and no server error",
         responses,
         lambda response: not response.is_success and response.status not in (500, 502, 503, 504),
     )
@@ -252,11 +252,11 @@ def test_no_other_method_stores_anything(server: Server) -> None:
 @case(
     "server/errors/3/2",
     Level.MAY,
-    "Another method is answered with 405 and the methods that there are.",
-    expected="405 with Allow: GET, POST (and what else there is)",
+    "The server responds to an unsupported method with 405 and lists the supported methods.",
+    expected="405 with Allow: GET, POST (and other supported methods)",
     source="RFC 9110 §15.5.6",
 )
-def test_another_method_is_told_which_there_are(server: Server) -> None:
+def test_unsupported_method_gets_405_with_allow(server: Server) -> None:
     responses = {method: server.client.request(method) for method in OTHER_METHODS}
     for response in responses.values():
         allowed = set(response.headers.get("Allow", "").replace(" ", "").split(","))
@@ -270,11 +270,11 @@ def test_another_method_is_told_which_there_are(server: Server) -> None:
 @case(
     "server/errors/3/3",
     Level.MAY,
-    "HEAD is answered as GET is, without the body.",
+    "The server responds to HEAD as to GET, without the body.",
     expected="200, no body",
     source="RFC 9110 §9.3.2",
 )
-def test_head_is_answered_as_get_is(server: Server) -> None:
+def test_head_response_equals_get_without_body(server: Server) -> None:
     got, head = server.get_config(), server.client.request("HEAD")
     if (head.status, head.content_type, head.body) != (got.status, got.content_type, b""):
         raise FindingError(f"{got.status} {got.content_type} without a body", f"{head.content_type} {head}")
@@ -284,11 +284,11 @@ def test_head_is_answered_as_get_is(server: Server) -> None:
 @case(
     "server/errors/4/1",
     Level.MAY,
-    "Every error of the application has one form, with a stable code and a message.",
+    "Every application error has the same JSON format, with a stable code and a message.",
     expected='JSON {"error": code, "message": text} for 400, 404, 405, 415, 422',
     source="convenience: a program reads the code, a person the message",
 )
-def test_every_error_has_one_form(server: Server) -> None:
+def test_all_errors_have_the_same_format(server: Server) -> None:
     responses = {
         "not JSON": server.post_body(b"{"),
         "no records": server.post_body(b"{}"),
@@ -297,11 +297,11 @@ def test_every_error_has_one_form(server: Server) -> None:
         "another path": server.client.request("GET", f"{server.client.base_path}no-such-path"),
     }
     expect_each(
-        "an error in JSON",
+        "a JSON error",
         responses,
-        lambda response: is_client_error(response) and is_told_as_json(response),
+        lambda response: is_client_error(response) and is_json_error(response),
     )
     codes = [response.get_member("error") for response in responses.values()]
     if len(set(codes)) != len(codes):
-        raise FindingError("a code for each error", str(codes))
+        raise FindingError("a different code for each error", str(codes))
     server.account()

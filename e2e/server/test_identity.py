@@ -1,7 +1,6 @@
-"""Records that carry an identity, the pair of tab_id and seq: stored once, however often they come.
+"""Records with an identity, the pair (tab_id, seq): the server stores each once, however often it arrives.
 
-Records without one stand in the other files: each of them is stored. Crashes are in
-`test_server_durability.py`.
+Not covered: records without an identity (the other files), and crashes (`test_durability.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from e2e.server.driver.system import Record, Server
 BATCH_SIZE = 10
 WORKERS_AT_ONCE = 8
 
-BAD_IDENTITIES: dict[str, dict[str, object]] = {
+INVALID_IDENTITIES: dict[str, dict[str, object]] = {
     "tab_id a number": {"tab_id": 5, "seq": 0},
     "tab_id a list": {"tab_id": ["a-tab"], "seq": 0},
     "tab_id empty": {"tab_id": "", "seq": 0},
@@ -29,36 +28,36 @@ BAD_IDENTITIES: dict[str, dict[str, object]] = {
     "seq negative": {"tab_id": "a-tab", "seq": -1},
     "seq missing": {"tab_id": "a-tab"},
 }
-"""What is wrong with an identity, its field first → the fields that make it so."""
+"""The error in an identity, which begins with the field → the fields that cause it."""
 
-WRONG_COUNTS: tuple[object, ...] = (None, "3", 1.5, True, [3], {"a": 3}, -1, 10**30)
+INVALID_COUNTS: tuple[object, ...] = (None, "3", 1.5, True, [3], {"a": 3}, -1, 10**30)
 
 
-def identified(server: Server, tab_id: str, count: int, first: int = 0) -> list[Record]:
-    """Records of one tab, numbered on from `first`."""
+def new_identified_records(server: Server, tab_id: str, count: int, first: int = 0) -> list[Record]:
+    """Return records of one tab, numbered from `first`."""
     return [server.new_record(tab_id=tab_id, seq=first + number) for number in range(count)]
 
 
 @case(
     "server/identity/1/1",
     Level.SHOULD,
-    "A record with an identity is stored once, however often it comes.",
-    expected="a batch sent again, in part, twice in itself and by several at once: 0 duplicated, 0 lost",
-    source="wire additions, record: a batch whose answer was lost is sent again",
+    "The server stores a record with an identity once, however often it arrives.",
+    expected="a batch sent again, in part, with records twice, and at the same time: 0 duplicated, 0 lost",
+    source="wire additions, identity: the worker sends a batch again if its response was lost",
 )
-def test_a_record_that_comes_again_is_stored_once(server: Server) -> None:
+def test_record_that_arrives_again_is_stored_once(server: Server) -> None:
     server.require_store()
-    batch = identified(server, "tab-again", BATCH_SIZE)
-    more = identified(server, "tab-again", 2, BATCH_SIZE)
+    batch = new_identified_records(server, "tab-again", BATCH_SIZE)
+    next_records = new_identified_records(server, "tab-again", 2, BATCH_SIZE)
     responses = {
-        "at first": server.post(*batch),
+        "first": server.post(*batch),
         "again": server.post(*batch),
-        "in part": server.post(*batch[5:], more[0]),
-        "twice in itself": server.post(more[1], *more),
+        "in part": server.post(*batch[5:], next_records[0]),
+        "records twice": server.post(next_records[1], *next_records),
     }
-    at_once = identified(server, "tab-at-once", BATCH_SIZE)
+    concurrent = new_identified_records(server, "tab-at-once", BATCH_SIZE)
     with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
-        posting = [workers.submit(server.post, *at_once) for _ in range(WORKERS_AT_ONCE)]
+        posting = [workers.submit(server.post, *concurrent) for _ in range(WORKERS_AT_ONCE)]
         responses |= {f"at once {number}": each.result() for number, each in enumerate(posting)}
     expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()
@@ -67,17 +66,17 @@ def test_a_record_that_comes_again_is_stored_once(server: Server) -> None:
 @case(
     "server/identity/1/2",
     Level.SHOULD,
-    "The identity is the pair: neither the tab nor the number alone makes two records one.",
-    expected="the same numbers of several tabs, and records without identity: all stored as they were sent",
-    source="wire additions, record: a pair (tab_id, seq); records without it are stored as they come",
+    "The server identifies a record by the pair (tab_id, seq), not by one of the two alone.",
+    expected="equal seq values of several tabs, and records without an identity: all stored as sent",
+    source="wire additions, identity: a pair (tab_id, seq); records without it are always stored",
 )
-def test_the_identity_is_the_pair(server: Server) -> None:
+def test_identity_is_the_pair_of_tab_id_and_seq(server: Server) -> None:
     server.require_store()
     sent = [
-        *identified(server, "tab-one", 3),
-        *identified(server, "tab-two", 3),
-        *identified(server, "\U0001f600" * 64, 1),
-        *identified(server, "TAB-ONE", 1),
+        *new_identified_records(server, "tab-one", 3),
+        *new_identified_records(server, "tab-two", 3),
+        *new_identified_records(server, "\U0001f600" * 64, 1),
+        *new_identified_records(server, "TAB-ONE", 1),
         server.new_record(tab_id="tab-one", seq=2**53 - 1),
         *server.new_records(3),
     ]
@@ -89,17 +88,17 @@ def test_the_identity_is_the_pair(server: Server) -> None:
 @case(
     "server/identity/1/3",
     Level.SHOULD,
-    "An identity of a wrong shape costs its own record and no other one.",
-    expected="only the good records beside it stored, for every kind of bad identity",
-    source="wire additions, record: both or neither; data safety",
+    "The server rejects a record with an invalid identity, and no other record of the batch.",
+    expected="only the valid records of the batch are stored, for each kind of invalid identity",
+    source="wire additions, identity: both or neither; data safety",
 )
-def test_a_bad_identity_costs_its_own_record(server: Server) -> None:
+def test_invalid_identity_rejects_only_its_record(server: Server) -> None:
     server.require_store()
     responses = {
         name: server.post(
             server.new_record(), server.new_record(Fate.DROPPED, **changes), server.new_record()
         )
-        for name, changes in BAD_IDENTITIES.items()
+        for name, changes in INVALID_IDENTITIES.items()
     }
     expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()
@@ -108,18 +107,18 @@ def test_a_bad_identity_costs_its_own_record(server: Server) -> None:
 @case(
     "server/identity/1/4",
     Level.MAY,
-    "The answer says how many records may be forgotten, and how many of them were there already.",
-    expected='"accepted": 3, then "accepted": 4 and "duplicates": 3; for a bad identity its field',
-    source="wire additions, answer",
+    "The response says how many records the worker may delete, and how many of them are duplicates.",
+    expected='"accepted": 3, then "accepted": 4 and "duplicates": 3; for an invalid identity its field',
+    source="wire additions, response",
 )
-def test_the_answer_tells_of_duplicates(server: Server) -> None:
+def test_response_counts_duplicates(server: Server) -> None:
     server.require_store()
-    batch = identified(server, "tab-told", 4)
+    batch = new_identified_records(server, "tab-duplicates", 4)
     for records, expected in ((batch[:3], (3, None)), (batch, (4, 3))):
         response = server.post(*records)
         if (response.get_member("accepted"), response.get_member("duplicates")) != expected:
             raise FindingError(f"accepted, duplicates: {expected}", str(response))
-    for name, changes in BAD_IDENTITIES.items():
+    for name, changes in INVALID_IDENTITIES.items():
         response = server.post(server.new_record(Fate.DROPPED, **changes))
         rejected = response.get_member("rejected")
         if not isinstance(rejected, list) or [each["field"] for each in rejected] != [name.split()[0]]:
@@ -130,14 +129,14 @@ def test_the_answer_tells_of_duplicates(server: Server) -> None:
 @case(
     "server/identity/2/1",
     Level.SHOULD,
-    "What a session reports of its losses is never a reason to refuse its records.",
-    expected="session_id, dropped and filtered of right and of wrong types: success, the record stored",
-    source="wire additions, POST: wrong types of these three are ignored",
+    "The server accepts the records of a POST even if its loss report is invalid.",
+    expected="session_id, dropped and filtered of correct and of wrong types: success, the record is stored",
+    source="wire additions, losses: these three are ignored if their type is wrong",
 )
-def test_what_a_session_reports_never_costs_a_record(server: Server) -> None:
+def test_invalid_loss_report_never_rejects_records(server: Server) -> None:
     responses = {}
     for name in ("session_id", "dropped", "filtered"):
-        for value in (*WRONG_COUNTS, 3, "a-session"):
+        for value in (*INVALID_COUNTS, 3, "a-session"):
             body = {"records": [server.new_record()], "session_id": "a-session", "dropped": 1, name: value}
             responses[f"{name} {value!r}"] = server.post_body(json.dumps(body).encode())
     expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)

@@ -1,6 +1,6 @@
-"""How much a server takes, and what it does with more: it refuses, in time, and serves the others.
+"""Limits of requests: the server rejects what is too large, in time, and serves the other requests.
 
-More batches at a time than it can store stand in `test_server_overload.py`.
+Not covered: more batches at a time than the server can store (`test_overload.py`).
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from e2e.server.driver.system import Server, StartServer, encode_batch
 
 MIB = 1024 * 1024
 LARGE_BATCH_BYTES = MIB
-ANNOUNCED_BYTES = 10**15
+HUGE_CONTENT_LENGTH = 10**15
 ENDLESS_BYTES = 64 * MIB
-"""A server that has read so much of one body, with no end in sight, has no limit."""
+"""A server that reads this much of one endless body has no limit."""
 CHUNK_BYTES = 256 * 1024
-UNPACKED_BYTES = 64 * MIB
+DECOMPRESSED_BYTES = 64 * MIB
 BOMB_BYTES = 256 * MIB
 DEEP_LEVELS = 100_000
-MANY_BAD_RECORDS = 100_000
-IDLE_CONNECTIONS = 100
+MANY_INVALID_RECORDS = 100_000
+STALLED_CONNECTIONS = 100
 
 
 def is_cut_off(response: Response) -> bool:
-    """Whether the server put an end to it: by an error of the client's, or by closing the connection."""
+    """Return whether the server ended the request: with a 4xx status, or by closing the connection."""
     return response.status == CLOSED or is_client_error(response)
 
 
 @case(
     "server/limits/1/1",
     Level.SHOULD,
-    "A batch of 1 MiB is taken: what collects while a server is down has to come through.",
+    "The server accepts a batch of 1 MiB, because batches grow while a server is down.",
     expected='200 {"status": "success"}; every record stored once',
-    source="data safety: a batch that is too large is refused for ever",
+    source="data safety: a batch that is too large is rejected forever",
 )
-def test_a_batch_of_a_mebibyte_is_taken(server: Server) -> None:
+def test_batch_of_1_mib_is_accepted(server: Server) -> None:
     record_bytes = len(json.dumps(server.new_record(Fate.DROPPED)))
     many = server.new_records(LARGE_BATCH_BYTES // record_bytes)
     one = server.new_record(params={"value": "x" * LARGE_BATCH_BYTES})
@@ -55,13 +55,13 @@ def test_a_batch_of_a_mebibyte_is_taken(server: Server) -> None:
 @case(
     "server/limits/1/2",
     Level.SHOULD,
-    "A body that announces more than any server can hold is refused before it comes.",
+    "The server rejects a huge Content-Length before it receives the body.",
     expected="413 (or another status from 400 to 499, or the connection closed) at once",
     source="RFC 9110 §15.5.14",
 )
-def test_a_huge_body_is_refused_before_it_comes(server: Server) -> None:
+def test_huge_content_length_is_rejected_early(server: Server) -> None:
     head = server.client.build_head(
-        headers={"Content-Type": JSON_TYPE, "Content-Length": str(ANNOUNCED_BYTES), "Connection": None}
+        headers={"Content-Type": JSON_TYPE, "Content-Length": str(HUGE_CONTENT_LENGTH), "Connection": None}
     )
     response = server.client.send(head, encode_batch(server.new_record(Fate.DROPPED)))
     if not is_cut_off(response):
@@ -73,11 +73,11 @@ def test_a_huge_body_is_refused_before_it_comes(server: Server) -> None:
 @case(
     "server/limits/1/3",
     Level.SHOULD,
-    "A body without an announced length or an end is cut off.",
+    "The server ends a request whose chunked body never ends.",
     expected=f"413, or the connection closed, before {ENDLESS_BYTES // MIB} MiB",
     source="RFC 9110 §15.5.14",
 )
-def test_an_endless_body_is_cut_off(server: Server) -> None:
+def test_endless_body_is_cut_off(server: Server) -> None:
     head = server.client.build_head(
         headers={"Content-Type": JSON_TYPE, "Transfer-Encoding": "chunked", "Connection": None}
     )
@@ -92,7 +92,9 @@ def test_an_endless_body_is_cut_off(server: Server) -> None:
 
     response = server.client.send(head, stream=chunks())
     if sent_bytes >= ENDLESS_BYTES and response.status != 413:
-        raise FindingError(f"413 before {ENDLESS_BYTES // MIB} MiB", f"{response} after all of it")
+        raise FindingError(
+            f"413 before {ENDLESS_BYTES // MIB} MiB", f"{response} after {ENDLESS_BYTES // MIB} MiB"
+        )
     if not is_cut_off(response):
         raise FindingError("413", str(response))
     expect_accepts_record(server)
@@ -102,12 +104,12 @@ def test_an_endless_body_is_cut_off(server: Server) -> None:
 @case(
     "server/limits/1/4",
     Level.SHOULD,
-    "A small body that unpacks to a huge one is refused.",
+    "The server rejects a small body that decompresses to a huge one.",
     expected="a status from 400 to 499, nothing stored",
-    source="RFC 9110 §15.5.14, §15.5.16; a server's memory is not the client's to fill",
+    source="RFC 9110 §15.5.14, §15.5.16; a client must not exhaust the server's memory",
 )
-def test_a_body_that_unpacks_to_a_huge_one_is_refused(server: Server) -> None:
-    body = gzip.compress(encode_batch(server.new_record(Fate.DROPPED)).ljust(UNPACKED_BYTES))
+def test_decompression_bomb_is_rejected(server: Server) -> None:
+    body = gzip.compress(encode_batch(server.new_record(Fate.DROPPED)).ljust(DECOMPRESSED_BYTES))
     response = server.post_body(body, {"Content-Encoding": "gzip"})
     if not is_cut_off(response):
         raise FindingError("413", str(response))
@@ -118,13 +120,13 @@ def test_a_body_that_unpacks_to_a_huge_one_is_refused(server: Server) -> None:
 @case(
     "server/limits/1/5",
     Level.MAY,
-    "Who sends too much is told so in JSON, and how much a body may have.",
+    "The server responds to a body that is too large with a JSON error that states the limit.",
     expected='413 {"error": code, "message": text}',
-    source="convenience: a worker may send less at a time",
+    source="convenience: a worker can send smaller batches",
 )
-def test_who_sends_too_much_is_told(server: Server) -> None:
+def test_too_large_body_gets_json_error(server: Server) -> None:
     head = server.client.build_head(
-        headers={"Content-Type": JSON_TYPE, "Content-Length": str(ANNOUNCED_BYTES), "Connection": None}
+        headers={"Content-Type": JSON_TYPE, "Content-Length": str(HUGE_CONTENT_LENGTH), "Connection": None}
     )
     response = server.client.send(head)
     if response.status != 413 or not response.get_member("error") or not response.get_member("message"):
@@ -135,16 +137,16 @@ def test_who_sends_too_much_is_told(server: Server) -> None:
 @case(
     "server/limits/1/6",
     Level.SHOULD,
-    "A small body that unpacks to a huge one takes no memory to match.",
+    "The server does not allocate the full size of a small body that decompresses to a huge one.",
     expected=f"{BOMB_BYTES // MIB} MiB in a body of less than 1 MiB: peak memory grows by less than "
     f"{BOMB_BYTES // 2 // MIB} MiB",
-    source="a server's memory is not the client's to fill",
+    source="a client must not exhaust the server's memory",
 )
-def test_a_body_that_unpacks_to_a_huge_one_takes_no_memory(start_server: StartServer) -> None:
+def test_decompression_bomb_takes_little_memory(start_server: StartServer) -> None:
     server = start_server()
     before = server.process.read_peak_memory_bytes()
     if before is None:
-        pytest.skip("this system does not tell how much memory a process takes")
+        pytest.skip("this system does not report the peak memory of a process")
     body = gzip.compress(bytes(BOMB_BYTES))
     response = server.post_body(body, {"Content-Encoding": "gzip"})
     grown = (server.process.read_peak_memory_bytes() or 0) - before
@@ -157,11 +159,11 @@ def test_a_body_that_unpacks_to_a_huge_one_takes_no_memory(start_server: StartSe
 @case(
     "server/limits/2/1",
     Level.SHOULD,
-    "JSON of any depth and numbers of any length do not make the server fail.",
-    expected=f"{DEEP_LEVELS} levels, 100,000 digits: taken or refused, no 5xx; then it serves as before",
+    "The server survives JSON of any depth and numbers of any length.",
+    expected=f"{DEEP_LEVELS} levels, 100,000 digits: accepted or rejected, no 5xx; the next request succeeds",
     source="RFC 8259 §9: a parser may set limits",
 )
-def test_deep_and_long_json_does_no_harm(server: Server) -> None:
+def test_deep_json_and_long_numbers_cause_no_failure(server: Server) -> None:
     def body(value: str) -> bytes:
         return encode_batch(server.new_record(Fate.OPTIONAL, params={"value": "%"})).replace(
             b'"%"', value.encode()
@@ -170,7 +172,7 @@ def test_deep_and_long_json_does_no_harm(server: Server) -> None:
     bodies = {
         "lists": body("[" * DEEP_LEVELS + "]" * DEEP_LEVELS),
         "objects": body('{"a":' * DEEP_LEVELS + "0" + "}" * DEEP_LEVELS),
-        "lists without an end": b'{"records":' + b"[" * DEEP_LEVELS,
+        "unclosed lists": b'{"records":' + b"[" * DEEP_LEVELS,
         "a list of lists": b'{"records":' + b"[" * DEEP_LEVELS + b"]" * DEEP_LEVELS + b"}",
         "digits": body("1" * DEEP_LEVELS),
         "digits after the point": body("0." + "1" * DEEP_LEVELS),
@@ -179,7 +181,9 @@ def test_deep_and_long_json_does_no_harm(server: Server) -> None:
     }
     responses = {name: server.post_body(text) for name, text in bodies.items()}
     expect_each(
-        "taken or refused", responses, lambda response: response.status == 200 or is_client_error(response)
+        "accepted or rejected",
+        responses,
+        lambda response: response.status == 200 or is_client_error(response),
     )
     expect_accepts_record(server)
     server.account()
@@ -188,12 +192,12 @@ def test_deep_and_long_json_does_no_harm(server: Server) -> None:
 @case(
     "server/limits/2/2",
     Level.SHOULD,
-    "However much is wrong with a batch, the answer stays small.",
-    expected=f"{MANY_BAD_RECORDS} bad records: less than 1 MiB in answer",
-    source="a server must not send more than it is sent",
+    "The response to a batch with many invalid records stays small.",
+    expected=f"{MANY_INVALID_RECORDS} invalid records: a response of less than 1 MiB",
+    source="a server must not send more than it receives",
 )
-def test_the_answer_to_a_bad_batch_stays_small(server: Server) -> None:
-    response = server.post(*[0] * MANY_BAD_RECORDS)
+def test_response_to_many_invalid_records_is_small(server: Server) -> None:
+    response = server.post(*[0] * MANY_INVALID_RECORDS)
     if len(response.body) > MIB or response.status >= 500:
         raise FindingError("less than 1 MiB", f"{len(response.body)} bytes, {response}")
     server.account()
@@ -202,11 +206,11 @@ def test_the_answer_to_a_bad_batch_stays_small(server: Server) -> None:
 @case(
     "server/limits/2/3",
     Level.SHOULD,
-    "A head of any size is refused, and no harm to the requests that follow.",
-    expected="a status from 400 to 499, or the connection closed, or it is served",
+    "The server rejects a request head that is too large, and serves the requests that follow.",
+    expected="a status from 400 to 499, or the connection closed, or the request is served",
     source="RFC 9110 §5.4, §15.5.15; RFC 6585 §5",
 )
-def test_a_head_of_any_size_does_no_harm(server: Server) -> None:
+def test_large_request_head_causes_no_failure(server: Server) -> None:
     responses = {
         "a long header": server.client.request("GET", headers={"X-Long": "x" * MIB}),
         "a long name": server.client.request("GET", headers={"X" * MIB: "x"}),
@@ -215,7 +219,7 @@ def test_a_head_of_any_size_does_no_harm(server: Server) -> None:
         "a long query": server.client.request("GET", f"{server.client.endpoint_path}?{'x' * MIB}"),
     }
     expect_each(
-        "served or refused",
+        "served or rejected",
         responses,
         lambda response: is_cut_off(response) or response.status == 200,
     )
@@ -226,17 +230,17 @@ def test_a_head_of_any_size_does_no_harm(server: Server) -> None:
 @case(
     "server/limits/3/1",
     Level.SHOULD,
-    "Clients that begin a request and say no more do not keep the others from being served.",
-    expected=f"{IDLE_CONNECTIONS} connections idle in their head or body; the next batch is taken",
-    source="data safety: one slow network must not silence the others",
+    "The server serves other clients while many connections stall inside a request.",
+    expected=f"{STALLED_CONNECTIONS} connections stalled in their head or body; the next batch is accepted",
+    source="data safety: one slow network must not block the others",
 )
-def test_idle_connections_do_not_hold_up_others(server: Server) -> None:
+def test_stalled_connections_do_not_block_others(server: Server) -> None:
     body = encode_batch(server.new_record(Fate.DROPPED))
-    whole = server.client.build_head(body=body) + body
+    request = server.client.build_head(body=body) + body
     with ExitStack() as connections:
-        for number in range(IDLE_CONNECTIONS):
+        for number in range(STALLED_CONNECTIONS):
             connection = connections.enter_context(server.client.connect())
-            connection.sendall(whole[: -len(body) // 2 if number % 2 else len(whole) // 3])
+            connection.sendall(request[: -len(body) // 2 if number % 2 else len(request) // 3])
         expect_accepts_record(server)
         if server.get_config().status != 200:
             raise FindingError("200 for the next GET", str(server.get_config()))

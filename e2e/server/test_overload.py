@@ -1,15 +1,13 @@
-"""More than a server can store for now: it says so early, and goes on telling workers their configuration.
+"""Overload: the server defers batches early while its store is slow, and still serves the configuration.
 
-The store is kept waiting by a lock on its file, as a slow disk would. Bodies that never come to their end are
-here too: they keep room from others.
+A lock on the file delays the store, as a slow disk does. The file also covers bodies that never end, because
+they take up room that other requests need.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from concurrent.futures import (
-    TimeoutError as FutureTimeoutError,  # Python 3.10 does not know it by the other name.
-)
+from concurrent.futures import TimeoutError as FutureTimeoutError  # Python 3.10: not the built-in one
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
@@ -17,11 +15,11 @@ from e2e.server.driver.assertions import expect_accepts_record, expect_each
 from e2e.server.driver.http_client import CLOSED, RESPONSE_TIMEOUT_SECONDS, Response
 from e2e.server.driver.system import StartServer, encode_batch
 
-MOST_RECORDS = 20
+MAX_WAITING_RECORDS = 20
 BATCH_SIZE = 5
 BATCHES = 12
-PATIENT = ["--lock-wait", "60", "--max-waiting-records", str(MOST_RECORDS)]
-"""A server whose store waits for longer than the case takes, and before which few records may wait."""
+SLOW_STORE_OPTIONS = ["--lock-wait", "60", "--max-waiting-records", str(MAX_WAITING_RECORDS)]
+"""A store that waits for a lock longer than the case takes, and few records that may wait for it."""
 
 BODY_TIMEOUT_SECONDS = 0.5
 
@@ -29,11 +27,11 @@ BODY_TIMEOUT_SECONDS = 0.5
 @case(
     "server/limits/3/2",
     Level.SHOULD,
-    "A body that does not come to its end is given up, and nothing of it is stored.",
-    expected="408, or the connection closed, after the time that a body may take",
-    source="RFC 9110 §15.5.9; slow clients must not keep a server's memory",
+    "The server abandons a body that does not arrive in time and stores nothing of it.",
+    expected="408, or the connection closed, after the body timeout",
+    source="RFC 9110 §15.5.9; slow clients must not occupy the server's memory",
 )
-def test_a_body_that_does_not_come_is_given_up(start_server: StartServer) -> None:
+def test_stalled_body_is_abandoned(start_server: StartServer) -> None:
     server = start_server(arguments=["--body-timeout", str(BODY_TIMEOUT_SECONDS)])
     body = encode_batch(server.new_record(Fate.DROPPED))
     chunked = {"Content-Length": None, "Transfer-Encoding": "chunked", "Connection": None}
@@ -51,25 +49,25 @@ def test_a_body_that_does_not_come_is_given_up(start_server: StartServer) -> Non
 @case(
     "server/limits/3/3",
     Level.SHOULD,
-    "A batch that finds too much waiting is put off at once, and none that was let in is lost.",
-    expected="503 with Retry-After while the others still wait; each batch answered with success is stored",
-    source="wire additions, 503; a queue without a bound ends in a crash that loses all of it",
+    "The server defers a batch at once while too many records wait, and loses no batch that it admitted.",
+    expected="503 with Retry-After while the others still wait; each batch with a success response is stored",
+    source="wire additions, 503; an unbounded queue ends in a crash that loses everything in it",
 )
-def test_a_batch_that_finds_too_much_waiting_is_put_off(start_server: StartServer) -> None:
-    server = start_server(arguments=PATIENT)
+def test_batch_is_deferred_while_too_many_records_wait(start_server: StartServer) -> None:
+    server = start_server(arguments=SLOW_STORE_OPTIONS)
     batches = [server.new_records(BATCH_SIZE, Fate.OPTIONAL) for _ in range(BATCHES)]
     with ThreadPoolExecutor(BATCHES) as workers:
         with server.process.lock_store():
             posting = [workers.submit(server.post, *batch) for batch in batches]
-            # None is stored while the lock is held: what is answered now was not let in.
-            early = _answers_of_first(posting, BATCHES - MOST_RECORDS // BATCH_SIZE)
+            # The lock prevents stores: a batch that gets a response now was not admitted.
+            early = _get_first_responses(posting, BATCHES - MAX_WAITING_RECORDS // BATCH_SIZE)
         responses = [each.result() for each in posting]
-    put_off = [response for response in responses if not response.is_success]
-    if len(early) != len(put_off):
-        raise FindingError(f"{len(early)} batches put off, the others taken", f"{len(put_off)} put off")
+    deferred = [response for response in responses if not response.is_success]
+    if len(early) != len(deferred):
+        raise FindingError(f"{len(early)} batches deferred, the others accepted", f"{len(deferred)} deferred")
     expect_each(
         "503 with Retry-After",
-        {f"batch {number}": response for number, response in enumerate(put_off)},
+        {f"batch {number}": response for number, response in enumerate(deferred)},
         lambda response: response.status == 503 and response.headers.get("Retry-After", "").isdigit(),
     )
     for batch, response in zip(batches, responses, strict=True):
@@ -81,27 +79,27 @@ def test_a_batch_that_finds_too_much_waiting_is_put_off(start_server: StartServe
 @case(
     "server/limits/3/4",
     Level.SHOULD,
-    "Workers are told their configuration while batches wait for the store.",
-    expected="200 for GET while the store is out of reach",
-    source="wire protocol, GET: a worker without it drops every event",
+    "The server serves the configuration while batches wait for the store.",
+    expected="200 for GET while the store is unavailable",
+    source="wire protocol, GET: a worker without a configuration drops every event",
 )
-def test_the_configuration_is_told_while_batches_wait(start_server: StartServer) -> None:
-    server = start_server(arguments=PATIENT)
-    batch = server.new_records(MOST_RECORDS)
+def test_configuration_is_served_while_batches_wait(start_server: StartServer) -> None:
+    server = start_server(arguments=SLOW_STORE_OPTIONS)
+    batch = server.new_records(MAX_WAITING_RECORDS)
     with ThreadPoolExecutor(1) as worker:
         with server.process.lock_store():
             posting = worker.submit(server.post, *batch)
             responses = {f"GET {number}": server.get_config() for number in range(BATCHES)}
-            answered = posting.done()
-        taken = posting.result()
-    if answered or not taken.is_success:
-        raise FindingError("the batch waits, and is taken then", str(taken))
+            is_early = posting.done()
+        response = posting.result()
+    if is_early or not response.is_success:
+        raise FindingError("the batch waits and is then accepted", str(response))
     expect_each("200", responses, lambda response: response.status == 200)
     server.account()
 
 
-def _answers_of_first(posting: list[Future[Response]], count: int) -> list[Response]:
-    """The answers that come first. Raises FindingError where there are fewer in time."""
+def _get_first_responses(posting: list[Future[Response]], count: int) -> list[Response]:
+    """Return the first responses. Raise FindingError if fewer arrive in time."""
     responses: list[Response] = []
     try:
         for done in as_completed(posting, RESPONSE_TIMEOUT_SECONDS / 2):
@@ -109,5 +107,5 @@ def _answers_of_first(posting: list[Future[Response]], count: int) -> list[Respo
             if len(responses) == count:
                 break
     except FutureTimeoutError:
-        raise FindingError(f"{count} batches put off at once", f"{len(responses)} answered") from None
+        raise FindingError(f"{count} batches deferred at once", f"{len(responses)} responses") from None
     return responses

@@ -1,4 +1,4 @@
-"""What a server tells beside telemetry: to browsers about its answers, to programs about itself."""
+"""Security headers for browsers, and the metrics and OpenAPI document for programs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SCRIPT_DIRECTIVES = ("script-src", "default-src")
 @case(
     "server/security/4/1",
     Level.SHOULD,
-    "Browsers are told to take every answer for what it says it is.",
+    "Every response tells browsers not to guess its content type.",
     expected="X-Content-Type-Options: nosniff for configuration, success, errors and pages",
-    source="Fetch: X-Content-Type-Options; data that a browser takes for a script or a page",
+    source="Fetch: X-Content-Type-Options; a browser could run data as a script or a page",
 )
-def test_every_answer_is_what_it_says_it_is(server: Server) -> None:
+def test_all_responses_forbid_content_sniffing(server: Server) -> None:
     base = server.client.base_path
     responses = {
         "configuration": server.get_config(),
@@ -46,39 +46,39 @@ def test_every_answer_is_what_it_says_it_is(server: Server) -> None:
 @case(
     "server/security/4/2",
     Level.SHOULD,
-    "The server's own page runs no script but its own: text that gets into it by mistake does nothing.",
-    expected="Content-Security-Policy for scripts without unsafe-inline, unsafe-eval and foreign places",
+    "The server's own page runs only its own scripts: injected text cannot run.",
+    expected="Content-Security-Policy for scripts without unsafe-inline, unsafe-eval and other origins",
     source="W3C, Content Security Policy Level 3",
 )
-def test_the_page_runs_no_script_but_its_own(server: Server) -> None:
+def test_page_runs_only_its_own_scripts(server: Server) -> None:
     page = server.client.request("GET", server.client.base_path)
     server.account()
     if page.content_type != "text/html":
-        pytest.skip("it has no page of its own")
+        pytest.skip("the server has no page")
     policy = page.headers.get("Content-Security-Policy", "")
     directives = {part.split()[0]: part for part in policy.split(";") if part.strip()}
     scripts = next((directives[name] for name in SCRIPT_DIRECTIVES if name in directives), None)
     if scripts is None or UNSAFE.search(scripts):
-        raise FindingError("a policy for scripts that lets only its own run", policy or "no policy")
+        raise FindingError("a policy that allows only the page's own scripts", policy or "no policy")
 
 
 @case(
     "server/metrics/1/1",
     Level.MAY,
-    "Figures for Prometheus tell what became of records, and what is missing.",
-    expected="records accepted, duplicate and rejected; missing by gap; dropped and filtered, each once",
-    source="Prometheus text format 0.0.4; wire additions: loss by gap of a tab",
+    "Prometheus metrics count accepted, duplicate, rejected and missing records.",
+    expected="records accepted, duplicate, rejected; missing by gap; dropped and filtered, each counted once",
+    source="Prometheus text format 0.0.4; wire additions: a gap in seq is a loss",
 )
-def test_figures_tell_what_became_of_records(server: Server) -> None:
+def test_metrics_count_records_and_losses(server: Server) -> None:
     server.require_store()
     path = f"{server.client.base_path}metrics"
-    before = _figures(server.client.request("GET", path).body.decode())
+    before = _parse_metrics(server.client.request("GET", path).body.decode())
     batch = [server.new_record(tab_id="tab-measured", seq=seq, session_id="measured") for seq in (0, 1, 5)]
-    bad = server.new_record(Fate.DROPPED, event_name=5)
-    body = {"records": [*batch, bad], "session_id": "measured", "dropped": 2, "filtered": 1}
-    for _ in range(2):  # The second time nothing of it is new, and the report is the same one.
+    invalid = server.new_record(Fate.DROPPED, event_name=5)
+    body = {"records": [*batch, invalid], "session_id": "measured", "dropped": 2, "filtered": 1}
+    for _ in range(2):  # The second POST contains only duplicates and the same loss report.
         server.post_body(json.dumps(body).encode())
-    after = _figures(server.client.request("GET", path).body.decode())
+    after = _parse_metrics(server.client.request("GET", path).body.decode())
     expected = {
         "telemetry_records_accepted_total": 6,
         "telemetry_records_duplicate_total": 3,
@@ -97,11 +97,11 @@ def test_figures_tell_what_became_of_records(server: Server) -> None:
 @case(
     "server/description/1/1",
     Level.MAY,
-    "The server describes itself to programs.",
-    expected="an OpenAPI document at openapi.json that holds the endpoint, with GET and POST",
+    "The server publishes an OpenAPI document.",
+    expected="an OpenAPI document at openapi.json that describes GET and POST of the endpoint",
     source="OpenAPI 3.1",
 )
-def test_the_server_describes_itself(server: Server) -> None:
+def test_openapi_document_describes_endpoint(server: Server) -> None:
     server.require_store()
     response = server.client.request("GET", f"{server.client.base_path}openapi.json")
     paths = response.json().get("paths", {}) if response.status == 200 else {}
@@ -111,6 +111,6 @@ def test_the_server_describes_itself(server: Server) -> None:
     server.account()
 
 
-def _figures(text: str) -> dict[str, float]:
+def _parse_metrics(text: str) -> dict[str, float]:
     lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, value in lines}

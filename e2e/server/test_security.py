@@ -1,6 +1,6 @@
-"""Who may use a server, and what it gives away: foreign pages, its errors, its files, its store.
+"""Access and disclosure: pages of other origins, and what errors, files and responses reveal.
 
-Requests that are ambiguous, or no HTTP at all, stand in `test_server_security_http.py`.
+Not covered: ambiguous requests and data that is not HTTP (`test_security_http.py`).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from e2e.server.driver.system import Server
 
 EVIL = "http://evil.test"
 SIMPLE_TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b")
-"""What a form, or a script without asking first, may send to any server (Fetch: CORS-safelisted)."""
+"""Types that a form, or a script without a preflight, can send to any server (Fetch: CORS-safelisted)."""
 
-MARK = "mark-of-the-request"
-MARKUP = f"<script>{MARK}</script>"
-BEYOND = "{dots}/reference_server/errors.py", "{dots}/{dots}/{dots}/{dots}/{dots}/{dots}/etc/passwd"
+MARKER = "marker-of-the-request"
+MARKUP = f"<script>{MARKER}</script>"
+OUTSIDE_FILES = "{dots}/reference_server/errors.py", "{dots}/{dots}/{dots}/{dots}/{dots}/{dots}/etc/passwd"
 DOTS = ("..", "%2e%2e", "..%2f..", "%252e%252e", "..%5c..", "....//..")
 SECRETS = re.compile(rb"Traceback \(most recent|root:.*:0:0:|class WireError|File \"/")
 
 
-def foreign_origins(server: Server) -> dict[str, str | list[str]]:
-    """Origins of pages that are not the server's own."""
+def build_foreign_origins(server: Server) -> dict[str, str | list[str]]:
+    """Return origins that differ from the server's own."""
     host, port = server.client.host_name, server.client.port
     return {
         "another port": f"http://{host}:{port + 1 if port < 65_535 else 1}",
@@ -34,7 +34,7 @@ def foreign_origins(server: Server) -> dict[str, str | list[str]]:
         "another scheme": f"https://{host}:{port}",
         "a subdomain": f"http://app.{host}:{port}",
         "a longer host": f"http://{host}.evil.test:{port}",
-        "a host with this name in front": f"http://{host}:{port}.evil.test",
+        "a host that begins with this name": f"http://{host}:{port}.evil.test",
         "this host as a user": f"http://{host}:{port}@evil.test",
         "another host": f"{EVIL}:{port}",
         "hidden": "null",
@@ -43,7 +43,7 @@ def foreign_origins(server: Server) -> dict[str, str | list[str]]:
         "empty": "",
         "not an origin": "evil",
         "broken": "http://[broken",
-        "two at once": f"{server.client.origin}, {EVIL}",
+        "two origins": f"{server.client.origin}, {EVIL}",
         "two lines, its own first": [server.client.origin, EVIL],
         "two lines, its own last": [EVIL, server.client.origin],
     }
@@ -52,14 +52,14 @@ def foreign_origins(server: Server) -> dict[str, str | list[str]]:
 @case(
     "server/security/1/1",
     Level.SHOULD,
-    "A batch from a page of another origin is refused, and nothing of it is stored.",
+    "The server rejects a batch from a page of another origin and stores nothing of it.",
     expected="403 (or another status from 400 to 499) for each origin",
     source="Fetch: Origin header; MLflow's server: cross-origin 403",
 )
-def test_a_batch_of_another_origin_is_refused(server: Server) -> None:
+def test_batch_from_another_origin_is_rejected(server: Server) -> None:
     responses = {
         name: server.post(server.new_record(Fate.DROPPED), headers={"Origin": origin})
-        for name, origin in foreign_origins(server).items()
+        for name, origin in build_foreign_origins(server).items()
     }
     expect_each("403", responses, is_client_error)
     server.account()
@@ -68,11 +68,11 @@ def test_a_batch_of_another_origin_is_refused(server: Server) -> None:
 @case(
     "server/security/1/2",
     Level.MUST,
-    "A batch from the server's own page is taken: browsers name the origin in every POST.",
+    "The server accepts a batch from its own page; browsers send the Origin header with every POST.",
     expected='200 {"status": "success"} with its own Origin, and with none',
-    source="wire protocol, answer; Fetch: Origin header",
+    source="wire protocol, response; Fetch: Origin header",
 )
-def test_a_batch_of_the_own_page_is_taken(server: Server) -> None:
+def test_batch_from_own_page_is_accepted(server: Server) -> None:
     responses = {
         "its own origin": server.post(server.new_record(), headers={"Origin": server.client.origin}),
         "no origin": server.post(server.new_record(), headers={"Origin": None}),
@@ -84,20 +84,20 @@ def test_a_batch_of_the_own_page_is_taken(server: Server) -> None:
 @case(
     "server/security/1/3",
     Level.SHOULD,
-    "No page of another origin is allowed in: not when its browser asks first, nor in any answer.",
-    expected="no Access-Control-Allow-Origin for it, in answer to OPTIONS, GET and POST",
+    "The server allows no other origin by CORS, neither for a preflight nor for another request.",
+    expected="no Access-Control-Allow-Origin for it, in responses to OPTIONS, GET and POST",
     source="Fetch: CORS protocol",
 )
-def test_no_other_origin_is_allowed_in(server: Server) -> None:
-    asked = {
+def test_cors_allows_no_other_origin(server: Server) -> None:
+    preflight = {
         "Origin": EVIL,
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type",
     }
     responses = {
-        "OPTIONS": server.client.request("OPTIONS", headers=asked),
+        "OPTIONS": server.client.request("OPTIONS", headers=preflight),
         "GET": server.client.request("GET", headers={"Origin": EVIL}),
-        "GET of nowhere": server.client.request("GET", headers={"Origin": "null"}),
+        "GET with origin null": server.client.request("GET", headers={"Origin": "null"}),
         "POST": server.post(server.new_record(Fate.DROPPED), headers={"Origin": EVIL}),
     }
     expect_each(
@@ -111,11 +111,11 @@ def test_no_other_origin_is_allowed_in(server: Server) -> None:
 @case(
     "server/security/1/4",
     Level.SHOULD,
-    "What a foreign page's form can send without asking first is refused, with an origin or without.",
+    "The server rejects what another page's form can send without a preflight, with or without an origin.",
     expected="a status from 400 to 499 for each type, 0 stored",
     source="Fetch: CORS-safelisted Content-Type; cross-site request forgery",
 )
-def test_what_a_foreign_form_can_send_is_refused(server: Server) -> None:
+def test_post_of_foreign_form_is_rejected(server: Server) -> None:
     responses = {}
     for content_type in SIMPLE_TYPES:
         for origin in (EVIL, None):
@@ -129,11 +129,11 @@ def test_what_a_foreign_form_can_send_is_refused(server: Server) -> None:
 @case(
     "server/security/3/1",
     Level.SHOULD,
-    "An answer to a wrong request shows nothing of the server's inside.",
-    expected="no stack trace, no path of a file, no line of the source",
+    "Error responses reveal nothing of the server's internals.",
+    expected="no stack trace, no file path, no source line",
     source="CWE-209",
 )
-def test_errors_show_nothing_of_the_inside(server: Server) -> None:
+def test_errors_reveal_no_internals(server: Server) -> None:
     path = server.client.base_path
     responses = {
         "not JSON": server.post_body(b"{"),
@@ -149,18 +149,18 @@ def test_errors_show_nothing_of_the_inside(server: Server) -> None:
         "a broken length": server.client.send(server.client.build_head(headers={"Content-Length": "x"})),
         "a broken cookie": server.client.request("GET", headers={"Cookie": '"; =;=,\x01'}),
     }
-    expect_each("nothing of the inside", responses, lambda response: not SECRETS.search(response.body))
+    expect_each("no internals", responses, lambda response: not SECRETS.search(response.body))
     server.account()
 
 
 @case(
     "server/security/3/2",
     Level.SHOULD,
-    "Text of a request never comes back as a page, and TRACE does not bring back its headers.",
-    expected="no text/html with the request's markup in it",
+    "The server never echoes text of a request as a page, and TRACE does not echo headers.",
+    expected="no text/html that contains the request's markup",
     source="CWE-79; RFC 9110 §9.3.8",
 )
-def test_text_of_a_request_never_comes_back_as_a_page(server: Server) -> None:
+def test_request_text_is_never_echoed_as_page(server: Server) -> None:
     quoted = MARKUP.replace("<", "%3C").replace(">", "%3E")
     path = server.client.base_path
     responses = {
@@ -177,25 +177,25 @@ def test_text_of_a_request_never_comes_back_as_a_page(server: Server) -> None:
         "TRACE": server.client.request("TRACE", headers={"X-Markup": MARKUP}),
     }
 
-    def harmless(response: Response) -> bool:
+    def is_harmless(response: Response) -> bool:
         echoed = MARKUP.encode() in response.body
         as_page = response.content_type in ("", "text/html", "application/xhtml+xml", "image/svg+xml")
         return not (echoed and (as_page or response.content_type == "message/http"))
 
-    expect_each("no echo in a page", responses, harmless)
+    expect_each("no echo in a page", responses, is_harmless)
     server.account()
 
 
 @case(
     "server/security/3/3",
     Level.SHOULD,
-    "No path leads out of the folder of the worker's files.",
-    expected="no content of a file beside or above it, however the path is written",
+    "The server serves no file outside the folder of the worker's files.",
+    expected="no content of another file, for each spelling of the path",
     source="CWE-22",
 )
-def test_no_path_leads_out_of_the_folder(server: Server) -> None:
+def test_files_outside_static_folder_are_not_served(server: Server) -> None:
     folder = f"{server.client.base_path}static-files/"
-    paths = [folder + path.format(dots=dots) for path in BEYOND for dots in DOTS]
+    paths = [folder + path.format(dots=dots) for path in OUTSIDE_FILES for dots in DOTS]
     paths += [f"{folder}/etc/passwd", f"{folder}%2fetc%2fpasswd", f"{folder}telemetry.worker.js%00"]
     responses = {path: server.client.request("GET", path) for path in paths}
     expect_each("no content of a file", responses, lambda response: not SECRETS.search(response.body))
@@ -205,15 +205,15 @@ def test_no_path_leads_out_of_the_folder(server: Server) -> None:
 @case(
     "server/security/3/4",
     Level.SHOULD,
-    "No answer tells what was stored: records come in and never go out again.",
-    expected="no text of a record in an answer to any GET",
-    source="privacy: what persons did is nobody's who can reach the port",
+    "No response contains stored records.",
+    expected="no text of a record in a response to any GET",
+    source="privacy: access to the port does not give access to what people did",
 )
-def test_no_answer_tells_what_was_stored(server: Server) -> None:
-    server.post(server.new_record(installation_id=MARK, session_id=MARK, params={"componentId": MARK}))
+def test_responses_contain_no_stored_records(server: Server) -> None:
+    server.post(server.new_record(installation_id=MARKER, session_id=MARKER, params={"componentId": MARKER}))
     base, endpoint = server.client.base_path, server.client.endpoint_path
     paths = [base, endpoint, f"{base}health", f"{endpoint}?records", f"{endpoint}/records", f"{base}records"]
     responses = {path: server.client.request("GET", path) for path in paths}
-    responses["POST"] = server.post(server.new_record(), {"installation_id": 5, "params": json.dumps(MARK)})
-    expect_each("nothing of a record", responses, lambda response: MARK.encode() not in response.body)
+    responses["POST"] = server.post(server.new_record(), {"installation_id": 5, "params": json.dumps(MARKER)})
+    expect_each("nothing of a record", responses, lambda response: MARKER.encode() not in response.body)
     server.account()

@@ -1,6 +1,6 @@
-"""Requests that may be read in two ways, and bytes that are no HTTP: turned away, and no harm to the others.
+"""Ambiguous requests and data that is not HTTP: the server rejects them and serves the requests that follow.
 
-Which hosts a server answers to is its operator's choice; what it does where none was made is judged.
+An operator can configure the hosts that the server accepts. The cases check the default.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ EVIL = "http://evil.test"
 @case(
     "server/security/2/1",
     Level.SHOULD,
-    "A request that names no host, or two, is refused: nobody can say whose origin it is of.",
+    "The server rejects a request without exactly one Host header, because its origin is ambiguous.",
     expected="400 (or another status from 400 to 499, or the connection closed)",
     source="RFC 9112 §3.2",
 )
-def test_a_request_without_exactly_one_host_is_refused(server: Server) -> None:
+def test_request_without_exactly_one_host_is_rejected(server: Server) -> None:
     own = server.client.host
     hosts: dict[str, list[str] | None] = {
         "no host": None,
         "the same twice": [own, own],
-        "another behind it": [own, "evil.test"],
-        "another in front": ["evil.test", own],
+        "another after it": [own, "evil.test"],
+        "another before it": ["evil.test", own],
     }
     responses = {}
     for name, host in hosts.items():
         for origin in (server.client.origin, EVIL):
             headers = {"Host": host, "Origin": origin}
             responses[f"{name}, {origin}"] = server.post(server.new_record(Fate.DROPPED), headers=headers)
-    expect_each("400", responses, _is_turned_away)
+    expect_each("400", responses, _is_rejected)
     expect_accepts_record(server)
     server.account()
 
@@ -42,17 +42,17 @@ def test_a_request_without_exactly_one_host_is_refused(server: Server) -> None:
 @case(
     "server/security/2/2",
     Level.MAY,
-    "A request whose host is not a host is refused.",
+    "The server rejects a request whose Host header is invalid.",
     expected="400 (or another status from 400 to 499, or the connection closed)",
     source="RFC 9112 §3.2: an invalid field value",
 )
-def test_a_request_whose_host_is_none_is_refused(server: Server) -> None:
+def test_request_with_invalid_host_is_rejected(server: Server) -> None:
     hosts = ("a b", "evil.test/path", "user@evil.test", "[::1", "a:port", "a?b", "a#b", "a\\b")
     responses = {
         host: server.post(server.new_record(Fate.DROPPED), headers={"Host": host, "Origin": f"http://{host}"})
         for host in hosts
     }
-    expect_each("400", responses, _is_turned_away)
+    expect_each("400", responses, _is_rejected)
     expect_accepts_record(server)
     server.account()
 
@@ -60,11 +60,11 @@ def test_a_request_whose_host_is_none_is_refused(server: Server) -> None:
 @case(
     "server/security/2/3",
     Level.SHOULD,
-    "A request whose end can be read in two ways is refused: a proxy may read the other one.",
+    "The server rejects a request whose length is ambiguous, because a proxy may read another length.",
     expected="400 (or another status from 400 to 499, 501, or the connection closed); 0 stored",
     source="RFC 9112 §6.1, §6.3, §11.2: request smuggling",
 )
-def test_a_request_whose_end_is_ambiguous_is_refused(server: Server) -> None:
+def test_request_with_ambiguous_length_is_rejected(server: Server) -> None:
     body = encode_batch(server.new_record(Fate.DROPPED))
     length = str(len(body))
     chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
@@ -75,15 +75,15 @@ def test_a_request_whose_end_is_ambiguous_is_refused(server: Server) -> None:
         "a negative length": ({"Content-Length": f"-{length}"}, body),
         "a length with a sign": ({"Content-Length": f"+{length}"}, body),
         "a length in letters": ({"Content-Length": "many"}, body),
-        "an unknown coding": ({"Transfer-Encoding": "xchunked", "Content-Length": None}, chunked),
-        "chunks that are none": ({"Transfer-Encoding": "chunked", "Content-Length": None}, b"zz\r\n" + body),
+        "an unknown Transfer-Encoding": ({"Transfer-Encoding": "xchunked", "Content-Length": None}, chunked),
+        "invalid chunks": ({"Transfer-Encoding": "chunked", "Content-Length": None}, b"zz\r\n" + body),
         "a space before the colon": ({"Transfer-Encoding ": "chunked"}, chunked),
     }
     responses = {
         name: server.client.send(server.client.build_head(body=body, headers=headers), sent)
         for name, (headers, sent) in cases.items()
     }
-    expect_each("400", responses, _is_turned_away)
+    expect_each("400", responses, _is_rejected)
     expect_accepts_record(server)
     server.account()
 
@@ -91,11 +91,11 @@ def test_a_request_whose_end_is_ambiguous_is_refused(server: Server) -> None:
 @case(
     "server/security/2/4",
     Level.SHOULD,
-    "What is not HTTP does no harm to the requests that follow.",
-    expected="refused or closed; the next batch is taken",
+    "The server rejects data that is not HTTP, and serves the requests that follow.",
+    expected="rejected or closed; the next batch is accepted",
     source="RFC 9112 §2.2, §3",
 )
-def test_what_is_not_http_does_no_harm(server: Server) -> None:
+def test_data_that_is_not_http_causes_no_failure(server: Server) -> None:
     sent = {
         "TLS": bytes.fromhex("160301020001000100fc0303") + bytes(32),
         "zeros": bytes(1_000) + b"\r\n\r\n",
@@ -105,7 +105,7 @@ def test_what_is_not_http_does_no_harm(server: Server) -> None:
         "no version": server.client.build_head().replace(b" HTTP/1.1", b" "),
     }
     responses = {name: server.client.send(data + b"\r\n\r\n") for name, data in sent.items()}
-    expect_each("refused", responses, lambda response: _is_turned_away(response) or response.status == 505)
+    expect_each("rejected", responses, lambda response: _is_rejected(response) or response.status == 505)
     expect_accepts_record(server)
     server.account()
 
@@ -113,11 +113,11 @@ def test_what_is_not_http_does_no_harm(server: Server) -> None:
 @case(
     "server/security/2/5",
     Level.SHOULD,
-    "A request for a host that is not the server's is refused: a page's name may be made to lead here.",
-    expected="a status from 400 to 499 for GET and POST, though the page is of the same origin; 0 stored",
+    "The server rejects a request for another host: a page's name may resolve to the server's address.",
+    expected="a status from 400 to 499 for GET and POST, even from the same origin; 0 stored",
     source="DNS rebinding; MLflow's server: allowed hosts",
 )
-def test_a_request_for_another_host_is_refused(start_server: StartServer) -> None:
+def test_request_for_another_host_is_rejected(start_server: StartServer) -> None:
     server = start_server()
     port = server.client.port
     responses = {}
@@ -130,10 +130,10 @@ def test_a_request_for_another_host_is_refused(start_server: StartServer) -> Non
         headers = {"Host": host, "Origin": f"http://{host}"}
         response = server.post(server.new_record(), headers=headers)
         if not response.is_success:
-            raise FindingError(f"success for {host}, which leads to this machine alone", str(response))
+            raise FindingError(f"success for {host}, which is this machine", str(response))
     server.account()
 
 
-def _is_turned_away(response: Response) -> bool:
-    """Refused in any way that HTTP has: nobody was served."""
+def _is_rejected(response: Response) -> bool:
+    """Return whether the server rejected the request: 4xx, 501, or a closed connection."""
     return response.status in (CLOSED, 501) or is_client_error(response)

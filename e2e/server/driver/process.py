@@ -10,9 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from concurrent.futures import (
-    TimeoutError as FutureTimeoutError,  # Python 3.10: not the built-in TimeoutError
-)
+from concurrent.futures import TimeoutError as FutureTimeoutError  # Python 3.10: not the built-in one
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
