@@ -1,4 +1,4 @@
-"""What the tests of the reference client work with."""
+"""Fixtures of the reference client's tests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from e2e.worker.driver.system import ENABLED
 
 
 @pytest.fixture(autouse=True)
-def enabled(config_file: Path) -> None:
-    """A server that takes everything."""
+def enable_telemetry(config_file: Path) -> None:
+    """Let the server enable telemetry for every event."""
     config_file.write_text(json.dumps(ENABLED), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The bundle as a web app ships it: one classic script, the client in a page and the worker behind it."""
+"""The bundle as a web app ships it: one classic script, which is the client in a page and the worker."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
-from e2e.client.page import POST, components
+from e2e.client.page import POST, get_components
 from e2e.conformance.paths import CHECKOUT
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
-MOST_BYTES = 4096
+MAX_BYTES = 4096
 FLUSH_INTERVAL_SECONDS = 30
 BUILD_TIMEOUT_SECONDS = 100
 
@@ -37,10 +37,10 @@ def bundle() -> Path:
 
 
 def test_bundle_is_at_most_4_kib(bundle: Path) -> None:
-    assert len(gzip.compress(bundle.read_bytes(), 9)) <= MOST_BYTES
+    assert len(gzip.compress(bundle.read_bytes(), 9)) <= MAX_BYTES
 
 
-def test_one_script_is_client_and_worker(
+def test_bundle_is_client_and_worker(
     bundle: Path, gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext
 ) -> None:
     script = f"/static-files/{bundle.name}"
@@ -52,8 +52,8 @@ def test_one_script_is_client_and_worker(
         tab.goto(gateway.url + "/app.html")
         tab.evaluate(
             """(number) => new Promise((resolve) => {
-                const tell = (state) => state === "worker" && resolve();
-                self.telemetry = createTelemetryClient({ onStateChange: tell });
+                const onStateChange = (state) => state === "worker" && resolve();
+                self.telemetry = createTelemetryClient({ onStateChange });
                 telemetry.logEvent({ componentId: `tab-${number}`, eventType: "onClick" });
             })""",
             number,
@@ -61,4 +61,4 @@ def test_one_script_is_client_and_worker(
     assert shared_workers.wait_for().url == gateway.url + script
     shared_workers.advance(FLUSH_INTERVAL_SECONDS)
     assert len(gateway.journal.select(POST)) == 1
-    assert components(gateway) == ["tab-0", "tab-1"]
+    assert get_components(gateway) == ["tab-0", "tab-1"]

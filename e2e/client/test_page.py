@@ -1,7 +1,7 @@
-"""The reference client as people meet it: the server's own page, its hashed worker, consent, the fallback.
+"""The reference client on the server's demo page: hashed worker, consent, fallback without SharedWorker.
 
-Real page, real clicks, real server; only the worker's time is virtual. What the client does when tabs,
-workers and browsers end stands in `test_endings.py`; how the worker itself behaves the numbered cases tell.
+Real page, real clicks, real server; only the worker's time is virtual. `test_endings.py` covers tabs and
+workers that end; the numbered cases cover the worker's own behavior.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from e2e.client.page import CONNECTED, POST, click, components, open_page
+from e2e.client.page import CONNECTED, POST, click, get_components, open_page
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -20,7 +20,7 @@ from reference_server import ReferenceServer
 FLUSH_INTERVAL_SECONDS = 30
 
 
-def test_clicks_of_all_tabs_are_stored_by_one_request(
+def test_clicks_of_all_tabs_are_stored_by_one_post(
     gateway: Gateway,
     shared_workers: SharedWorkers,
     context: BrowserContext,
@@ -42,7 +42,7 @@ def test_clicks_of_all_tabs_are_stored_by_one_request(
     assert len({record["installation_id"] for record in stored}) == 1, "one browser is one installation"
 
 
-def test_installation_outlives_the_session(
+def test_installation_id_outlives_the_session(
     gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext
 ) -> None:
     page = open_page(gateway, context)
@@ -60,7 +60,7 @@ def test_installation_outlives_the_session(
     assert before["session_id"] != after["session_id"]
 
 
-def test_nothing_leaves_after_consent_is_withdrawn_in_another_tab(
+def test_opt_out_in_another_tab_stops_all_posts(
     gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext
 ) -> None:
     first, second = open_page(gateway, context), open_page(gateway, context)
@@ -76,12 +76,12 @@ def test_nothing_leaves_after_consent_is_withdrawn_in_another_tab(
 
 
 @pytest.mark.parametrize("spacing_ms", [0, 1, 5, 50])
-def test_consent_given_again_works_without_a_reload(
+def test_consent_given_again_takes_effect_without_reload(
     gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, spacing_ms: int
 ) -> None:
     page, other = open_page(gateway, context), open_page(gateway, context)
-    for each in (page, other):
-        expect(each.locator("#state")).to_have_text(CONNECTED)
+    for tab in (page, other):
+        expect(tab.locator("#state")).to_have_text(CONNECTED)
     click(page, "Delete")
     page.evaluate(
         """async (ms) => {
@@ -94,16 +94,16 @@ def test_consent_given_again_works_without_a_reload(
         }""",
         spacing_ms,
     )
-    for each in (page, other):
-        expect(each.locator("#state")).to_have_text(CONNECTED)
+    for tab in (page, other):
+        expect(tab.locator("#state")).to_have_text(CONNECTED)
     click(other, "Refresh")
     shared_workers.advance(FLUSH_INTERVAL_SECONDS)
-    assert components(gateway) == ["demo.refresh", "demo.search"], (
-        "before the last consent nothing, after it all"
+    assert get_components(gateway) == ["demo.refresh", "demo.search"], (
+        "no click before the last consent, and every click after it"
     )
 
 
-def test_what_an_earlier_worker_left_does_not_survive_an_opt_out(
+def test_opt_out_deletes_the_outbox_of_an_earlier_worker(
     gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext
 ) -> None:
     page = open_page(gateway, context)
@@ -113,17 +113,17 @@ def test_what_an_earlier_worker_left_does_not_survive_an_opt_out(
     page.evaluate("localStorage.setItem('mlflow.settings.telemetry.enabled_v1', 'false')")
     page.reload()
     expect(page.locator("#state")).to_contain_text("off")
-    # Off already, so that no worker is there to be told: the switch goes on and off and on.
+    # Telemetry is off already, so no worker runs to empty the outbox. Toggle the switch off and on, twice.
     for _ in range(2):
         page.get_by_role("switch").uncheck()
         page.get_by_role("switch").check()
     expect(page.locator("#state")).to_have_text(CONNECTED)
     click(page)
     shared_workers.advance(2 * FLUSH_INTERVAL_SECONDS)
-    assert components(gateway) == ["demo.search"]
+    assert get_components(gateway) == ["demo.search"]
 
 
-def test_browser_that_says_no_is_heeded(
+def test_global_privacy_control_turns_telemetry_off(
     gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext
 ) -> None:
     context.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', { value: true })")
@@ -134,7 +134,7 @@ def test_browser_that_says_no_is_heeded(
     assert not shared_workers.starts
 
 
-def test_page_batches_by_itself_without_shared_workers(gateway: Gateway, context: BrowserContext) -> None:
+def test_page_batches_without_shared_worker(gateway: Gateway, context: BrowserContext) -> None:
     context.add_init_script("delete window.SharedWorker")
     page = context.new_page()
     page.clock.install()
