@@ -176,7 +176,7 @@ def test_interval_in_real_time(telemetry: Telemetry, observations: Observations)
     Level.MUST,
     "A worker sends nothing more after a response that says disabled.",
     expected="one POST, and none in the ten intervals after it",
-    source="wire protocol, response: stop, drop, never send again",
+    source="wire protocol, response: stop, drop the queue, and never send again",
 )
 def test_disabled_response_ends_all_sending(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
@@ -198,7 +198,7 @@ def test_disabled_response_ends_all_sending(telemetry: Telemetry) -> None:
     Level.MUST,
     "A worker also drops the events that are logged while the response disabled is on its way.",
     expected="one POST, and none in the ten intervals after it",
-    source="wire protocol, response: stop, drop, never send again",
+    source="wire protocol, response: stop, drop the queue, and never send again",
 )
 def test_disabled_response_drops_events_logged_meanwhile(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()

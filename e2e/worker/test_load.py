@@ -1,4 +1,4 @@
-"""Load: many events, large ones, odd ones, outages. How fast time passes is measured in `bench/clock.py`."""
+"""Load: many events, unusual ones, failures. `bench/clock.py` measures how fast virtual time passes."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ COMPONENTS = (
 
 
 @pytest.mark.virtual_tabs
-@pytest.mark.timeout(300)  # Firefox takes its time with 36,000 messages.
+@pytest.mark.timeout(300)  # Firefox is slow with 36,000 messages.
 @case(
     "load/1/1",
     Level.MUST,
-    "In an hour in which ten tabs log an event a second, each is stored once, in a POST an interval.",
-    expected=f"{TABS * EVENTS_PER_HOUR:,} events stored once, in one POST an interval, one more or less",
+    "Each event of ten tabs that log one per second for an hour is stored once, in one POST per interval.",
+    expected=f"{TABS * EVENTS_PER_HOUR:,} events stored once, in one POST per interval, one more or less",
     source="wire protocol, flush",
 )
-def test_an_hour_of_ten_tabs(telemetry: Telemetry, observations: Observations) -> None:
+def test_ten_tabs_log_for_an_hour(telemetry: Telemetry, observations: Observations) -> None:
     if telemetry.workers.clock_kind == "real":
         pytest.skip("needs an hour of real time; run it on the virtual clock")
     for tab in telemetry.open_tabs(TABS):
@@ -52,11 +52,11 @@ def test_an_hour_of_ten_tabs(telemetry: Telemetry, observations: Observations) -
 @case(
     "load/1/2",
     Level.MUST,
-    "Ten tabs that log at the same time lose nothing, each tab's events stay in order.",
+    "Ten tabs that log at the same time lose nothing, and each tab's events stay in order.",
     expected=f"{TABS * BURST_EVENTS:,} events stored once, in order, in one session",
     source="wire protocol, flush and record",
 )
-def test_ten_tabs_at_once(telemetry: Telemetry) -> None:
+def test_ten_tabs_log_at_the_same_time(telemetry: Telemetry) -> None:
     tabs = telemetry.open_tabs(TABS)
     for tab in tabs:
         tab.log(BURST_EVENTS)
@@ -69,11 +69,11 @@ def test_ten_tabs_at_once(telemetry: Telemetry) -> None:
 @case(
     "load/4/1",
     Level.MUST,
-    "Component ids of any characters arrive as they were: Unicode, controls, names of Object's own.",
-    expected="all stored once, each id as it was logged",
+    "A worker sends component ids unchanged: Unicode, control characters, names of Object's properties.",
+    expected="all stored once, each id as logged",
     source="wire protocol, record: the payload with the session",
 )
-def test_components_of_any_characters(telemetry: Telemetry) -> None:
+def test_component_ids_of_any_characters_are_kept(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
     logged = {tab.log(component=component)[0].key: component for component in COMPONENTS}
     telemetry.flush(2)
@@ -88,11 +88,11 @@ def test_components_of_any_characters(telemetry: Telemetry) -> None:
 @case(
     "load/5/1",
     Level.MUST,
-    f"{BAD_MINUTES} minutes of late answers, every second one a 500, lose and double nothing.",
-    expected="all stored once, at most an hour after the bad minutes",
+    f"A worker loses and duplicates nothing in {BAD_MINUTES} minutes of late responses, half of them a 500.",
+    expected="all stored once, at most an hour after these minutes",
     source="wire protocol, failed POST",
 )
-def test_five_bad_minutes(telemetry: Telemetry) -> None:
+def test_five_minutes_of_failures_lose_nothing(telemetry: Telemetry) -> None:
     tabs = telemetry.open_tabs(2)
     bad = telemetry.break_posts("status", status=500, probability=0.5, seed=3)
     late = telemetry.break_posts("latency", latency_ms=8_000, jitter_ms=8_000, probability=0.5, seed=5)

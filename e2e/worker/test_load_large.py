@@ -18,21 +18,21 @@ WARNINGS = ("warn", "error")
 @case(
     "load/3/1",
     Level.SHOULD,
-    "One event too large for the proxy in front does not hold up the small ones beside it.",
+    "An event that is too large for a proxy does not block the small events logged around it.",
     expected="all small events stored once",
-    source="data safety: a batch that is refused for its size (413) is sent in parts",
+    source="data safety: a batch that is rejected for its size (413) is split",
 )
-def test_one_large_event_beside_small_ones(telemetry: Telemetry, observations: Observations) -> None:
+def test_large_event_does_not_block_small_ones(telemetry: Telemetry, observations: Observations) -> None:
     limit_bodies(telemetry, MEBIBYTE)
     tab = telemetry.open_tab()
     small = tab.log(2)
     tab.log(component="x" * MEBIBYTE, fate=Fate.OPTIONAL)
     small += tab.log(2)
 
-    def enough() -> bool:
+    def is_finished() -> bool:
         return are_all_stored(telemetry, small) or count_responses(telemetry, 413) >= MAX_REFUSALS
 
-    advance_until(telemetry, enough)
+    advance_until(telemetry, is_finished)
     observations(f"{count_responses(telemetry, 413)} POST refused with 413")
     telemetry.account()
 
@@ -40,12 +40,14 @@ def test_one_large_event_beside_small_ones(telemetry: Telemetry, observations: O
 @case(
     "load/3/3",
     Level.MUST,
-    "An event of 1 MiB is sent whole, or refused with a warning on the console, and disturbs no other.",
-    expected="all others stored once; the large one whole, or a warning",
-    source="wire protocol, record: the payload with the session; data safety: what is lost is not lost in"
-    " silence",
+    "A worker sends an event of 1 MiB complete, or drops it with a console warning, and loses no other.",
+    expected="all others stored once; the large one complete, or a warning",
+    source="wire protocol, record: the payload with the session; data safety: no event is lost"
+    " without a warning",
 )
-def test_a_large_event_is_sent_or_refused_aloud(telemetry: Telemetry, observations: Observations) -> None:
+def test_large_event_is_sent_or_dropped_with_a_warning(
+    telemetry: Telemetry, observations: Observations
+) -> None:
     component = "x" * MEBIBYTE
     tab = telemetry.open_tab()
     tab.log(2)
@@ -53,19 +55,19 @@ def test_a_large_event_is_sent_or_refused_aloud(telemetry: Telemetry, observatio
     tab.log(2)
     drain(telemetry)
     if large.key in telemetry.stored:
-        expect_whole(telemetry, component)
-        observations("sent whole")
+        expect_complete(telemetry, component)
+        observations("sent complete")
     else:
         lines = telemetry.workers.wait_for().console
         warning = next((line.text for line in lines if line.level in WARNINGS), None)
         if warning is None:
             raise FindingError("the event stored, or a warning on the console", "neither")
-        observations(f"refused: {warning:.80}")
+        observations(f"dropped: {warning:.80}")
     telemetry.account()
 
 
-def expect_whole(telemetry: Telemetry, component: str) -> None:
-    """Some record has this component id, to its last character. Raises FindingError."""
+def expect_complete(telemetry: Telemetry, component: str) -> None:
+    """Require a record with exactly this component id. Raises FindingError."""
     longest = max((len(record["params"]["componentId"]) for record in get_sent_records(telemetry)), default=0)
     if not any(record["params"]["componentId"] == component for record in get_sent_records(telemetry)):
         raise FindingError(f"a componentId of {len(component):,} characters", f"one of {longest:,}")

@@ -1,4 +1,4 @@
-"""Load: what piles up while the server is down, and how it leaves when the server is back."""
+"""Load: the events that a worker queues while the server is down, and how it sends them afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAST_EVENTS = 100
 KIBIBYTE = 1 << 10
 MEBIBYTE = 1 << 20
 LARGEST_BODY_BYTES = 5 * MEBIBYTE // 4
-"""What a POST may measure that is meant to be of 1 MiB, with a quarter for what is around the records."""
+"""The largest size of a body that a worker limits to about 1 MiB, with a quarter as tolerance."""
 HEAP_BYTES = 64 * MEBIBYTE
 HEAP_EVENTS = 8 * 2_500
 FOUR_KILOBYTES = "component-" * 400
@@ -32,11 +32,13 @@ AROUND_RECORDS_BYTES = KIBIBYTE
     "load/2/1",
     Level.SHOULD,
     f"Of {OUTAGE_EVENTS:,} events logged while the server is down at least {LEAST_KEPT_EVENTS:,} are stored"
-    " when it is back, in order, and all that comes after them.",
-    expected=f"at least {LEAST_KEPT_EVENTS:,} of them stored once, in order; the later ones too",
-    source="data safety: an outage is bridged up to a bound that is known",
+    " afterwards, in order, and so are all later events.",
+    expected=f"at least {LEAST_KEPT_EVENTS:,} of them stored once, in order; all later ones too",
+    source="data safety: the queue covers an outage up to a known bound",
 )
-def test_twenty_thousand_events_in_an_outage(telemetry: Telemetry, observations: Observations) -> None:
+def test_half_of_twenty_thousand_events_survive_an_outage(
+    telemetry: Telemetry, observations: Observations
+) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
@@ -58,11 +60,11 @@ def test_twenty_thousand_events_in_an_outage(telemetry: Telemetry, observations:
 @case(
     "load/2/2",
     Level.SHOULD,
-    "What an outage has piled up leaves in bodies of about 1 MiB at most.",
+    "A worker sends the backlog of an outage in bodies of about 1 MiB at most.",
     expected="no body larger than 1.25 MiB, all stored once",
-    source="data safety: servers and proxies limit bodies, nginx to 1 MiB where nothing else is configured",
+    source="data safety: servers and proxies limit bodies, nginx to 1 MiB by default",
 )
-def test_bodies_after_an_outage_are_bounded(telemetry: Telemetry, observations: Observations) -> None:
+def test_body_size_after_an_outage_is_bounded(telemetry: Telemetry, observations: Observations) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
@@ -79,13 +81,13 @@ def test_bodies_after_an_outage_are_bounded(telemetry: Telemetry, observations: 
 @case(
     "load/2/3",
     Level.SHOULD,
-    "An outage does not make the worker's memory grow without bound.",
+    "A worker's memory does not grow without bound in an outage.",
     expected=f"at most {HEAP_BYTES // MEBIBYTE} MiB of heap after {HEAP_EVENTS:,} events of 4 KB",
-    source="data safety: telemetry must not take the browser down",
+    source="data safety: telemetry must not crash the browser",
 )
 def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observations: Observations) -> None:
     if not telemetry.workers.is_chromium:
-        pytest.skip("only Chromium tells how much memory a SharedWorker uses")
+        pytest.skip("only Chromium reports the memory of a SharedWorker")
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
@@ -102,13 +104,13 @@ def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observations: Obse
 @case(
     "load/2/4",
     Level.SHOULD,
-    f"What an outage has piled up leaves in batches of at most {MOST_RECORDS} records and"
+    f"A worker sends the backlog of an outage in batches of at most {MOST_RECORDS} records and"
     f" {MOST_RECORDS_BYTES // KIBIBYTE} KiB.",
     expected="no larger batch, all stored once, in order",
-    source="wire protocol, upstream batches: 500 records a request at most; data safety: half of what nginx"
-    " lets pass where nothing else is configured",
+    source="wire protocol, upstream batches: at most 500 records per request; data safety: half of nginx's"
+    " default limit",
 )
-def test_batches_after_an_outage_are_small(telemetry: Telemetry, observations: Observations) -> None:
+def test_batch_size_after_an_outage_is_bounded(telemetry: Telemetry, observations: Observations) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
@@ -118,10 +120,10 @@ def test_batches_after_an_outage_are_small(telemetry: Telemetry, observations: O
     telemetry.run_for(HOUR_MS)
     records = max((len(batch.records) for batch in telemetry.batches), default=0)
     size = max((len(batch.exchange.decoded_body) for batch in telemetry.batches), default=0)
-    said = f"up to {records} records and {size:,} bytes in a batch"
-    observations(said)
+    seen = f"up to {records} records and {size:,} bytes in a batch"
+    observations(seen)
     if records > MOST_RECORDS or size > MOST_RECORDS_BYTES + AROUND_RECORDS_BYTES:
-        raise FindingError(f"at most {MOST_RECORDS} records and {MOST_RECORDS_BYTES:,} bytes of them", said)
+        raise FindingError(f"at most {MOST_RECORDS} records and {MOST_RECORDS_BYTES:,} bytes of them", seen)
     telemetry.account()
     expect_stored_order(telemetry)
 
@@ -129,9 +131,9 @@ def test_batches_after_an_outage_are_small(telemetry: Telemetry, observations: O
 @case(
     "load/2/5",
     Level.SHOULD,
-    f"Of {MANY_EVENTS:,} events logged in an outage the last {LAST_EVENTS} are stored: what is new counts.",
+    f"Of {MANY_EVENTS:,} events logged in an outage, the last {LAST_EVENTS} are stored.",
     expected=f"the last {LAST_EVENTS} stored once",
-    source="data safety: where something has to go, the oldest goes first",
+    source="data safety: a full queue drops its oldest events first",
 )
 def test_newest_events_of_an_outage_are_kept(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()

@@ -1,8 +1,8 @@
-"""Opt-out: SHUTDOWN, when consent is withdrawn, and the new start when it is given again.
+"""Opt-out: SHUTDOWN, when the user withdraws consent, and the new start when the user gives it again.
 
-What other tabs had queued is nobody's to send either: consent is the person's, not the tab's. Whether the
-worker ends at SHUTDOWN, or lives on for the next start, is its own business. An event that another tab logs
-after it may be lost: the protocol has no word to tell it.
+Consent belongs to the user, not to a tab: queued events of other tabs must not be sent either. The worker
+may end at SHUTDOWN, or keep running for the next start. An event that another tab logs after SHUTDOWN may
+be lost: the protocol requires no message to the other tabs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from e2e.worker.driver.restart import restart, shut_down, shut_down_and_restart,
 from e2e.worker.driver.system import Telemetry, set_fate
 
 SHUTDOWN = "wire protocol, tab → worker: SHUTDOWN"
-CONSENT = "wire protocol, opt-out: a setting in the browser, which shuts the worker down"
+CONSENT = "wire protocol, opt-out: a setting in the browser that shuts the worker down"
 RESTART = f"{CONSENT} and starts it again without a reload"
 WATCHED_INTERVALS = 10
 BEFORE = "before SHUTDOWN, and none after it"
@@ -32,11 +32,11 @@ PRIVACY_CONTROL = """Object.defineProperty(
 @case(
     "optout/1/1",
     Level.MUST,
-    "After SHUTDOWN the worker takes no events any more.",
-    expected="no POST in ten intervals after it",
+    "A worker accepts no events after SHUTDOWN.",
+    expected="no POST in the ten intervals after it",
     source=SHUTDOWN,
 )
-def test_nothing_is_taken_after_shutdown(telemetry: Telemetry) -> None:
+def test_no_event_is_accepted_after_shutdown(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
     tab.log(2)
     telemetry.flush()
@@ -51,8 +51,8 @@ def test_nothing_is_taken_after_shutdown(telemetry: Telemetry) -> None:
 @case(
     "optout/1/2",
     Level.SHOULD,
-    "What is queued when SHUTDOWN comes does not leave any more: consent has been withdrawn.",
-    expected="no POST after SHUTDOWN, at once or in ten intervals",
+    "A worker does not send the events that are queued at SHUTDOWN: consent is withdrawn.",
+    expected="no POST after SHUTDOWN, neither at once nor in ten intervals",
     source=CONSENT,
 )
 def test_queue_is_dropped_at_shutdown(telemetry: Telemetry) -> None:
@@ -61,7 +61,7 @@ def test_queue_is_dropped_at_shutdown(telemetry: Telemetry) -> None:
         tab.log(3)
     telemetry.settle()
     queued, posts = get_unsent_events(telemetry), len(telemetry.batches)
-    require_exercised(queued, "every event had left before SHUTDOWN")
+    require_exercised(queued, "every event was sent before SHUTDOWN")
     set_fate(queued, Fate.DROPPED)
     shut_down(telemetry, first)
     telemetry.flush(WATCHED_INTERVALS)
@@ -72,11 +72,11 @@ def test_queue_is_dropped_at_shutdown(telemetry: Telemetry) -> None:
 @case(
     "optout/1/3",
     Level.SHOULD,
-    "SHUTDOWN while the configuration is on its way: nothing that waited for it leaves.",
+    "A worker that gets SHUTDOWN before its configuration arrives sends none of the waiting events.",
     expected="no POST in ten intervals",
     source=CONSENT,
 )
-def test_shutdown_while_the_configuration_is_pending(telemetry: Telemetry) -> None:
+def test_shutdown_while_the_config_is_pending(telemetry: Telemetry) -> None:
     telemetry.break_config("latency", latency_ms=5_000)
     tab = telemetry.open_tab()
     tab.log(3, fate=Fate.DROPPED)
@@ -89,15 +89,15 @@ def test_shutdown_while_the_configuration_is_pending(telemetry: Telemetry) -> No
 @case(
     "optout/1/4",
     Level.SHOULD,
-    "SHUTDOWN while a batch is on its way: nothing follows it, not even what it carried.",
-    expected="no POST in ten intervals after SHUTDOWN",
+    "A worker that gets SHUTDOWN while a batch is in flight sends nothing more, not even that batch again.",
+    expected="no POST in the ten intervals after SHUTDOWN",
     source=CONSENT,
 )
 def test_shutdown_while_a_batch_is_in_flight(telemetry: Telemetry) -> None:
     telemetry.break_posts("latency", latency_ms=5_000, stream="upstream", times=1)
     telemetry.break_posts("status", status=503, times=1)
     tab = telemetry.open_tab()
-    tab.log(fate=Fate.DROPPED)  # The answer to its POST is 503: it is stored by another or never.
+    tab.log(fate=Fate.DROPPED)  # Its POST gets a 503: only another POST could store it.
     advance_until_posted(telemetry)
     tab.log(2)
     telemetry.settle()
@@ -112,11 +112,11 @@ def test_shutdown_while_a_batch_is_in_flight(telemetry: Telemetry) -> None:
 @case(
     "optout/1/5",
     Level.SHOULD,
-    "What another tab logs after SHUTDOWN does not leave: consent is the person's, not the tab's.",
-    expected="no POST in ten intervals after SHUTDOWN",
+    "A worker sends no event that another tab logs after SHUTDOWN: consent belongs to the user, not the tab.",
+    expected="no POST in the ten intervals after SHUTDOWN",
     source=CONSENT,
 )
-def test_another_tab_logs_after_shutdown(telemetry: Telemetry) -> None:
+def test_events_of_other_tabs_after_shutdown_are_dropped(telemetry: Telemetry) -> None:
     first, second = telemetry.open_tabs(2)
     for tab in (first, second):
         tab.log(2)
@@ -132,11 +132,11 @@ def test_another_tab_logs_after_shutdown(telemetry: Telemetry) -> None:
 @case(
     "optout/2/1",
     Level.MUST,
-    "SHUTDOWN of one tab leaves the others able to start anew: what they log then is stored.",
-    expected="what is logged after the new start stored",
+    "After SHUTDOWN from one tab, other tabs can start a worker again, and their events are stored.",
+    expected="events logged after the new start stored",
     source=RESTART,
 )
-def test_shutdown_leaves_other_tabs_able_to_start(telemetry: Telemetry) -> None:
+def test_other_tabs_can_restart_after_shutdown(telemetry: Telemetry) -> None:
     first, second, third = telemetry.open_tabs(3)
     for tab in (second, third):
         tab.log(2)
@@ -150,9 +150,9 @@ def test_shutdown_leaves_other_tabs_able_to_start(telemetry: Telemetry) -> None:
     telemetry.account()
 
 
-def spaced(number: int, delay_ms: int, shutdowns: int = 1) -> Any:
-    """SHUTDOWN and a new start, so far apart."""
-    what = "SHUTDOWN" if shutdowns == 1 else f"SHUTDOWN, sent {shutdowns} times,"
+def make_restart(number: int, delay_ms: int, shutdowns: int = 1) -> Any:
+    """Return the parameter of one case: SHUTDOWN, and a new start `delay_ms` later."""
+    messages = "SHUTDOWN" if shutdowns == 1 else f"{shutdowns} SHUTDOWN messages"
     return pytest.param(
         delay_ms,
         shutdowns,
@@ -160,15 +160,16 @@ def spaced(number: int, delay_ms: int, shutdowns: int = 1) -> Any:
         marks=case(
             f"optout/3/{number}",
             Level.MUST,
-            f"{what} and a new start {delay_ms} ms later: the new worker says READY and stores.",
-            expected="READY, and what is logged after it stored",
+            f"A worker started {delay_ms} ms after {messages} posts READY, and its events are stored.",
+            expected="READY, and events logged after it stored",
             source=RESTART,
         ),
     )
 
 
 @pytest.mark.parametrize(
-    ("delay_ms", "shutdowns"), [spaced(1, 0), spaced(2, 1), spaced(3, 5), spaced(4, 50), spaced(5, 0, 2)]
+    ("delay_ms", "shutdowns"),
+    [make_restart(1, 0), make_restart(2, 1), make_restart(3, 5), make_restart(4, 50), make_restart(5, 0, 2)],
 )
 def test_new_start_after_shutdown(
     telemetry: Telemetry, observations: Observations, delay_ms: int, shutdowns: int
@@ -186,8 +187,8 @@ def test_new_start_after_shutdown(
 @case(
     "optout/4/1",
     Level.MUST,
-    "SHUTDOWN before READY counts: no event of that worker is sent, and a new start works.",
-    expected="nothing of the first worker stored, all of the second",
+    "A worker that gets SHUTDOWN before READY sends no event, and a new worker can be started.",
+    expected="no event of the first worker stored, all events of the second stored",
     source=RESTART,
 )
 def test_shutdown_before_ready(telemetry: Telemetry) -> None:
@@ -206,7 +207,7 @@ def test_shutdown_before_ready(telemetry: Telemetry) -> None:
 @case(
     "optout/5/1",
     Level.SHOULD,
-    "Where the browser says that the person objects (navigator.globalPrivacyControl), no event leaves.",
+    "A worker sends no event if the browser signals an objection (navigator.globalPrivacyControl).",
     expected="no POST in ten intervals",
     source="privacy: W3C, Global Privacy Control",
 )
@@ -215,5 +216,5 @@ def test_privacy_control_counts_as_an_opt_out(telemetry: Telemetry) -> None:
     for tab in telemetry.open_tabs(2):
         tab.log(2, fate=Fate.DROPPED)
     telemetry.flush(WATCHED_INTERVALS)
-    telemetry.expect_batches(0, "where the person objects")
+    telemetry.expect_batches(0, "although the user objects")
     telemetry.account()

@@ -1,4 +1,4 @@
-"""Origin: where an app is served from, and what stands in front of it: hosts, prefixes, policies, proxies."""
+"""Origin: hosts, path prefixes, policies and proxies between the app and its server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STRICT_POLICY = "default-src 'self'"
 """Neither unsafe-inline nor unsafe-eval, and no other origin (W3C, Content Security Policy Level 3)."""
 
 PROXY_LIMIT_BYTES = 1 << 20
-"""What nginx allows where nothing else is configured (client_max_body_size)."""
+"""The default limit of nginx (client_max_body_size)."""
 OUTAGE_EVENTS = 2_000
 LOGIN_PAGE = "<!doctype html><title>Log in</title>"
 
@@ -31,11 +31,11 @@ LOGIN_PAGE = "<!doctype html><title>Log in</title>"
 @case(
     "origin/1/1",
     Level.MUST,
-    "Over plain HTTP on a host that is not localhost everything works as elsewhere.",
+    "A worker works as usual over plain HTTP on a host other than localhost.",
     expected="one configuration request, all events stored in one session",
-    source="web standards: such an origin is no secure context, and has no crypto.randomUUID",
+    source="web standards: such an origin is not a secure context and has no crypto.randomUUID",
 )
-def test_plain_http_on_another_host(telemetry: Telemetry) -> None:
+def test_worker_runs_over_plain_http_on_another_host(telemetry: Telemetry) -> None:
     origin = get_plain_origin(telemetry)
     tabs = [open_tab_at(telemetry, origin) for _ in range(2)]
     assert not tabs[0].page.evaluate("() => isSecureContext"), "the browser trusts this origin"
@@ -50,32 +50,32 @@ def test_plain_http_on_another_host(telemetry: Telemetry) -> None:
 @case(
     "origin/2/1",
     Level.MUST,
-    "With a path prefix in front of the app the worker uses the endpoint below that prefix.",
+    "A worker of an app below a path prefix uses the endpoint below that prefix.",
     expected=f"configuration and POST below {PREFIX}, nothing at the root",
     source="wire protocol, endpoint: relative to its own script, so that a prefix works",
 )
-def test_a_prefix_in_front_of_the_app(telemetry: Telemetry) -> None:
-    at_the_root = telemetry.endpoint
+def test_worker_uses_the_path_prefix_of_the_app(telemetry: Telemetry) -> None:
+    root_endpoint = telemetry.endpoint
     tabs_path = serve_below(telemetry, PREFIX)
     for _ in range(2):
         tab = open_tab_at(telemetry, telemetry.gateway.url, tabs_path)
         tab.connect()
         tab.log(2)
     telemetry.flush(2)
-    strays = telemetry.gateway.journal.select(at_the_root)
+    strays = telemetry.gateway.journal.select(root_endpoint)
     if strays:
-        raise FindingError(f"requests to {telemetry.endpoint}", f"{len(strays)} requests to {at_the_root}")
+        raise FindingError(f"requests to {telemetry.endpoint}", f"{len(strays)} requests to {root_endpoint}")
     telemetry.account()
 
 
 @case(
     "origin/3/1",
     Level.MUST,
-    "The worker runs under a Content-Security-Policy that allows neither inline code nor eval.",
+    "A worker runs under a Content-Security-Policy that allows neither inline code nor eval.",
     expected="all events stored",
-    source="web standards: a policy is the app's choice, and telemetry is not what it is loosened for",
+    source="web standards: the app chooses its policy and does not loosen it for telemetry",
 )
-def test_a_strict_policy(telemetry: Telemetry) -> None:
+def test_worker_runs_under_a_strict_policy(telemetry: Telemetry) -> None:
     serve_with_policy(telemetry.gateway, STRICT_POLICY)
     for tab in telemetry.open_tabs(2):
         tab.log(2)
@@ -86,11 +86,11 @@ def test_a_strict_policy(telemetry: Telemetry) -> None:
 @case(
     "origin/4/1",
     Level.SHOULD,
-    "What an outage has piled up gets through a proxy that refuses bodies over 1 MiB.",
+    "A worker gets the backlog of an outage through a proxy that rejects bodies over 1 MiB.",
     expected="all stored once, at most an hour after the outage",
-    source="data safety: a batch that is refused for its size (413) is sent in parts",
+    source="data safety: a batch that is rejected for its size (413) is split",
 )
-def test_a_proxy_that_limits_bodies(telemetry: Telemetry) -> None:
+def test_backlog_passes_a_proxy_that_limits_bodies(telemetry: Telemetry) -> None:
     limit_bodies(telemetry, PROXY_LIMIT_BYTES)
     tab = telemetry.open_tab()
     with telemetry.break_posts("status", status=503):
@@ -105,11 +105,11 @@ def test_a_proxy_that_limits_bodies(telemetry: Telemetry) -> None:
 @case(
     "origin/5/1",
     Level.MUST,
-    "A configuration request that is redirected to a login page brings no configuration: all is dropped.",
+    "A worker drops every event if its configuration request is redirected to a login page.",
     expected="no POST",
     source="wire protocol, missing values: no configuration, drop every event",
 )
-def test_configuration_behind_a_login(telemetry: Telemetry) -> None:
+def test_config_redirected_to_a_login_page_drops_events(telemetry: Telemetry) -> None:
     telemetry.gateway.mount("/login", LOGIN_PAGE, "text/html")
     telemetry.break_config("status", status=302, headers={"Location": "/login"})
     telemetry.open_tab().log(2, fate=Fate.DROPPED)
@@ -121,11 +121,11 @@ def test_configuration_behind_a_login(telemetry: Telemetry) -> None:
 @case(
     "origin/5/2",
     Level.SHOULD,
-    "A batch that is redirected to a login page, which answers 200, was not taken, and is sent again.",
+    "A worker sends a batch again that was redirected to a login page, even if the page responds with 200.",
     expected="all stored once, at most an hour after the login",
-    source="data safety: only the endpoint's own answer says that a batch is stored",
+    source="data safety: only a response of the endpoint itself confirms that a batch is stored",
 )
-def test_batch_behind_a_login(telemetry: Telemetry) -> None:
+def test_batch_redirected_to_a_login_page_is_sent_again(telemetry: Telemetry) -> None:
     telemetry.gateway.mount("/login", LOGIN_PAGE, "text/html")
     tab = telemetry.open_tab()
     with telemetry.break_posts("status", status=302, headers={"Location": "/login"}):

@@ -1,7 +1,7 @@
-"""Leftovers: what a worker leaves behind when it ends, and what the next worker of the origin makes of it.
+"""Outbox recovery: the events that a worker leaves when it ends, and what the origin's next worker does.
 
-That nothing is lost with a worker stands in `test_lifecycle.py`. A worker that keeps its queue in memory
-leaves nothing: it passes where nothing may leave, and fails where something has to.
+`test_lifecycle.py` covers that no event is lost when a worker ends. A worker that keeps its queue in memory
+leaves nothing: it passes the cases that forbid sending, and fails those that require it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from e2e.worker.driver.retry import drain, require_virtual_time
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import Tab
 
-SESSION = "wire protocol, record: one session a worker"
-STORED = "data safety: what the server has said that it stored need not be sent again"
-CONSENT = "privacy: what was queued without consent, or before it was withdrawn, is nobody's to send"
+SESSION = "wire protocol, record: one session per worker"
+STORED = "data safety: events that the server has confirmed as stored are not sent again"
+CONSENT = "privacy: events queued without consent, or before it was withdrawn, are never sent"
 
 
 def close_last_tab(telemetry: Telemetry, tab: Tab) -> None:
-    """Close the only tab; returns when its worker has ended."""
+    """Close the only tab and return when its worker has ended."""
     worker = telemetry.workers.wait_for()
     tab.close()
     worker.wait_until_ended()
 
 
-def open_the_app_again(telemetry: Telemetry) -> None:
-    """Log in a new tab, and give its worker the time to send also what is left."""
+def reopen_app(telemetry: Telemetry) -> None:
+    """Log in a new tab, and give its worker time to send recovered events too."""
     telemetry.open_tab().log()
     drain(telemetry)
 
@@ -39,11 +39,11 @@ def open_the_app_again(telemetry: Telemetry) -> None:
 @case(
     "leftovers/1/1",
     Level.SHOULD,
-    "What the next worker sends of what one before it left is stored under the session it was logged in.",
+    "A worker sends the events of an earlier worker under the session in which they were logged.",
     expected="the earlier session's id",
     source=SESSION,
 )
-def test_leftovers_keep_their_session(telemetry: Telemetry) -> None:
+def test_recovered_events_keep_their_session(telemetry: Telemetry) -> None:
     require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     (sent,) = tab.log()
@@ -51,12 +51,12 @@ def test_leftovers_keep_their_session(telemetry: Telemetry) -> None:
     left = tab.log(2)
     telemetry.settle()
     close_last_tab(telemetry, tab)
-    open_the_app_again(telemetry)
+    reopen_app(telemetry)
     sessions = get_sessions_by_key(telemetry)
-    others = {sessions.get(event.key, "not stored") for event in left} - {sessions[sent.key]}
-    if others:
+    wrong = {sessions.get(event.key, "not stored") for event in left} - {sessions[sent.key]}
+    if wrong:
         raise FindingError(
-            f"the session {sessions[sent.key]}, in which they were logged", ", ".join(sorted(others))
+            f"the session {sessions[sent.key]}, in which they were logged", ", ".join(sorted(wrong))
         )
     telemetry.account()
 
@@ -64,18 +64,18 @@ def test_leftovers_keep_their_session(telemetry: Telemetry) -> None:
 @case(
     "leftovers/1/2",
     Level.SHOULD,
-    "What has been stored is not sent again by the next worker.",
+    "A worker does not send again what an earlier worker has stored.",
     expected="each event in one POST",
     source=STORED,
 )
-def test_what_is_stored_is_not_left(telemetry: Telemetry) -> None:
+def test_stored_events_are_not_recovered(telemetry: Telemetry) -> None:
     require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     tab.log(2)
     telemetry.flush()
     telemetry.settle()
     close_last_tab(telemetry, tab)
-    open_the_app_again(telemetry)
+    reopen_app(telemetry)
     times = Counter(key for batch in telemetry.batches for key in batch.keys)
     again = sorted(key for key, count in times.items() if count > 1)
     if again:
@@ -86,31 +86,31 @@ def test_what_is_stored_is_not_left(telemetry: Telemetry) -> None:
 @case(
     "leftovers/2/1",
     Level.SHOULD,
-    "Nothing that was queued when SHUTDOWN came is sent by a later worker.",
-    expected="only what was logged after the new start stored",
+    "A worker sends no event that an earlier worker had queued at SHUTDOWN.",
+    expected="only events logged after the new start stored",
     source=CONSENT,
 )
-def test_nothing_is_left_by_a_shutdown(telemetry: Telemetry) -> None:
+def test_nothing_is_recovered_after_a_shutdown(telemetry: Telemetry) -> None:
     require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     tab.log(3, fate=Fate.DROPPED)
     telemetry.settle()
     if telemetry.batches:
-        pytest.skip("what is logged leaves at once: nothing is queued when SHUTDOWN comes")
+        pytest.skip("the worker sends events at once: nothing is queued at SHUTDOWN")
     shut_down(telemetry, tab)
     tab.close()
-    open_the_app_again(telemetry)
+    reopen_app(telemetry)
     telemetry.account()
 
 
 @case(
     "leftovers/2/2",
     Level.SHOULD,
-    "Nothing that was queued when the server answered `disabled` is sent by a later worker.",
-    expected="only what the later worker's tab logged stored",
-    source="wire protocol, answer: stop, drop, send nothing ever after",
+    "A worker sends no event that an earlier worker had queued when the server responded `disabled`.",
+    expected="only events of the later worker's tab stored",
+    source="wire protocol, response: stop, drop the queue, and never send again",
 )
-def test_nothing_is_left_by_a_disabled_answer(telemetry: Telemetry) -> None:
+def test_nothing_is_recovered_after_a_disabled_response(telemetry: Telemetry) -> None:
     require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     telemetry.settle()
@@ -119,18 +119,18 @@ def test_nothing_is_left_by_a_disabled_answer(telemetry: Telemetry) -> None:
     telemetry.flush()
     telemetry.configure()
     close_last_tab(telemetry, tab)
-    open_the_app_again(telemetry)
+    reopen_app(telemetry)
     telemetry.account()
 
 
 @case(
     "leftovers/2/3",
     Level.SHOULD,
-    "A worker whose configuration disables telemetry sends nothing that one before it left, nor leaves it.",
-    expected="no POST while disabled, and only new events after it",
+    "A worker whose configuration disables telemetry neither sends nor keeps the events of an earlier one.",
+    expected="no POST while disabled, and only new events afterwards",
     source=CONSENT,
 )
-def test_nothing_is_left_by_a_configuration_that_disables(telemetry: Telemetry) -> None:
+def test_nothing_is_recovered_if_the_config_disables(telemetry: Telemetry) -> None:
     require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     telemetry.settle()
@@ -145,5 +145,5 @@ def test_nothing_is_left_by_a_configuration_that_disables(telemetry: Telemetry) 
     telemetry.expect_batches(posts, "before telemetry was disabled, and none while it is")
     close_last_tab(telemetry, tab)
     telemetry.configure()
-    open_the_app_again(telemetry)
+    reopen_app(telemetry)
     telemetry.account()

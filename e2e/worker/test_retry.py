@@ -1,7 +1,6 @@
-"""Retry: a batch that fails goes back to the front of the queue and leaves with a later flush.
+"""Retry: a batch that fails returns to the front of the queue and is sent with a later flush.
 
-What the worker makes of answers that refuse, that are damaged or that never come stands in
-`test_retry_answers.py`.
+`test_retry_responses.py` covers responses that reject a batch, are damaged or never arrive.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from e2e.worker.driver.retry import expect_all_stored_in_order, require_virtual_
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import DAY_MS, HOUR_MS, advance_until_applied
 
-PROTOCOL = "wire protocol, failed POST: records go back to the front of the queue"
+PROTOCOL = "wire protocol, failed POST: the records return to the front of the queue"
 OUTAGE_INTERVALS = 40
 
 
-def failure(number: int, name: str, title: str, toxic: str, **attributes: Any) -> Any:
-    """One way in which a POST fails before the server has taken it."""
+def make_failure(number: int, name: str, title: str, toxic: str, **attributes: Any) -> Any:
+    """Return the parameter of one case: a POST that fails before the server accepts it."""
     return pytest.param(
         toxic,
         attributes,
@@ -28,7 +27,7 @@ def failure(number: int, name: str, title: str, toxic: str, **attributes: Any) -
         marks=case(
             f"retry/1/{number}",
             Level.MUST,
-            f"A batch whose POST {title} is kept and sent again, in front of what came later.",
+            f"A worker keeps a batch whose POST {title}, and sends it again before later events.",
             expected="all stored once, each tab's events in order",
             source=PROTOCOL,
         ),
@@ -38,16 +37,16 @@ def failure(number: int, name: str, title: str, toxic: str, **attributes: Any) -
 @pytest.mark.parametrize(
     ("toxic", "attributes"),
     [
-        failure(1, "500", "is answered with 500", "status", status=500),
-        failure(2, "503", "is answered with 503", "status", status=503),
-        failure(3, "reset", "is cut off by a reset", "reset_peer"),
-        failure(4, "refused", "is refused with the connection", "down"),
+        make_failure(1, "500", "gets a 500", "status", status=500),
+        make_failure(2, "503", "gets a 503", "status", status=503),
+        make_failure(3, "reset", "is cut off by a reset", "reset_peer"),
+        make_failure(4, "refused", "fails because the connection is refused", "down"),
     ],
 )
 def test_failed_batch_is_sent_again(telemetry: Telemetry, toxic: str, attributes: dict[str, Any]) -> None:
     first, second = telemetry.open_tabs(2)
-    telemetry.settle()  # The configuration is there.
-    # `down` is a matter of connections: it refuses the whole origin, not one path.
+    telemetry.settle()  # The worker has its configuration now.
+    # `down` works on connections: it affects the whole origin, not one path.
     fault = telemetry.gateway.toxic("down") if toxic == "down" else telemetry.break_posts(toxic, **attributes)
     with fault:
         for tab in (first, second):
@@ -61,11 +60,11 @@ def test_failed_batch_is_sent_again(telemetry: Telemetry, toxic: str, attributes
 @case(
     "retry/2/1",
     Level.MUST,
-    "A batch that fails goes in front of what was logged while it was out.",
+    "A failed batch returns in front of the events that were logged while it was in flight.",
     expected="all stored once, each tab's events in order",
     source=PROTOCOL,
 )
-def test_failed_batch_goes_in_front_of_what_came_meanwhile(telemetry: Telemetry) -> None:
+def test_failed_batch_precedes_events_logged_meanwhile(telemetry: Telemetry) -> None:
     telemetry.break_posts("latency", latency_ms=5_000, stream="upstream", times=1)
     telemetry.break_posts("status", status=500, times=1)
     tab = telemetry.open_tab()
@@ -78,7 +77,7 @@ def test_failed_batch_goes_in_front_of_what_came_meanwhile(telemetry: Telemetry)
 @case(
     "retry/2/2",
     Level.MUST,
-    f"What two tabs log while the server is down for {OUTAGE_INTERVALS} intervals is stored when it is back.",
+    f"Events that two tabs log in a server outage of {OUTAGE_INTERVALS} intervals are stored afterwards.",
     expected="all stored once, each tab's events in order",
     source=PROTOCOL,
 )
@@ -97,7 +96,7 @@ def test_long_outage_loses_nothing(telemetry: Telemetry) -> None:
 @case(
     "retry/2/3",
     Level.MUST,
-    "Failures of every kind, one after the other, lose nothing and double nothing.",
+    "A worker loses and duplicates nothing if POSTs fail in every way, one after the other.",
     expected="all stored once, each tab's events in order",
     source=PROTOCOL,
 )
@@ -120,7 +119,7 @@ def test_failures_of_every_kind_in_a_row(telemetry: Telemetry) -> None:
 @case(
     "retry/3/1",
     Level.MUST,
-    "What is logged while the browser is offline is stored when it is online again.",
+    "Events logged while the browser is offline are stored when it is online again.",
     expected="all stored once, each tab's events in order",
     source="wire protocol, flush: when the browser is online",
 )
@@ -139,7 +138,7 @@ def test_offline_loses_nothing(telemetry: Telemetry) -> None:
 @case(
     "retry/3/2",
     Level.MUST,
-    "What is logged in a day without a network is stored when the browser is online again.",
+    "Events logged in a day without a network are stored when the browser is online again.",
     expected="all stored once, each tab's events in order",
     source="wire protocol, flush: when the browser is online",
 )

@@ -72,8 +72,8 @@ def serve_with_policy(gateway: Gateway, policy: str) -> None:
     """Send this Content-Security-Policy with every response, also with scripts."""
 
     async def add_policy(route: Route) -> None:
-        answer = await route.fetch()
-        route.fulfill(answer=answer, headers={"Content-Security-Policy": policy})
+        response = await route.fetch()
+        route.fulfill(answer=response, headers={"Content-Security-Policy": policy})
 
     gateway.route("GET *", add_policy)
 

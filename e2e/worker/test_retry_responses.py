@@ -1,8 +1,7 @@
-"""Retry: answers that refuse a batch, that are damaged, or that do not come.
+"""Retry: responses that reject a batch, are damaged, or never arrive.
 
-A worker may send again, split or give up what was refused: how it does so is its own business. What it
-may not do is to lose what it was not asked to, to store twice, or to let one batch hold up all others. How
-long it waits before it sends again stands in `test_retry_pace.py`.
+A worker may retry, split or drop a rejected batch. It must not lose other events, cause duplicates, or let
+one batch block all others. `test_retry_pace.py` covers how long it waits before a retry.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import HOUR_MS, count_responses
 from pytest_sharedworker.gateway.route import Route
 
-REFUSED = "RFC 9110, 15.5: a request with a fault of its own fails again however often it is sent"
-TAKEN = "wire protocol, failed POST: only what failed goes back to the queue"
-HANGING = "wire protocol, flush: every interval when there is something"
+REJECTED = "RFC 9110, 15.5: a request with a client error fails again however often it is sent"
+ACCEPTED = "wire protocol, failed POST: only the records of a failed POST return to the queue"
+HANGING = "wire protocol, flush: every interval while records are queued"
 MOST_BODY_BYTES = 4096
 HANG_MS = 45_000
 HOUR_PARTS = 24
 
 
 def expect_stored_once(telemetry: Telemetry) -> None:
-    """Log before and after the POST whose answer is broken. Raises FindingError."""
+    """Log before and after the POST with the broken response, and account. Raises FindingError."""
     tab = telemetry.open_tab()
     tab.log(2)
     telemetry.flush()
@@ -42,11 +41,11 @@ def expect_stored_once(telemetry: Telemetry) -> None:
 @case(
     "retry/5/1",
     Level.SHOULD,
-    "A batch that the server refuses for good (400) does not hold up later events.",
+    "A batch that the server rejects permanently (400) does not block later events.",
     expected="later events stored within two hours",
-    source=REFUSED,
+    source=REJECTED,
 )
-def test_refused_batch_does_not_hold_up_others(telemetry: Telemetry) -> None:
+def test_rejected_batch_does_not_block_others(telemetry: Telemetry) -> None:
     require_virtual_time(telemetry)
 
     def refuse(route: Route) -> None:
@@ -60,17 +59,17 @@ def test_refused_batch_does_not_hold_up_others(telemetry: Telemetry) -> None:
     tab.log(2)
     telemetry.run_for(2 * HOUR_MS)
     telemetry.account()
-    require_exercised(count_responses(telemetry, 400), "no POST was answered with 400")
+    require_exercised(count_responses(telemetry, 400), "no POST got a 400")
 
 
 @case(
     "retry/5/2",
     Level.SHOULD,
-    "A batch that is too large for the server (413) is split or dropped, and does not hold up later events.",
+    "A batch that is too large for the server (413) is split or dropped, and does not block later events.",
     expected="later events stored within two hours",
-    source=REFUSED,
+    source=REJECTED,
 )
-def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observations: Observations) -> None:
+def test_too_large_batch_does_not_block_others(telemetry: Telemetry, observations: Observations) -> None:
     require_virtual_time(telemetry)
 
     def refuse(route: Route) -> None:
@@ -84,13 +83,13 @@ def test_too_large_batch_does_not_hold_up_others(telemetry: Telemetry, observati
     tab.log(2)
     telemetry.run_for(2 * HOUR_MS)
     kept = len({event.key for event in large}.intersection(telemetry.stored))
-    observations(f"{kept} of {len(large)} events came through in smaller pieces")
+    observations(f"{kept} of {len(large)} events stored in smaller batches")
     telemetry.account()
-    require_exercised(count_responses(telemetry, 413), "no POST was answered with 413")
+    require_exercised(count_responses(telemetry, 413), "no POST got a 413")
 
 
-def taken(number: int, name: str, title: str, status: int, body: str) -> Any:
-    """An answer that says by its status that the batch was taken, and nothing that can be read."""
+def make_unreadable(number: int, name: str, title: str, status: int, body: str) -> Any:
+    """Return the parameter of one case: a response with a success status and an unreadable body."""
     return pytest.param(
         status,
         body,
@@ -98,9 +97,9 @@ def taken(number: int, name: str, title: str, status: int, body: str) -> Any:
         marks=case(
             f"retry/6/{number}",
             Level.SHOULD,
-            f"A batch that the server took and answered with {title} is stored once.",
+            f"A batch that the server accepts with {title} is stored once.",
             expected="all stored once, each tab's events in order",
-            source=TAKEN,
+            source=ACCEPTED,
         ),
     )
 
@@ -108,29 +107,29 @@ def taken(number: int, name: str, title: str, status: int, body: str) -> Any:
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        taken(1, "204", "204", 204, ""),
-        taken(2, "empty", "an empty 200", 200, ""),
-        taken(3, "not-json", "a 200 that is not JSON", 200, "<html>thank you</html>"),
-        taken(4, "null", "a 200 that is null", 200, "null"),
+        make_unreadable(1, "204", "a 204", 204, ""),
+        make_unreadable(2, "empty", "an empty 200", 200, ""),
+        make_unreadable(3, "not-json", "a 200 that is not JSON", 200, "<html>thank you</html>"),
+        make_unreadable(4, "null", "a 200 that is null", 200, "null"),
     ],
 )
-def test_unreadable_answer_stores_once(telemetry: Telemetry, status: int, body: str) -> None:
-    async def take(route: Route) -> None:
+def test_unreadable_response_stores_once(telemetry: Telemetry, status: int, body: str) -> None:
+    async def accept(route: Route) -> None:
         await route.fetch()
         route.fulfill(status=status, body=body, headers={"Content-Type": "application/json"})
 
-    telemetry.gateway.route(f"POST {telemetry.endpoint}", take, times=1)
+    telemetry.gateway.route(f"POST {telemetry.endpoint}", accept, times=1)
     expect_stored_once(telemetry)
 
 
 @case(
     "retry/6/5",
     Level.SHOULD,
-    "A batch that the server took, and whose answer breaks off after its first bytes, is stored once.",
+    "A batch that the server accepts is stored once if the response breaks off after its first bytes.",
     expected="all stored once, each tab's events in order",
-    source=TAKEN,
+    source=ACCEPTED,
 )
-def test_half_an_answer_stores_once(telemetry: Telemetry) -> None:
+def test_truncated_response_stores_once(telemetry: Telemetry) -> None:
     telemetry.break_posts("limit_data", bytes=5, times=1)
     expect_stored_once(telemetry)
 
@@ -138,11 +137,11 @@ def test_half_an_answer_stores_once(telemetry: Telemetry) -> None:
 @case(
     "retry/6/6",
     Level.SHOULD,
-    "A batch that the server took, and whose answer is lost as a whole, is neither lost nor stored twice.",
+    "A batch that the server accepts is stored once if the whole response is lost.",
     expected="all stored once, each tab's events in order",
-    source=TAKEN,
+    source=ACCEPTED,
 )
-def test_lost_answer_stores_once(telemetry: Telemetry) -> None:
+def test_lost_response_stores_once(telemetry: Telemetry) -> None:
     telemetry.break_posts("drop_response", times=1)
     expect_stored_once(telemetry)
 
@@ -150,18 +149,18 @@ def test_lost_answer_stores_once(telemetry: Telemetry) -> None:
 @case(
     "retry/6/7",
     Level.SHOULD,
-    "Over an hour in which every second answer is lost, each event is stored once.",
+    "In an hour in which every second response is lost, each event is stored once.",
     expected="all stored once, each tab's events in order",
-    source=TAKEN,
+    source=ACCEPTED,
 )
-def test_every_second_answer_is_lost(telemetry: Telemetry, observations: Observations) -> None:
+def test_every_second_lost_response_stores_once(telemetry: Telemetry, observations: Observations) -> None:
     require_virtual_time(telemetry)
     turns = count()
 
     async def lose_every_second(route: Route) -> None:
-        answer = await route.fetch()
+        response = await route.fetch()
         if next(turns) % 2:
-            route.fulfill(answer=answer)
+            route.fulfill(answer=response)
         else:
             route.abort()
 
@@ -171,16 +170,16 @@ def test_every_second_answer_is_lost(telemetry: Telemetry, observations: Observa
             for tab in tabs:
                 tab.log()
             telemetry.run_for(HOUR_MS / HOUR_PARTS)
-    observations(f"{(len(lossy.routes) + 1) // 2} of {len(lossy.routes)} answers lost")
+    observations(f"{(len(lossy.routes) + 1) // 2} of {len(lossy.routes)} responses lost")
     expect_all_stored_in_order(telemetry)
 
 
 @case(
     "retry/7/1",
     Level.MUST,
-    f"A POST that hangs for {HANG_MS // 1000} s and then breaks off loses nothing and doubles nothing.",
+    f"A POST that hangs for {HANG_MS // 1000} s and then breaks off loses and duplicates nothing.",
     expected="all stored once",
-    source="wire protocol, failed POST: records go back to the queue",
+    source="wire protocol, failed POST: the records return to the queue",
 )
 def test_hanging_post_that_breaks_off_is_sent_again(telemetry: Telemetry) -> None:
     log_around_a_hanging_post(telemetry)
@@ -192,17 +191,17 @@ def test_hanging_post_that_breaks_off_is_sent_again(telemetry: Telemetry) -> Non
 @case(
     "retry/7/3",
     Level.SHOULD,
-    f"What is logged while a POST hangs for {HANG_MS // 1000} s is not stored before what the POST carried.",
+    f"Events logged while a POST hangs for {HANG_MS // 1000} s are not stored before those of the POST.",
     expected="all stored once, each tab's events in order",
-    source="wire protocol, failed POST: records go back to the front of the queue",
+    source="wire protocol, failed POST: the records return to the front of the queue",
 )
-def test_hanging_post_changes_no_order(telemetry: Telemetry) -> None:
+def test_hanging_post_does_not_change_the_order(telemetry: Telemetry) -> None:
     log_around_a_hanging_post(telemetry)
     expect_all_stored_in_order(telemetry)
 
 
 def log_around_a_hanging_post(telemetry: Telemetry) -> None:
-    """Log before, while and after a POST hangs, which then breaks off before the server has it."""
+    """Log before, during and after a POST that hangs and breaks off before the server gets it."""
     telemetry.break_posts("timeout", timeout_ms=HANG_MS, times=1)
     tab = telemetry.open_tab()
     for _ in range(2):
@@ -214,11 +213,11 @@ def log_around_a_hanging_post(telemetry: Telemetry) -> None:
 @case(
     "retry/7/2",
     Level.SHOULD,
-    "A POST that is never answered does not hold up later events for ever.",
+    "A POST that never gets a response does not block later events forever.",
     expected="later events stored within an hour",
     source=HANGING,
 )
-def test_post_without_an_answer_does_not_hold_up_others(
+def test_post_without_a_response_does_not_block_others(
     telemetry: Telemetry, observations: Observations
 ) -> None:
     require_virtual_time(telemetry)
@@ -226,10 +225,10 @@ def test_post_without_an_answer_does_not_hold_up_others(
     tab = telemetry.open_tab()
     hung = tab.log(fate=Fate.OPTIONAL)
     advance_until_posted(telemetry)
-    telemetry.expect_batches(1, "that is never answered")
+    telemetry.expect_batches(1, "that never gets a response")
     tab.log(2)
     telemetry.flush(4)
     telemetry.run_for(HOUR_MS)
-    again = len({event.key for event in hung}.intersection(telemetry.stored))
-    observations(f"{again} of {len(hung)} events of the hanging batch came through")
+    stored = len({event.key for event in hung}.intersection(telemetry.stored))
+    observations(f"{stored} of {len(hung)} events of the hanging batch stored")
     telemetry.account()
