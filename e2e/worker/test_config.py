@@ -265,7 +265,7 @@ def test_disabled_worker_sends_nothing(telemetry: Telemetry) -> None:
     "config/7/2",
     Level.MUST,
     "A worker drops exactly the events whose componentId is in disable_ui_events; names match in full.",
-    expected="only the events of the named component are dropped",
+    expected="only the events of the listed components are dropped",
     source="wire protocol, filter",
 )
 def test_only_events_of_filtered_components_are_dropped(telemetry: Telemetry) -> None:
@@ -285,7 +285,7 @@ def test_only_events_of_filtered_components_are_dropped(telemetry: Telemetry) ->
     Level.MUST,
     "A worker keeps and sends events that are logged while its configuration is 5 s late.",
     expected="all stored, in the order in which they were logged",
-    source="wire protocol, GET: an event is judged by the configuration, not by when it came",
+    source="wire protocol, GET: the configuration decides about an event, not when it was logged",
 )
 def test_late_config_loses_nothing(telemetry: Telemetry) -> None:
     telemetry.break_config("latency", latency_ms=5_000)
@@ -305,9 +305,9 @@ def test_late_config_loses_nothing(telemetry: Telemetry) -> None:
 @case(
     "config/8/2",
     Level.SHOULD,
-    "A worker keeps and sends events that are logged before a configuration later than a flush interval.",
+    "A worker keeps and sends events logged while its configuration is late by more than a flush interval.",
     expected="all stored",
-    source="wire protocol, GET: an event is judged by the configuration, not by when it came",
+    source="wire protocol, GET: the configuration decides about an event, not when it was logged",
 )
 def test_config_later_than_a_flush_loses_nothing(telemetry: Telemetry) -> None:
     telemetry.break_config("latency", latency_ms=int(telemetry.flush_interval * 1.5))

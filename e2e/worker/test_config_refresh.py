@@ -16,7 +16,7 @@ RECOVERY = "data safety: one failed request does not disable a worker for as lon
 @case(
     "config/9/1",
     Level.SHOULD,
-    "A worker reads a failed configuration again: it accepts events an hour after the server is back.",
+    "A worker that could not read its configuration retries: an hour after its return it accepts events.",
     expected="events logged before that dropped, events logged an hour later stored",
     source=RECOVERY,
 )

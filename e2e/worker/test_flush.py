@@ -54,7 +54,7 @@ def test_everything_is_sent_at_the_interval(telemetry: Telemetry) -> None:
     "flush/1/3",
     Level.MUST,
     "A worker sends an event that is logged after a flush with the next flush.",
-    expected="the second POST leaves at the second interval",
+    expected="the second POST is sent at the second interval",
     source=PROTOCOL,
 )
 def test_event_after_a_flush_waits_for_the_next(telemetry: Telemetry) -> None:
@@ -74,7 +74,7 @@ def test_event_after_a_flush_waits_for_the_next(telemetry: Telemetry) -> None:
     Level.MUST,
     "A worker with an empty queue sends nothing for an hour.",
     expected="no POST",
-    source=f"{PROTOCOL}: when there is something to send",
+    source=f"{PROTOCOL}: while records are queued",
 )
 def test_empty_queue_sends_nothing_in_an_hour(telemetry: Telemetry) -> None:
     telemetry.open_tabs(2)

@@ -37,7 +37,7 @@ def expect_posted_times(telemetry: Telemetry, posted: list[dict[str, Any]]) -> N
     "identity/1/1",
     Level.MUST,
     "A worker that starts after another one has ended has its own session.",
-    expected="two session ids, none of them empty",
+    expected="two session ids, neither of them empty",
     source=f"{RECORD}: one session per worker",
 )
 def test_next_worker_has_another_session(telemetry: Telemetry, observations: Observations) -> None:
@@ -57,7 +57,7 @@ def test_next_worker_has_another_session(telemetry: Telemetry, observations: Obs
     "identity/1/2",
     Level.MUST,
     "Two workers that run at the same time have two sessions.",
-    expected="two session ids, none of them empty",
+    expected="two session ids, neither of them empty",
     source=f"{RECORD}: one session per worker",
 )
 def test_concurrent_workers_have_two_sessions(telemetry: Telemetry) -> None:
@@ -152,7 +152,7 @@ def test_timestamp_does_not_change_while_the_record_waits(telemetry: Telemetry) 
 @case(
     "identity/6/1",
     Level.SHOULD,
-    "A worker keeps an event's identity (tab_id and seq) when it sends the event again.",
+    "A worker keeps an event's identity (tab_id and seq) when it sends the event again after a failed POST.",
     expected="one identity per event, however often it is sent, and no identity for two events",
     source="data safety: the identity lets a server store a repeated event once",
 )

@@ -33,7 +33,7 @@ def test_large_event_does_not_block_small_ones(telemetry: Telemetry, observation
         return are_all_stored(telemetry, small) or count_responses(telemetry, 413) >= MAX_REFUSALS
 
     advance_until(telemetry, is_finished)
-    observations(f"{count_responses(telemetry, 413)} POST refused with 413")
+    observations(f"{count_responses(telemetry, 413)} POST rejected with 413")
     telemetry.account()
 
 

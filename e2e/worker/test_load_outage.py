@@ -31,7 +31,7 @@ AROUND_RECORDS_BYTES = KIBIBYTE
 @case(
     "load/2/1",
     Level.SHOULD,
-    f"Of {OUTAGE_EVENTS:,} events logged while the server is down at least {LEAST_KEPT_EVENTS:,} are stored"
+    f"Of {OUTAGE_EVENTS:,} events logged while the server is down, at least {LEAST_KEPT_EVENTS:,} are stored"
     " afterwards, in order, and so are all later events.",
     expected=f"at least {LEAST_KEPT_EVENTS:,} of them stored once, in order; all later ones too",
     source="data safety: the queue covers an outage up to a known bound",

@@ -8,10 +8,9 @@ from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
 from e2e.worker.driver.assertions import expect_one_session
 from e2e.worker.driver.environments import (
-    get_plain_origin,
     limit_bodies,
-    open_tab_at,
     serve_below,
+    serve_on_plain_host,
     serve_with_policy,
 )
 from e2e.worker.driver.system import Telemetry
@@ -36,8 +35,8 @@ LOGIN_PAGE = "<!doctype html><title>Log in</title>"
     source="web standards: such an origin is not a secure context and has no crypto.randomUUID",
 )
 def test_worker_runs_over_plain_http_on_another_host(telemetry: Telemetry) -> None:
-    origin = get_plain_origin(telemetry)
-    tabs = [open_tab_at(telemetry, origin) for _ in range(2)]
+    url = serve_on_plain_host(telemetry)
+    tabs = [telemetry.open_tab(url=url, connect=False) for _ in range(2)]
     assert not tabs[0].page.evaluate("() => isSecureContext"), "the browser trusts this origin"
     for tab in tabs:
         tab.connect()
@@ -56,11 +55,9 @@ def test_worker_runs_over_plain_http_on_another_host(telemetry: Telemetry) -> No
 )
 def test_worker_uses_the_path_prefix_of_the_app(telemetry: Telemetry) -> None:
     root_endpoint = telemetry.endpoint
-    tabs_path = serve_below(telemetry, PREFIX)
+    url = serve_below(telemetry, PREFIX)
     for _ in range(2):
-        tab = open_tab_at(telemetry, telemetry.gateway.url, tabs_path)
-        tab.connect()
-        tab.log(2)
+        telemetry.open_tab(url=url).log(2)
     telemetry.flush(2)
     strays = telemetry.gateway.journal.select(root_endpoint)
     if strays:

@@ -64,7 +64,7 @@ def test_recovered_events_keep_their_session(telemetry: Telemetry) -> None:
 @case(
     "leftovers/1/2",
     Level.SHOULD,
-    "A worker does not send again what an earlier worker has stored.",
+    "A worker does not send events of an earlier worker again that are already stored.",
     expected="each event in one POST",
     source=STORED,
 )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
-from e2e.worker.driver.system import TAB_PAGE, TAB_PATH, Telemetry
-from e2e.worker.driver.tab import Tab
+from e2e.worker.driver.app import TAB_PATH, serve_app
+from e2e.worker.driver.system import Telemetry
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.route import Route
-from reference_server.api.telemetry import ENDPOINT as SERVER_ENDPOINT
 
 PLAIN_HOST = "host.test"
 """A name for 127.0.0.1 that is not localhost: no secure context over plain HTTP (W3C, Secure Contexts)."""
@@ -30,42 +29,18 @@ def add_plain_host(arguments: Mapping[str, Any], browser_name: str) -> dict[str,
     return dict(arguments)
 
 
-def open_tab_at(telemetry: Telemetry, origin: str, path: str = TAB_PATH) -> Tab:
-    """Open a tab at another URL than the default one, without connecting it."""
-    page = telemetry.context.new_page()
-    page.goto(origin + path)
-    tab = Tab(
-        page,
-        f"tab-{len(telemetry.tabs) + 1}",
-        telemetry.implementation,
-        telemetry.script_path,
-        telemetry.recorder.tab,
-    )
-    telemetry.tabs.append(tab)
-    return tab
-
-
-def get_plain_origin(telemetry: Telemetry) -> str:
-    """Return the gateway's origin under `PLAIN_HOST`."""
+def serve_on_plain_host(telemetry: Telemetry) -> str:
+    """Serve the app under `PLAIN_HOST` too, and return the URL of the tabs' page there."""
     # Browsers send no Sec-Fetch-Dest to such an origin: the gateway cannot recognize the script by itself.
     telemetry.gateway.add_worker_script(f"GET {telemetry.script_path}")
-    return f"http://{PLAIN_HOST}:{urlsplit(telemetry.gateway.url).port}"
+    return f"http://{PLAIN_HOST}:{urlsplit(telemetry.gateway.url).port}{TAB_PATH}"
 
 
 def serve_below(telemetry: Telemetry, prefix: str) -> str:
-    """Serve the app below a path prefix, like a proxy that strips the prefix; return the tabs' path."""
-    worker, gateway = telemetry.implementation.worker, telemetry.gateway
-    telemetry.script_path = prefix + telemetry.script_path
-    folder, _, _ = telemetry.script_path.rpartition("/")
-    if worker.directory is not None:
-        gateway.mount(f"{folder}/", worker.directory)
-    else:
-        gateway.mount(telemetry.script_path, worker.script)
-    script_url = gateway.url + telemetry.script_path
-    telemetry.endpoint = urlsplit(urljoin(script_url, telemetry.implementation.protocol.endpoint)).path
-    gateway.rewrite(telemetry.endpoint, SERVER_ENDPOINT)
-    gateway.mount(prefix + TAB_PATH, TAB_PAGE, "text/html")
-    return prefix + TAB_PATH
+    """Serve the app below a path prefix, like a proxy that strips it; return the URL of the tabs' page."""
+    paths = serve_app(telemetry.gateway, telemetry.implementation, prefix)
+    telemetry.set_paths(paths)
+    return str(telemetry.gateway.url) + paths.tab
 
 
 def serve_with_policy(gateway: Gateway, policy: str) -> None:

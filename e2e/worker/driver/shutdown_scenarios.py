@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from e2e.conformance.accounting import Event
-from e2e.worker.driver.system import TAB_PATH, Telemetry
+from e2e.worker.driver.app import TAB_PATH
+from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import Tab
 from pytest_sharedworker.errors import UnsupportedError
 from pytest_sharedworker.workers.crash import crash

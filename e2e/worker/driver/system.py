@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext
@@ -17,6 +16,7 @@ from e2e.conformance.preconditions import require_applied
 from e2e.conformance.report.observations import Observations
 from e2e.conformance.report.timeline_recorder import Recorder
 from e2e.conformance.targets.worker import Implementation
+from e2e.worker.driver.app import TAB_PATH, AppPaths, serve_app
 from e2e.worker.driver.batch import Batch, read_batch
 from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnreadError
 from e2e.worker.driver.tab import Tab
@@ -25,10 +25,6 @@ from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.toxics import Toxic
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
-from reference_server.api.telemetry import ENDPOINT as SERVER_ENDPOINT
-
-TAB_PATH = "/tab.html"
-TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"
 
 MAX_REAL_WAIT_MS = 120_000
 """A case that needs more real time than this in one step is skipped on the real clock."""
@@ -70,20 +66,13 @@ class Telemetry:
         self._store = store
         self._observations = observations
         self.recorder = Recorder(gateway, shared_workers)
-        worker = implementation.worker
-        folder = f"/{worker.static_path}/"
-        self.script_path = folder + worker.script.name
-        self.endpoint = urlsplit(
-            urljoin(gateway.url + self.script_path, implementation.protocol.endpoint)
-        ).path
-        if self.endpoint != SERVER_ENDPOINT:
-            gateway.rewrite(self.endpoint, SERVER_ENDPOINT)
-        if worker.directory is not None:
-            gateway.mount(folder, worker.directory)
-        else:
-            gateway.mount(self.script_path, worker.script)
-        gateway.mount(TAB_PATH, TAB_PAGE, "text/html")
+        self.set_paths(serve_app(gateway, implementation))
         self.configure()
+
+    def set_paths(self, paths: AppPaths) -> None:
+        """Use these paths of the app from now on."""
+        self.script_path = paths.script
+        self.endpoint = paths.endpoint
 
     # --- configuration ----------------------------------------------------------------------------
 
@@ -118,10 +107,12 @@ class Telemetry:
 
     # --- tabs and time ----------------------------------------------------------------------------
 
-    def open_tab(self, context: BrowserContext | None = None, *, connect: bool = True) -> Tab:
-        """Open a tab, in another context if one is given, and connect it to the worker."""
+    def open_tab(
+        self, context: BrowserContext | None = None, *, url: str | None = None, connect: bool = True
+    ) -> Tab:
+        """Open a tab, in another context or at another URL if given, and connect it to the worker."""
         page = (context or self.context).new_page()
-        page.goto(self.gateway.url + TAB_PATH)
+        page.goto(url or self.gateway.url + TAB_PATH)
         tab = Tab(page, f"tab-{len(self.tabs) + 1}", self.implementation, self.script_path, self.recorder.tab)
         self.tabs.append(tab)
         if connect:

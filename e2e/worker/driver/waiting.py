@@ -13,7 +13,7 @@ HOUR_MS = 3_600_000
 
 DAY_MS = 24 * HOUR_MS
 MAX_REFUSALS = 16
-"""How often one batch may be refused, whole or in parts, before the case gives up on the worker."""
+"""How often one batch may be rejected, complete or in parts, before the case gives up on the worker."""
 
 
 def advance_until(telemetry: Telemetry, condition: Callable[[], bool], limit_ms: float = HOUR_MS) -> None:

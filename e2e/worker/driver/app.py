@@ -1,0 +1,38 @@
+"""Serve the app under test through the gateway: the tabs' page and the worker's script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from e2e.conformance.targets.worker import Implementation
+from pytest_sharedworker.gateway.gateway import Gateway
+from reference_server.api.telemetry import ENDPOINT as SERVER_ENDPOINT
+
+TAB_PATH = "/tab.html"
+TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"
+
+
+@dataclass(frozen=True)
+class AppPaths:
+    """The paths of the tabs' page, of the worker's script and of the telemetry endpoint."""
+
+    tab: str
+    script: str
+    endpoint: str
+
+
+def serve_app(gateway: Gateway, implementation: Implementation, prefix: str = "") -> AppPaths:
+    """Serve the app at the root or below a path prefix; the server itself stays at the root."""
+    worker = implementation.worker
+    folder = f"{prefix}/{worker.static_path}/"
+    script = folder + worker.script.name
+    if worker.directory is not None:
+        gateway.mount(folder, worker.directory)
+    else:
+        gateway.mount(script, worker.script)
+    endpoint = urlsplit(urljoin(gateway.url + script, implementation.protocol.endpoint)).path
+    if endpoint != SERVER_ENDPOINT:
+        gateway.rewrite(endpoint, SERVER_ENDPOINT)
+    gateway.mount(prefix + TAB_PATH, TAB_PAGE, "text/html")
+    return AppPaths(prefix + TAB_PATH, script, endpoint)
