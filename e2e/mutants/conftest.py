@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Generator
 from dataclasses import asdict
 
 import pytest
@@ -14,6 +16,7 @@ RESULTS_PROPERTY = "mutant_results"
 
 _cases_key = pytest.StashKey[Cases]()
 _results_key = pytest.StashKey[list[MutantResult]]()
+_seconds_key = pytest.StashKey[float]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -31,7 +34,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
     if isinstance(item, pytest.Function) and "mutant_results" in fixtures:
         mutant = item.callspec.params["mutant"]
         assert isinstance(mutant, Mutant)
+        began = time.perf_counter()
         item.stash[_results_key] = run_cases(item, mutant, stash[_cases_key])
+        item.stash[_seconds_key] = time.perf_counter() - began
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count the time of a mutant's cases as time of its test."""
+    report = yield
+    if report.when == "call":
+        report.duration += item.stash.get(_seconds_key, 0.0)
+    return report
 
 
 def _get_e2e_node(item: pytest.Item) -> pytest.Collector:
@@ -44,13 +58,14 @@ def _get_e2e_node(item: pytest.Item) -> pytest.Collector:
 
 @pytest.fixture
 def case_ids(request: pytest.FixtureRequest) -> list[str]:
-    """The ids of all cases of the suite."""
-    return list(request.session.stash[_cases_key])
+    """Return the ids of all cases of the suite."""
+    cases: Cases = request.session.stash[_cases_key]
+    return list(cases)
 
 
 @pytest.fixture
 def mutant_results(request: pytest.FixtureRequest) -> list[MutantResult]:
-    """What each case that must kill the test's mutant says about it."""
+    """Return what each case that must kill the test's mutant says about it, and add it to the report."""
     results: list[MutantResult] = request.node.stash[_results_key]
     request.node.user_properties.append((RESULTS_PROPERTY, [asdict(result) for result in results]))
     return results

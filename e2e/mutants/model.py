@@ -93,7 +93,7 @@ class Mutant:
     def write_copy(self, folder: Path) -> Path:
         """Copy the reference into `folder`, change it, and return the folder of the changed copy.
 
-        Raises StaleMutantError.
+        Raise StaleMutantError where its change does not apply.
         """
         copy = folder / self.name / self.target.source_folder.name
         shutil.copytree(self.target.source_folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -111,7 +111,7 @@ class Mutant:
 
 @dataclass(frozen=True)
 class MutantResult:
-    """A mutant and a case that must kill it. `reason`: what the case saw, or why it did not kill the mutant."""
+    """A mutant and a case that must kill it. `reason`: what the case saw, or why it could not kill."""
 
     mutant: str
     case: str
@@ -120,7 +120,7 @@ class MutantResult:
 
 
 def load_mutants(folder: Path = MUTANTS_FOLDER) -> list[Mutant]:
-    """Return all mutants, workers first, by name. Raises ImplementationError for a file of another shape."""
+    """Return all mutants, workers first, by name. Raise ImplementationError for a file of another shape."""
     return [
         _load_mutant(path, target)
         for target in Target
@@ -129,7 +129,7 @@ def load_mutants(folder: Path = MUTANTS_FOLDER) -> list[Mutant]:
 
 
 def get_mutant(name: str) -> Mutant:
-    """Return the mutant of this name. Raises LookupError."""
+    """Return the mutant of this name. Raise LookupError where none is."""
     for mutant in load_mutants():
         if mutant.name == name:
             return mutant
@@ -150,7 +150,10 @@ def _load_mutant(path: Path, target: Target) -> Mutant:
 
 
 def build_implementation(mutant: Mutant, folder: Path) -> Implementation | ServerImplementation:
-    """Write the mutant's copy into `folder` and return it as a target of the suite. Raises StaleMutantError."""
+    """Write the mutant's copy into `folder` and return it as a target of the suite.
+
+    Raise StaleMutantError where its change does not apply.
+    """
     copy = mutant.write_copy(folder)
     if mutant.target is Target.SERVER:
         return ServerImplementation(mutant.name, mutant.description, package=copy)
@@ -160,7 +163,7 @@ def build_implementation(mutant: Mutant, folder: Path) -> Implementation | Serve
 
 
 def load_exemptions(path: Path = EXEMPTIONS_FILE) -> dict[str, str]:
-    """Return why a case kills no mutant, by case id. Raises ImplementationError for another shape."""
+    """Return why a case kills no mutant, by case id. Raise ImplementationError for a file of another shape."""
     content = load_toml(path, dict[str, object])
     try:
         check_reasons(content)
@@ -172,7 +175,7 @@ def load_exemptions(path: Path = EXEMPTIONS_FILE) -> dict[str, str]:
 def find_unproven(
     case_ids: Collection[str], mutants: Iterable[Mutant], exemptions: Mapping[str, str]
 ) -> list[str]:
-    """Return a sentence for every case that neither kills a mutant nor is exempt, and every needless exemption."""
+    """Return a sentence for every case without a mutant or an exemption, and every needless exemption."""
     killing = {case_id for mutant in mutants for case_id in mutant.killed_by}
     unproven = sorted(set(case_ids) - killing - exemptions.keys(), key=sort_key)
     needless = sorted(exemptions.keys() & killing, key=sort_key)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -215,9 +215,7 @@ def test_results_name_the_mutant_once_and_each_case() -> None:
     assert len(lines[1]) < 120
 
 
-def make_report(
-    outcome: Any, longrepr: Any, results: Iterator[MutantResult] | None = None
-) -> pytest.TestReport:
+def make_report(outcome: Any, longrepr: Any, results: Sequence[MutantResult]) -> pytest.TestReport:
     return pytest.TestReport(
         "test_mutant_is_killed[late]",
         ("", 0, ""),
@@ -225,7 +223,7 @@ def make_report(
         outcome,
         longrepr,
         "call",
-        user_properties=[(RESULTS_PROPERTY, [vars(result) for result in results or ()])],
+        user_properties=[(RESULTS_PROPERTY, [vars(result) for result in results])],
         start=math.nan,
         stop=math.nan,
     )
@@ -233,8 +231,8 @@ def make_report(
 
 def test_printer_keeps_killed_mutants_and_failures(capsys: pytest.CaptureFixture[str]) -> None:
     printer = __main__.Printer([WORKER_MUTANT])
-    printer.pytest_runtest_logreport(make_report("passed", None, iter(RESULTS[:1])))
-    printer.pytest_runtest_logreport(make_report("failed", "late survives batch/10/1: 5", iter(RESULTS)))
+    printer.pytest_runtest_logreport(make_report("passed", None, RESULTS[:1]))
+    printer.pytest_runtest_logreport(make_report("failed", "late survives batch/10/1: 5", RESULTS))
     assert printer.killed == {"late"}
     assert printer.problems == ["late survives batch/10/1: 5"]
     assert capsys.readouterr().out.count("flush/1/1") == 2
