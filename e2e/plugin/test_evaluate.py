@@ -12,7 +12,7 @@ from pytest_sharedworker.errors import EvaluationError
     ("expression", "args", "value"),
     [
         ("1 + 1", [], 2),
-        ("(a, b) => a + b", [1, 2], 3),
+        ("([a, b]) => a + b", [[1, 2]], 3),
         ("async (a) => ({ a })", [{"deep": [None, True, "ü"]}], {"a": {"deep": [None, True, "ü"]}}),
         ("Promise.resolve('later')", [], "later"),
         ("undefined", [], None),

@@ -37,12 +37,12 @@ class VirtualClock:
     @property
     def now(self) -> float:
         """Seconds since the worker's start."""
-        return float(self._session.call("clock")["now_ms"]) / 1000
+        return float(self._session.call("clock")["nowMs"]) / 1000
 
     @property
     def date(self) -> datetime:
         """What the worker takes for the present (an aware datetime in UTC)."""
-        return datetime.fromtimestamp(self._session.call("clock")["date_ms"] / 1000, timezone.utc)
+        return datetime.fromtimestamp(self._session.call("clock")["dateMs"] / 1000, timezone.utc)
 
     @property
     def pending_timers(self) -> list[Timer]:
@@ -55,7 +55,7 @@ class VirtualClock:
         Raises ClockError for a time that is negative or finer than a millisecond, for a clock that moves
         already, and where what the worker began does not end within `timeout_seconds` of real time.
         """
-        self._move("advance", {"ms": to_milliseconds(seconds)}, timeout_seconds)
+        self._move("runFor", {"ms": to_milliseconds(seconds)}, timeout_seconds)
 
     def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
         """`now_seconds`, `date`, `moving`, `timers` (as Timer has them) and what is `pending`.
@@ -65,16 +65,16 @@ class VirtualClock:
         state = self._session.call("clock", timeout_seconds=timeout_seconds)
         return {
             "kind": "virtual",
-            "now_seconds": state["now_ms"] / 1000,
-            "date": datetime.fromtimestamp(state["date_ms"] / 1000, timezone.utc).isoformat(),
-            "moving": self._session.moving,
+            "now_seconds": state["nowMs"] / 1000,
+            "date": datetime.fromtimestamp(state["dateMs"] / 1000, timezone.utc).isoformat(),
+            "moving": self._session.is_advancing,
             "timers": [asdict(_timer(timer)) for timer in state["timers"]],
             "pending": state["pending"],
         }
 
     def run_next(self, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> bool:
         """Move on to the next timer and fire it; returns False where no timer waits."""
-        return self._move("run_next", {}, timeout_seconds) is not None
+        return self._move("runNext", {}, timeout_seconds) is not None
 
     def settle(self) -> None:
         """Wait until messages are read and what the worker began has ended, without moving time."""
@@ -84,11 +84,13 @@ class VirtualClock:
         """Make the worker take `date` (aware) for the present; timers do not notice."""
         if date.tzinfo is None:
             raise ClockError("give a date with a time zone, for example datetime.now(timezone.utc)")
-        self._session.call("set_date", {"epoch_ms": round(date.timestamp() * 1000)})
+        self._session.call("setSystemTime", {"epochMs": round(date.timestamp() * 1000)})
 
     def _move(self, method: str, params: dict[str, object], timeout_seconds: float) -> object:
         require_idle([self._session])
-        params = {**params, **self._deliver().params(self._session)}
+        snapshot = self._deliver()
+        params = {**params, **snapshot.clock_params(self._session)}
+        self._session.departures_sent = snapshot.departures
         with moving([self._session], timeout_seconds):
             return self._session.call(method, params, timeout_seconds=timeout_seconds)
 
@@ -96,7 +98,7 @@ class VirtualClock:
 def require_idle(sessions: Sequence[ControlChannel]) -> None:
     """Raise ClockError where one of these workers' clocks is being moved."""
     for session in sessions:
-        if session.moving:
+        if session.is_advancing:
             raise ClockError(
                 f"the clock of the {session} is already moving: let the other advance return first"
             )
@@ -107,7 +109,7 @@ def moving(sessions: Sequence[ControlChannel], timeout_seconds: float) -> Iterat
     """Around a move of these workers' clocks: one at a time, and its failures become ClockErrors."""
     require_idle(sessions)
     for session in sessions:
-        session.moving = True
+        session.is_advancing = True
     try:
         yield
     except EvaluationError as error:
@@ -118,7 +120,7 @@ def moving(sessions: Sequence[ControlChannel], timeout_seconds: float) -> Iterat
         raise ClockError(f"the clock did not arrive within {timeout_seconds:g} s: {reasons}") from error
     finally:
         for session in sessions:
-            session.moving = False
+            session.is_advancing = False
 
 
 def _why_late(session: ControlChannel) -> str:
@@ -136,9 +138,9 @@ def _why_late(session: ControlChannel) -> str:
             f"the {session} still waits for: {', '.join(unsettled)}; does the server answer, do its"
             " transactions and streams end? A request that a toxic holds back does not stop the clock"
         )
-    return f"the timers of the {session} keep firing, it is at {state['now_ms'] / 1000:g} s"
+    return f"the timers of the {session} keep firing, it is at {state['nowMs'] / 1000:g} s"
 
 
 def _timer(told: Mapping[str, Any]) -> Timer:
-    interval_ms = told["interval_ms"]
-    return Timer(told["due_ms"] / 1000, None if interval_ms is None else interval_ms / 1000)
+    interval_ms = told["intervalMs"]
+    return Timer(told["dueMs"] / 1000, None if interval_ms is None else interval_ms / 1000)

@@ -1,8 +1,8 @@
 """The control channel: a server to which every worker with a prologue reports.
 
-One a session, on a port of its own, so that it stays up while a gateway is down. A worker first asks
+One a test session, on its own port, so that it stays up while a gateway is down. A worker first sends
 `POST /start`, synchronously, before its own first line; then it keeps `GET /socket/<id>` open for as
-long as it lives, so that the harness knows when it ends, in every browser.
+long as it lives, so that the plugin knows when it ends, in every browser.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, timezone
 
 from aiohttp import web
 
-from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
+from pytest_sharedworker.control.session import ControlChannel, EventSink, WorkerRegistry
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 SOCKET_TIMEOUT_SECONDS = 5.0
@@ -62,20 +62,23 @@ class ControlServer:
             await self._runner.cleanup()
             self._runner = None
 
-    def open_registry(self) -> WorkerRegistry:
-        """Return a fresh registry, whose token a prologue has to carry."""
-        registry = WorkerRegistry(secrets.token_hex(8))
+    def open_registry(self, listener: EventSink | None = None) -> WorkerRegistry:
+        """Return a new registry, whose token the prologues of its workers carry.
+
+        `listener` receives what these workers report.
+        """
+        registry = WorkerRegistry(secrets.token_hex(8), listener)
         self._registries[registry.token] = registry
         return registry
 
     def close_registry(self, registry: WorkerRegistry) -> None:
-        """Forget a registry: workers that start from now on with its token are refused."""
+        """Forget a registry: workers that start from now on with its token are rejected."""
         self._registries.pop(registry.token, None)
         for session in registry.sessions:
             self._sessions.pop(session.id, None)
 
     def session(self, worker_id: str) -> ControlChannel | None:
-        """The session of a worker, by the id in its requests' tag."""
+        """Return the channel of a worker, by the id in its requests' tag."""
         return self._sessions.get(worker_id)
 
     async def _start(self, request: web.Request) -> web.Response:
@@ -84,9 +87,15 @@ class ControlServer:
         if registry is None:
             return web.Response(status=410, text="its test is over", headers=_CORS)
         session = ControlChannel(
-            secrets.token_hex(6), message["name"], message["url"], self._loop_thread, registry.changes
+            secrets.token_hex(6),
+            message["name"],
+            message["url"],
+            self._loop_thread,
+            registry.changes,
+            registry.listener,
+            has_virtual_clock=message["hasVirtualClock"],
         )
-        browser_date = datetime.fromtimestamp(message["at_ms"] / 1000, timezone.utc)
+        browser_date = datetime.fromtimestamp(message["atMs"] / 1000, timezone.utc)
         if abs(session.started_at - browser_date) > LARGEST_REQUEST_TIME:
             session.clock_skew = session.started_at - browser_date
         self._sessions[session.id] = session
@@ -95,25 +104,25 @@ class ControlServer:
             await callback(session)
         registry.changes.notify()
         self._expect_socket(session, SOCKET_TIMEOUT_SECONDS)
-        return web.json_response({"id": session.id, "epoch_ms": round(registry.epoch_ms())}, headers=_CORS)
+        return web.json_response({"id": session.id, "epochMs": round(registry.epoch_ms())}, headers=_CORS)
 
     def _expect_socket(self, session: ControlChannel, seconds: float) -> None:
-        def look() -> None:
+        def check() -> None:
             left = self._last_socket_monotonic + SOCKET_TIMEOUT_SECONDS - time.monotonic()
             if left > 0 and not session.connected:
                 self._expect_socket(session, left)
             else:
                 session.end_unless_connected()
 
-        asyncio.get_running_loop().call_later(seconds, look)
+        asyncio.get_running_loop().call_later(seconds, check)
 
     async def _end(self, request: web.Request) -> web.Response:
-        """Take in the last words of a worker that closes itself."""
+        """Receive the last messages of a worker that closes itself."""
         session = self._sessions.get(request.match_info["id"])
         if session is not None:
             for message in json.loads(await request.text()):
                 session.receive(message)
-            session.end_unless_connected()  # Where it is, the socket tells when it is really gone.
+            session.end_unless_connected()  # Where it is, the end of the socket shows when it is really gone.
         return web.Response(headers=_CORS)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:

@@ -1,4 +1,8 @@
-"""The control channel to one worker, and the registry of the workers of one test."""
+"""The control channel to one worker, and the registry of the workers of one test.
+
+A worker's requests carry numbers, by which the gateway can suspend them: on a virtual clock until some
+virtual time, which the clock itself brings about, on a real one in real time.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ import itertools
 import json
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import WSMsgType, web
 
@@ -22,14 +27,30 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
+class EventSink(Protocol):
+    """Receives what the workers of one test report. Every method is called in the loop's thread."""
+
+    def on_console(self, channel: ControlChannel, message: ConsoleMessage) -> None:
+        """Receive a line that the worker wrote to the console."""
+
+    def on_error(self, channel: ControlChannel, error: WorkerError) -> None:
+        """Receive an uncaught exception or an unhandled rejection."""
+
+    def on_close(self, channel: ControlChannel) -> None:
+        """Note that the worker has ended.
+
+        Comes a second time for a worker that was only slow to open its socket and ended later.
+        """
+
+
 class StateNotifier:
-    """Wakes whoever waits in the loop's thread for something about the workers of one test."""
+    """Wakes the coroutines, in the loop's thread, that wait for a change of the workers of one test."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
     def notify(self) -> None:
-        """Let all who wait look again."""
+        """Check all conditions again."""
         self._event.set()
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
@@ -41,13 +62,15 @@ class StateNotifier:
 
 @dataclass
 class ControlChannel:
-    """The harness's end of the control channel to one worker, from its start to its end."""
+    """The plugin's end of the control channel to one worker, from its start to its end."""
 
     id: str
     name: str
     url: str
     loop_thread: LoopThread
     changes: StateNotifier
+    listener: EventSink | None = None
+    has_virtual_clock: bool = True
     started_monotonic: float = field(default_factory=time.monotonic)
     started_at: datetime = field(default_factory=_now)
     clock_skew: timedelta = timedelta()
@@ -59,16 +82,16 @@ class ControlChannel:
     """The highest mark that the worker has read on each port, by the port's id."""
 
     def __post_init__(self) -> None:
-        self._released: set[int] = set()
+        self._resumed: set[int] = set()
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._call_numbers = itertools.count(1)
         self._outgoing: asyncio.Queue[str] = asyncio.Queue()
         self.ended = False
         self.ended_at: datetime | None = None
-        self.moving = False
+        self.is_advancing = False
         """Whether its virtual clock is being moved."""
         self.departures_sent = 0
-        """Of how many tabs and workers that have gone its clock knows."""
+        """How many tabs and workers had gone when its clock was last moved."""
         self.connected = False
         """Whether it has opened its socket."""
 
@@ -106,42 +129,49 @@ class ControlChannel:
         """Send a message to the worker (in the loop's thread); it is kept until the socket is open."""
         self._outgoing.put_nowait(json.dumps(message))
 
-    async def hold(self, request: int, delay_ms: float | None) -> bool:
-        """Hold one of the worker's requests back for `delay_ms` of its virtual time (None: for ever).
+    async def suspend(self, request: int, delay_ms: float | None) -> bool:
+        """Suspend one of the worker's requests for `delay_ms` of the worker's time (None: without end).
 
-        The worker's clock does not wait for it meanwhile. Returns False where the worker ended first.
+        A virtual clock does not wait for it meanwhile. Returns False where the worker ended first.
         """
-        self.send(method="hold", params={"request": request, "delay_ms": delay_ms})
-        await self.changes.wait_until(lambda: request in self._released or self.ended)
+        if self.has_virtual_clock:
+            self.send(method="suspend", params={"request": request, "delayMs": delay_ms})
+            await self.changes.wait_until(lambda: request in self._resumed or self.ended)
+        else:
+            with suppress(asyncio.TimeoutError):
+                ended = self.changes.wait_until(lambda: self.ended)
+                await asyncio.wait_for(ended, None if delay_ms is None else delay_ms / 1000)
         return not self.ended
 
-    async def hold_until(self, request: int, released: Callable[[], bool]) -> bool:
-        """Hold one of the worker's requests back until `released()`, which `let_go` makes it look at.
+    async def suspend_until(self, request: int, is_resumed: Callable[[], bool]) -> bool:
+        """Suspend one of the worker's requests until `is_resumed()`, which `resume` checks again.
 
-        The worker's clock does not wait for it meanwhile. Returns False where the worker ended or gave the
-        request up first.
+        A virtual clock does not wait for it meanwhile. Returns False where the worker ended or abandoned the
+        request first.
         """
-        if not released():
-            self.send(method="hold", params={"request": request, "delay_ms": None})
-            await self.changes.wait_until(lambda: released() or request in self._released or self.ended)
-        return released() and not self.ended
+        if not is_resumed():
+            if self.has_virtual_clock:
+                self.send(method="suspend", params={"request": request, "delayMs": None})
+            await self.changes.wait_until(lambda: is_resumed() or request in self._resumed or self.ended)
+        return is_resumed() and not self.ended
 
-    def let_go(self, request: int) -> None:
-        """Have the worker's clock wait again for a request that was held (in the loop's thread)."""
-        self.send(method="let_go", params={"request": request})
+    def resume(self, request: int) -> None:
+        """Make the worker's clock wait again for a suspended request (in the loop's thread)."""
+        if self.has_virtual_clock:
+            self.send(method="resume", params={"request": request})
         self.changes.notify()
 
     def receive(self, message: dict[str, Any]) -> None:
-        """Take in one message of the worker (in the loop's thread)."""
+        """Handle one message of the worker (in the loop's thread)."""
         event = message.get("event")
         if event == "console":
-            self.console.append(ConsoleMessage(message["level"], message["text"], *self._times(message)))
+            self._receive_console(ConsoleMessage(message["level"], message["text"], *self._times(message)))
         elif event == "error":
-            self.errors.append(WorkerError(message["message"], message["stack"], *self._times(message)))
+            self._receive_error(WorkerError(message["message"], message["stack"], *self._times(message)))
         elif event == "mark":
             self.marks[message["port"]] = max(message["mark"], self.marks.get(message["port"], 0))
-        elif event == "release":
-            self._released.add(message["request"])
+        elif event == "resume":
+            self._resumed.add(message["request"])
         elif future := self._calls.get(message.get("call", 0)):
             if not future.done():
                 if failure := message.get("error"):
@@ -150,14 +180,24 @@ class ControlChannel:
                     future.set_result(message["result"])
         self.changes.notify()
 
+    def _receive_console(self, message: ConsoleMessage) -> None:
+        self.console.append(message)
+        if self.listener is not None:
+            self.listener.on_console(self, message)
+
+    def _receive_error(self, error: WorkerError) -> None:
+        self.errors.append(error)
+        if self.listener is not None:
+            self.listener.on_error(self, error)
+
     def _times(self, message: dict[str, Any]) -> tuple[datetime, float | None]:
-        virtual_ms = message["virtual_ms"]
-        at = datetime.fromtimestamp(message["at_ms"] / 1000, timezone.utc) + self.clock_skew
+        virtual_ms = message["virtualMs"]
+        at = datetime.fromtimestamp(message["atMs"] / 1000, timezone.utc) + self.clock_skew
         at = max(at, self.started_at)  # Two clocks of one machine may still differ by a little.
         return at, None if virtual_ms is None else virtual_ms / 1000
 
     async def serve(self, socket: web.WebSocketResponse) -> None:
-        """Carry messages both ways until the worker ends."""
+        """Send and receive messages until the worker ends."""
         self.connected = True
         self.ended = False
         writer = asyncio.create_task(self._write(socket))
@@ -174,15 +214,17 @@ class ControlChannel:
             await socket.send_str(await self._outgoing.get())
 
     def end_unless_connected(self) -> None:
-        """Take the worker for gone if it has never opened its socket."""
+        """End the channel if the worker has never opened its socket."""
         if not self.connected:
             self.end()
 
     def end(self) -> None:
-        """Note that the worker is gone; whoever waits for an answer learns it now."""
+        """Note that the worker has ended; calls that wait for its reply raise WorkerClosedError."""
         if not self.ended:
             self.ended_at = _now()
-        self.ended = True
+            self.ended = True
+            if self.listener is not None:
+                self.listener.on_close(self)
         for future in self._calls.values():
             if not future.done():
                 future.set_exception(WorkerClosedError(f"the {self} ended before it answered"))
@@ -194,9 +236,10 @@ class ControlChannel:
 
 @dataclass
 class WorkerRegistry:
-    """The workers of one test: what the prologues with its token reported."""
+    """The workers of one test: those whose prologue carries its token."""
 
     token: str
+    listener: EventSink | None = None
     sessions: list[ControlChannel] = field(default_factory=list)
     at_start: list[Callable[[ControlChannel], Awaitable[None]]] = field(default_factory=list)
     """Run in the loop's thread while a worker is held before its first line."""

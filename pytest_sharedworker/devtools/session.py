@@ -21,7 +21,9 @@ from playwright.sync_api import Browser, CDPSession
 from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
+from pytest_sharedworker.control.values import parse_value, serialize_argument
 from pytest_sharedworker.errors import EvaluationError, UnsupportedError, WaitTimeoutError, WorkerClosedError
+from pytest_sharedworker.injected.prologue import evaluate_script
 
 REPLY_TIMEOUT_SECONDS = 30.0
 
@@ -211,20 +213,16 @@ class WorkerDevToolsSession:
         self._cdp.release(self._session_id)
 
     def evaluate(self, expression: str, *args: object) -> Any:
-        """Evaluate an expression, or call a function with JSON arguments; promises are awaited."""
-        values = ", ".join(json.dumps(arg) for arg in args)
-        # As Playwright has it: a function is called, anything else is the value itself.
-        text = (
-            f"(() => {{ const value = ({expression}\n);"
-            f" return typeof value === 'function' ? value({values}) : value; }})()"
-        )
+        """Evaluate an expression, call a function with the argument, or run statements; promises are awaited."""
+        argument = serialize_argument(args[0] if args else None)
+        text = f"{evaluate_script()}({json.dumps(expression)}, {json.dumps(argument)})"
         answer = self.call(
             "Runtime.evaluate", {"expression": text, "awaitPromise": True, "returnByValue": True}
         )
         if details := answer.get("exceptionDetails"):
             error = _error_of(details)
             raise EvaluationError(error.message, error.stack)
-        return answer["result"].get("value")
+        return parse_value(answer["result"]["value"])
 
     def parsed_scripts(self) -> set[str]:
         """The URLs of the scripts that run in the worker; one with a syntax error is not among them."""

@@ -39,7 +39,7 @@ from pytest_sharedworker.gateway.toxics import Stream, Toxic, make_toxic
 from pytest_sharedworker.gateway.upstream import StreamingProxy, Upstream
 from pytest_sharedworker.gateway.websockets import SocketBridge, is_handshake
 from pytest_sharedworker.gateway.worker_scripts import OWN_PREFIX, WorkerScripts
-from pytest_sharedworker.injected import TAG_HEADER
+from pytest_sharedworker.injected.prologue import TAG_HEADER
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 _LARGEST_BODY = 1 << 30
@@ -347,7 +347,7 @@ class Gateway:
         """Let `delay_ms` of the sender's time pass (None: for ever)."""
         session = self._control.session(exchange.worker_id) if exchange.worker_id else None
         if session is not None and exchange.request_number is not None:
-            if not await session.hold(exchange.request_number, delay_ms):
+            if not await session.suspend(exchange.request_number, delay_ms):
                 raise ConnectionClosedError
             exchange.paused_seconds += (delay_ms or 0) / 1000
         elif delay_ms is None:
@@ -383,14 +383,14 @@ class Gateway:
         async def hold(released: Callable[[], bool]) -> None:
             if session is None or number is None:
                 await changes.wait_until(released)
-            elif not await session.hold_until(number, released):
+            elif not await session.suspend_until(number, released):
                 raise ClientDisconnectedError
 
         def release() -> None:
             if session is None or number is None:
                 changes.notify()
             else:
-                session.let_go(number)
+                session.resume(number)
 
         return RouteTransport(
             lambda asked: self.upstream.ask(request.path, exchange, asked, lasting), hold, release
@@ -407,4 +407,4 @@ def _parse_tag(tag: str | None) -> tuple[str | None, int | None, float | None]:
     if tag is None:
         return None, None, None
     worker_id, number, virtual_ms = tag.split(".", 2)
-    return worker_id, int(number), float(virtual_ms) / 1000
+    return worker_id, int(number), float(virtual_ms) / 1000 if virtual_ms else None

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from multidict import CIMultiDict
 
-from pytest_sharedworker.injected import TAG_HEADER
+from pytest_sharedworker.injected.prologue import TAG_HEADER
 
 HOP_BY_HOP = frozenset(
     name.lower()

@@ -9,7 +9,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from pytest_sharedworker.gateway.patterns import Pattern
-from pytest_sharedworker.injected import has_static_imports, is_strict
+from pytest_sharedworker.injected.script_syntax import has_static_imports, is_strict
 
 OWN_PREFIX = "/__pytest_sharedworker__/"
 """Paths below it belong to the harness; they are neither forwarded nor in the journal."""

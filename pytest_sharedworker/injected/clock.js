@@ -1,53 +1,69 @@
-// Virtual time of a worker: it moves only when the harness moves it, fires timers in order, and waits for
-// the work they start (work.js) before it moves on. Tabs on virtual time move along, in one order.
+// Virtual time of a worker: it moves only when the plugin moves it, fires timers in order, and waits for the
+// work they start (work.js) before it moves on. Tabs on virtual time move along, in one order.
 (() => {
-  const timers = make_timers(self, control.epoch_ms);
-  control.now_ms = timers.now_ms;
+  /** @typedef {{ nowMs: number, nextDueMs: number | null }} TabClock */
+  const timers = makeTimers(self, control.epochMs);
+  control.nowMs = timers.nowMs;
 
   // --- tabs on virtual time -------------------------------------------------------------------
-  // Each has timers of its own and answers on its own port, behind all that these timers posted.
+  // Each has its own timers and answers on its own port, behind all that these timers posted.
   const tabs = (() => {
+    /** @type {Map<string, { offsetMs: number, dueMs: number }>} */
     let clocks = new Map();
-    let waiting = 0;
-    let all_there = () => {};
-    let target_ms = Infinity;
-    control.on_tab = (port, next_due_ms) => {
+    let awaited = 0;
+    let targetMs = Infinity;
+    let isJump = false;
+    /** @type {(value?: unknown) => void} */
+    let resolveAll = () => {};
+
+    // Where the worker jumps, the tab does: its timers that are due on the way are due at the target.
+    const toDue = (/** @type {number | null} */ nextDueMs, /** @type {number} */ offsetMs) => {
+      const dueMs = nextDueMs === null ? Infinity : nextDueMs + offsetMs;
+      return isJump && dueMs < targetMs ? targetMs : dueMs;
+    };
+    control.onTabClock = (port, nextDueMs) => {
       const clock = clocks.get(port);
       if (clock) {
-        clock.due_ms = next_due_ms === null ? Infinity : next_due_ms + clock.offset_ms;
-        waiting -= 1;
-        if (waiting === 0) {
-          all_there();
+        clock.dueMs = toDue(nextDueMs, clock.offsetMs);
+        awaited -= 1;
+        if (awaited === 0) {
+          resolveAll();
         }
       }
     };
     return {
-      // `states` tells of each tab's port where its clock stands and when its next timer is due.
-      join: (states, to_ms) => {
-        target_ms = to_ms;
+      /**
+       * @param {Record<string, TabClock>} states of each tab's clock, by its port
+       * @param {number} toMs
+       * @param {boolean} jump whether each timer that is due on the way fires once, at the target
+       */
+      join: (states, toMs, jump) => {
+        targetMs = toMs;
+        isJump = jump;
         clocks = new Map();
-        for (const [port, { now_ms, next_due_ms }] of Object.entries(states || {})) {
-          const offset_ms = timers.now_ms() - now_ms;
-          clocks.set(port, { offset_ms, due_ms: next_due_ms === null ? Infinity : next_due_ms + offset_ms });
+        for (const [port, { nowMs, nextDueMs }] of Object.entries(states || {})) {
+          const offsetMs = timers.nowMs() - nowMs;
+          clocks.set(port, { offsetMs, dueMs: toDue(nextDueMs, offsetMs) });
         }
       },
-      next_due_ms: () => {
-        let first_ms = Infinity;
-        for (const { due_ms } of clocks.values()) {
-          first_ms = Math.min(first_ms, due_ms);
+      nextDueMs: () => {
+        let firstMs = Infinity;
+        for (const { dueMs } of clocks.values()) {
+          firstMs = Math.min(firstMs, dueMs);
         }
-        return first_ms;
+        return firstMs;
       },
-      run_to: async (to_ms) => {
-        const moved = [...clocks].filter(([, { due_ms }]) => due_ms <= to_ms || to_ms === target_ms);
-        waiting = moved.length;
-        if (waiting === 0) {
+      runTo: async (/** @type {number} */ toMs) => {
+        const moved = [...clocks].filter(([, { dueMs }]) => dueMs <= toMs || toMs === targetMs);
+        awaited = moved.length;
+        if (awaited === 0) {
           return;
         }
-        const done = new Promise((resolve) => { all_there = resolve; });
-        const date_ms = timers.date_ms() - timers.now_ms() + to_ms;
-        for (const [port, { offset_ms }] of moved) {
-          control.ports.get(port).postMessage({ [settings.mark]: { run_to_ms: to_ms - offset_ms, date_ms } });
+        const done = new Promise((resolve) => { resolveAll = resolve; });
+        const dateMs = timers.dateMs() - timers.nowMs() + toMs;
+        for (const [port, { offsetMs }] of moved) {
+          const order = { runToMs: toMs - offsetMs, dateMs, isJump };
+          control.ports.get(port)?.postMessage({ [settings.mark]: order });
         }
         await done;
       },
@@ -56,8 +72,9 @@
 
   // --- moving time ----------------------------------------------------------------------------
   const channel = new MessageChannel();
+  /** @type {((value?: unknown) => void)[]} */
   const turns = [];
-  channel.port1.onmessage = () => turns.shift()();
+  channel.port1.onmessage = () => turns.shift()?.();
   const turn = () => new Promise((resolve) => {
     turns.push(resolve);
     channel.port2.postMessage(null);
@@ -65,80 +82,103 @@
   const settle = async () => {
     await turn();
     // Not before: what a callback's promises do in this turn still belongs to its timer.
-    timers.end_task();
-    while (work.is_running()) {
-      await work.next_change();
-      // Two turns: what just settled may go on in a task of its own and start the next request.
+    timers.endTask();
+    while (work.isRunning()) {
+      await work.nextChange();
+      // Two turns: what just settled may go on in another task and start the next request.
       await turn();
       await turn();
     }
   };
-  const step = async (limit_ms) => {
+  const step = async (/** @type {number} */ limitMs) => {
     const timer = timers.next();
-    const release = requests.next_release();
-    const tab_ms = tabs.next_due_ms();
-    const due_ms = Math.min(timer ? timer.due_ms : Infinity, release ? release.due_ms : Infinity, tab_ms);
-    if (due_ms > limit_ms || due_ms === Infinity) {
+    const resume = requests.nextResume();
+    const tabMs = tabs.nextDueMs();
+    const dueMs = Math.min(timer ? timer.dueMs : Infinity, resume ? resume.dueMs : Infinity, tabMs);
+    if (dueMs > limitMs || dueMs === Infinity) {
       return false;
     }
-    if (tab_ms === due_ms) {
-      timers.set_now(due_ms);
-      await tabs.run_to(due_ms);
-    } else if (release && release.due_ms === due_ms) {
-      timers.set_now(due_ms);
-      requests.release(release);
-    } else {
+    if (tabMs === dueMs) {
+      timers.setNow(dueMs);
+      await tabs.runTo(dueMs);
+    } else if (resume && resume.dueMs === dueMs) {
+      timers.setNow(dueMs);
+      requests.resume(resume.request);
+    } else if (timer) {
       timers.fire(timer);
     }
     return true;
   };
 
-  const run_to = async (limit_ms) => {
-    await settle();
-    while (await step(limit_ms)) {
+  const fireAll = async (/** @type {number} */ limitMs) => {
+    while (await step(limitMs)) {
       await settle();
     }
   };
 
-  let moving = false;
+  let isMoving = false;
+  /**
+   * @template Params, Result
+   * @param {(params: Params) => Promise<Result>} move
+   * @returns {(params: Params) => Promise<Result>}
+   */
   const exclusively = (move) => async (params) => {
-    if (moving) {
-      throw new Error("this clock is already moving: let the other advance return first");
+    if (isMoving) {
+      throw new Error("this clock is already moving: let the other call return first");
     }
-    moving = true;
+    isMoving = true;
     try {
       return await move(params);
     } finally {
-      moving = false;
+      isMoving = false;
     }
   };
-  control.methods.advance = exclusively(async ({ ms, tab_clocks, somebody_left }) => {
-    const target_ms = timers.now_ms() + ms;
-    tabs.join(tab_clocks, target_ms);
-    locks.look_again(somebody_left);
-    await run_to(target_ms);
-    timers.set_now(target_ms);
-    await tabs.run_to(target_ms);
-    if (locks.look_again()) {
-      await run_to(target_ms);
+  /**
+   * @typedef {object} Move
+   * @property {number} ms
+   * @property {Record<string, TabClock>} tabClocks by their ports
+   * @property {boolean} hasDepartures whether a tab or worker has gone since the last move
+   */
+  /**
+   * @param {Move} move
+   * @param {boolean} isJump
+   */
+  const runTo = async ({ ms, tabClocks, hasDepartures }, isJump) => {
+    const targetMs = timers.nowMs() + ms;
+    tabs.join(tabClocks, targetMs, isJump);
+    locks.recheck(hasDepartures);
+    await settle();
+    if (isJump) {
+      timers.setNow(targetMs);
+      timers.postponeTo(targetMs);
     }
-    return { now_ms: target_ms };
-  });
-  control.methods.run_next = exclusively(async ({ tab_clocks, somebody_left }) => {
-    tabs.join(tab_clocks, Infinity);
-    locks.look_again(somebody_left);
+    await fireAll(targetMs);
+    timers.setNow(targetMs);
+    await tabs.runTo(targetMs);
+    if (locks.recheck()) {
+      await settle();
+      await fireAll(targetMs);
+    }
+    return { nowMs: targetMs };
+  };
+  control.methods.runFor = exclusively((/** @type {Move} */ move) => runTo(move, false));
+  control.methods.fastForward = exclusively((/** @type {Move} */ move) => runTo(move, true));
+  control.methods.runNext = exclusively(async (/** @type {Move} */ { tabClocks, hasDepartures }) => {
+    tabs.join(tabClocks, Infinity, false);
+    locks.recheck(hasDepartures);
     await settle();
     if (!(await step(Infinity))) {
       return null;
     }
     await settle();
-    return { now_ms: timers.now_ms() };
+    return { nowMs: timers.nowMs() };
   });
-  control.methods.set_date = ({ epoch_ms }) => timers.set_date(epoch_ms);
+  /** @param {{ epochMs: number }} params */
+  control.methods.setSystemTime = ({ epochMs }) => timers.setDate(epochMs);
   control.methods.clock = () => ({
-    now_ms: timers.now_ms(),
-    date_ms: timers.date_ms(),
-    moving,
+    nowMs: timers.nowMs(),
+    dateMs: timers.dateMs(),
+    moving: isMoving,
     timers: timers.list(),
     pending: work.list(),
   });

@@ -1,61 +1,67 @@
-// The worker's end of the control channel: one WebSocket to the harness.
-// Runs before the worker's first line. `settings` comes from the gateway, `control` is shared with
-// the parts that follow (clock.js). Every statement ends in a semicolon and comments fill whole
-// lines, because the gateway serves all of this on one line, so that line numbers stay the worker's.
+// The worker's end of the control channel: one WebSocket to the plugin.
+// Runs before the worker's first line. `settings` comes from prologue.py; `control` is shared with the parts
+// that follow. Every statement ends in a semicolon and comments fill lines of their own, because all parts are
+// served on one line: line numbers stay the worker's.
 const control = (() => {
   const base = `//${location.hostname}:${settings.port}`;
 
-  // Taken before the clock becomes virtual: when something happened in real time, finer than Date's ms.
-  const time_origin = performance.timeOrigin;
-  const performance_now = performance.now.bind(performance);
-  const real_now = () => time_origin + performance_now();
+  // Read before the clock becomes virtual: real time, finer than Date's milliseconds.
+  const timeOrigin = performance.timeOrigin;
+  const performanceNow = performance.now.bind(performance);
+  const realNow = () => timeOrigin + performanceNow();
 
-  // A synchronous request: the harness can act before the worker's first line runs.
-  const request = new XMLHttpRequest();
-  request.open("POST", `http:${base}/start`, false);
-  request.send(JSON.stringify({ token: settings.token, name: self.name, url: location.href, at_ms: real_now() }));
-  if (request.status !== 200) {
-    throw new Error(`pytest-sharedworker: the harness refused this worker: ${request.responseText}`);
+  // A synchronous request: the plugin can act before the worker's first line runs.
+  const start = new XMLHttpRequest();
+  start.open("POST", `http:${base}/start`, false);
+  start.send(JSON.stringify({
+    token: settings.token, name: self.name, url: location.href, atMs: realNow(),
+    hasVirtualClock: settings.virtualClock,
+  }));
+  if (start.status !== 200) {
+    throw new Error(`pytest-sharedworker: the control server rejected this worker: ${start.responseText}`);
   }
-  const { id, epoch_ms } = JSON.parse(request.responseText);
+  /** @type {{ id: string, epochMs: number }} */
+  const { id, epochMs } = JSON.parse(start.responseText);
 
+  /** @type {Record<string, (params: any) => unknown>} */
   const methods = Object.create(null);
-  const waiting = [];
+  /** @type {string[]} */
+  const unsent = [];
   const socket = new WebSocket(`ws:${base}/socket/${id}`);
 
-  // A worker that closes itself drops what its socket has not sent yet: its last words, and its end,
-  // go by a request that does not wait for the event loop.
-  const native_close = self.close.bind(self);
-  let closing = false;
-  const send_at_once = (messages) => {
-    const last = new XMLHttpRequest();
-    last.open("POST", `http:${base}/end/${id}`, false);
+  // A worker that closes itself drops what its socket has not sent yet. Its last messages, and the message
+  // that it ends, go by a request that does not wait for the event loop.
+  const nativeClose = self.close.bind(self);
+  let isClosing = false;
+  const sendSynchronously = (/** @type {object[]} */ messages) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", `http:${base}/end/${id}`, false);
     try {
-      last.send(JSON.stringify(messages));
+      request.send(JSON.stringify(messages));
     } catch {
-      // The harness is gone, or the browser sends nothing any more: nobody is left to tell.
+      // The control server has stopped, or the browser sends nothing any more.
     }
   };
   self.close = function close() {
-    if (!closing) {
-      closing = true;
-      send_at_once(waiting.splice(0).map((text) => JSON.parse(text)));
+    if (!isClosing) {
+      isClosing = true;
+      sendSynchronously(unsent.splice(0).map((text) => JSON.parse(text)));
     }
-    native_close();
+    nativeClose();
   };
 
-  const send = (message) => {
+  const send = (/** @type {object} */ message) => {
     const text = JSON.stringify(message);
-    if (closing) {
-      send_at_once([message]);
+    if (isClosing) {
+      sendSynchronously([message]);
     } else if (socket.readyState === WebSocket.OPEN) {
       socket.send(text);
     } else if (socket.readyState === WebSocket.CONNECTING) {
-      waiting.push(text);
+      unsent.push(text);
     }
   };
   socket.onopen = () => {
-    waiting.splice(0).forEach((text) => socket.send(text));
+    unsent.splice(0).forEach((text) => socket.send(text));
   };
   socket.onmessage = async ({ data }) => {
     const { call, method, params } = JSON.parse(data);
@@ -63,44 +69,17 @@ const control = (() => {
       const result = await methods[method](params);
       send({ call, result: result === undefined ? null : result });
     } catch (error) {
-      send({ call, error: { message: String(error), stack: (error && error.stack) || "" } });
+      const stack = error instanceof Error ? error.stack : "";
+      send({ call, error: { message: String(error), stack: stack || "" } });
     }
   };
 
-  const text = (value) => {
-    if (typeof value === "string") {
-      return value;
-    }
-    if (value instanceof Error) {
-      return value.stack && value.stack.includes(value.message) ? value.stack : String(value);
-    }
-    try {
-      return JSON.stringify(value) ?? String(value);
-    } catch {
-      return String(value);
-    }
-  };
-  const times = () => ({ at_ms: real_now(), virtual_ms: channel.now_ms() });
-  for (const level of ["debug", "log", "info", "warn", "error"]) {
-    const native = console[level];
-    console[level] = function (...values) {
-      send({ event: "console", level, text: values.map(text).join(" "), ...times() });
-      return native.apply(this, values);
-    };
-  }
-  self.addEventListener("error", ({ message, error }) => {
-    const what = message.replace(/^Uncaught /, "");
-    send({ event: "error", message: what, stack: (error && error.stack) || "", ...times() });
-  });
-  self.addEventListener("unhandledrejection", ({ reason }) => {
-    const message = `Unhandled rejection: ${String(reason)}`;
-    send({ event: "error", message, stack: (reason && reason.stack) || "", ...times() });
-  });
-
-  // Messages of the harness travel on the tabs' own ports, so that they arrive behind everything
-  // the tab posted before; the worker never sees them.
+  // The plugin's messages travel on the tabs' own ports, so that they arrive behind everything the tab posted
+  // before; the worker never sees them.
+  /** @type {Map<string, MessagePort>} */
   const ports = new Map();
-  self.addEventListener("connect", ({ ports: [port] }) => {
+  self.addEventListener("connect", (event) => {
+    const [port] = /** @type {MessageEvent} */ (event).ports;
     port.addEventListener("message", (message) => {
       const mark = message.data && message.data[settings.mark];
       if (!mark) {
@@ -109,26 +88,27 @@ const control = (() => {
       message.stopImmediatePropagation();
       ports.set(mark.port, port);
       if (mark.mark === undefined) {
-        channel.on_tab(mark.port, mark.next_due_ms);
+        channel.onTabClock(mark.port, mark.nextDueMs);
       } else {
         send({ event: "mark", port: mark.port, mark: mark.mark });
       }
     });
   });
 
-  methods.evaluate = async ({ expression, args }) => {
-    const value = (0, eval)(`(${expression}\n)`);
-    return typeof value === "function" ? await value(...args) : await value;
-  };
+  methods.evaluate = ({ expression, argument }) => evaluate(expression, argument);
   methods.terminate = () => {
     self.close();
   };
 
-  // The name by which the harness knows this worker among others of the same script.
+  // By this name the plugin tells this worker from others of the same script.
   Object.defineProperty(self, Symbol.for("pytest-sharedworker"), { value: id });
 
   const channel = {
-    id, epoch_ms, methods, send, ports, real_now, on_tab: () => {}, now_ms: () => null,
+    id, epochMs, methods, send, ports, realNow,
+    /** @type {(port: string, nextDueMs: number | null) => void} */
+    onTabClock: () => {},
+    /** @type {() => number | null} */
+    nowMs: () => null,
   };
   return channel;
 })();

@@ -1,42 +1,48 @@
-// IndexedDB: time waits for databases that are opened or deleted, and for transactions, until they have
-// ended. Each request belongs to a transaction, so that none has to be followed by itself.
+// IndexedDB: time waits for databases that are opened or deleted, and for transactions, until they have ended.
+// Each request belongs to a transaction, so requests need not be followed one by one.
 (() => {
   if (!self.IDBFactory) {
     return;
   }
-  // The browser serves what opens or deletes one database in order. Where a connection elsewhere blocks
-  // the first, perhaps for life, all wait, and time does not wait with them.
+  /**
+   * The browser serves what opens or deletes one database in order. Where a connection elsewhere blocks the
+   * first, perhaps without end, all wait, and time does not wait with them.
+   *
+   * @typedef {{ items: Set<WorkItem>, isBlocked: boolean }} Queue
+   */
+  /** @type {Map<string, Queue>} */
   const queues = new Map();
-  const queue_of = (name) => {
-    if (!queues.has(name)) {
-      queues.set(name, { items: new Set(), blocked: false });
-    }
-    return queues.get(name);
+  const getQueue = (/** @type {string} */ name) => {
+    const queue = queues.get(name) || { items: new Set(), isBlocked: false };
+    queues.set(name, queue);
+    return queue;
   };
-  const block = (queue, blocked) => {
-    queue.blocked = blocked;
+  const setBlocked = (/** @type {Queue} */ queue, /** @type {boolean} */ isBlocked) => {
+    queue.isBlocked = isBlocked;
     for (const item of queue.items) {
-      work.hold(item, blocked);
+      work.setHeld(item, isBlocked);
     }
   };
+  const prototype = /** @type {Record<string, any>} */ (/** @type {unknown} */ (IDBFactory.prototype));
   for (const [method, doing] of [["open", "opening"], ["deleteDatabase", "deleting"]]) {
-    const native = IDBFactory.prototype[method];
-    IDBFactory.prototype[method] = function (...args) {
+    const native = prototype[method];
+    prototype[method] = function (/** @type {any[]} */ ...args) {
+      /** @type {IDBOpenDBRequest} */
       const request = native.apply(this, args);
-      const queue = queue_of(String(args[0]));
+      const queue = getQueue(String(args[0]));
       const item = work.begin(`${doing} the database ${args[0]}`);
       queue.items.add(item);
-      work.hold(item, queue.blocked);
-      request.addEventListener("blocked", () => block(queue, true));
-      request.addEventListener("upgradeneeded", () => block(queue, false));
+      work.setHeld(item, queue.isBlocked);
+      request.addEventListener("blocked", () => setBlocked(queue, true));
+      request.addEventListener("upgradeneeded", () => setBlocked(queue, false));
       const end = () => {
         queue.items.delete(item);
         work.end(item);
-        block(queue, false);
+        setBlocked(queue, false);
       };
       request.addEventListener("success", end);
       request.addEventListener("error", ({ target }) => {
-        // Errors of an upgrade's own requests do not come by here, they go up to the database.
+        // Errors of an upgrade's own requests do not come here, they bubble to the database.
         if (target === request) {
           end();
         }
@@ -45,10 +51,11 @@
     };
   }
 
-  const { transaction } = IDBDatabase.prototype;
-  IDBDatabase.prototype.transaction = function (...args) {
+  const transaction = /** @type {Function} */ (IDBDatabase.prototype.transaction);
+  IDBDatabase.prototype.transaction = function (/** @type {any[]} */ ...args) {
+    /** @type {IDBTransaction} */
     const begun = transaction.apply(this, args);
-    work.until_event(`a transaction of the database ${this.name}`, begun, ["complete", "abort"]);
+    work.untilEvent(`a transaction of the database ${this.name}`, begun, ["complete", "abort"]);
     return begun;
   };
 })();

@@ -1,124 +1,136 @@
-// Web Locks: time waits for a request of the worker until the lock is granted, or until the request is seen
-// to stand in line behind somebody who may hold the lock for life. A lock that the worker holds is not
-// waited for.
+// Web Locks: time waits for a request of the worker until the lock is granted, or until the request is seen to
+// stand in line behind a holder that may never release it. A lock that the worker holds is not waited for.
 const locks = (() => {
   const manager = navigator.locks;
   if (!manager) {
-    return { look_again: () => false };
+    return { recheck: () => false };
   }
-  // When a tab or worker has gone, the browser may take a moment, of real time, to take its locks back.
+  // When a tab or worker has gone, the browser may take a moment, of real time, to release its locks.
   const PATIENCE_MS = 500;
   const { request, query } = LockManager.prototype;
+  const nativeRequest = /** @type {Function} */ (request);
 
-  // The requests without an answer, in the order in which they were made.
-  const asked = new Set();
-  let looking = false;
-  let patient_until_ms = 0;
-  let own_client_id;
+  /**
+   * @typedef {object} PendingLock
+   * @property {string} name
+   * @property {WorkItem} item
+   * @property {boolean} queues whether it stands in line where the lock is not free
+   */
+  /** The requests that were not granted yet, in the order in which they were made. @type {Set<PendingLock>} */
+  const pendingLocks = new Set();
+  let isChecking = false;
+  let patientUntilMs = 0;
+  /** @type {string | undefined} */
+  let ownClientId;
+  /** @type {Set<string | undefined>} */
   let clients = new Set();
 
-  // The browser tells who stands in line, by client; a lock that nobody else asks for tells who we are.
-  const find_own_client_id = () => {
-    const own_name = `pytest-sharedworker ${control.id}`;
-    return request.call(manager, own_name, async () => {
-      const { held } = await query.call(manager);
-      return held.find(({ name }) => name === own_name).clientId;
+  // The browser lists who stands in line by client; a lock that only this worker requests shows its client.
+  const findOwnClientId = () => {
+    const ownName = `pytest-sharedworker ${control.id}`;
+    return nativeRequest.call(manager, ownName, async () => {
+      const { held = [] } = await query.call(manager);
+      return held.find(({ name }) => name === ownName)?.clientId;
     });
   };
-  const is_patient = () => control.real_now() < patient_until_ms;
-  const note_clients = (present) => {
+  const isPatient = () => control.realNow() < patientUntilMs;
+  const updateClients = (/** @type {typeof clients} */ present) => {
     if ([...clients].some((id) => !present.has(id))) {
-      // This is who has gone.
-      patient_until_ms = 0;
+      // The one that was waited for has gone.
+      patientUntilMs = 0;
     }
     clients = present;
   };
-  const sort = (known, pending) => {
-    const in_line = new Map();
+  const holdQueued = (/** @type {PendingLock[]} */ known, /** @type {LockInfo[]} */ pending) => {
+    /** @type {Map<string | undefined, number>} */
+    const inLine = new Map();
     for (const { name, clientId } of pending) {
-      if (clientId === own_client_id) {
-        in_line.set(name, (in_line.get(name) || 0) + 1);
+      if (clientId === ownClientId) {
+        inLine.set(name, (inLine.get(name) || 0) + 1);
       }
     }
     // Those of one name are granted in order, so the last ones are those that still stand in line.
     for (const { name, item } of known.reverse()) {
-      const left = in_line.get(name) || 0;
-      in_line.set(name, left - 1);
-      work.hold(item, left > 0 && !is_patient());
+      const left = inLine.get(name) || 0;
+      inLine.set(name, left - 1);
+      work.setHeld(item, left > 0 && !isPatient());
     }
   };
-  const look = async () => {
-    if (looking || asked.size === 0) {
+  const check = async () => {
+    if (isChecking || pendingLocks.size === 0) {
       return;
     }
-    looking = true;
+    isChecking = true;
     try {
-      own_client_id ??= await find_own_client_id();
-      while ([...asked].some(({ item }) => !item.held)) {
-        const before = [...asked];
-        const { held, pending } = await query.call(manager);
-        note_clients(new Set([...held, ...pending].map(({ clientId }) => clientId)));
-        // What is answered meanwhile makes the picture an old one.
-        if (before.every((each) => asked.has(each))) {
-          sort(before.filter(({ queues }) => queues), pending);
+      ownClientId ??= await findOwnClientId();
+      while ([...pendingLocks].some(({ item }) => !item.held)) {
+        const before = [...pendingLocks];
+        const { held = [], pending = [] } = await query.call(manager);
+        updateClients(new Set([...held, ...pending].map(({ clientId }) => clientId)));
+        // A request that was granted meanwhile makes the list outdated.
+        if (before.every((each) => pendingLocks.has(each))) {
+          holdQueued(before.filter(({ queues }) => queues), pending);
         }
       }
     } catch {
-      // A browser that does not tell: better not to wait than to wait for ever.
-      asked.forEach(({ item }) => work.hold(item, true));
+      // A browser that does not list locks: better not to wait than to wait without end.
+      pendingLocks.forEach(({ item }) => work.setHeld(item, true));
     } finally {
-      looking = false;
+      isChecking = false;
     }
   };
-  const look_again = (somebody_left = false) => {
-    if (somebody_left) {
-      patient_until_ms = control.real_now() + PATIENCE_MS;
+  const recheck = (hasDepartures = false) => {
+    if (hasDepartures) {
+      patientUntilMs = control.realNow() + PATIENCE_MS;
     }
-    asked.forEach(({ item }) => work.hold(item, false));
-    look();
-    return asked.size > 0;
+    pendingLocks.forEach(({ item }) => work.setHeld(item, false));
+    check();
+    return pendingLocks.size > 0;
   };
 
-  LockManager.prototype.request = function (name, ...rest) {
-    const callback = rest.pop();
-    if (typeof callback !== "function") {
-      return request.apply(this, arguments);
+  /** @type {any} */ (LockManager.prototype).request = function (/** @type {any[]} */ ...args) {
+    const callback = args[args.length - 1];
+    if (args.length < 2 || typeof callback !== "function") {
+      return nativeRequest.apply(this, args);
     }
+    const [name, ...rest] = args.slice(0, -1);
     const { ifAvailable, steal } = rest[0] || {};
-    const waiting = {
+    const pendingLock = {
       name: String(name), item: work.begin(`the lock ${name}`), queues: !ifAvailable && !steal,
     };
-    asked.add(waiting);
-    const answer = () => {
-      asked.delete(waiting);
-      work.end(waiting.item);
+    pendingLocks.add(pendingLock);
+    const endRequest = () => {
+      pendingLocks.delete(pendingLock);
+      work.end(pendingLock.item);
     };
-    let giving_back = null;
-    const give_back = () => {
-      giving_back = work.begin(`giving back the lock ${name}`);
+    /** @type {WorkItem | null} */
+    let releasing = null;
+    const beginRelease = () => {
+      releasing = work.begin(`releasing the lock ${name}`);
     };
-    const outcome = request.call(this, name, ...rest, (lock) => {
-      answer();
+    const outcome = nativeRequest.call(this, name, ...rest, (/** @type {Lock | null} */ lock) => {
+      endRequest();
       try {
         const result = Promise.resolve(callback(lock));
-        result.then(give_back, give_back);
+        result.then(beginRelease, beginRelease);
         return result;
       } catch (error) {
-        give_back();
+        beginRelease();
         throw error;
       }
     });
-    look();
-    return work.until_settled(outcome, () => {
-      answer();
-      if (giving_back) {
-        // An answer of the browser that comes behind it: now others, elsewhere too, can have the lock.
-        const over = () => work.end(giving_back);
-        query.call(manager).then(over, over);
+    check();
+    return work.untilSettled(outcome, () => {
+      endRequest();
+      if (releasing) {
+        // The browser answers this query behind the release: now others, elsewhere too, can get the lock.
+        const item = releasing;
+        const endRelease = () => work.end(item);
+        query.call(manager).then(endRelease, endRelease);
       }
-      // Whoever stood behind it may be next.
-      look_again();
+      // The request behind it may be next.
+      recheck();
     });
   };
-  return { look_again };
+  return { recheck };
 })();

@@ -1,7 +1,7 @@
-// Methods of the browser that answer by a promise, and FileReader: time waits for their answers.
+// Methods of the browser that return a promise, and FileReader: time waits until they have settled.
 (() => {
   const BODY = ["arrayBuffer", "blob", "bytes", "formData", "json", "text"];
-  const ANSWER_BY_PROMISE = {
+  const RETURNS_PROMISE = {
     Blob: ["arrayBuffer", "bytes", "text"],
     Cache: ["add", "addAll", "delete", "keys", "match", "matchAll", "put"],
     CacheStorage: ["delete", "has", "keys", "match", "open"],
@@ -14,39 +14,44 @@
     Request: BODY,
     StorageManager: ["estimate", "getDirectory", "persisted"],
     SubtleCrypto: [
-      "decrypt", "deriveBits", "deriveKey", "digest", "encrypt", "exportKey", "generateKey", "importKey", "sign",
-      "unwrapKey", "verify", "wrapKey",
+      "decrypt", "deriveBits", "deriveKey", "digest", "encrypt", "exportKey", "generateKey", "importKey",
+      "sign", "unwrapKey", "verify", "wrapKey",
     ],
   };
+  /**
+   * @param {any} owner
+   * @param {string} name
+   * @param {(result: any, self: any) => unknown} wait
+   */
   const replace = (owner, name, wait) => {
     const native = owner && owner[name];
     if (native) {
-      owner[name] = function (...args) {
+      owner[name] = function (/** @type {unknown[]} */ ...args) {
         return wait(native.apply(this, args), this);
       };
     }
   };
 
-  for (const [type, names] of Object.entries(ANSWER_BY_PROMISE)) {
+  const types = /** @type {Record<string, any>} */ (self);
+  for (const [type, names] of Object.entries(RETURNS_PROMISE)) {
     for (const name of names) {
-      replace(self[type] && self[type].prototype, name, (answer) => work.until(`${type}.${name}()`, answer));
+      replace(types[type]?.prototype, name, (promise) => work.until(`${type}.${name}()`, promise));
     }
   }
-  replace(self, "createImageBitmap", (answer) => work.until("createImageBitmap()", answer));
+  replace(self, "createImageBitmap", (promise) => work.until("createImageBitmap()", promise));
   for (const name of ["compile", "compileStreaming", "instantiate", "instantiateStreaming"]) {
-    replace(self.WebAssembly, name, (answer) => work.until(`WebAssembly.${name}()`, answer));
+    replace(self.WebAssembly, name, (promise) => work.until(`WebAssembly.${name}()`, promise));
   }
   for (const name of BODY) {
-    replace(Response.prototype, name, (answer, response) => {
-      // An answer that a script made may be filled by a stream of the script's own, which may wait for a
-      // timer.
-      const wait = response.type === "default" ? work.while_patient : work.until;
-      return wait(`reading the answer of ${response.url || "the worker itself"}`, answer);
+    replace(Response.prototype, name, (promise, response) => {
+      // A response that a script made may be filled by the script's own stream, which may wait for a timer.
+      const wait = response.type === "default" ? work.whilePatient : work.until;
+      return wait(`reading the response of ${response.url || "the worker itself"}`, promise);
     });
   }
   for (const name of ["readAsArrayBuffer", "readAsDataURL", "readAsText"]) {
     replace(FileReader.prototype, name, (_, reader) => {
-      work.until_event(`FileReader.${name}()`, reader, ["loadend"]);
+      work.untilEvent(`FileReader.${name}()`, reader, ["loadend"]);
     });
   }
 })();

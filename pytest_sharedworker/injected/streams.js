@@ -1,54 +1,57 @@
-// Streams that the browser itself fills, those of answers and blobs: time waits for the next piece while
-// somebody reads, as long as there is reason to believe that it comes. What a script fills is not waited
-// for: a script waits for a timer, or for something that is waited for already.
+// Streams that the browser itself fills, those of responses and blobs: time waits for the next chunk while a
+// script reads, as long as there is reason to expect one. A stream that a script fills is not waited for: the
+// script waits for a timer, or for something that is waited for already.
 (() => {
-  const filled_by_browser = new WeakSet();
+  /** @type {WeakSet<ReadableStream>} */
+  const filledByBrowser = new WeakSet();
   const readers = new WeakSet();
 
   const { stream } = Blob.prototype;
   Blob.prototype.stream = function () {
     const opened = stream.call(this);
-    filled_by_browser.add(opened);
+    filledByBrowser.add(opened);
     return opened;
   };
-  const body = Object.getOwnPropertyDescriptor(Response.prototype, "body");
+  const body = /** @type {PropertyDescriptor} */ (Object.getOwnPropertyDescriptor(Response.prototype, "body"));
   Object.defineProperty(Response.prototype, "body", {
     ...body,
     get() {
-      const opened = body.get.call(this);
+      const opened = body.get?.call(this);
       if (opened && this.type !== "default") {
-        filled_by_browser.add(opened);
+        filledByBrowser.add(opened);
       }
       return opened;
     },
   });
 
-  const { getReader } = ReadableStream.prototype;
-  ReadableStream.prototype.getReader = function (...args) {
+  const prototype = /** @type {any} */ (ReadableStream.prototype);
+  const { getReader } = prototype;
+  /** @this {ReadableStream} */
+  prototype.getReader = function (/** @type {any[]} */ ...args) {
     const reader = getReader.apply(this, args);
-    if (filled_by_browser.has(this)) {
+    if (filledByBrowser.has(this)) {
       readers.add(reader);
     }
     return reader;
   };
   for (const Reader of [self.ReadableStreamDefaultReader, self.ReadableStreamBYOBReader].filter(Boolean)) {
-    const { read } = Reader.prototype;
-    Reader.prototype.read = function (...args) {
-      const piece = read.apply(this, args);
-      return readers.has(this) ? work.while_patient("reading a stream", piece) : piece;
+    const read = /** @type {Function} */ (Reader.prototype.read);
+    Reader.prototype.read = function (/** @type {unknown[]} */ ...args) {
+      const chunk = read.apply(this, args);
+      return readers.has(this) ? work.whilePatient("reading a stream", chunk) : chunk;
     };
   }
 
-  // Inside a pipe, a loop or a branch the browser reads by itself; there it reads from this instead, which
-  // asks the stream for a piece when somebody wants one.
-  const in_between = (source) => {
+  // Inside a pipe, a loop or a branch the browser reads by itself. There it reads from this stream instead,
+  // which reads a chunk of the source when one is wanted.
+  const wrap = (/** @type {ReadableStream<Uint8Array>} */ source) => {
     const reader = source.getReader();
     return new ReadableStream({
       type: "bytes",
       pull: async (controller) => {
         const { done, value } = await reader.read();
         if (!done) {
-          controller.enqueue(value);
+          controller.enqueue(/** @type {Uint8Array<ArrayBuffer>} */ (value));
           return;
         }
         controller.close();
@@ -60,11 +63,12 @@
     }, { highWaterMark: 0 });
   };
   for (const name of ["pipeThrough", "pipeTo", "tee", "values", Symbol.asyncIterator]) {
-    const native = ReadableStream.prototype[name];
+    const native = prototype[name];
     if (native) {
-      ReadableStream.prototype[name] = function (...args) {
-        const is_free = filled_by_browser.has(this) && !this.locked;
-        return native.apply(is_free ? in_between(this) : this, args);
+      /** @this {ReadableStream} */
+      prototype[name] = function (/** @type {unknown[]} */ ...args) {
+        const isReadable = filledByBrowser.has(this) && !this.locked;
+        return native.apply(isReadable ? wrap(this) : this, args);
       };
     }
   }

@@ -1,93 +1,117 @@
-// Runs in every tab before the page's own scripts: remembers the ports of its SharedWorkers, so that
-// the harness can wait until a worker has read all that this tab posted, and keeps their errors.
+// Runs in every tab before the page's own scripts: keeps the ports of its SharedWorkers, so that the plugin can
+// wait until a worker has read all that this tab posted, and their errors.
 (() => {
   const NativeSharedWorker = window.SharedWorker;
-  if (!NativeSharedWorker || window[Symbol.for("pytest-sharedworker")]) {
+  const HANDLE = Symbol.for("pytest-sharedworker");
+  if (!NativeSharedWorker || HANDLE in window) {
     return;
   }
+  /** @type {Map<string, MessagePort>} */
   const ports = new Map();
+  /** @type {{ url: string, name: string }[]} */
   const errors = [];
+  /** @type {Set<string>} */
   const failed = new Set();
+  /** URL and name of the worker at each port. @type {Map<string, [string, string]>} */
   const workers = new Map();
   const random = new Uint32Array(2);
-  // A lock that this tab gives back is free for a worker once the browser has read of it. It has when it
-  // answers what it was asked afterwards.
-  let uses_locks = false;
-  const locks_are_told = () => navigator.locks.query();
+  const makeId = () => crypto.getRandomValues(random).join("-");
+
+  // A lock that this tab releases is free for a worker once the browser has handled the release. It has when it
+  // answers a query that was made behind it.
+  let usesLocks = false;
+  const waitForLocks = () => navigator.locks.query();
   if (navigator.locks) {
-    const { request } = LockManager.prototype;
-    LockManager.prototype.request = function (...args) {
-      uses_locks = true;
+    const request = /** @type {Function} */ (LockManager.prototype.request);
+    LockManager.prototype.request = function (/** @type {unknown[]} */ ...args) {
+      usesLocks = true;
       return request.apply(this, args);
     };
   }
-  const timers = settings.virtual_clock ? make_timers(window, Date.now()) : null;
-  const next_due_ms = () => {
-    const timer = timers.next();
-    return timer ? timer.due_ms : null;
-  };
-  const run_to = async ({ run_to_ms, date_ms }) => {
-    for (let timer = timers.next(); timer && timer.due_ms <= run_to_ms; timer = timers.next()) {
+
+  const timers = settings.virtualClock ? makeTimers(window, Date.now()) : null;
+  const nextDueMs = () => timers?.next()?.dueMs ?? null;
+  /**
+   * @param {Timers} timers
+   * @param {{ runToMs: number, dateMs: number, isJump: boolean }} order
+   */
+  const run = async (timers, { runToMs, dateMs, isJump }) => {
+    if (isJump) {
+      timers.setNow(runToMs);
+      timers.postponeTo(runToMs);
+    }
+    for (let timer = timers.next(); timer && timer.dueMs <= runToMs; timer = timers.next()) {
       timers.fire(timer);
       await null;
-      timers.end_task();
+      timers.endTask();
     }
-    timers.set_now(run_to_ms);
-    timers.set_date(date_ms);
+    timers.setNow(runToMs);
+    timers.setDate(dateMs);
+  };
+
+  /**
+   * @param {MessagePort} port
+   * @param {string} id
+   * @param {string} key of the plugin's messages
+   */
+  const join = (port, id, key) => {
+    const { close } = port;
+    port.postMessage({ [key]: { port: id, mark: 0 } });
+    port.close = () => {
+      // Behind all that was posted, and higher than any mark that will be waited for.
+      port.postMessage({ [key]: { port: id, mark: Number.MAX_SAFE_INTEGER } });
+      close.call(port);
+    };
+    port.addEventListener("message", async (event) => {
+      const order = event.data && event.data[key];
+      if (order && timers) {
+        event.stopImmediatePropagation();
+        await run(timers, order);
+        if (usesLocks) {
+          await waitForLocks();
+        }
+        port.postMessage({ [key]: { port: id, nextDueMs: nextDueMs() } });
+      }
+    });
   };
 
   window.SharedWorker = class SharedWorker extends NativeSharedWorker {
-    constructor(...args) {
+    constructor(/** @type {[string | URL, (string | WorkerOptions)?]} */ ...args) {
       super(...args);
-      const id = crypto.getRandomValues(random).join("-");
+      const id = makeId();
       ports.set(id, this.port);
       const url = String(new URL(args[0], document.baseURI));
       const name = (typeof args[1] === "string" ? args[1] : args[1] && args[1].name) || "";
       workers.set(id, [url, name]);
-      // What went wrong before counts no more: this is the next attempt.
+      // An error of an earlier attempt does not count: this is the next one.
       errors.splice(0, Infinity, ...errors.filter((error) => error.url !== url || error.name !== name));
       this.addEventListener("error", (event) => {
-        // An ErrorEvent comes from a worker that runs, and tells of itself.
+        // An ErrorEvent comes from a worker that runs, and reports it itself.
         if (!(event instanceof ErrorEvent)) {
           errors.push({ url, name });
           failed.add(id);
         }
       });
       if (settings.mark) {
-        const { port } = this;
-        port.postMessage({ [settings.mark]: { port: id, mark: 0 } });
-        port.close = () => {
-          // Behind all that was posted, and higher than any mark that will be asked for.
-          port.postMessage({ [settings.mark]: { port: id, mark: Number.MAX_SAFE_INTEGER } });
-          MessagePort.prototype.close.call(port);
-        };
-        this.port.addEventListener("message", async (event) => {
-          const order = event.data && event.data[settings.mark];
-          if (order) {
-            event.stopImmediatePropagation();
-            await run_to(order);
-            if (uses_locks) {
-              await locks_are_told();
-            }
-            this.port.postMessage({ [settings.mark]: { port: id, next_due_ms: next_due_ms() } });
-          }
-        });
+        join(this.port, id, settings.mark);
       }
     }
   };
-  Object.defineProperty(window, Symbol.for("pytest-sharedworker"), {
+
+  Object.defineProperty(window, HANDLE, {
     value: {
-      id: crypto.getRandomValues(random).join("-"),
+      id: makeId(),
       errors,
-      ports: () => [...ports.keys()],
+      /** The ports that carry marks. */
+      ports: () => (settings.mark ? [...ports.keys()] : []),
       expected: () => [...workers].filter(([id]) => !failed.has(id)),
-      clock: () => timers && { now_ms: timers.now_ms(), next_due_ms: next_due_ms() },
-      mark: async (ids, mark) => {
-        if (uses_locks) {
-          await locks_are_told();
+      clock: () => timers && { nowMs: timers.nowMs(), nextDueMs: nextDueMs() },
+      mark: async (/** @type {string[]} */ ids, /** @type {number} */ mark) => {
+        if (usesLocks) {
+          await waitForLocks();
         }
         for (const id of ids) {
-          ports.get(id).postMessage({ [settings.mark]: { port: id, mark } });
+          ports.get(id)?.postMessage({ [settings.mark ?? ""]: { port: id, mark } });
         }
       },
     },

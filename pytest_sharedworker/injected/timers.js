@@ -1,103 +1,131 @@
-// Virtual timers and dates of one scope, a worker's or a page's: setTimeout, setInterval and their
-// clears, AbortSignal.timeout, Date and performance.now. Time stands still until `fire` or `set_now` moves it. HTML's rules
-// for delays hold (integers, at least 4 ms from the sixth nesting on), so that a loop of zero delays
-// comes to an end as it does in real time.
-const make_timers = (scope, epoch_ms) => {
+// Virtual timers and dates of one scope, a worker's or a page's: setTimeout, setInterval and their clears,
+// AbortSignal.timeout, Date and performance.now. Time stands still until `fire` or `setNow` moves it. HTML's
+// rules for delays hold (integers, at least 4 ms from the sixth nesting on), so that a loop of zero delays ends
+// as it does in real time.
+
+/**
+ * @typedef {object} VirtualTimer
+ * @property {number} id
+ * @property {Function | string} callback
+ * @property {unknown[]} args
+ * @property {number} nesting
+ * @property {boolean} repeat
+ * @property {number} delay as the script gave it
+ * @property {number} dueMs
+ * @property {number} order decides between timers that are due at the same time
+ */
+
+/** @typedef {ReturnType<typeof makeTimers>} Timers */
+
+const makeTimers = (/** @type {typeof globalThis} */ scope, /** @type {number} */ epochMs) => {
   const MINIMUM_NESTED_DELAY_MS = 4;
   const FREE_NESTING = 5;
   const NativeDate = scope.Date;
 
-  // All times are milliseconds since the start; `origin_ms` maps them to dates.
-  let now_ms = 0;
-  let origin_ms = epoch_ms;
+  // All times are milliseconds since the start; `originMs` maps them to dates.
+  let nowMs = 0;
+  let originMs = epochMs;
 
+  /** @type {Map<number, VirtualTimer>} */
   const timers = new Map();
-  let next_timer_id = 1;
-  let next_order = 0;
-  let nesting_now = 0;
+  let nextTimerId = 1;
+  let nextOrder = 0;
+  let currentNesting = 0;
 
-  const delay_of = (delay, nesting) => {
-    const whole_ms = Math.max(0, delay | 0);
-    return nesting > FREE_NESTING ? Math.max(MINIMUM_NESTED_DELAY_MS, whole_ms) : whole_ms;
+  const clampDelay = (/** @type {number} */ delay, /** @type {number} */ nesting) => {
+    const integerMs = Math.max(0, delay | 0);
+    return nesting > FREE_NESTING ? Math.max(MINIMUM_NESTED_DELAY_MS, integerMs) : integerMs;
   };
+  /**
+   * @param {Function | string} callback
+   * @param {any} delay
+   * @param {unknown[]} args
+   * @param {boolean} repeat
+   */
   const add = (callback, delay, args, repeat) => {
-    const nesting = nesting_now + 1;
+    const nesting = currentNesting + 1;
     const timer = {
-      id: next_timer_id++, callback, args, nesting, repeat, delay,
-      due_ms: now_ms + delay_of(delay, nesting), order: next_order++,
+      id: nextTimerId++, callback, args, nesting, repeat, delay,
+      dueMs: nowMs + clampDelay(delay, nesting), order: nextOrder++,
     };
     timers.set(timer.id, timer);
     return timer.id;
   };
-  const clear = (id) => {
+  const clear = (/** @type {unknown} */ id) => {
     timers.delete(Number(id));
   };
-  scope.setTimeout = function setTimeout(callback, delay, ...args) {
-    return add(callback, delay, args, false);
-  };
-  scope.setInterval = function setInterval(callback, delay, ...args) {
-    return add(callback, delay, args, true);
-  };
-  scope.clearTimeout = function clearTimeout(id) {
-    clear(id);
-  };
-  scope.clearInterval = function clearInterval(id) {
-    clear(id);
-  };
+  Object.assign(scope, {
+    /** @type {(callback: Function | string, delay?: unknown, ...args: unknown[]) => number} */
+    setTimeout: function setTimeout(callback, delay, ...args) {
+      return add(callback, delay, args, false);
+    },
+    /** @type {(callback: Function | string, delay?: unknown, ...args: unknown[]) => number} */
+    setInterval: function setInterval(callback, delay, ...args) {
+      return add(callback, delay, args, true);
+    },
+    clearTimeout: function clearTimeout(/** @type {unknown} */ id) {
+      clear(id);
+    },
+    clearInterval: function clearInterval(/** @type {unknown} */ id) {
+      clear(id);
+    },
+  });
   scope.AbortSignal.timeout = function timeout(delay) {
     const controller = new AbortController();
     add(() => controller.abort(new DOMException("signal timed out", "TimeoutError")), delay, [], false);
     return controller.signal;
   };
 
-  const VirtualDate = function Date(...args) {
+  const VirtualDate = function Date(/** @type {any[]} */ ...args) {
     if (!new.target) {
-      return new NativeDate(origin_ms + now_ms).toString();
+      return new NativeDate(originMs + nowMs).toString();
     }
-    return Reflect.construct(NativeDate, args.length ? args : [origin_ms + now_ms], new.target);
+    return Reflect.construct(NativeDate, args.length ? args : [originMs + nowMs], new.target);
   };
   Object.defineProperties(VirtualDate, {
     length: { value: 7 },
     prototype: { value: NativeDate.prototype },
-    now: { value: () => origin_ms + now_ms, writable: true, configurable: true },
+    now: { value: () => originMs + nowMs, writable: true, configurable: true },
     parse: { value: NativeDate.parse, writable: true, configurable: true },
     UTC: { value: NativeDate.UTC, writable: true, configurable: true },
   });
   NativeDate.prototype.constructor = VirtualDate;
-  scope.Date = VirtualDate;
-  Object.defineProperty(scope.performance, "now", { value: () => now_ms, writable: true, configurable: true });
-  Object.defineProperty(scope.performance, "timeOrigin", { value: epoch_ms, configurable: true });
+  scope.Date = /** @type {DateConstructor} */ (/** @type {unknown} */ (VirtualDate));
+  Object.defineProperty(scope.performance, "now", { value: () => nowMs, writable: true, configurable: true });
+  Object.defineProperty(scope.performance, "timeOrigin", { value: epochMs, configurable: true });
 
-  const sorted = () => [...timers.values()].sort((a, b) => a.due_ms - b.due_ms || a.order - b.order);
+  const sort = () => [...timers.values()].sort((a, b) => a.dueMs - b.dueMs || a.order - b.order);
 
   return {
-    now_ms: () => now_ms,
-    date_ms: () => origin_ms + now_ms,
-    set_now: (ms) => {
-      now_ms = Math.max(now_ms, ms);
+    nowMs: () => nowMs,
+    dateMs: () => originMs + nowMs,
+    setNow: (/** @type {number} */ ms) => {
+      nowMs = Math.max(nowMs, ms);
     },
-    set_date: (ms) => {
-      origin_ms = ms - now_ms;
+    setDate: (/** @type {number} */ ms) => {
+      originMs = ms - nowMs;
     },
+    /** The timer that fires next. */
     next: () => {
+      /** @type {VirtualTimer | null} */
       let first = null;
       for (const timer of timers.values()) {
-        if (!first || timer.due_ms < first.due_ms || (timer.due_ms === first.due_ms && timer.order < first.order)) {
+        if (!first || timer.dueMs < first.dueMs || (timer.dueMs === first.dueMs && timer.order < first.order)) {
           first = timer;
         }
       }
       return first;
     },
-    fire: (timer) => {
-      now_ms = Math.max(now_ms, timer.due_ms);
+    fire: (/** @type {VirtualTimer} */ timer) => {
+      nowMs = Math.max(nowMs, timer.dueMs);
       if (timer.repeat) {
         timer.nesting += 1;
-        timer.due_ms = now_ms + Math.max(1, delay_of(timer.delay, timer.nesting));
-        timer.order = next_order++;
+        timer.dueMs = nowMs + Math.max(1, clampDelay(timer.delay, timer.nesting));
+        timer.order = nextOrder++;
       } else {
         timers.delete(timer.id);
       }
-      nesting_now = timer.nesting;
+      currentNesting = timer.nesting;
       try {
         if (typeof timer.callback === "function") {
           timer.callback.apply(scope, timer.args);
@@ -109,12 +137,19 @@ const make_timers = (scope, epoch_ms) => {
         scope.reportError(error);
       }
     },
-    // To be called when the task that `fire` began is over, its promises included.
-    end_task: () => {
-      nesting_now = 0;
+    /** Ends the task that `fire` began; call it when the callback's promises have run. */
+    endTask: () => {
+      currentNesting = 0;
     },
-    list: () => sorted().map(({ due_ms, repeat, delay }) => ({
-      due_ms, interval_ms: repeat ? Number(delay) || 0 : null,
+    /** Makes every timer that is due by then due at that time, in the same order: none fires twice. */
+    postponeTo: (/** @type {number} */ ms) => {
+      for (const timer of sort().filter(({ dueMs }) => dueMs <= ms)) {
+        timer.dueMs = ms;
+        timer.order = nextOrder++;
+      }
+    },
+    list: () => sort().map(({ dueMs, repeat, delay }) => ({
+      dueMs, intervalMs: repeat ? Number(delay) || 0 : null,
     })),
   };
 };

@@ -1,38 +1,51 @@
-// What virtual time waits for: work of the browser that the worker began and that has not ended. Work
-// that is held goes on meanwhile, and time does not wait for it.
-const work = (() => {
-  // A stream may stay open for life. One that has brought nothing for so long, in real time, is taken
-  // for one that does.
-  const STREAM_PATIENCE_MS = 1000;
-  const set_real_timeout = self.setTimeout.bind(self);
-  const clear_real_timeout = self.clearTimeout.bind(self);
+// What virtual time waits for: work of the browser that the worker began and that has not ended. Work that is
+// held goes on meanwhile, and time does not wait for it.
 
+/**
+ * @typedef {object} WorkItem
+ * @property {string} what for people: it is named where time waits in vain
+ * @property {boolean} held
+ */
+
+const work = (() => {
+  // A stream may stay open for as long as the worker lives. One that has brought nothing for so long, in real
+  // time, is treated as such a stream.
+  const STREAM_PATIENCE_MS = 1000;
+  const setRealTimeout = self.setTimeout.bind(self);
+  const clearRealTimeout = self.clearTimeout.bind(self);
+
+  /** @type {Set<WorkItem>} */
   const all = new Set();
   let running = 0;
+  /** @type {(value?: unknown) => void} */
   let wake = () => {};
 
-  // `what` is for people: it is named where time waits in vain.
-  const begin = (what) => {
+  const begin = (/** @type {string} */ what) => {
     const item = { what, held: false };
     all.add(item);
     running += 1;
     return item;
   };
-  const hold = (item, held) => {
-    if (all.has(item) && item.held !== held) {
+  const setHeld = (/** @type {WorkItem | undefined} */ item, /** @type {boolean} */ held) => {
+    if (item && all.has(item) && item.held !== held) {
       item.held = held;
       running += held ? -1 : 1;
       wake();
     }
   };
-  const end = (item) => {
-    if (all.delete(item)) {
+  const end = (/** @type {WorkItem | undefined} */ item) => {
+    if (item && all.delete(item)) {
       running -= item.held ? 0 : 1;
       wake();
     }
   };
-  // The promise that is returned is the one to hand on: a rejection that nobody handles stays one.
-  const until_settled = (promise, done) => promise.then(
+  /**
+   * @template Value
+   * @param {Promise<Value>} promise
+   * @param {() => void} done
+   * @returns {Promise<Value>} to hand on in place of `promise`, so that an unhandled rejection stays one
+   */
+  const untilSettled = (promise, done) => promise.then(
     (value) => {
       done();
       return value;
@@ -45,29 +58,46 @@ const work = (() => {
 
   return {
     begin,
-    hold,
+    setHeld,
     end,
-    until_settled,
+    untilSettled,
+    /**
+     * @template Value
+     * @param {string} what
+     * @param {Promise<Value>} promise
+     */
     until: (what, promise) => {
       const item = begin(what);
-      return until_settled(promise, () => end(item));
+      return untilSettled(promise, () => end(item));
     },
-    until_event: (what, target, types) => {
+    /**
+     * @param {string} what
+     * @param {EventTarget} target
+     * @param {string[]} types of the events, each of which is the end
+     */
+    untilEvent: (what, target, types) => {
       const item = begin(what);
       for (const type of types) {
         target.addEventListener(type, () => end(item), { once: true });
       }
     },
-    while_patient: (what, promise) => {
+    /**
+     * Like `until`, for a limited real time.
+     *
+     * @template Value
+     * @param {string} what
+     * @param {Promise<Value>} promise
+     */
+    whilePatient: (what, promise) => {
       const item = begin(what);
-      const patience = set_real_timeout(hold, STREAM_PATIENCE_MS, item, true);
-      return until_settled(promise, () => {
-        clear_real_timeout(patience);
+      const patience = setRealTimeout(setHeld, STREAM_PATIENCE_MS, item, true);
+      return untilSettled(promise, () => {
+        clearRealTimeout(patience);
         end(item);
       });
     },
-    is_running: () => running > 0,
-    next_change: () => new Promise((resolve) => { wake = resolve; }),
+    isRunning: () => running > 0,
+    nextChange: () => new Promise((resolve) => { wake = resolve; }),
     list: () => [...all].map(({ what, held }) => ({ what, held })),
   };
 })();

@@ -1,11 +1,13 @@
-"""Delivery: when workers have read what tabs posted before, so that time may move.
+"""Wait until the workers have read what tabs posted before, so that time may move.
 
-Messages of a tab arrive in order, so a mark behind them tells. Needs a prologue.
+Messages of a tab arrive in order: once a worker has read a mark, it has read everything before the mark.
+Needs a prologue.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from pytest_sharedworker.errors import WaitTimeoutError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.tabs.pages import MarkedTab, Tabs, WorkerPort
 
-DELIVERY_TIMEOUT_SECONDS = 10.0
+DELIVERY_TIMEOUT_MS = 10_000.0
 _RECHECK_SECONDS = 0.25
 _ORPHAN_SECONDS = 2.0
 """How long a tab's new worker is waited for where others of its script and name have ended."""
@@ -33,25 +35,23 @@ class TabSnapshot:
     tabs: list[MarkedTab]
     departures: int
 
-    def params(self, session: ControlChannel) -> dict[str, object]:
-        """What this worker's clock has to know of it before it moves."""
+    def clock_params(self, channel: ControlChannel) -> dict[str, object]:
+        """Return what this worker's clock needs to know of the tabs before it moves."""
         clocks = {}
         for tab in self.tabs:
-            own = [port for port in tab.ports if port in session.marks]
+            own = [port for port in tab.ports if port in channel.marks]
             if own:
                 clocks[own[0]] = tab.clock
-        somebody_left = self.departures > session.departures_sent
-        session.departures_sent = self.departures
-        return {"tab_clocks": clocks, "somebody_left": somebody_left}
+        return {"tabClocks": clocks, "hasDepartures": self.departures > channel.departures_sent}
 
 
 class MessageBarrier:
-    """The deliveries of one test, one after the other."""
+    """Marks on the ports of one test's tabs, and the wait until the workers have read them."""
 
     def __init__(
         self, tabs: Tabs, registry: WorkerRegistry, loop_thread: LoopThread, explain: Callable[[], str]
     ) -> None:
-        """`explain` tells of the workers, for the text of a failure."""
+        """`explain` describes the workers, for the text of a failure."""
         self._tabs = tabs
         self._registry = registry
         self._loop_thread = loop_thread
@@ -61,25 +61,36 @@ class MessageBarrier:
         self._documents: set[str] = set()
         self._departed_documents = 0
 
-    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> TabSnapshot:
-        """Wait until the workers have read all that the tabs posted before. Raises WaitTimeoutError."""
+    def wait(self, *, timeout: float = DELIVERY_TIMEOUT_MS) -> TabSnapshot:
+        """Wait until the workers have read all that the tabs posted before.
+
+        `timeout` is in milliseconds. Raises WaitTimeoutError, which names the workers that have not.
+        """
         mark = next(self._marks)
         tabs = self._tabs.mark(mark)
         marked = [port for tab in tabs for port in tab.ports]
-        deadline = time.monotonic() + timeout_seconds
+        begin = time.monotonic()
         while unread := self._unread(marked, mark):
-            if time.monotonic() > deadline:
-                raise WaitTimeoutError(
-                    f"waited {timeout_seconds:g} s for the workers to read what came on {len(unread)} of"
-                    f" {len(marked)} ports; does the worker set port.onmessage or call port.start()?\n"
-                    + self._explain()
-                )
-            # Tabs that went away meanwhile, and workers that failed to start, read nothing any more.
             expected = self._tabs.ports()
-            if time.monotonic() > deadline - timeout_seconds + _ORPHAN_SECONDS:
+            waited_seconds = time.monotonic() - begin
+            if waited_seconds > timeout / 1000:
+                raise WaitTimeoutError(self._describe(timeout, unread, marked, expected))
+            if waited_seconds > _ORPHAN_SECONDS:
                 self._orphans.update(port for port in expected if self._is_orphan(port, expected))
+            # Tabs that went away meanwhile, and workers that failed to start, read nothing any more.
             marked = [port for port in marked if port in expected]
         return TabSnapshot([tab for tab in tabs if tab.clock is not None], self._departures(tabs))
+
+    def _describe(
+        self, timeout: float, unread: list[str], marked: list[str], ports: dict[str, WorkerPort]
+    ) -> str:
+        workers = Counter(ports[port].label for port in unread if port in ports)
+        names = ", ".join(f"{name} ({count} ports)" if count > 1 else name for name, count in workers.items())
+        return (
+            f"waited {timeout / 1000:g} s for the workers to read what came on {len(unread)} of"
+            f" {len(marked)} ports: {names or 'of tabs that have gone'}; does the worker set port.onmessage"
+            f" or call port.start()?\n{self._explain()}"
+        )
 
     def _unread(self, marked: list[str], mark: int) -> list[str]:
         """Wait a moment for marks to be read; return the ports where they were not."""
@@ -94,7 +105,7 @@ class MessageBarrier:
         return unread()
 
     def _has_read(self, port: str, mark: int) -> bool:
-        # Where its worker has ended nobody will ever read what this port says.
+        # Where its worker has ended, no one reads this port any more.
         owners = [session for session in self._registry.sessions if port in session.marks]
         return port in self._orphans or any(owner.ended or owner.marks[port] >= mark for owner in owners)
 
@@ -105,19 +116,19 @@ class MessageBarrier:
             session
             for session in self._registry.sessions
             if (session.url, session.name) == (end.url, end.name)
-            # Whom a tab of another context has reached is another worker, whatever its name.
+            # A worker that a tab of another context has reached is another one, also under the same name.
             and not any(ports[each].context is not end.context for each in session.marks if each in ports)
         ]
         if any(port in session.marks for session in same) or not any(session.ended for session in same):
             return False
-        # Ports of a tab are connected in their order: whoever has read a later one was never to get this one.
-        # Firefox hands a port to a worker that is just ending.
+        # Ports of a tab are connected in order: a worker that has read a later one will not get this one.
+        # Firefox passes a port to a worker that is just ending.
         order = list(ports)
         later = {each for each in order[order.index(port) :] if ports[each] == end}
         return all(session.ended or later & session.marks.keys() for session in same)
 
     def _departures(self, tabs: list[MarkedTab]) -> int:
-        """How many documents, as of now, and workers have gone."""
+        """Return how many documents, as of now, and workers have gone."""
         documents = {tab.id for tab in tabs}
         self._departed_documents += len(self._documents - documents)
         self._documents = documents

@@ -1,4 +1,4 @@
-"""What the tabs of a test's contexts tell of their SharedWorkers; `injected/tab.js` is their end of it."""
+"""What the tabs of a test's contexts report of their SharedWorkers; `injected/tab.js` is the other end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _READ_ERRORS = "() => window[Symbol.for('pytest-sharedworker')]?.errors ?? []"
 class MarkedTab:
     """A document that has just marked its ports.
 
-    `clock` holds `now_ms` and `next_due_ms` where its timers are virtual.
+    `clock` holds `nowMs` and `nextDueMs` where its timers are virtual.
     """
 
     id: str
@@ -38,7 +38,7 @@ class MarkedTab:
 
 @dataclass(frozen=True)
 class WorkerPort:
-    """A tab's port to a worker, and script and name of that worker."""
+    """A tab's port to a worker, with the worker's script and name."""
 
     frame: Frame
     url: str
@@ -48,6 +48,11 @@ class WorkerPort:
     def context(self) -> BrowserContext:
         """The context of both."""
         return self.frame.page.context
+
+    @property
+    def label(self) -> str:
+        """The worker, for people: by its name, else by its script."""
+        return f"worker {self.name or self.url!r}"
 
 
 class Tabs:
@@ -61,24 +66,24 @@ class Tabs:
         self._contexts.append(context)
 
     def forget(self, context: BrowserContext) -> None:
-        """Let go of a context that was closed, or whose browser was; nothing can be asked of it."""
+        """Stop following a context that was closed, or whose browser was."""
         self._contexts = [each for each in self._contexts if each is not context]
 
     def browsers(self) -> list[Browser]:
-        """The browsers of the contexts."""
+        """Return the browsers of the contexts."""
         return [context.browser for context in self._contexts if context.browser is not None]
 
     def mark(self, mark: int) -> list[MarkedTab]:
         """Send a mark on every port to a worker, behind all that was posted there."""
         tabs = []
         for frame in self._frames():
-            with suppress(PlaywrightError):  # A frame that is just being closed has nothing to say.
-                if told := frame.evaluate(_SEND_MARKS, mark):
-                    tabs.append(MarkedTab(**told))
+            with suppress(PlaywrightError):  # A frame that is just being closed.
+                if state := frame.evaluate(_SEND_MARKS, mark):
+                    tabs.append(MarkedTab(**state))
         return tabs
 
     def ports(self) -> dict[str, WorkerPort]:
-        """The ports to workers that did not fail to start; those of one tab in the order of their making."""
+        """Return the ports to workers that did not fail to start; those of one tab in their order."""
         ports: dict[str, WorkerPort] = {}
         for frame in self._frames():
             with suppress(PlaywrightError):
@@ -87,7 +92,7 @@ class Tabs:
         return ports
 
     def failed_scripts(self, url: str, name: str | None) -> list[str]:
-        """The URLs of workers that could not be started, of those whose URL and name answer this."""
+        """Return the URLs of workers that could not be started, of those with this URL (a glob) and name."""
         failed: list[str] = []
         for frame in self._frames():
             with suppress(PlaywrightError):
@@ -99,7 +104,7 @@ class Tabs:
         return list(dict.fromkeys(failed))
 
     def reach(self) -> None:
-        """Ask every document something, so that what it did before has left it."""
+        """Evaluate something in every document, so that what it posted before has left it."""
         for frame in self._frames():
             with suppress(PlaywrightError):
                 frame.evaluate("0")

@@ -14,10 +14,11 @@ from pytest_sharedworker.clock.real import RealClock
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.control.session import ControlChannel
+from pytest_sharedworker.control.values import parse_value, serialize_argument
 from pytest_sharedworker.devtools.connections import DevToolsConnections
 from pytest_sharedworker.devtools.session import WorkerDevToolsSession, WorkerTarget
 from pytest_sharedworker.errors import UnsupportedError, WaitTimeoutError, WorkerClosedError
-from pytest_sharedworker.injected import offline_script
+from pytest_sharedworker.injected.prologue import offline_script
 
 END_TIMEOUT_SECONDS = 10.0
 CONSOLE_TIMEOUT_SECONDS = 5.0
@@ -144,7 +145,8 @@ class SharedWorker:
                 return devtools.evaluate(expression, *args)
         if self._session is None:
             raise UnsupportedError("without a prologue only Chromium can evaluate in a SharedWorker")
-        return self._session.call("evaluate", {"expression": expression, "args": args})
+        argument = serialize_argument(args[0] if args else None)
+        return parse_value(self._session.call("evaluate", {"expression": expression, "argument": argument}))
 
     def set_offline(self, offline: bool) -> None:
         """Take this one worker off the network, or back on; tabs and other workers do not notice.

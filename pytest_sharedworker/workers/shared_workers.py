@@ -32,9 +32,9 @@ from pytest_sharedworker.errors import (
     WorkerNotFoundError,
 )
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.injected import tab_script, worker_prologue
+from pytest_sharedworker.injected.prologue import tab_script, worker_prologue
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from pytest_sharedworker.tabs.message_barrier import DELIVERY_TIMEOUT_SECONDS, MessageBarrier, TabSnapshot
+from pytest_sharedworker.tabs.message_barrier import DELIVERY_TIMEOUT_MS, MessageBarrier, TabSnapshot
 from pytest_sharedworker.tabs.pages import Tabs
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.start_failures import FailedStarts
@@ -179,9 +179,9 @@ class SharedWorkers:
                 what=f"the clocks of {len(sessions)} workers to arrive",
             )
 
-    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_SECONDS) -> TabSnapshot:
+    def deliver(self, *, timeout_seconds: float = DELIVERY_TIMEOUT_MS / 1000) -> TabSnapshot:
         """Wait until the workers have read all that the tabs posted before. Raises WaitTimeoutError."""
-        return self._deliveries.deliver(timeout_seconds=timeout_seconds)
+        return self._deliveries.wait(timeout=timeout_seconds * 1000)
 
     def take_coverage(self) -> None:
         """Take over what workers have run so far, where coverage is measured; those that end tell no more."""
@@ -278,7 +278,9 @@ class SharedWorkers:
 
 async def _advance_all(sessions: list[ControlChannel], ms: int, delivery: TabSnapshot) -> None:
     async def advance(session: ControlChannel) -> None:
+        params = delivery.clock_params(session)
+        session.departures_sent = delivery.departures
         with suppress(WorkerClosedError):  # A worker that ends on the way has no time any more.
-            await session.ask("advance", {"ms": ms, **delivery.params(session)})
+            await session.ask("runFor", {"ms": ms, **params})
 
     await asyncio.gather(*map(advance, sessions))

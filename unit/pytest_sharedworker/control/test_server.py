@@ -1,9 +1,10 @@
-"""The control channel with a client in a worker's place: start, calls, events, and every way to end."""
+"""The control channel with a client in a worker's place: start, calls, events, suspensions, every end."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 
 from pytest_sharedworker.control import server as control_module
+from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
 from pytest_sharedworker.errors import EvaluationError, WaitTimeoutError, WorkerClosedError
@@ -24,27 +26,34 @@ def registry(sharedworker_control: ControlServer) -> WorkerRegistry:
 
 
 def times(virtual_ms: float | None = None) -> dict[str, float | None]:
-    return {"at_ms": time.time() * 1000, "virtual_ms": virtual_ms}
+    return {"atMs": time.time() * 1000, "virtualMs": virtual_ms}
 
 
 class Worker:
-    """What the prologue does, spoken by hand."""
+    """The prologue's part of the protocol."""
 
-    def __init__(self, control: ControlServer, token: str) -> None:
+    def __init__(self, control: ControlServer, token: str, *, has_virtual_clock: bool = True) -> None:
         self._url = f"http://127.0.0.1:{control.port}"
         self._token = token
+        self._has_virtual_clock = has_virtual_clock
 
     async def start(self, http: aiohttp.ClientSession) -> str:
-        message = {"token": self._token, "name": "counter", "url": "http://127.0.0.1:1/w.js", **times()}
-        async with http.post(f"{self._url}/start", data=json.dumps(message)) as answer:
-            text = await answer.text()
-            if answer.status != 200:
+        message = {
+            "token": self._token,
+            "name": "counter",
+            "url": "http://127.0.0.1:1/w.js",
+            "hasVirtualClock": self._has_virtual_clock,
+            **times(),
+        }
+        async with http.post(f"{self._url}/start", data=json.dumps(message)) as response:
+            text = await response.text()
+            if response.status != 200:
                 raise PermissionError(text)
             return str(json.loads(text)["id"])
 
     async def end(self, http: aiohttp.ClientSession, worker_id: str, *messages: dict[str, Any]) -> None:
-        async with http.post(f"{self._url}/end/{worker_id}", data=json.dumps(messages)) as answer:
-            assert answer.status == 200
+        async with http.post(f"{self._url}/end/{worker_id}", data=json.dumps(messages)) as response:
+            assert response.status == 200
 
     def socket(self, http: aiohttp.ClientSession, worker_id: str) -> Any:
         return http.ws_connect(f"{self._url}/socket/{worker_id}")
@@ -59,20 +68,20 @@ async def until(registry: WorkerRegistry, condition: Callable[[], bool]) -> None
     await asyncio.wait_for(registry.changes.wait_until(condition), 5)
 
 
-def test_a_start_is_told_with_name_and_url(
+def test_start_reports_name_and_url(
     sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
-    async def scene() -> str:
+    async def run() -> str:
         async with aiohttp.ClientSession() as http:
             return await worker.start(http)
 
-    worker_id = sharedworker_loop.run(scene())
+    worker_id = sharedworker_loop.run(run())
     [session] = registry.sessions
     assert (session.id, session.name, session.url) == (worker_id, "counter", "http://127.0.0.1:1/w.js")
     assert not session.ended
 
 
-def test_a_worker_is_held_until_what_runs_at_its_start_has_run(
+def test_worker_waits_for_callbacks_at_its_start(
     sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
     order: list[str] = []
@@ -82,35 +91,35 @@ def test_a_worker_is_held_until_what_runs_at_its_start_has_run(
 
     registry.at_start.append(at_start)
 
-    async def scene() -> None:
+    async def run() -> None:
         async with aiohttp.ClientSession() as http:
             await worker.start(http)
             order.append("first line")
 
-    sharedworker_loop.run(scene())
+    sharedworker_loop.run(run())
     assert order == ["at start", "first line"]
 
 
-def test_a_worker_of_a_test_that_is_over_is_refused(
+def test_worker_of_a_finished_test_is_rejected(
     sharedworker_loop: LoopThread,
     sharedworker_control: ControlServer,
     worker: Worker,
     registry: WorkerRegistry,
 ) -> None:
-    async def scene() -> None:
+    async def run() -> None:
         async with aiohttp.ClientSession() as http:
             await worker.start(http)
 
     sharedworker_control.close_registry(registry)
     with pytest.raises(PermissionError, match="its test is over"):
-        sharedworker_loop.run(scene())
+        sharedworker_loop.run(run())
     assert registry.sessions == []
 
 
-def test_calls_are_answered_with_results_and_errors(
+def test_calls_return_results_and_errors(
     sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
-    async def scene() -> object:
+    async def run() -> object:
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
             [session] = registry.sessions
             first = asyncio.create_task(session.ask("double", {"of": 21}))
@@ -124,25 +133,25 @@ def test_calls_are_answered_with_results_and_errors(
                 await second
             return await first
 
-    assert sharedworker_loop.run(scene()) == 42
+    assert sharedworker_loop.run(run()) == 42
 
 
-def test_a_call_that_is_never_answered_has_a_limit(
+def test_call_without_reply_times_out(
     sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
-    async def scene() -> None:
+    async def run() -> None:
         async with aiohttp.ClientSession() as http:
             await worker.start(http)
 
-    sharedworker_loop.run(scene())
+    sharedworker_loop.run(run())
     with pytest.raises(WaitTimeoutError, match=r"0\.05 s for the worker 'counter' to answer 'clock'"):
         registry.sessions[0].call("clock", timeout_seconds=0.05)
 
 
-def test_what_it_tells_is_kept_in_order(
+def test_events_are_kept_in_order(
     sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
-    async def scene() -> None:
+    async def run() -> None:
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
             [session] = registry.sessions
             await socket.send_json({"event": "console", "level": "log", "text": "one", **times(30)})
@@ -155,69 +164,182 @@ def test_what_it_tells_is_kept_in_order(
             await socket.send_json({"event": "mark", "port": "q", "mark": 0})
             await until(registry, lambda: "q" in session.marks)
 
-    sharedworker_loop.run(scene())
+    sharedworker_loop.run(run())
     [session] = registry.sessions
     assert [str(message) for message in session.console] == ["log: one", "warn: two"]
     assert [str(error) for error in session.errors] == ["Error: no\n  at x"]
     assert session.marks == {"p": 2, "q": 0}
 
 
-def test_a_closed_socket_is_its_end_and_whoever_waits_learns_it(
+def test_closed_socket_ends_worker_and_its_calls(
     sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
-    async def scene() -> None:
+    async def run() -> None:
         async with aiohttp.ClientSession() as http:
             async with worker.socket(http, await worker.start(http)) as socket:
                 [session] = registry.sessions
                 waiting = asyncio.create_task(session.ask("clock", {}))
-                holding = asyncio.create_task(session.hold(1, None))
+                suspended = asyncio.create_task(session.suspend(1, None))
                 await socket.receive_json()
             with pytest.raises(WorkerClosedError, match="'counter' ended before it answered"):
                 await waiting
-            assert await holding is False
+            assert await suspended is False
             with pytest.raises(WorkerClosedError, match="has ended; 'clock' cannot reach it"):
                 await session.ask("clock", {})
 
-    sharedworker_loop.run(scene())
+    sharedworker_loop.run(run())
     assert registry.sessions[0].ended
 
 
-def test_last_words_of_a_worker_that_closes_itself_count(
+def test_last_messages_of_a_closing_worker_are_kept(
     sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
 ) -> None:
-    async def scene() -> None:
+    async def run() -> None:
         async with aiohttp.ClientSession() as http:
             worker_id = await worker.start(http)
             await worker.end(http, worker_id, {"event": "console", "level": "log", "text": "last", **times()})
 
-    sharedworker_loop.run(scene())
+    sharedworker_loop.run(run())
     [session] = registry.sessions
     assert session.ended
     assert [message.text for message in session.console] == ["last"]
 
 
-def test_a_worker_that_never_opens_its_socket_counts_as_gone(
+def test_worker_without_socket_counts_as_ended(
     sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control_module, "SOCKET_TIMEOUT_SECONDS", 0.05)
 
-    async def scene() -> None:
+    async def run() -> None:
         async with aiohttp.ClientSession() as http:
             worker_id = await worker.start(http)
             [session] = registry.sessions
             await until(registry, lambda: session.ended)
-            # It was only slow: it lives after all.
+            # It was only slow.
             async with worker.socket(http, worker_id):
                 assert not session.ended
 
-    sharedworker_loop.run(scene())
+    sharedworker_loop.run(run())
     assert registry.sessions[0].ended
 
 
-def test_a_socket_that_nobody_started_is_refused(sharedworker_loop: LoopThread, worker: Worker) -> None:
-    async def scene() -> None:
+def test_socket_of_an_unknown_worker_is_rejected(sharedworker_loop: LoopThread, worker: Worker) -> None:
+    async def run() -> None:
         async with aiohttp.ClientSession() as http, worker.socket(http, "unknown"):
             pass
 
     with pytest.raises(aiohttp.WSServerHandshakeError, match="410"):
-        sharedworker_loop.run(scene())
+        sharedworker_loop.run(run())
+
+
+# --- suspended requests --------------------------------------------------------------------------
+
+
+def test_virtual_clock_ends_a_suspension(
+    sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
+) -> None:
+    async def run() -> bool:
+        async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
+            [session] = registry.sessions
+            suspended = asyncio.create_task(session.suspend(3, 250))
+            message = await socket.receive_json()
+            assert message == {"method": "suspend", "params": {"request": 3, "delayMs": 250}}
+            await socket.send_json({"event": "resume", "request": 3})
+            return await suspended
+
+    assert sharedworker_loop.run(run())
+
+
+def test_suspended_request_waits_until_resumed(
+    sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
+) -> None:
+    async def run() -> tuple[bool, list[str]]:
+        resumed = False
+        async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
+            [session] = registry.sessions
+            suspended = asyncio.create_task(session.suspend_until(3, lambda: resumed))
+            messages = [await socket.receive_json()]
+            resumed = True
+            session.resume(3)
+            messages.append(await socket.receive_json())
+            return await suspended, [message["method"] for message in messages]
+
+    assert sharedworker_loop.run(run()) == (True, ["suspend", "resume"])
+
+
+def test_abandoned_request_is_not_resumed(
+    sharedworker_loop: LoopThread, worker: Worker, registry: WorkerRegistry
+) -> None:
+    async def run() -> bool:
+        async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
+            [session] = registry.sessions
+            suspended = asyncio.create_task(session.suspend_until(3, lambda: False))
+            await socket.receive_json()
+            await socket.send_json({"event": "resume", "request": 3})
+            return await suspended
+
+    assert not sharedworker_loop.run(run())
+
+
+def test_real_clock_suspends_in_real_time_without_messages(
+    sharedworker_loop: LoopThread, sharedworker_control: ControlServer, registry: WorkerRegistry
+) -> None:
+    worker = Worker(sharedworker_control, registry.token, has_virtual_clock=False)
+
+    async def run() -> float:
+        async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
+            [session] = registry.sessions
+            begin = time.monotonic()
+            assert await session.suspend(1, 50)
+            waited_seconds = time.monotonic() - begin
+            without_end = asyncio.create_task(session.suspend(2, None))
+            with pytest.raises(asyncio.TimeoutError):
+                await socket.receive_json(timeout=0.05)
+            await socket.close()
+            assert not await without_end
+            return waited_seconds
+
+    assert sharedworker_loop.run(run()) >= 0.045
+
+
+# --- events --------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """An EventSink that keeps what it receives."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.threads: set[str] = set()
+
+    def on_console(self, channel: ControlChannel, message: ConsoleMessage) -> None:
+        self._add(f"{channel.name} {message}")
+
+    def on_error(self, channel: ControlChannel, error: WorkerError) -> None:
+        self._add(f"{channel.name} {error.message}")
+
+    def on_close(self, channel: ControlChannel) -> None:
+        self._add(f"{channel.name} closed")
+
+    def _add(self, event: str) -> None:
+        self.events.append(event)
+        self.threads.add(threading.current_thread().name)
+
+
+def test_listener_receives_events_in_the_loop_thread(
+    sharedworker_loop: LoopThread, sharedworker_control: ControlServer
+) -> None:
+    recorder = Recorder()
+    registry = sharedworker_control.open_registry(recorder)
+    worker = Worker(sharedworker_control, registry.token)
+
+    async def run() -> None:
+        async with aiohttp.ClientSession() as http:
+            async with worker.socket(http, await worker.start(http)) as socket:
+                await socket.send_json({"event": "console", "level": "log", "text": "one", **times()})
+                await socket.send_json({"event": "error", "message": "Error: no", "stack": "", **times()})
+            await until(registry, lambda: registry.sessions[0].ended)
+
+    sharedworker_loop.run(run())
+    assert recorder.events == ["counter log: one", "counter Error: no", "counter closed"]
+    assert recorder.threads == {"pytest-sharedworker"}

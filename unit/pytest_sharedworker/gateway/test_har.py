@@ -17,7 +17,7 @@ from aiohttp import web
 
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.har import har
-from pytest_sharedworker.injected import TAG_HEADER
+from pytest_sharedworker.injected.prologue import TAG_HEADER
 from unit.support.har_rules import broken_rules
 from unit.support.servers import Upstream, ask
 

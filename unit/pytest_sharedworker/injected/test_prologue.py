@@ -1,118 +1,134 @@
-"""The prologue as text: what stands in front of a worker's script, and how scripts are told apart.
+"""The prologue as text: which parts it joins, and the rules that let them be joined.
 
-What it does inside a browser stands in e2e/plugin.
+Its behavior inside a browser is tested in e2e/plugin.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
+from importlib import resources
 
 import pytest
 
-from pytest_sharedworker.injected import MARK, has_static_imports, is_strict, tab_script, worker_prologue
-
-MODULES = {
-    "side effect only": b'import "./a.js";',
-    "default": b'import a from "./a.js";',
-    "default and named": b"import a, { b as c } from './a.js'",
-    "all": b'import * as a from "./a.js"',
-    "several lines": b'import {\n  a,\n  b as c,\n} from "./a.js";',
-    "minified": b'import{a}from"./a.js";import*as b from"./b.js";a()',
-    "minified, after a statement": b'self.x=1;import"./a.js"',
-    "behind a licence": b'/*! licence (c) */import{a}from"./a.js"',
-    "behind a comment with a quote": b'// it\'s\nimport a from "./a.js"',
-    "behind a regular expression with quotes": b'const quote = /["\'`]/;\nimport a from "./a.js"',
-    "behind a string with a comment's beginning": b'const glob = "/*";\nimport a from "./a.js"',
-    "with an attribute": b'import a from "./a.json" with { type: "json" };',
-    "export of a declaration": b"export const a = 1;",
-    "export list": b"const a=1;export{a as b};",
-    "export of another module": b'export*from"./a.js"',
-    "Windows lines": b'const a = 1;\r\nimport b from "./b.js";\r\n',
-}
-
-CLASSIC_OR_UNDECIDED = {
-    "nothing": b"",
-    "importScripts": b'importScripts("./a.js");',
-    "importScripts and a word": b'importScripts("./a.js"); const kept = "taken from";',
-    "dynamic": b'const a = await import("./a.js");',
-    "dynamic at a line's start": b'import("./a.js").then(({ from }) => from("x"));',
-    "import.meta": b"import.meta.url;",
-    "a name that begins so": b'imports = {};\n// taken from "./a.js"',
-    "an exported name": b"exports = { a: 1 };",
-    "line comment": b'// import a from "./a.js"\nself.a = 1;',
-    "block comment": b'/*\nimport a from "./a.js"\n*/ self.a = 1;',
-    "example in documentation": b'/**\n * @example\n import a from "./a.js"\n */',
-    "string": b"const code = 'x;import \"./a.js\"';",
-    "string over lines": b"const code = 'a\\\nimport \"./a.js\"';",
-    "template": b'const code = `\nimport a from "./a.js";\n`;',
-    "regular expression": b'const code = /;import "a"/;',
-    "key": b"const table = {\n  import: 1,\n  export: 2,\n};",
-    "member": b"module\n  .import (a)",
-}
-
-
-@pytest.mark.parametrize("script", MODULES.values(), ids=MODULES.keys())
-def test_a_script_with_imports_or_exports_is_a_module(script: bytes) -> None:
-    assert has_static_imports(script)
-
-
-@pytest.mark.parametrize("script", CLASSIC_OR_UNDECIDED.values(), ids=CLASSIC_OR_UNDECIDED.keys())
-def test_a_script_that_only_speaks_of_imports_is_none(script: bytes) -> None:
-    assert not has_static_imports(script)
-
-
-def test_a_large_bundle_is_looked_through_in_time() -> None:
-    bundle = b'const text="it\'s";function f(a){return a/2+`${a}`}/* x */\n' * 20_000
-    assert not has_static_imports(bundle)
-    assert has_static_imports(bundle + b"export{f};")
-
-
-@pytest.mark.parametrize(
-    ("script", "strict"),
-    [
-        (b'"use strict"; a = 1', True),
-        (b"'use strict'\na = 1", True),
-        (b'/* licence */\n// more\n"use strict";', True),
-        (b'a = 1; "use strict";', False),
-        (b'f("use strict")', False),
-        (b"", False),
-    ],
+from pytest_sharedworker import injected
+from pytest_sharedworker.injected.prologue import (
+    MARK,
+    TAB_PARTS,
+    VIRTUAL_TIME_PARTS,
+    WORKER_PARTS,
+    evaluate_script,
+    offline_script,
+    tab_script,
+    worker_prologue,
 )
-def test_strict_is_a_script_that_begins_so(script: bytes, strict: bool) -> None:
-    assert is_strict(script) is strict
+
+SETTINGS = {"port": 1, "token": "t"}
+PARTS = sorted({*WORKER_PARTS, *VIRTUAL_TIME_PARTS, *TAB_PARTS})
+LINE_MAY_END_IN = re.compile(r"[;{}(\[,:?&|=]$|=>$|\*/$")
+LINE_CONTINUES = re.compile(r"[)\]}.?:&|]|$")
+
+per_clock = pytest.mark.parametrize("virtual_clock", [True, False], ids=["virtual", "real"])
 
 
-@pytest.mark.parametrize("virtual_clock", [True, False])
-def test_the_prologue_is_one_line(virtual_clock: bool) -> None:
-    assert "\n" not in worker_prologue({"port": 1, "token": "t"}, virtual_clock=virtual_clock)
-    assert "\n" not in tab_script(marks=True, virtual_clock=virtual_clock)
+def read_part(name: str) -> str:
+    return resources.files(injected).joinpath(name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("virtual_clock", [True, False])
-def test_no_comment_is_left_that_would_swallow_the_line(virtual_clock: bool) -> None:
-    text = worker_prologue({"port": 1, "token": "t"}, virtual_clock=virtual_clock) + tab_script(
-        marks=True, virtual_clock=virtual_clock
-    )
-    assert "// " not in text
-    # What looks like a comment but is none has to survive.
-    assert "`//${location.hostname}:${settings.port}`" in text
+def read_code_lines(name: str) -> list[str]:
+    """The lines of a part without those that hold only comments."""
+    lines, in_comment = [], False
+    for line in map(str.strip, read_part(name).splitlines()):
+        starts_comment = line.startswith("/*") and (line.endswith("*/") or "*/" not in line)
+        if line and not in_comment and not starts_comment and not line.startswith("//"):
+            lines.append(line)
+        in_comment = (in_comment or starts_comment) and not line.endswith("*/")
+    return lines
 
 
-def test_settings_reach_it_as_json() -> None:
+def every_script(virtual_clock: bool) -> list[str]:
+    return [
+        worker_prologue(SETTINGS, virtual_clock=virtual_clock),
+        tab_script(marks=virtual_clock, virtual_clock=virtual_clock),
+        f"({offline_script()})",
+        f"({evaluate_script()})",
+    ]
+
+
+def test_every_javascript_file_is_a_part() -> None:
+    files = sorted(file.name for file in resources.files(injected).iterdir() if file.name.endswith(".js"))
+    assert files == PARTS
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_statement_of_a_part_ends_explicitly(name: str) -> None:
+    lines = read_code_lines(name)
+    open_ends = [
+        line
+        for line, following in zip(lines, [*lines[1:], ""], strict=True)
+        if not LINE_MAY_END_IN.search(line) and not LINE_CONTINUES.match(following)
+    ]
+    assert open_ends == []
+    assert lines[-1].endswith(";")
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_comments_of_a_part_fill_their_lines(name: str) -> None:
+    assert [line for line in read_code_lines(name) if re.search(r"(^|[\s;])//(\s|$)", line)] == []
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_no_text_of_a_part_spans_lines(name: str) -> None:
+    assert [line for line in read_code_lines(name) if line.count("`") % 2] == []
+
+
+@per_clock
+def test_every_script_is_one_line_without_line_comments(virtual_clock: bool) -> None:
+    for script in every_script(virtual_clock):
+        assert "\n" not in script
+        assert "// " not in script
+        assert "@param" not in script
+
+
+def test_text_that_looks_like_a_comment_survives() -> None:
+    assert "`//${location.hostname}:${settings.port}`" in worker_prologue(SETTINGS, virtual_clock=False)
+
+
+@per_clock
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_every_script_parses(virtual_clock: bool) -> None:
+    for script in every_script(virtual_clock):
+        run = subprocess.run(
+            ["node", "--check", "-"], input=script, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert run.returncode == 0, run.stderr
+
+
+def test_settings_are_json() -> None:
     prologue = worker_prologue({"port": 1, "token": 'a"b'}, virtual_clock=False)
     settings, _ = json.JSONDecoder().raw_decode(prologue.partition("const settings = ")[2])
     assert settings["token"] == 'a"b'
     assert settings["mark"] == MARK
+    assert settings["virtualClock"] is False
 
 
-def test_only_a_virtual_clock_replaces_timers() -> None:
-    settings = {"port": 1, "token": "t"}
-    assert "setTimeout" in worker_prologue(settings, virtual_clock=True)
-    assert "setTimeout" not in worker_prologue(settings, virtual_clock=False)
+def test_only_virtual_clock_replaces_timers() -> None:
+    assert "setTimeout" in worker_prologue(SETTINGS, virtual_clock=True)
+    assert "setTimeout" not in worker_prologue(SETTINGS, virtual_clock=False)
 
 
-def test_init_scripts_follow_in_order_each_in_a_scope_of_its_own() -> None:
-    prologue = worker_prologue(
-        {"port": 1, "token": "t"}, virtual_clock=False, init_scripts=["first(); // so", "second();"]
-    )
+@per_clock
+def test_requests_are_tagged_on_both_clocks(virtual_clock: bool) -> None:
+    assert "settings.tag" in worker_prologue(SETTINGS, virtual_clock=virtual_clock)
+
+
+def test_tab_without_marks_has_no_key_to_post_them_under() -> None:
+    assert MARK in tab_script(marks=True, virtual_clock=True)
+    assert MARK not in tab_script(marks=False, virtual_clock=False)
+
+
+def test_init_scripts_follow_in_order_in_separate_scopes() -> None:
+    prologue = worker_prologue(SETTINGS, virtual_clock=False, init_scripts=["first(); // so", "second();"])
     assert prologue.endswith("(() => { first(); // so\n})(); (() => { second();\n})();")

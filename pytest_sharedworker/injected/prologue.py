@@ -1,0 +1,101 @@
+"""Join the JavaScript that runs before the first line of a worker or of a page.
+
+A worker's prologue consists of the control channel (`control.js`, `evaluate.js`, `console.js`), `offline.js`,
+`request-tags.js`, the parts of virtual time where the clock is virtual (`clock.js` moves it, `work.js` counts
+what it waits for, the files between them report what the browser does for a worker), and the test's own init
+scripts. `tab.js` is their counterpart in the page.
+
+A prologue is served on the line of the script's first line, so that line numbers in errors and coverage
+stay those of the script. A script without static imports may be classic or module: the prologue stands in
+front of its text. One with static imports is certainly a module, and its imports would run first; there the
+prologue is its own import in front of them (ES modules are evaluated in the order in which they are imported).
+
+The parts are joined without a parser: each statement ends in a semicolon, and a comment fills whole lines or
+stands between `/*` and `*/`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+
+MARK = "pytest-sharedworker-mark"
+"""Key of the plugin's messages on a tab's port; the prologue takes them out."""
+
+TAG_HEADER = "x-pytest-sharedworker"
+"""Request header `<worker id>.<request number>.<virtual ms>`; the gateway takes it out.
+
+The last field is empty where the worker's clock is not virtual.
+"""
+
+WORKER_PARTS = ("evaluate.js", "control.js", "console.js", "offline.js", "request-tags.js")
+"""The parts of every prologue, in the order in which they build on one another."""
+
+VIRTUAL_TIME_PARTS = (
+    "timers.js", "work.js", "requests.js", "indexeddb.js", "locks.js", "streams.js", "promises.js",
+    "clock.js",
+)  # fmt: skip
+"""The parts of virtual time, which follow WORKER_PARTS."""
+
+TAB_PARTS = ("timers.js", "tab.js")
+"""The parts of the script that runs first in a tab."""
+
+_COMMENT = re.compile(
+    r"""
+    ^[ \t]* //[^\n]*$
+    | ^[ \t]* /\*(?:(?!\*/).)*\*/[ \t]*$
+    """,
+    re.MULTILINE | re.DOTALL | re.VERBOSE,
+)
+"""Comments that fill their lines."""
+
+
+@cache
+def _read(name: str) -> str:
+    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return " ".join(line.strip() for line in _COMMENT.sub("", text).splitlines() if line.strip())
+
+
+def _join(parts: Sequence[str]) -> str:
+    return " ".join(map(_read, parts))
+
+
+def worker_prologue(
+    settings: Mapping[str, object], *, virtual_clock: bool, init_scripts: Sequence[str] = ()
+) -> str:
+    """Return the prologue of one worker, on one line unless an init script has several.
+
+    `settings` holds `port` (of the control server) and `token` (which registry the worker belongs to).
+    """
+    values = json.dumps({**settings, "mark": MARK, "tag": TAG_HEADER, "virtualClock": virtual_clock})
+    parts = WORKER_PARTS + (VIRTUAL_TIME_PARTS if virtual_clock else ())
+    start = f"(() => {{ const settings = {values}; {_join(parts)} }})();"
+    # An init script is a script of its own: its declarations stay inside, a `return` is allowed.
+    return " ".join([start, *(f"(() => {{ {script}\n}})();" for script in init_scripts)])
+
+
+def offline_script() -> str:
+    """Return a function's text that makes `set_offline` possible in a worker without a prologue."""
+    return f"() => {{ {_read('offline.js')} }}"
+
+
+def evaluate_script() -> str:
+    """Return a function's text, for a worker without a prologue: `(expression, argument) => Promise<value>`.
+
+    Argument and value are JSON in the form of `control.values`.
+    """
+    return f"(() => {{ {_read('evaluate.js')} return evaluate; }})()"
+
+
+def tab_script(*, marks: bool, virtual_clock: bool) -> str:
+    """Return the script that runs first in a tab.
+
+    `marks`: whether the workers carry a prologue and virtual time, and so read marks; without them the script
+    posts nothing on a port. `virtual_clock`: whether the tab's timers and dates are virtual and move along
+    with its worker's.
+    """
+    settings = json.dumps({"mark": MARK if marks else None, "virtualClock": virtual_clock})
+    return f"(() => {{ const settings = {settings}; {_join(TAB_PARTS)} }})();"

@@ -1,0 +1,8 @@
+// What tab.js uses and does not declare.
+
+/** Put in front of the parts by prologue.py. */
+declare const settings: {
+  /** Key of the plugin's messages on a tab's port; null where the workers read none. */
+  mark: string | null;
+  virtualClock: boolean;
+};

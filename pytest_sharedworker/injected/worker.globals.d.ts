@@ -1,0 +1,19 @@
+// What the parts of a worker's prologue use and none of them declares. The parts are scripts, which share
+// one scope: `control`, `work` and the like are visible to the parts behind them, here as in the prologue.
+
+/** Put in front of the parts by prologue.py. */
+declare const settings: {
+  /** Of the control server. */
+  port: number;
+  /** The registry that the worker belongs to. */
+  token: string;
+  /** Key of the plugin's messages on a tab's port. */
+  mark: string;
+  /** Name of the request header that carries the tag. */
+  tag: string;
+  virtualClock: boolean;
+};
+
+declare function close(): void;
+declare var name: string;
+declare function reportError(error: unknown): void;
