@@ -17,7 +17,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from e2e.conformance.case import Verdict, get_case
-from e2e.conformance.report.plugin import get_result
+from e2e.conformance.report.reporter import get_result
 from e2e.conformance.report.verdicts import CaseResult
 from e2e.conformance.selection.targets import SERVERS, WORKERS
 from e2e.conformance.targets.server import ServerImplementation
@@ -97,7 +97,7 @@ def _run(clones: list[pytest.Function], item: pytest.Item) -> Iterator[CaseResul
     for clone, following in pairwise([*clones, item]):
         reports = runtestprotocol(clone, log=False, nextitem=following)
         phases = [result for report in reports if (result := get_result(report)) is not None]
-        yield reduce(CaseResult.followed_by, phases) if phases else None
+        yield reduce(CaseResult.add_phase, phases) if phases else None
 
 
 def _judge(mutant: str, case_id: str, result: CaseResult | None) -> MutantResult:

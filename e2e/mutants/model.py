@@ -163,7 +163,7 @@ def build_implementation(mutant: Mutant, folder: Path) -> Implementation | Serve
 
 
 def load_exemptions(path: Path = EXEMPTIONS_FILE) -> dict[str, str]:
-    """Return why a case kills no mutant, by case id. Raise ImplementationError for a file of another shape."""
+    """Return why a case kills no mutant, by case id. Raise ImplementationError for another shape."""
     content = load_toml(path, dict[str, object])
     try:
         check_reasons(content)
