@@ -8,7 +8,7 @@ scripts. `tab.js` is their counterpart in the page.
 A prologue is served on the line of the script's first line, so that line numbers in errors and coverage
 stay those of the script. A script without static imports may be classic or module: the prologue stands in
 front of its text. One with static imports is certainly a module, and its imports would run first; there the
-prologue is its own import in front of them (ES modules are evaluated in the order in which they are imported).
+prologue is its own import in front of them (ES modules are evaluated in the order of their imports).
 
 The parts are joined without a parser: each statement ends in a semicolon, and a comment fills whole lines or
 stands between `/*` and `*/`.
