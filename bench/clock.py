@@ -1,7 +1,7 @@
-"""How fast virtual time passes: `python bench/clock.py [--browser firefox] [--tabs N] [--seconds N]`.
+"""Measure the speed of virtual time: `python bench/clock.py [--browser firefox] [--tabs N] [--seconds N]`.
 
-Tabs log an event a second to the reference worker, which posts every 30 s to a gateway; all clocks are
-virtual. Prints simulated seconds per real second, and what an event costs.
+Each tab logs one event per second to the reference worker, which posts to a gateway every 30 s. All clocks
+are virtual. Prints the simulated seconds per real second, and the real time per event.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 WORKER = Path(__file__).parent.parent / "worker"
 ENDPOINT = "/ajax-api/3.0/mlflow/ui-telemetry"
-ANSWER = {"status": "success", "disable_ui_telemetry": False, "ui_rollout_percentage": 100}
-START = """() => {
+RESPONSE = {"status": "success", "disable_ui_telemetry": False, "ui_rollout_percentage": 100}
+START_LOGGING = """() => {
     const { port } = new SharedWorker("/static-files/telemetry.worker.js", { type: "module" });
     const payload = { installation_id: "bench", event_name: "ui_event", params: {} };
     const event = () => ({ ...payload, timestamp_ns: Date.now() * 1e6 });
@@ -32,7 +32,7 @@ START = """() => {
 
 
 def main() -> None:
-    """Run the benchmark."""
+    """Run the benchmark and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--browser", choices=("chromium", "firefox"), default="chromium")
     parser.add_argument("--tabs", type=int, default=10)
@@ -45,7 +45,7 @@ def main() -> None:
     gateway.start()
     gateway.mount("/static-files/", WORKER)
     gateway.mount("/", "<!doctype html><title>tab</title><link rel=icon href=data:,>", "text/html")
-    gateway.mount(ENDPOINT, json.dumps(ANSWER), "application/json")
+    gateway.mount(ENDPOINT, json.dumps(RESPONSE), "application/json")
     with sync_playwright() as playwright:
         browser = getattr(playwright, options.browser).launch(**launch_arguments(options.browser))
         context = browser.new_context()
@@ -54,7 +54,7 @@ def main() -> None:
         for _ in range(options.tabs):
             page = context.new_page()
             page.goto(gateway.url)
-            page.evaluate(START)
+            page.evaluate(START_LOGGING)
         started = time.perf_counter()
         workers.advance(options.seconds, timeout_seconds=600)
         real_seconds = time.perf_counter() - started
@@ -62,10 +62,8 @@ def main() -> None:
         print(
             f"{options.browser} {browser.version}: {options.tabs} tabs, {options.seconds} simulated seconds"
         )
-        print(
-            f"{real_seconds:.2f} s real, {options.seconds / real_seconds:.0f} simulated seconds a real second"
-        )
-        print(f"{records} events stored, {real_seconds / max(records, 1) * 1e6:.0f} µs an event")
+        print(f"{real_seconds:.2f} s real, {options.seconds / real_seconds:.0f} simulated seconds/s")
+        print(f"{records} events stored, {real_seconds / max(records, 1) * 1e6:.0f} µs per event")
         workers.close()
         browser.close()
     gateway.stop()

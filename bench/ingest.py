@@ -1,9 +1,9 @@
-"""How fast the reference server takes records, and what it costs the others: `python bench/ingest.py`.
+"""Measure how fast the reference server stores records, and its latency under load: `python bench/ingest.py`.
 
-First many small batches: how many records it stores a second. Then large ones without a pause, from a process
-of their own, while this one asks for the configuration again and again: how long a worker waits for it, and
-how much memory the server takes. The server has a process to itself, on loopback, with an SQLite file on disk
-whose every commit is durable.
+The first load is many small batches: how many records per second does the server store? The second load is
+large batches without pauses, from another process, while this process requests the configuration repeatedly:
+how long does a worker wait for it, and how much memory does the server take? The server runs in its own
+process, on loopback, with an SQLite file on disk and durable commits.
 """
 
 import argparse
@@ -40,8 +40,8 @@ CONFIGURATION = {"disable_telemetry": False, "disable_ui_telemetry": False, "ui_
 JSON = {"Content-Type": "application/json"}
 
 
-def body_of(count: int) -> bytes:
-    """Give the body of a batch like those of a worker, without identities: every record is new."""
+def build_batch(count: int) -> bytes:
+    """Return the body of a batch. Its records have no identity, so that the server stores each of them."""
     records = [
         {
             "installation_id": "2c1f6f0e-6a2e-4c76-9f49-000000000000",
@@ -56,8 +56,8 @@ def body_of(count: int) -> bytes:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[tuple[str, int]]:
-    """Run a server in a process of its own; give the endpoint's URL and the process's number."""
+def run_server(folder: Path) -> Iterator[tuple[str, int]]:
+    """Run a server in its own process. Yield the URL of the endpoint and the process id."""
     config = folder / "configuration.json"
     config.write_text(json.dumps(CONFIGURATION), encoding="utf-8")
     command = [sys.executable, "-m", "reference_server", "--config", str(config)]
@@ -74,29 +74,29 @@ def running_server(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 async def post(session: aiohttp.ClientSession, url: str, body: bytes, headers: dict[str, str]) -> int:
-    """Post one batch; give the status of its answer."""
-    async with session.post(url, data=body, headers=headers) as answer:
-        await answer.read()
-        return answer.status
+    """Post one batch and return the status of the response."""
+    async with session.post(url, data=body, headers=headers) as response:
+        await response.read()
+        return response.status
 
 
-async def throughput(url: str) -> None:
-    """Post small batches as fast as they are answered, and print the figures."""
-    body = body_of(SMALL_RECORDS)
+async def measure_throughput(url: str) -> None:
+    """Post small batches, each client one after another, and print the results."""
+    body = build_batch(SMALL_RECORDS)
     milliseconds: list[float] = []
     async with aiohttp.ClientSession() as session:
-        await post(session, url, body, JSON)  # connection, first page of the database
+        await post(session, url, body, JSON)  # warm up: connection, first page of the database
 
         async def client() -> None:
             for _ in range(SMALL_POSTS // CLIENTS):
-                began = time.perf_counter()
+                start = time.perf_counter()
                 if await post(session, url, body, JSON) != 200:
-                    raise RuntimeError("the server refused a batch")
-                milliseconds.append((time.perf_counter() - began) * 1000)
+                    raise RuntimeError("the server rejected a batch")
+                milliseconds.append((time.perf_counter() - start) * 1000)
 
-        began = time.perf_counter()
+        start = time.perf_counter()
         await asyncio.gather(*(client() for _ in range(CLIENTS)))
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
     milliseconds.sort()
     print(f"{len(milliseconds)} POSTs of {SMALL_RECORDS} records by {CLIENTS} clients in {seconds:.2f} s")
     print(f"requests/s        {len(milliseconds) / seconds:10,.0f}")
@@ -104,64 +104,67 @@ async def throughput(url: str) -> None:
     print_latencies(milliseconds)
 
 
-async def _saturate(url: str, answers: "multiprocessing.Queue[dict[int, int]]") -> None:
-    body = body_of(LARGE_RECORDS)
-    packed = gzip.compress(body)
+async def _post_large_batches(url: str, results: "multiprocessing.Queue[dict[int, int]]") -> None:
+    body = build_batch(LARGE_RECORDS)
+    compressed = gzip.compress(body)
     statuses: Counter[int] = Counter()
     end = time.monotonic() + SATURATION_SECONDS
 
-    async def client(session: aiohttp.ClientSession, is_packed: bool) -> None:
-        headers = {**JSON, "Content-Encoding": "gzip"} if is_packed else JSON
+    async def client(session: aiohttp.ClientSession, is_compressed: bool) -> None:
+        headers = {**JSON, "Content-Encoding": "gzip"} if is_compressed else JSON
         while time.monotonic() < end:
-            statuses[await post(session, url, packed if is_packed else body, headers)] += 1
+            statuses[await post(session, url, compressed if is_compressed else body, headers)] += 1
 
     async with aiohttp.ClientSession() as session:
         await asyncio.gather(*(client(session, number % 2 == 0) for number in range(CLIENTS)))
-    answers.put(dict(statuses))
+    results.put(dict(statuses))
 
 
-def saturate(url: str, answers: "multiprocessing.Queue[dict[int, int]]") -> None:
-    """Post large batches, plain and packed, without a pause; put the answers' statuses. For a process."""
-    asyncio.run(_saturate(url, answers))
+def post_large_batches(url: str, results: "multiprocessing.Queue[dict[int, int]]") -> None:
+    """Post large batches, plain and compressed, without pauses. Put the count of each status into `results`.
+
+    Run this in another process.
+    """
+    asyncio.run(_post_large_batches(url, results))
 
 
-async def config_while_saturated(url: str, pid: int) -> None:
-    """Ask for the configuration while large batches come in, and print how long it took."""
-    answers: multiprocessing.Queue[dict[int, int]] = multiprocessing.Queue()
-    load = multiprocessing.Process(target=saturate, args=(url, answers))
+async def measure_config_latency_under_load(url: str, pid: int) -> None:
+    """Request the configuration while the server receives large batches, and print the latencies."""
+    results: multiprocessing.Queue[dict[int, int]] = multiprocessing.Queue()
+    load = multiprocessing.Process(target=post_large_batches, args=(url, results))
     load.start()
     milliseconds: list[float] = []
     async with aiohttp.ClientSession() as session:
-        while load.is_alive() and answers.empty():
-            began = time.perf_counter()
-            async with session.get(url) as answer:
-                await answer.read()
-            milliseconds.append((time.perf_counter() - began) * 1000)
+        while load.is_alive() and results.empty():
+            start = time.perf_counter()
+            async with session.get(url) as response:
+                await response.read()
+            milliseconds.append((time.perf_counter() - start) * 1000)
             await asyncio.sleep(CONFIG_PAUSE_SECONDS)
-    statuses = answers.get()
+    statuses = results.get()
     load.join()
     milliseconds.sort()
     stored = statuses.get(200, 0) * LARGE_RECORDS
-    print(f"\n{len(milliseconds)} GETs beside batches of {LARGE_RECORDS} records by {CLIENTS} clients")
+    print(f"\n{len(milliseconds)} GETs during batches of {LARGE_RECORDS} records by {CLIENTS} clients")
     print(f"POSTs by status   {statuses}")
     print(f"records/s         {stored / SATURATION_SECONDS:10,.0f}")
     print_latencies(milliseconds)
-    print(f"server's peak     {peak_mebibytes(pid):10,.0f} MiB")
+    print(f"server's peak     {read_peak_mebibytes(pid):10,.0f} MiB")
 
 
 def print_latencies(ordered: list[float]) -> None:
-    """Print how long requests took."""
+    """Print percentiles of the latencies, which are in ascending order."""
     for name, percent in (("p50", 50), ("p99", 99), ("longest", 100)):
-        print(f"{name:<18}{percentile(ordered, percent):10.1f} ms")
+        print(f"{name:<18}{get_percentile(ordered, percent):10.1f} ms")
 
 
-def percentile(ordered: list[float], percent: int) -> float:
-    """Give the smallest value that `percent` of all values do not exceed."""
+def get_percentile(ordered: list[float], percent: int) -> float:
+    """Return the smallest value that at least `percent` percent of all values do not exceed."""
     return ordered[-(-len(ordered) * percent // 100) - 1]
 
 
-def peak_mebibytes(pid: int) -> float:
-    """Give the most memory that a process has taken (Linux), else not a number."""
+def read_peak_mebibytes(pid: int) -> float:
+    """Return the peak memory of a process on Linux, NaN on other systems."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:
@@ -171,11 +174,11 @@ def peak_mebibytes(pid: int) -> float:
 
 
 def main() -> None:
-    """Run both loads."""
+    """Run both loads and print the results."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    with tempfile.TemporaryDirectory() as name, running_server(Path(name)) as (url, pid):
-        asyncio.run(throughput(url))
-        asyncio.run(config_while_saturated(url, pid))
+    with tempfile.TemporaryDirectory() as name, run_server(Path(name)) as (url, pid):
+        asyncio.run(measure_throughput(url))
+        asyncio.run(measure_config_latency_under_load(url, pid))
 
 
 if __name__ == "__main__":

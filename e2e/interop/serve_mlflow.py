@@ -1,8 +1,8 @@
-"""Runs MLflow's own server with its telemetry pointed at this machine; to be run by a Python that has MLflow.
+"""Run MLflow's own server with its telemetry redirected to this machine. Needs a Python that has MLflow.
 
     python serve_mlflow.py CONFIG_URL
 
-MLflow asks CONFIG_URL for its telemetry's configuration, where it would ask its makers. Prints its port.
+MLflow fetches its telemetry configuration from CONFIG_URL instead of MLflow's own URL. Prints the port.
 """
 
 import sys
@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 
 
 def main(config_url: str) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     telemetry.CONFIG_URL = telemetry.UI_CONFIG_URL = config_url
     server = make_server("127.0.0.1", 0, app, threaded=True)
     print(server.server_port, flush=True)

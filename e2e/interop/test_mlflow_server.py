@@ -1,12 +1,12 @@
-"""Interop: what the reference worker posts is taken, and passed on, by the real server of MLflow.
+"""Interoperability: MLflow's own server accepts and forwards what the reference worker posts.
 
-Optional, since MLflow is large: MLFLOW_PYTHON names a Python that has it, for example after
+Optional, because MLflow is large. MLFLOW_PYTHON names a Python that has MLflow, for example:
 
     python3 -m venv .cache/mlflow-server && .cache/mlflow-server/bin/pip install mlflow==3.18.0
     MLFLOW_PYTHON=.cache/mlflow-server/bin/python pytest e2e/interop
 
-The other way round, MLflow's workers in front of the reference server, is what the implementations
-`mlflow-…` of the suite are; and its tabs' messages are those by which the suite drives every worker.
+The suite itself covers the other direction: the implementations `mlflow-…` are MLflow's workers in front of
+the reference server, and the suite drives every worker with the messages of MLflow's tabs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 MLFLOW_VERSION = "3.18.0"
-PASSED_ON_TIMEOUT_SECONDS = 60
+FORWARD_TIMEOUT_SECONDS = 60
 FLUSH_INTERVAL_SECONDS = 30
 POST = "POST */ui-telemetry"
 APP = """<!doctype html><title>app</title><link rel=icon href=data:,><script type=module>
@@ -47,8 +47,8 @@ pytestmark = [
 ]
 
 
-class Upstream:
-    """Stands where MLflow's makers do: tells a configuration, and keeps the records that are passed on."""
+class FakeUpstream:
+    """Replaces MLflow's telemetry service: serves a configuration and keeps the forwarded records."""
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
@@ -57,16 +57,16 @@ class Upstream:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self._answer(upstream.configuration())
+                self._respond(upstream.get_configuration())
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with upstream._changed:
                     upstream.records += [record["data"] for record in body["records"]]
                     upstream._changed.notify_all()
-                self._answer({})
+                self._respond({})
 
-            def _answer(self, value: object) -> None:
+            def _respond(self, value: object) -> None:
                 body = json.dumps(value).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
@@ -75,14 +75,14 @@ class Upstream:
                 self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
-                """Stay silent: pytest shows what matters."""
+                """Do not log requests."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def configuration(self) -> dict[str, object]:
-        """Everything enabled, for the server's own telemetry and for the browser's."""
+    def get_configuration(self) -> dict[str, object]:
+        """Return a configuration that enables the telemetry of the server and of the browser."""
         return {
             "mlflow_version": MLFLOW_VERSION,
             "disable_telemetry": False,
@@ -94,31 +94,31 @@ class Upstream:
         }
 
     def wait_for(self, count: int) -> list[dict[str, Any]]:
-        """The interface's events that were passed on, once there are so many or time is up."""
+        """Wait until `count` UI events were forwarded, or for the timeout, and return those that were."""
 
-        def events() -> list[dict[str, Any]]:
+        def get_events() -> list[dict[str, Any]]:
             return [record for record in self.records if record.get("event_name") == "ui_event"]
 
         with self._changed:
-            self._changed.wait_for(lambda: len(events()) >= count, timeout=PASSED_ON_TIMEOUT_SECONDS)
-            return events()
+            self._changed.wait_for(lambda: len(get_events()) >= count, timeout=FORWARD_TIMEOUT_SECONDS)
+            return get_events()
 
     def close(self) -> None:
-        """Stop."""
+        """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
 
 
 @pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    upstream = Upstream()
+def upstream() -> Iterator[FakeUpstream]:
+    upstream = FakeUpstream()
     yield upstream
     upstream.close()
 
 
 @pytest.fixture
-def gateway_upstream(upstream: Upstream, tmp_path: Path) -> Iterator[str]:
-    """MLflow's server. Its environment is empty: in a CI machine's its telemetry is off."""
+def gateway_upstream(upstream: FakeUpstream, tmp_path: Path) -> Iterator[str]:
+    """Run MLflow's server. Its environment is minimal, because MLflow disables telemetry on CI machines."""
     environment = {
         "HOME": str(tmp_path),
         "PATH": os.environ["PATH"],
@@ -131,13 +131,13 @@ def gateway_upstream(upstream: Upstream, tmp_path: Path) -> Iterator[str]:
     ) as server:
         assert server.stdout is not None
         port = server.stdout.readline().strip()
-        assert port, "MLflow's server did not start; what it said stands above"
+        assert port, "MLflow's server did not start; see its output above"
         yield f"http://127.0.0.1:{port}"
         server.terminate()
 
 
-def test_mlflow_takes_and_passes_on_what_the_worker_posts(
-    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, upstream: Upstream
+def test_mlflow_accepts_and_forwards_records(
+    gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, upstream: FakeUpstream
 ) -> None:
     gateway.mount("/static-files/", CHECKOUT / "worker")
     gateway.mount("/app.html", APP, "text/html")
@@ -155,8 +155,8 @@ def test_mlflow_takes_and_passes_on_what_the_worker_posts(
     (post,) = gateway.journal.select(POST)
     assert (post.status, json.loads(post.response_body)) == (200, {"status": "success"})
     shared_workers.advance(10 * FLUSH_INTERVAL_SECONDS)
-    assert len(gateway.journal.select(POST)) == 1, "what was taken is not sent again"
-    passed_on = upstream.wait_for(6)
-    components = sorted(json.loads(record["params"])["componentId"] for record in passed_on)
+    assert len(gateway.journal.select(POST)) == 1, "the worker does not send accepted records again"
+    forwarded = upstream.wait_for(6)
+    components = sorted(json.loads(record["params"])["componentId"] for record in forwarded)
     assert components == [f"tab-{tab}/{click}" for tab in range(2) for click in range(3)]
-    assert len({record["session_id"] for record in passed_on}) == 1
+    assert len({record["session_id"] for record in forwarded}) == 1

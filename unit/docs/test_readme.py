@@ -1,6 +1,6 @@
-"""README and code agree: commands, options, fixtures, toxics and the TOML example. Not its prose.
+"""README and code agree: commands, options, fixtures, toxics and the TOML example.
 
-The Python example is run in a browser by `e2e/plugin/test_readme.py`.
+Not covered: the prose, and the Python example, which `e2e/plugin/test_readme.py` runs in a browser.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
+def find_code_blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("script", sorted(set(re.findall(r"scripts/[a-z-]+", README))))
-def test_named_scripts_exist_and_run(script: str) -> None:
+def test_named_scripts_are_executable(script: str) -> None:
     assert os.access(CHECKOUT / script, os.X_OK)
 
 
 @pytest.mark.parametrize(
-    "command", re.findall(r"^scripts/verify (--[^\n#]*)", "\n".join(blocks("sh")), re.MULTILINE)
+    "command", re.findall(r"^scripts/verify (--[^\n#]*)", "\n".join(find_code_blocks("sh")), re.MULTILINE)
 )
-def test_options_of_verify_are_taken(command: str) -> None:
+def test_options_of_verify_are_valid(command: str) -> None:
     cli_options.parser().parse_args(command.split())
 
 
@@ -48,7 +48,7 @@ def test_named_fixtures_exist(fixture: str) -> None:
 
 
 def test_toml_example_loads(tmp_path: Path) -> None:
-    (example,) = blocks("toml")
+    (example,) = find_code_blocks("toml")
     (tmp_path / "mine.toml").write_text(example, encoding="utf-8")
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "my.worker.js").touch()
@@ -58,7 +58,7 @@ def test_toml_example_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_relative_links_lead_somewhere(document: Path) -> None:
+def test_relative_links_have_targets(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8"))
     missing = [link for link in links if not (document.parent / link).exists()]
     assert not missing
