@@ -169,7 +169,7 @@ def test_restart_keeps_stored_records(start_server: StartServer) -> None:
     Level.SHOULD,
     "The server stores each record once if batches are sent again after crashes until they are acknowledged.",
     expected=f"{CRASHES} times SIGKILL under load, records with tab_id and seq: 0 lost, 0 duplicated",
-    source="wire additions, record: a pair (tab_id, seq) is stored once; data safety",
+    source="wire additions, identity: a pair (tab_id, seq) is stored once; data safety",
 )
 @pytest.mark.timeout(CRASHES_TIMEOUT_SECONDS)
 def test_repeated_crashes_neither_lose_nor_duplicate_records(start_server: StartServer) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
 from e2e.server.driver.assertions import expect_each, expect_stored_as_sent, expect_success
-from e2e.server.driver.malformed_bodies import BAD_FIELDS, NOT_RECORDS
+from e2e.server.driver.malformed_bodies import INVALID_FIELDS, NOT_RECORDS
 from e2e.server.driver.system import Server, encode_batch
 
 LARGEST_TIMESTAMP_NS = 2**63 - 1
@@ -23,7 +23,7 @@ LARGEST_TIMESTAMP_NS = 2**63 - 1
 )
 def test_invalid_record_does_not_reject_the_others(server: Server) -> None:
     responses = {}
-    for name, changes in BAD_FIELDS.items():
+    for name, changes in INVALID_FIELDS.items():
         bad = server.new_record(Fate.OPTIONAL, **changes)
         if not isinstance(bad.get("params"), dict):
             continue  # The accounting finds records by params; the next case covers these.
@@ -45,7 +45,7 @@ def test_invalid_record_does_not_reject_the_others(server: Server) -> None:
 )
 def test_invalid_record_is_not_stored(server: Server) -> None:
     server.require_store()
-    for changes in BAD_FIELDS.values():
+    for changes in INVALID_FIELDS.values():
         server.post(server.new_record(), server.new_record(Fate.DROPPED, **changes))
     for member in NOT_RECORDS.values():
         server.post(member, server.new_record())
@@ -60,7 +60,7 @@ def test_invalid_record_is_not_stored(server: Server) -> None:
     source="convenience: the author of a worker sees the error",
 )
 def test_response_lists_rejected_records(server: Server) -> None:
-    for name, changes in BAD_FIELDS.items():
+    for name, changes in INVALID_FIELDS.items():
         bad = server.new_record(Fate.DROPPED, **changes)
         response = server.post(server.new_record(), bad, server.new_record())
         field = name.split()[0]

@@ -58,7 +58,7 @@ _BUILD_WITHOUT_RECORDS: dict[str, Callable[[object], object]] = {
     "records an object": lambda record: {"records": {"0": record}},
 }
 
-BAD_FIELDS: dict[str, dict[str, object]] = {
+INVALID_FIELDS: dict[str, dict[str, object]] = {
     "installation_id missing": {"installation_id": ...},
     "installation_id null": {"installation_id": None},
     "installation_id a number": {"installation_id": 5},
