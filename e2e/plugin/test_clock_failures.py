@@ -112,6 +112,6 @@ def test_a_worker_that_closes_itself_has_no_time_any_more(
     worker.evaluate("() => { setTimeout(() => self.close(), 1000); }")
     with pytest.raises(WorkerClosedError, match=r"worker .*ended"):
         clock.advance(2)
-    with pytest.raises(WorkerClosedError, match="has ended; 'advance' cannot reach it"):
+    with pytest.raises(WorkerClosedError, match="has ended; 'runFor' cannot reach it"):
         clock.advance(1)
     app.workers.advance(1)

@@ -166,7 +166,7 @@ def test_what_a_script_streams_into_an_answer_and_never_ends_does_not_stop_the_c
     worker.evaluate("() => { new Response(new ReadableStream()).text(); setTimeout(note, 1000, 'timer'); }")
     clock.advance(1)
     assert log(worker) == [["timer", 1_000]]
-    assert clock.state()["pending"] == [{"what": "reading the answer of the worker itself", "held": True}]
+    assert clock.state()["pending"] == [{"what": "reading the response of the worker itself", "held": True}]
 
 
 class OpenAnswer:
