@@ -60,7 +60,7 @@ class BenchmarkSystem:
 
     def count_stored_by_name(self) -> Counter[str]:
         """Return how often each click is stored, by its name."""
-        records = self._loop_thread.run(self._server.store.records())
+        records = self._loop_thread.run(self._server.store.read_records())
         return Counter(json.loads(bytes(record.params))["componentId"] for record in records)
 
     def visit(self, context: BrowserContext, name: str, tabs: int) -> None:

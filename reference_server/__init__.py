@@ -1,17 +1,19 @@
-"""The reference server of UI telemetry: configuration, ingest, storage.
+"""The reference telemetry server: it serves the configuration, takes records and stores them.
 
-It knows nothing of browsers or tests. `ReferenceServer` runs it inside a program,
-`python -m reference_server` runs it on its own.
+It does not depend on browsers or tests. `ReferenceServer` runs it inside a program,
+`python -m reference_server` runs it as a process.
 """
 
 from reference_server.app import ReferenceServer
 from reference_server.errors import StoreUnavailableError
 from reference_server.model.batch import SessionReport
+from reference_server.model.losses import Losses
 from reference_server.model.record import Record
-from reference_server.storage.stats import Losses
-from reference_server.storage.store import SqliteStore, Store
+from reference_server.storage.sqlite import SqliteStore
+from reference_server.storage.store import CommitObserver, Store
 
 __all__ = [
+    "CommitObserver",
     "Losses",
     "Record",
     "ReferenceServer",

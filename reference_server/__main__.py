@@ -1,4 +1,4 @@
-"""The command `python -m reference_server`: serve, where no other word is said; export; stats."""
+"""The command `python -m reference_server`, with the subcommands serve (the default), export and stats."""
 
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that the first argument names; give the exit status."""
+    """Run the subcommand that the first argument names and return the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in COMMANDS:
         return COMMANDS[given[0]](given[1:])

@@ -1,1 +1,1 @@
-"""HTTP handlers: telemetry, metrics, OpenAPI, static files."""
+"""The HTTP interface: handlers, routes and the application that holds them."""

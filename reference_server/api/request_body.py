@@ -1,4 +1,4 @@
-"""The body of a request: read in time, unpacked, and never larger than the limit in either form."""
+"""The body of a request: read within a time limit, decompressed, and bounded in both forms."""
 
 import asyncio
 import zlib
@@ -9,21 +9,16 @@ from aiohttp import web
 from reference_server.errors import WireError
 
 IDENTITY = "identity"
-ACCEPT_ENCODINGS = ("gzip",)
-"""What a worker is told that it may pack its bodies with."""
 
 _WINDOW_BITS = {
     "gzip": zlib.MAX_WBITS | 16,
-    "x-gzip": zlib.MAX_WBITS | 16,  # the same by an older name: RFC 9110 §8.4.1.3
+    "x-gzip": zlib.MAX_WBITS | 16,  # the same under an older name: RFC 9110 §8.4.1.3
     "deflate": zlib.MAX_WBITS,
 }
 
-DEFAULT_BODY_TIMEOUT_SECONDS = 30.0
-"""How long a body may take from its first byte to its last."""
 
-
-def encoding_of(request: web.Request) -> str:
-    """Give how the body is packed, in lower case. Raises WireError 415 for what cannot be unpacked."""
+def parse_content_encoding(request: web.Request) -> str:
+    """Return the body's content encoding in lower case. Raises WireError 415 for an unknown one."""
     encoding = request.headers.get("Content-Encoding", IDENTITY).strip().lower()
     if encoding == IDENTITY or encoding in _WINDOW_BITS:
         return encoding
@@ -31,30 +26,30 @@ def encoding_of(request: web.Request) -> str:
     raise WireError(
         415,
         "unsupported_content_encoding",
-        f"Content-Encoding has to be one of {known}, or absent.",
+        f"Expected a Content-Encoding of {known}, or none.",
         field="Content-Encoding",
         headers={"Accept-Encoding": known},
     )
 
 
 async def read_body(
-    request: web.Request, limit_bytes: int, timeout_seconds: float, received: Callable[[int], None]
+    request: web.Request, limit_bytes: int, timeout_seconds: float, on_chunk: Callable[[int], None]
 ) -> bytes:
-    """Read the body as it comes over the wire; `received` hears of every part how long it is.
+    """Read the body as it is on the wire, and call `on_chunk` with the size of each chunk.
 
-    Raises WireError 413 by the announced length, else when it grows too large; 408 when it does not end in
-    time; and what `received` raises.
+    Raises WireError 413 if the announced or the actual length is above the limit; 408 if the body does not
+    end in time; and what `on_chunk` raises.
     """
     if (request.content_length or 0) > limit_bytes:
-        raise _too_large(limit_bytes)
+        raise _too_large_error(limit_bytes)
 
     async def read() -> bytes:
         body = bytearray()
         async for chunk in request.content.iter_any():
             body += chunk
             if len(body) > limit_bytes:
-                raise _too_large(limit_bytes)
-            received(len(chunk))
+                raise _too_large_error(limit_bytes)
+            on_chunk(len(chunk))
         return bytes(body)
 
     try:
@@ -63,38 +58,38 @@ async def read_body(
         raise WireError(
             408,
             "body_too_slow",
-            f"The body did not come to its end within {timeout_seconds:g} seconds.",
+            f"The body did not end within {timeout_seconds:g} seconds.",
             headers={"Connection": "close"},
         ) from None
 
 
-def unpack(body: bytes, encoding: str, limit_bytes: int) -> bytes:
-    """Unpack a body; no more than the limit is ever unpacked.
+def decompress(body: bytes, encoding: str, limit_bytes: int) -> bytes:
+    """Decompress a body, never beyond the limit.
 
-    Raises WireError 413 for one that is larger than the limit, and 400 for one that is not packed so, or is
-    cut off, or is followed by more.
+    Raises WireError 413 for a body above the limit, and 400 for one that is not in its encoding, is cut off,
+    or is followed by more data.
     """
     if encoding == IDENTITY:
         return body
     stream = zlib.decompressobj(_WINDOW_BITS[encoding])
     try:
-        unpacked = stream.decompress(body, limit_bytes + 1)
+        decompressed = stream.decompress(body, limit_bytes + 1)
     except zlib.error as error:
-        raise _unreadable(f"it is not {encoding}") from error
-    if len(unpacked) > limit_bytes:
-        raise _too_large(limit_bytes)
+        raise _unreadable_error(f"it is not {encoding}") from error
+    if len(decompressed) > limit_bytes:
+        raise _too_large_error(limit_bytes)
     if not stream.eof:
-        raise _unreadable(f"its {encoding} ends early")
+        raise _unreadable_error(f"its {encoding} data ends early")
     if stream.unused_data:
-        raise _unreadable(f"there is more behind its {encoding}")
-    return unpacked
+        raise _unreadable_error(f"more data follows its {encoding} data")
+    return decompressed
 
 
-def _unreadable(reason: str) -> WireError:
+def _unreadable_error(reason: str) -> WireError:
     return WireError(400, "body_unreadable", f"The body is badly encoded: {reason}.")
 
 
-def _too_large(limit_bytes: int) -> WireError:
+def _too_large_error(limit_bytes: int) -> WireError:
     return WireError(
-        413, "body_too_large", f"A body may have {limit_bytes} bytes at most; send fewer records at a time."
+        413, "body_too_large", f"The limit of a body is {limit_bytes} bytes; send fewer records at a time."
     )

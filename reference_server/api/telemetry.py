@@ -1,58 +1,62 @@
-"""The telemetry endpoint: GET tells the configuration, POST takes records."""
+"""The telemetry endpoint: GET returns the configuration, POST stores records."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
 from reference_server.api.admission import Admission, Load
 from reference_server.api.decoder import Decoder
 from reference_server.api.metrics import METRICS
-from reference_server.api.request_body import ACCEPT_ENCODINGS, encoding_of, read_body
-from reference_server.config.model import Configuration, telemetry_disabled_by
+from reference_server.api.request_body import parse_content_encoding, read_body
+from reference_server.api.responses import (
+    ACCEPT_ENCODINGS,
+    AcceptedResponse,
+    ConfigurationResponse,
+    DisabledResponse,
+    create_response,
+)
+from reference_server.config.model import Configuration, is_disabled_by_environment
 from reference_server.config.sources import ConfigurationSource
 from reference_server.errors import WireError
+from reference_server.limits import Limits
 from reference_server.model.batch import Batch
 from reference_server.storage.store import Store
 
 ENDPOINT = "/ajax-api/3.0/mlflow/ui-telemetry"
 CONTENT_TYPE = "application/json"
-NO_STORE = {"Cache-Control": "no-store"}
 
 SOURCE: web.AppKey[ConfigurationSource] = web.AppKey("source")
 ENVIRON: web.AppKey[Mapping[str, str]] = web.AppKey("environ")
 STORE: web.AppKey[Store] = web.AppKey("store")
+LIMITS = web.AppKey("limits", Limits)
 ADMISSION = web.AppKey("admission", Admission)
 DECODER = web.AppKey("decoder", Decoder)
-BODY_LIMITS: web.AppKey["BodyLimits"] = web.AppKey("body_limits")
-
-
-class BodyLimits(NamedTuple):
-    """How large a body may be, packed and unpacked, and how long it may take to come."""
-
-    max_bytes: int
-    timeout_seconds: float
 
 
 async def get_configuration(request: web.Request) -> web.Response:
-    """Answer with the three values, and with how a body may be packed."""
-    configuration = await _current(request.app)
-    answer = {**configuration.as_json(), "accept_encodings": ACCEPT_ENCODINGS}
-    return web.json_response(answer, headers=NO_STORE)
+    """Respond with the configuration, and with the content encodings that bodies may have."""
+    configuration = await _load_configuration(request.app)
+    response = ConfigurationResponse(
+        disable_ui_telemetry=configuration.disable_ui_telemetry,
+        disable_ui_events=configuration.disable_ui_events,
+        ui_rollout_percentage=configuration.ui_rollout_percentage,
+        accept_encodings=ACCEPT_ENCODINGS,
+    )
+    return create_response(response)
 
 
 async def post_records(request: web.Request) -> web.Response:
-    """Store the good records of a request, and answer only when they are stored.
+    """Store the valid records of a batch, and respond only when they are stored.
 
-    Where telemetry is disabled the body is not looked at: whatever a worker sent, it hears that it must stop.
+    If telemetry is disabled, the body is not read: the worker must stop, no matter what it sent.
     """
     if request.content_type != CONTENT_TYPE:
         raise WireError(
-            415, "unsupported_content_type", f"Content-Type has to be {CONTENT_TYPE}.", field="Content-Type"
+            415, "unsupported_content_type", f"Expected Content-Type {CONTENT_TYPE}.", field="Content-Type"
         )
-    if (await _current(request.app)).disable_ui_telemetry:
-        return web.json_response({"status": "disabled"}, headers=NO_STORE)
+    if (await _load_configuration(request.app)).disable_ui_telemetry:
+        return create_response(DisabledResponse("disabled"))
 
     with request.app[ADMISSION].admit() as load:
         batch = await _read_batch(request, load)
@@ -61,36 +65,35 @@ async def post_records(request: web.Request) -> web.Response:
         if accepted or batch.report:
             new_count = await request.app[STORE].add(accepted, batch.report)
     duplicates = len(accepted) - new_count
-    request.app[METRICS].taken(batch, duplicates=duplicates)
-    return web.json_response(_answer(batch, duplicates=duplicates), headers=NO_STORE)
+    request.app[METRICS].count_batch(batch, duplicates=duplicates)
+    return create_response(_describe_result(batch, duplicates=duplicates))
 
 
 async def _read_batch(request: web.Request, load: Load) -> Batch:
-    """Read and take apart what a request carries, as far as there is room for it."""
-    limits = request.app[BODY_LIMITS]
-    encoding = encoding_of(request)
+    """Read and decode the body of a request, while there is room for it."""
+    limits = request.app[LIMITS]
+    encoding = parse_content_encoding(request)
     body = await read_body(
-        request, limits.max_bytes, limits.timeout_seconds, lambda more: load.grow(more_bytes=more)
+        request, limits.max_body, limits.body_timeout_seconds, lambda size: load.grow(more_bytes=size)
     )
-    batch, unpacked_bytes = await request.app[DECODER].decode(body, encoding)
-    load.grow(records=len(batch.accepted), more_bytes=unpacked_bytes - len(body))
+    batch, decompressed_bytes = await request.app[DECODER].decode(body, encoding)
+    load.grow(records=len(batch.accepted), more_bytes=decompressed_bytes - len(body))
     return batch
 
 
-def _answer(batch: Batch, *, duplicates: int) -> dict[str, object]:
-    """Tell a worker what it may forget: all that was accepted, though it had been stored before."""
-    answer: dict[str, object] = {"status": "success", "accepted": len(batch.accepted)}
-    if duplicates:
-        answer["duplicates"] = duplicates
-    if batch.rejected:
-        answer["rejected"] = msgspec.to_builtins(batch.rejected)
-    if batch.rejected_count > len(batch.rejected):
-        answer["rejected_unlisted"] = batch.rejected_count - len(batch.rejected)
-    return answer
+def _describe_result(batch: Batch, *, duplicates: int) -> AcceptedResponse:
+    """Return what the worker may delete: every accepted record, including those that were already stored."""
+    return AcceptedResponse(
+        status="success",
+        accepted=len(batch.accepted),
+        duplicates=duplicates or UNSET,
+        rejected=batch.rejected or UNSET,
+        rejected_unlisted=batch.rejected_count - len(batch.rejected) or UNSET,
+    )
 
 
-async def _current(app: web.Application) -> Configuration:
-    """Give the configuration that holds now; an opt-out by the environment comes before any source."""
-    if telemetry_disabled_by(app[ENVIRON]):
+async def _load_configuration(app: web.Application) -> Configuration:
+    """Return the configuration in effect now. An opt-out by the environment overrides every source."""
+    if is_disabled_by_environment(app[ENVIRON]):
         return Configuration()
-    return await app[SOURCE].current()
+    return await app[SOURCE].get_current()

@@ -1,1 +1,1 @@
-"""The command line: serve, export, stats."""
+"""The commands: serve, export and stats."""

@@ -1,4 +1,4 @@
-"""What the commands that read a store have in common."""
+"""Helpers for all commands."""
 
 import argparse
 import os
@@ -9,15 +9,15 @@ from pathlib import Path
 from reference_server.errors import ReferenceServerError
 
 PROGRAM = "python -m reference_server"
-WRONG_USE = 2
-"""The exit status for wrong use, and for a port, a database or a file that cannot be had."""
+USAGE_ERROR = 2
+"""The exit status for wrong arguments, and for a port, a database or a file that is not available."""
 
 BROKEN_PIPE = 1
-"""The exit status where nobody read to the end, as with `| head`."""
+"""The exit status if the reader closed the pipe early, as `| head` does."""
 
 
-def new_parser(command: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    """Give the parser of one command, which takes no abbreviations; `command` is empty for the default."""
+def create_parser(command: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    """Create the parser of one command, without abbreviations; `command` is empty for the default."""
     return argparse.ArgumentParser(
         prog=f"{PROGRAM} {command}".rstrip(),
         description=description,
@@ -27,32 +27,32 @@ def new_parser(command: str, description: str, epilog: str | None = None) -> arg
     )
 
 
-def add_database(parser: argparse.ArgumentParser) -> None:
-    """Add the option for the file to read."""
+def add_database_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the database to read."""
     parser.add_argument(
         "--database",
         type=Path,
         required=True,
         metavar="FILE",
-        help="the SQLite file of a server, which may run meanwhile",
+        help="the SQLite file of a server; the server may be running",
     )
 
 
-def fail(message: str) -> int:
-    """Say in one line why it cannot be done; give the exit status."""
+def report_error(message: str) -> int:
+    """Print an error in one line and return the exit status."""
     print(f"{PROGRAM}: error: {message}", file=sys.stderr)
-    return WRONG_USE
+    return USAGE_ERROR
 
 
 def run(work: Callable[[], None]) -> int:
-    """Do a command's work, telling what goes wrong in one line; give the exit status."""
+    """Run a command, report an error in one line, and return the exit status."""
     try:
         work()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The interpreter flushes once more at its end, and would complain.
+        # The interpreter flushes standard output again at exit, and would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (ReferenceServerError, OSError) as error:
-        return fail(str(error))
+        return report_error(str(error))
     return 0

@@ -1,42 +1,43 @@
-"""`python -m reference_server stats`: what is stored and what is missing, for a person."""
+"""The command `python -m reference_server stats`: print what is stored and what is missing."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from reference_server.cli.common import add_database, new_parser, run
+from reference_server.cli.common import add_database_option, create_parser, run
+from reference_server.model.losses import StoreSummary
 from reference_server.storage.readonly import open_readonly
-from reference_server.storage.stats import Summary, largest_gaps, read_summary
+from reference_server.storage.stats import read_largest_gaps, read_summary
 
 GAPS_SHOWN = 10
 
 DESCRIPTION = """\
-Print what a database holds, and what it lacks: each tab numbers its events, so that every number that is
-missing is an event that was lost, or left out on purpose, or is still on its way.
+Print how many events a database holds and how many are missing. Each tab numbers its events; a missing number
+is an event that was lost, was filtered, or has not arrived yet.
 """
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the figures; give the exit status."""
-    parser = new_parser("stats", DESCRIPTION)
-    add_database(parser)
+    """Print the statistics and return the exit status."""
+    parser = create_parser("stats", DESCRIPTION)
+    add_database_option(parser)
     options = parser.parse_args(arguments)
-    return run(lambda: _print(options.database))
+    return run(lambda: _print_stats(options.database))
 
 
-def _print(database: Path) -> None:
+def _print_stats(database: Path) -> None:
     with open_readonly(database) as connection:
-        connection.execute("BEGIN")  # all figures are of one moment, though the server goes on
+        connection.execute("BEGIN")  # one snapshot for all figures, while the server writes
         summary = read_summary(connection)
-        gaps = largest_gaps(connection, GAPS_SHOWN)
-    for name, figure in _figures(summary):
+        gaps = read_largest_gaps(connection, GAPS_SHOWN)
+    for name, figure in _list_figures(summary):
         print(f"{name:<42}{figure:>14,}")
     for tab_id, missing in gaps:
         print(f"  tab {tab_id!r} misses {missing:,}")
     if summary.tabs_with_gaps > len(gaps):
-        print(f"  and {summary.tabs_with_gaps - len(gaps):,} tabs more")
+        print(f"  and {summary.tabs_with_gaps - len(gaps):,} more tabs")
 
 
-def _figures(summary: Summary) -> list[tuple[str, int]]:
+def _list_figures(summary: StoreSummary) -> list[tuple[str, int]]:
     return [
         ("sessions", summary.sessions),
         ("events stored", summary.events),

@@ -1,1 +1,1 @@
-"""The configuration that workers read: its model and its sources."""
+"""The configuration that the server sends to workers: its model and its sources."""

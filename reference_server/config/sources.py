@@ -1,6 +1,6 @@
-"""Where the configuration comes from: a file, a URL, or nowhere.
+"""The sources of the configuration: a file, a URL, or none.
 
-Each source gives the configuration that holds now, and never raises: what cannot be read is disabled.
+A source never raises: if it cannot be read, telemetry is disabled.
 """
 
 import asyncio
@@ -14,34 +14,32 @@ import aiohttp
 
 from reference_server.config.model import Configuration, parse_configuration
 from reference_server.errors import ConfigurationUnreadableError
+from reference_server.version import SERVER_VERSION
 
-SERVER_VERSION = "0.1.0"
-"""What `{version}` in a configuration URL stands for."""
+SUCCESS_TTL_SECONDS = 3 * 60 * 60
+"""How long a fetched configuration is used before the URL is fetched again: the protocol's figure."""
 
-GOOD_ANSWER_SECONDS = 3 * 60 * 60
-"""How long an answer is used before the URL is asked again: the protocol's figure."""
-
-FAILED_ANSWER_SECONDS = 30
-"""How long a failure is. Kept for as long as a good answer, one bad minute would silence an afternoon."""
+FAILURE_TTL_SECONDS = 30
+"""How long a failed fetch is used. With a longer TTL, one bad minute would disable telemetry for hours."""
 
 FETCH_TIMEOUT_SECONDS = 1.0
-"""The whole of one fetch, from the connection to the last byte: the protocol's figure."""
+"""The limit of one fetch, from the connection to the last byte: the protocol's figure."""
 
 MAX_SOURCE_BYTES = 1024 * 1024
-"""More than this is not a configuration."""
+"""A larger source is not a configuration."""
 
 logger = logging.getLogger(__name__)
 
 
 class ConfigurationSource(Protocol):
-    """Anything that knows the configuration."""
+    """A source of the configuration."""
 
-    async def current(self) -> Configuration:
-        """Give the configuration that holds now."""
+    async def get_current(self) -> Configuration:
+        """Return the configuration in effect now."""
 
 
-def source_of(config: str | Path | None) -> ConfigurationSource:
-    """Choose the source for what a person wrote: an http(s) URL, else a file's path, None for no source."""
+def create_source(config: str | Path | None) -> ConfigurationSource:
+    """Create the source for an http(s) URL, a file's path, or None for no source."""
     if config is None:
         return NoSource()
     if isinstance(config, str) and config.startswith(("http://", "https://")):
@@ -50,45 +48,46 @@ def source_of(config: str | Path | None) -> ConfigurationSource:
 
 
 class NoSource:
-    """No configuration at all, which the protocol takes for: disabled."""
+    """No configuration: telemetry is disabled."""
 
-    async def current(self) -> Configuration:
-        """Give the values of a missing configuration."""
+    async def get_current(self) -> Configuration:
+        """Return the values of a missing configuration."""
         return Configuration()
 
 
 class FileSource:
-    """A JSON file, read anew for every request.
+    """A JSON file, read for every request.
 
-    Reading a few hundred bytes costs less than the request around it, and sees every change. A cache by
-    modification time and size would miss a second change of the same length within one tick of the clock.
-    Whoever changes the file under a running server replaces it by a rename, so that no half file is read.
+    Reading a few hundred bytes costs less than the request itself, and misses no change. A cache keyed by
+    modification time and size would miss a second change of the same size within one tick of the clock.
+    Replace the file of a running server by a rename, so that the server never reads half a file.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._reader = _Reader(str(path))
+        self._parser = _LoggingParser(str(path))
 
-    async def current(self) -> Configuration:
-        """Give what stands in the file now."""
+    async def get_current(self) -> Configuration:
+        """Return the configuration that the file holds now."""
         try:
-            return self._reader.parse(self._read())
+            return self._parser.parse(self._read())
         except ConfigurationUnreadableError as error:
-            return self._reader.failed(error)
+            return self._parser.disable(error)
 
     def _read(self) -> bytes:
         try:
-            if not self._path.is_file():  # a pipe or a directory would block, or be read to no end
-                raise ConfigurationUnreadableError("there is no such file")
+            if not self._path.is_file():  # a pipe or a directory would block, or have no end
+                raise ConfigurationUnreadableError("no such file")
             with self._path.open("rb") as file:
                 text = file.read(MAX_SOURCE_BYTES + 1)
         except OSError as error:
             raise ConfigurationUnreadableError(error.strerror or str(error)) from error
-        return _checked_size(text)
+        _check_size(text)
+        return text
 
 
 class UrlSource:
-    """A URL, fetched when the last answer has aged, by one request at a time however many wait for it."""
+    """A URL, fetched again when the last result has expired. Concurrent requests share one fetch."""
 
     def __init__(
         self,
@@ -98,69 +97,68 @@ class UrlSource:
         fetch_timeout_seconds: float = FETCH_TIMEOUT_SECONDS,
     ) -> None:
         self._url = url.replace("{version}", SERVER_VERSION)
-        self._reader = _Reader(self._url)
+        self._parser = _LoggingParser(self._url)
         self._monotonic_seconds = monotonic_seconds
         self._fetch_timeout_seconds = fetch_timeout_seconds
-        self._one_at_a_time = asyncio.Lock()
+        self._fetch_lock = asyncio.Lock()
         self._configuration = Configuration()
-        self._good_until_seconds = -float("inf")
+        self._expires_at_seconds = -float("inf")
 
-    async def current(self) -> Configuration:
-        """Give the last answer while it is young enough, else ask the URL."""
-        async with self._one_at_a_time:
-            if self._monotonic_seconds() >= self._good_until_seconds:
+    async def get_current(self) -> Configuration:
+        """Return the last result until it expires, then fetch the URL again."""
+        async with self._fetch_lock:
+            if self._monotonic_seconds() >= self._expires_at_seconds:
                 try:
-                    self._configuration = self._reader.parse(await self._fetch())
-                    seconds = GOOD_ANSWER_SECONDS
+                    self._configuration = self._parser.parse(await self._fetch())
+                    ttl_seconds = SUCCESS_TTL_SECONDS
                 except ConfigurationUnreadableError as error:
-                    self._configuration = self._reader.failed(error)
-                    seconds = FAILED_ANSWER_SECONDS
-                self._good_until_seconds = self._monotonic_seconds() + seconds
+                    self._configuration = self._parser.disable(error)
+                    ttl_seconds = FAILURE_TTL_SECONDS
+                self._expires_at_seconds = self._monotonic_seconds() + ttl_seconds
             return self._configuration
 
     async def _fetch(self) -> bytes:
         timeout = aiohttp.ClientTimeout(total=self._fetch_timeout_seconds)
         text = bytearray()
         try:
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._url) as answer:
-                if answer.status != 200:
-                    raise ConfigurationUnreadableError(f"it was answered with status {answer.status}")
-                async for chunk in answer.content.iter_any():
+            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._url) as response:
+                if response.status != 200:
+                    raise ConfigurationUnreadableError(f"the response has status {response.status}")
+                async for chunk in response.content.iter_any():
                     text += chunk
-                    _checked_size(text)
+                    _check_size(text)
         except asyncio.TimeoutError as error:
             raise ConfigurationUnreadableError(
-                f"no answer within {self._fetch_timeout_seconds:g} s"
+                f"no response within {self._fetch_timeout_seconds:g} s"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ConfigurationUnreadableError(str(error) or type(error).__name__) from error
         return bytes(text)
 
 
-class _Reader:
-    """Parses a source's text and logs what is wrong with it, each thing once until the source changes."""
+class _LoggingParser:
+    """Parses the text of a source, and logs each problem once until the problems change."""
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._reported: set[str] = set()
+        self._logged: set[str] = set()
 
     def parse(self, text: bytes) -> Configuration:
         configuration, problems = parse_configuration(text)
-        self._report(problems)
+        self._log(problems)
         return configuration
 
-    def failed(self, error: ConfigurationUnreadableError) -> Configuration:
-        self._report([f"{error}: telemetry is disabled"])
+    def disable(self, error: ConfigurationUnreadableError) -> Configuration:
+        self._log([f"{error}: telemetry is disabled"])
         return Configuration()
 
-    def _report(self, problems: list[str]) -> None:
+    def _log(self, problems: list[str]) -> None:
         for problem in problems:
-            if problem not in self._reported:
+            if problem not in self._logged:
                 logger.warning("configuration %s: %s", self._source, problem)
-        self._reported = set(problems)
+        self._logged = set(problems)
 
 
-def _checked_size(text: bytes | bytearray) -> bytes:
+def _check_size(text: bytes | bytearray) -> None:
     if len(text) > MAX_SOURCE_BYTES:
-        raise ConfigurationUnreadableError(f"it is larger than {MAX_SOURCE_BYTES} bytes")
-    return bytes(text)
+        raise ConfigurationUnreadableError(f"larger than {MAX_SOURCE_BYTES} bytes")

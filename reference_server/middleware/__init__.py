@@ -1,1 +1,1 @@
-"""Middlewares: allowed hosts, same origin, security headers, the log."""
+"""Middlewares: error responses, same origin, allowed hosts, security headers, the HTTP log."""

@@ -1,15 +1,15 @@
-"""What goes into the log about clients that send what is not HTTP: one line each, not a stack trace."""
+"""The logger for requests that are not HTTP: one line each instead of a stack trace."""
 
 import logging
 
 from aiohttp.http_exceptions import HttpProcessingError
 
 
-class _WithoutTraces(logging.Filter):
-    """Tells of a client's mistake in short: anyone can have the server write of it, as often as they like."""
+class _TracebackFilter(logging.Filter):
+    """Shortens entries about malformed requests: a client can cause any number of them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let everything pass, the client's own mistakes in short."""
+        """Let every entry pass; strip the traceback of a malformed request."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, HttpProcessingError):
             record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
@@ -19,6 +19,6 @@ class _WithoutTraces(logging.Filter):
 
 
 http_logger = logging.getLogger("reference_server.http")
-"""For what aiohttp has to say about connections."""
+"""The logger that aiohttp uses for connections."""
 
-http_logger.addFilter(_WithoutTraces())
+http_logger.addFilter(_TracebackFilter())

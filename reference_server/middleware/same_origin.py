@@ -1,31 +1,32 @@
-"""Refusal of requests that a page of another origin makes."""
+"""The middleware that refuses requests from pages of another origin."""
 
 import re
 from typing import NamedTuple
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from yarl import URL
 
-from reference_server.errors import Handler, WireError
+from reference_server.errors import WireError
 
-# Scheme, host and port, and nothing that a URL may have besides: RFC 6454 §6.2, RFC 3986 §3.2.2.
+# Scheme, host and port, and no other part of a URL: RFC 6454 §6.2, RFC 3986 §3.2.2.
 _SHAPE = re.compile(r"[a-z]+://(\[[0-9a-f:.]+\]|[^\s\"<>\\^`{|}/?#@:\[\]]+)(:[0-9]+)?", re.IGNORECASE)
 
 
 @web.middleware
-async def same_origin_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a request pass when it names no origin, or the one that it was sent to.
+async def require_same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Pass on a request that names no origin, or the origin that it was sent to.
 
-    Browsers name the origin of whoever asks in every POST; `null` stands for one that they hide. A proxy that
-    ends TLS tells the scheme in `X-Forwarded-Proto`, which no page can add to a request of another origin
-    unless that allows it (Fetch, CORS-preflight), and this server allows none.
+    Browsers send the page's origin with every POST; `null` stands for an origin that they hide. A proxy that
+    terminates TLS sends the scheme in `X-Forwarded-Proto`. A page cannot add this header to a cross-origin
+    request unless the server allows it (Fetch, CORS-preflight), and this server allows none.
     """
     origins = request.headers.getall("Origin", [])
     scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
-    own = origin_of(f"{scheme}://{request.host}")
+    own = parse_origin(f"{scheme}://{request.host}")
     if own is None:
-        raise WireError(400, "host_invalid", "The request names no host, or what is none.", field="Host")
-    if any(origin_of(origin) != own for origin in origins):
+        raise WireError(400, "host_invalid", "The request has no valid Host.", field="Host")
+    if any(parse_origin(origin) != own for origin in origins):
         raise WireError(
             403, "cross_origin", "Pages of another origin may not use this server.", field="Origin"
         )
@@ -33,15 +34,15 @@ async def same_origin_only(request: web.Request, handler: Handler) -> web.Stream
 
 
 class Origin(NamedTuple):
-    """An origin in its one spelling. `host` is in lower case and without brackets."""
+    """An origin in normal form. `host` is in lower case and without brackets."""
 
     scheme: str
     host: str
     port: int
 
 
-def origin_of(text: str) -> Origin | None:
-    """Give scheme, host and port (the scheme's own where none is written), or None for what is no origin."""
+def parse_origin(text: str) -> Origin | None:
+    """Return scheme, host and port (by default the scheme's port), or None if the text is not an origin."""
     if not _SHAPE.fullmatch(text):
         return None
     try:

@@ -1,1 +1,1 @@
-"""Records and batches as they come over the wire."""
+"""Records, batches and losses."""

@@ -1,6 +1,6 @@
-"""What one request carries: its records, good and bad ones apart, and what its session reports.
+"""The body of a POST: its records, accepted and rejected, and the report of its session.
 
-One bad record never costs the others: the list is taken apart first, and each member judged alone.
+A bad record does not affect the others: the list is split first, then each member is decoded by itself.
 """
 
 import json
@@ -12,7 +12,7 @@ from reference_server.errors import WireError
 from reference_server.model.record import Record, Rejected, decode_record
 
 MAX_REJECTED_LISTED = 1000
-"""How many rejected records an answer lists. A body of 8 MiB could hold millions, each with its reason."""
+"""How many rejected records a response lists. A body of 8 MiB could hold millions, each with its reason."""
 
 MAX_COUNT = 2**63 - 1
 """The largest number of events that a session can report: what the store's column holds."""
@@ -20,9 +20,9 @@ MAX_COUNT = 2**63 - 1
 
 @dataclass(frozen=True)
 class SessionReport:
-    """How many events of a worker's session never come, so far and in all: cumulative, not a difference.
+    """How many events a worker's session did not send. The counts are cumulative, not differences.
 
-    dropped: lost to bounds or refusals. filtered: left out by `disable_ui_events`.
+    dropped: lost to limits or refusals. filtered: left out because of `disable_ui_events`.
     """
 
     session_id: str
@@ -32,7 +32,7 @@ class SessionReport:
 
 @dataclass
 class Batch:
-    """A body taken apart. `rejected` holds the first MAX_REJECTED_LISTED, `rejected_count` counts all."""
+    """A decoded body. `rejected` holds the first MAX_REJECTED_LISTED, `rejected_count` counts all."""
 
     accepted: list[Record] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
@@ -51,12 +51,12 @@ _BODY = msgspec.json.Decoder(_Body)
 
 
 def decode_batch(body: bytes) -> Batch:
-    """Take a request's body apart, each list in order of arrival.
+    """Decode the body of a request; both lists are in order of arrival.
 
-    Raises WireError 400 `body_not_json`, or 422 `records_missing` where the JSON holds no list of records.
+    Raises WireError 400 `body_not_json`, or 422 `records_missing` if the JSON holds no list of records.
     """
     parts = _split(body)
-    batch = Batch(report=_report(parts))
+    batch = Batch(report=_decode_report(parts))
     for index, raw in enumerate(parts.records):
         record = decode_record(index, raw)
         if isinstance(record, Record):
@@ -68,23 +68,23 @@ def decode_batch(body: bytes) -> Batch:
     return batch
 
 
-def _report(parts: _Body) -> SessionReport | None:
-    """Give what the session reports; a value of a wrong type is as good as none, and never an error."""
-    session_id = _value(parts.session_id)
+def _decode_report(parts: _Body) -> SessionReport | None:
+    """Return the session's report. A value of a wrong type counts as missing and is never an error."""
+    session_id = _decode_value(parts.session_id)
     if not isinstance(session_id, str):
         return None
-    dropped, filtered = _count(parts.dropped), _count(parts.filtered)
+    dropped, filtered = _decode_count(parts.dropped), _decode_count(parts.filtered)
     return SessionReport(session_id, dropped, filtered) if dropped or filtered else None
 
 
-def _count(raw: msgspec.Raw) -> int:
-    value = _value(raw)
+def _decode_count(raw: msgspec.Raw) -> int:
+    value = _decode_value(raw)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
         return 0
     return value
 
 
-def _value(raw: msgspec.Raw) -> object:
+def _decode_value(raw: msgspec.Raw) -> object:
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
@@ -93,35 +93,35 @@ def _value(raw: msgspec.Raw) -> object:
 
 def _split(body: bytes) -> _Body:
     try:
-        body.decode("utf-8")  # msgspec skips over raw members without a look at their encoding
+        body.decode("utf-8")  # msgspec does not check the encoding of raw members
         return _BODY.decode(body)
     except UnicodeDecodeError as error:
-        raise _not_json(f"not UTF-8 at byte {error.start}") from error
+        raise _not_json_error(f"not UTF-8 at byte {error.start}") from error
     except RecursionError as error:
-        raise _not_json("nested too deeply") from error
+        raise _not_json_error("nested too deeply") from error
     except msgspec.DecodeError:
         return _split_leniently(body)
 
 
 def _split_leniently(body: bytes) -> _Body:
-    r"""Take apart what msgspec refuses as a whole.
+    r"""Split a body that msgspec refuses.
 
-    It refuses a body for one escaped half of a surrogate pair (`"\ud83d"`), which browsers write for a string
-    that was cut inside an emoji, and which is JSON. Here that costs only the record it stands in. The same
-    pass tells a body that is not JSON from one that is, and lacks the list.
+    msgspec refuses a whole body for one escaped half of a surrogate pair (`"\ud83d"`). It is valid JSON, and
+    browsers write it for a string that was cut inside an emoji. Here only its record is rejected.
+    This pass also distinguishes a body that is not JSON from JSON without a list of records.
     """
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
         if isinstance(value, dict) and isinstance(value.get("records"), list):
-            others = {name: _raw(value.get(name)) for name in ("session_id", "dropped", "filtered")}
-            return _Body([_raw(member) for member in value["records"]], **others)
+            others = {name: _encode_raw(value.get(name)) for name in ("session_id", "dropped", "filtered")}
+            return _Body([_encode_raw(member) for member in value["records"]], **others)
     except (ValueError, RecursionError) as error:
-        raise _not_json(str(error)) from error
-    message = 'The body has to be an object with a list of records: {"records": [...]}.'
+        raise _not_json_error(str(error)) from error
+    message = 'Expected an object with a list of records: {"records": [...]}.'
     raise WireError(422, "records_missing", message, field="records")
 
 
-def _raw(value: object) -> msgspec.Raw:
+def _encode_raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(value).encode())
 
 
@@ -129,5 +129,5 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _not_json(reason: str) -> WireError:
+def _not_json_error(reason: str) -> WireError:
     return WireError(400, "body_not_json", f"The body is not JSON: {reason}.")

@@ -1,6 +1,6 @@
-"""A record, and how one is read out of its JSON.
+"""A record, and how its JSON is decoded.
 
-A body with many of them is taken apart in `batch.py`.
+`batch.py` decodes a body of many records.
 """
 
 import re
@@ -16,31 +16,32 @@ MAX_SEQ = 2**53 - 1
 """The largest integer that a browser counts to exactly."""
 
 UNREADABLE = "Holds half of a surrogate pair, or a number that is out of range"
-"""All that a record can still be refused for as JSON, once the body around it has been read as JSON."""
+"""The only reasons left to refuse a record as JSON, once the body around it has been read as JSON."""
 
 TimestampNs = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIMESTAMP_NS)]
+Params = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})]
 TabId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TAB_ID_CHARACTERS)]
 Seq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One event as a worker posts it; fields beyond these are ignored.
+    """One event. `tab_id` and `seq`, both or neither, are its identity: a record with one is stored once.
 
-    `params`, a JSON object or null, is kept as the text that came. `tab_id` and `seq`, counted from 0 in the
-    tab, are its identity, by which it is stored once however often it comes. Both are there or neither:
-    MLflow's own worker sends none.
+    `seq` counts from 0 in each tab. Other fields are ignored.
     """
 
     installation_id: str
     event_name: str
     timestamp_ns: TimestampNs
     session_id: str
-    params: msgspec.Raw = msgspec.Raw(b"null")
+    # Kept as the text that arrived. A factory, because msgspec cannot write a Raw default into a schema.
+    params: Params = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
+    # Optional, because MLflow's own worker sends no identity.
     tab_id: TabId | None = None
     seq: Seq | None = None
 
     def as_dict(self) -> dict[str, object]:
-        """Give the record in the shape of the wire: `params` decoded, identity only where it has one."""
+        """Return the record as on the wire: `params` decoded, the identity only if it has one."""
         identity = {} if self.tab_id is None else {"tab_id": self.tab_id, "seq": self.seq}
         return {
             "installation_id": self.installation_id,
@@ -53,9 +54,9 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """Why the record at `index` of the request was not taken; `field` is None where no field is at fault."""
+    """A record that was rejected: its index in the request, the field at fault (null if none), the reason."""
 
-    index: int
+    index: Annotated[int, msgspec.Meta(ge=0)]
     field: str | None
     reason: str
 
@@ -63,13 +64,13 @@ class Rejected(msgspec.Struct, frozen=True):
 _RECORD = msgspec.json.Decoder(Record)
 _PARAMS = msgspec.json.Decoder(dict[str, Any] | None)
 
-# What msgspec says of a wrong type, "… - at `$.event_name`", and of an absence, "… field `event_name`".
+# msgspec's messages: "… - at `$.event_name`" for a wrong type, "… field `event_name`" for a missing field.
 _FIELD = re.compile(r"(?: - at `\$\.|missing required field `)(\w+)")
-_PLACE = re.compile(r" - at `.*`$")
+_PATH = re.compile(r" - at `.*`$")
 
 
 def decode_record(index: int, raw: msgspec.Raw) -> Record | Rejected:
-    """Read the member at `index` of a request's list: a record, or why it is none."""
+    """Decode the member at `index` of a request's list. Return the record, or why it is rejected."""
     field = None
     try:
         record = _RECORD.decode(raw)
@@ -77,12 +78,12 @@ def decode_record(index: int, raw: msgspec.Raw) -> Record | Rejected:
         _PARAMS.decode(record.params)
     except msgspec.ValidationError as error:
         found = _FIELD.search(str(error))
-        return Rejected(index, field or (found and found[1]), _PLACE.sub("", str(error)))
+        return Rejected(index, field or (found and found[1]), _PATH.sub("", str(error)))
     except msgspec.DecodeError:
         return Rejected(index, field, UNREADABLE)
     except RecursionError:
         return Rejected(index, field, "Nested too deeply")
     if (record.tab_id is None) != (record.seq is None):
-        missing, there = ("tab_id", "seq") if record.tab_id is None else ("seq", "tab_id")
-        return Rejected(index, missing, f"Missing beside `{there}`: an identity is both or neither")
+        missing, present = ("tab_id", "seq") if record.tab_id is None else ("seq", "tab_id")
+        return Rejected(index, missing, f"Missing beside `{present}`: an identity is both or neither")
     return record

@@ -1,1 +1,1 @@
-"""The store: SQLite, its schema, statistics and exports."""
+"""Storage: the store's interface, SQLite, its schema, statistics and exports."""

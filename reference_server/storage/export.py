@@ -1,12 +1,12 @@
-"""Reading all records of a store in bounded memory, without holding up the server that writes it."""
+"""The records of a store in pages: bounded memory, and no blocking of the server that writes to it."""
 
 import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple
 
 PAGE_ROWS = 1_000
-"""So many records are read at a time. No read lasts longer, so that the server's log of changes (WAL) can be
-folded into the database meanwhile, and does not grow."""
+"""The number of records in one read. Reads are short, so that SQLite can checkpoint the server's write-ahead
+log between them; otherwise the log would grow."""
 
 _LAST = "SELECT coalesce(max(id), 0) FROM records"
 _PAGE = """
@@ -16,7 +16,7 @@ FROM records WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
 
 
 class ExportedRow(NamedTuple):
-    """A record as it is exported. `params` is JSON; `tab_id` and `seq` are None where it has no identity."""
+    """One exported record. `params` is JSON; `tab_id` and `seq` are None if it has no identity."""
 
     installation_id: str
     event_name: str
@@ -27,10 +27,10 @@ class ExportedRow(NamedTuple):
     params: str
 
 
-def exported_rows(connection: sqlite3.Connection) -> Iterator[list[ExportedRow]]:
-    """Give what was stored when the export began, in order of arrival, a page at a time.
+def read_pages(connection: sqlite3.Connection) -> Iterator[list[ExportedRow]]:
+    """Yield the records that are stored when the export begins, in order of arrival, in pages.
 
-    Records are never changed or removed, and a later one has a higher id: pages make one whole.
+    The pages are consistent, because records are never changed or removed and ids only grow.
     Raises sqlite3.Error.
     """
     [(last,)] = connection.execute(_LAST)

@@ -1,4 +1,4 @@
-"""The formats of an export: each writes pages of rows to a file of bytes."""
+"""The formats of an export. Each one writes pages of rows to a binary file."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -19,18 +19,18 @@ WITHOUT_PYARROW = "the format parquet needs pyarrow, which is not installed: pip
 
 
 class FormatUnavailableError(ReferenceServerError):
-    """A format that needs what is not installed."""
+    """The package that a format needs is not installed."""
 
 
 def write_jsonl(pages: Pages, file: BinaryIO) -> None:
-    """Write one record a line, in the shape of the wire; `params` keeps its numbers to the last digit."""
+    """Write one record per line, as on the wire; `params` keeps every digit of its numbers."""
     for page in pages:
-        file.write(b"".join(_line_of(row) for row in page))
+        file.write(b"".join(_encode_line(row) for row in page))
 
 
-def _line_of(row: ExportedRow) -> bytes:
+def _encode_line(row: ExportedRow) -> bytes:
     values: dict[str, object] = row._asdict()
-    # Clients may have laid their JSON out over several lines; less than 0: no white space at all.
+    # The JSON of a client may span lines. An indent below 0 removes all white space.
     values["params"] = msgspec.Raw(msgspec.json.format(row.params.encode(), indent=-1))
     if row.tab_id is None:
         del values["tab_id"], values["seq"]
@@ -38,24 +38,24 @@ def _line_of(row: ExportedRow) -> bytes:
 
 
 def write_csv(pages: Pages, file: BinaryIO) -> None:
-    """Write RFC 4180 with a head line; a record without an identity has two empty fields."""
-    file.write(_csv_line(ExportedRow._fields))
+    """Write RFC 4180 with a header line; the identity of a record without one is two empty fields."""
+    file.write(_encode_csv_line(ExportedRow._fields))
     for page in pages:
-        file.write(b"".join(map(_csv_line, page)))
+        file.write(b"".join(map(_encode_csv_line, page)))
 
 
-def _csv_line(values: Iterable[object]) -> bytes:
-    """Give a line. Python's own csv module refuses a NUL before 3.11, and texts may hold one."""
-    return (",".join(map(_csv_field, values)) + "\r\n").encode()
+def _encode_csv_line(values: Iterable[object]) -> bytes:
+    """Return a line. Before Python 3.11 the csv module refuses NUL, which texts may hold."""
+    return (",".join(map(_encode_csv_field, values)) + "\r\n").encode()
 
 
-def _csv_field(value: object) -> str:
+def _encode_csv_field(value: object) -> str:
     text = "" if value is None else str(value)
     return '"' + text.replace('"', '""') + '"' if _TO_QUOTE.search(text) else text
 
 
 def write_parquet(pages: Pages, file: BinaryIO) -> None:
-    """Write a row group a page. Raises FormatUnavailableError where pyarrow is not installed."""
+    """Write one row group per page. Raises FormatUnavailableError if pyarrow is not installed."""
     try:
         pyarrow: Any = import_module("pyarrow")
         parquet: Any = import_module("pyarrow.parquet")

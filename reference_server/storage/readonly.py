@@ -1,4 +1,4 @@
-"""Reading a store beside the server that writes it: nothing is changed, nobody is held up."""
+"""Read-only access to the database of a running server, without blocking the server."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from reference_server.errors import StoreUnavailableError
 from reference_server.storage.schema import check_schema_version
 
 LOCK_WAIT_SECONDS = 5.0
-"""Readers are not kept waiting in WAL mode, but for the moment in which the last writer closes."""
+"""In WAL mode readers do not wait, except while the last writer closes the database."""
 
 
 @contextmanager
 def open_readonly(database: str | Path) -> Iterator[sqlite3.Connection]:
-    """Open a store's file read-only, for the thread that asks.
+    """Open a store's file read-only, for use in the calling thread.
 
-    Raises StoreUnavailableError where there is no store of today's version, or it cannot be read.
+    Raises StoreUnavailableError if it is not a store of the current schema version, or cannot be read.
     """
     try:
         uri = f"{Path(database).absolute().as_uri()}?mode=ro"

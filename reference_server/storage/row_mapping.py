@@ -1,4 +1,4 @@
-"""How records and reports stand in the tables of `schema.py`."""
+"""The mapping between records or reports and the rows of the tables in `schema.py`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ COLUMNS = "installation_id, event_name, timestamp_ns, session_id, params, tab_id
 SELECT_ALL = f"SELECT {COLUMNS} FROM records ORDER BY id"
 
 INSERT = f"INSERT INTO records ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-"""A record whose identity is stored already is left out; one without an identity never is."""
+"""Skips a record whose identity is already stored. A record without an identity is never skipped."""
 
 INSERT_REPORT = """
 INSERT INTO sessions (session_id, dropped, filtered) VALUES (?, ?, ?)
@@ -23,20 +23,20 @@ ON CONFLICT DO UPDATE SET
 """
 
 
-def row_of(record: Record) -> tuple[object, ...]:
-    """Give the values of a record's COLUMNS."""
+def encode_record_row(record: Record) -> tuple[object, ...]:
+    """Return the values of COLUMNS for a record."""
     r = record
     params = bytes(r.params).decode()
     return r.installation_id, r.event_name, r.timestamp_ns, r.session_id, params, r.tab_id, r.seq
 
 
-def record_of(row: Sequence[Any]) -> Record:
-    """Give the record whose COLUMNS these are."""
+def decode_record_row(row: Sequence[Any]) -> Record:
+    """Return the record for the values of COLUMNS."""
     installation_id, event_name, timestamp_ns, session_id, params, tab_id, seq = row
     raw = msgspec.Raw(params.encode())
     return Record(installation_id, event_name, timestamp_ns, session_id, raw, tab_id, seq)
 
 
-def report_row_of(report: SessionReport) -> tuple[object, ...]:
-    """Give the values of a row of `sessions`."""
+def encode_report_row(report: SessionReport) -> tuple[object, ...]:
+    """Return the values of a row of `sessions`."""
     return report.session_id, report.dropped, report.filtered

@@ -1,11 +1,11 @@
-"""The tables of the store, and how a database of an earlier version is brought up to date."""
+"""The tables of the store, and the migration of a database of an earlier version."""
 
 import sqlite3
 
 from reference_server.errors import StoreUnavailableError
 
 SCHEMA_VERSION = 2
-"""Kept in the database's `user_version`. 2 added the identity of records, and sessions."""
+"""Stored in the database's `user_version`. Version 2 added the identity of records, and sessions."""
 
 _CREATE = """
 CREATE TABLE records (
@@ -25,23 +25,24 @@ _ADD_IDENTITY = (
 _ADD_SESSIONS = """
 CREATE TABLE sessions (
     session_id TEXT PRIMARY KEY,
-    dropped INTEGER NOT NULL,  -- the most that the session has reported
+    dropped INTEGER NOT NULL,  -- the maximum that the session has reported
     filtered INTEGER NOT NULL  -- likewise
 ) WITHOUT ROWID
 """
-_STEPS = ((_CREATE,), (*_ADD_IDENTITY, _ADD_SESSIONS))
-"""What leads from each version to the next; a new database takes all steps."""
+_MIGRATIONS = ((_CREATE,), (*_ADD_IDENTITY, _ADD_SESSIONS))
+"""The statements from each version to the next. A new database runs all of them."""
 
 
-def prepare(connection: sqlite3.Connection, database: str) -> None:
-    """Make a new database a store, and bring one of an earlier version up to date, in one transaction.
+def migrate(connection: sqlite3.Connection, database: str) -> None:
+    """Create the tables of a new database, or migrate an earlier version, in one transaction.
 
-    Raises StoreUnavailableError for a database of someone else, or of a later version, and leaves it as it was.
+    Raises StoreUnavailableError for a database that is not a store, or of a later version, and leaves it
+    unchanged.
     """
-    connection.execute("BEGIN IMMEDIATE")  # two servers may open one file at once
+    connection.execute("BEGIN IMMEDIATE")  # two servers may open one file at the same time
     try:
-        version = _version_of(connection, database)
-        for statements in _STEPS[version:]:
+        version = _read_version(connection, database)
+        for statements in _MIGRATIONS[version:]:
             for statement in statements:
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -53,22 +54,22 @@ def prepare(connection: sqlite3.Connection, database: str) -> None:
 
 
 def check_schema_version(connection: sqlite3.Connection, database: str) -> None:
-    """Raise StoreUnavailableError where a database that is only read is not a store of today's version."""
-    version = _version_of(connection, database)
+    """Raise StoreUnavailableError unless the database is a store of the current schema version."""
+    version = _read_version(connection, database)
     if version != SCHEMA_VERSION:
         raise StoreUnavailableError(
-            f"database {database}: it is of schema version {version}, expected {SCHEMA_VERSION}: "
-            "a server that is started on it brings it up to date"
+            f"database {database}: schema version {version}, expected {SCHEMA_VERSION}: "
+            "start a server on it to migrate it"
         )
 
 
-def _version_of(connection: sqlite3.Connection, database: str) -> int:
-    """Give the version, 0 for a database that is empty. Raises StoreUnavailableError where it is not a store."""
+def _read_version(connection: sqlite3.Connection, database: str) -> int:
+    """Return the version, 0 for an empty database. Raises StoreUnavailableError if it is not a store."""
     [(version,)] = connection.execute("PRAGMA user_version")
     [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_master")
     if (version == 0) != (tables == 0) or not 0 <= version <= SCHEMA_VERSION:
         raise StoreUnavailableError(
-            f"database {database}: it is not a store of this server "
+            f"database {database}: not a store of this server "
             f"(schema version {version}, expected {SCHEMA_VERSION})"
         )
     return int(version)

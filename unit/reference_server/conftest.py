@@ -1,4 +1,4 @@
-"""Servers on free ports, a client to talk to them, and a configuration that enables telemetry."""
+"""Fixtures: servers on free ports, an HTTP client, and a configuration that enables telemetry."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def configuration_file(tmp_path: Path) -> Path:
 
 @pytest_asyncio.fixture
 async def start_server(configuration_file: Path) -> AsyncIterator[StartServer]:
-    """Start servers that are enabled, and blind to this machine's environment, unless told otherwise."""
+    """Start servers with telemetry enabled and an empty environment, unless options say otherwise."""
     servers: list[ReferenceServer] = []
 
     async def start(**options: Any) -> ReferenceServer:

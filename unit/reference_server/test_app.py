@@ -1,4 +1,4 @@
-"""Starting and stopping: addresses, wrong use, and that nothing is left behind."""
+"""Start and stop of a server: addresses, invalid arguments, and released resources."""
 
 import asyncio
 import os
@@ -14,23 +14,23 @@ import aiohttp
 import pytest
 
 from reference_server import Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailableError
-from reference_server.config.sources import SERVER_VERSION
+from reference_server.version import SERVER_VERSION
 from unit.reference_server.conftest import StartServer
-from unit.support.samples import ENDPOINT, body_of, record
+from unit.support.samples import ENDPOINT, encode_body, make_record
 
 JSON = {"Content-Type": "application/json"}
 PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
 
 async def is_healthy(client: aiohttp.ClientSession, server: ReferenceServer) -> bool:
-    async with client.get(server.url / "health") as answer:
-        return answer.status == 200 and (await answer.json())["status"] == "ok"
+    async with client.get(server.url / "health") as response:
+        return response.status == 200 and (await response.json())["status"] == "ok"
 
 
 @pytest.mark.parametrize(
     ("prefix", "path"), [("", "/"), ("/", "/"), ("app", "/app/"), ("/app/", "/app/"), ("/a/b", "/a/b/")]
 )
-async def test_start_gives_the_base_url_with_the_prefix(
+async def test_start_returns_the_base_url_with_the_prefix(
     client: aiohttp.ClientSession, prefix: str, path: str
 ) -> None:
     server = ReferenceServer(prefix=prefix)
@@ -42,7 +42,7 @@ async def test_start_gives_the_base_url_with_the_prefix(
 
 
 @pytest.mark.parametrize("prefix", ["/{name}", "/a b", "/a//b", "/a?b", "/ü"])
-def test_a_prefix_that_cannot_stand_in_a_url_is_refused(prefix: str) -> None:
+def test_invalid_prefix_raises(prefix: str) -> None:
     with pytest.raises(ValueError, match="prefix"):
         ReferenceServer(prefix=prefix)
 
@@ -50,13 +50,13 @@ def test_a_prefix_that_cannot_stand_in_a_url_is_refused(prefix: str) -> None:
 @pytest.mark.parametrize(
     "name", ["max_body", "max_waiting_records", "max_waiting_bytes", "body_timeout_seconds"]
 )
-def test_a_limit_that_lets_nothing_pass_is_refused(name: str) -> None:
+def test_limit_of_zero_raises(name: str) -> None:
     options: dict[str, Any] = {name: 0}
     with pytest.raises(ValueError, match=name):
         ReferenceServer(**options)
 
 
-async def test_it_is_a_context_manager_that_stops_at_the_end(client: aiohttp.ClientSession) -> None:
+async def test_context_manager_stops_the_server(client: aiohttp.ClientSession) -> None:
     async with ReferenceServer() as server:
         url = server.url
         assert await is_healthy(client, server)
@@ -66,13 +66,13 @@ async def test_it_is_a_context_manager_that_stops_at_the_end(client: aiohttp.Cli
         _ = server.url
 
 
-async def test_a_server_that_runs_is_not_started_twice(start_server: StartServer) -> None:
+async def test_start_of_a_running_server_raises(start_server: StartServer) -> None:
     server = await start_server()
-    with pytest.raises(RuntimeError, match="runs already"):
+    with pytest.raises(RuntimeError, match="already running"):
         await server.start()
 
 
-async def test_stopping_twice_or_before_the_start_does_nothing() -> None:
+async def test_stop_of_a_stopped_server_does_nothing() -> None:
     server = ReferenceServer()
     await server.stop()
     await server.start()
@@ -80,18 +80,18 @@ async def test_stopping_twice_or_before_the_start_does_nothing() -> None:
     await server.stop()
 
 
-async def test_it_starts_again_with_the_records_of_its_file(
+async def test_restart_keeps_the_records_of_the_file(
     start_server: StartServer, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     server = await start_server(database=tmp_path / "records.db")
-    async with client.post(server.url / ENDPOINT, data=body_of(record()), headers=JSON) as answer:
-        assert answer.status == 200
+    async with client.post(server.url / ENDPOINT, data=encode_body(make_record()), headers=JSON) as response:
+        assert response.status == 200
     await server.stop()
     await server.start()
-    assert [kept.as_dict() for kept in await server.store.records()] == [record()]
+    assert [kept.as_dict() for kept in await server.store.read_records()] == [make_record()]
 
 
-async def test_a_request_whose_records_wait_for_the_store_is_answered_by_the_stop(
+async def test_stop_finishes_a_request_that_waits_for_the_store(
     start_server: StartServer, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     class WatchedStore(SqliteStore):
@@ -105,21 +105,21 @@ async def test_a_request_whose_records_wait_for_the_store_is_answered_by_the_sto
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         posting = asyncio.ensure_future(
-            client.post(server.url / ENDPOINT, data=body_of(record()), headers=JSON)
+            client.post(server.url / ENDPOINT, data=encode_body(make_record()), headers=JSON)
         )
         await reached.wait()
         stopping = asyncio.ensure_future(server.stop())
         await asyncio.sleep(0)
         assert not stopping.done()
         other.execute("ROLLBACK")
-        async with await posting as answer:
-            assert await answer.json() == {"status": "success", "accepted": 1}
+        async with await posting as response:
+            assert await response.json() == {"status": "success", "accepted": 1}
         await stopping
     await server.start()
     assert await server.store.count() == 1
 
 
-async def test_a_stopped_server_leaves_no_thread_and_no_open_file(tmp_path: Path) -> None:
+async def test_stopped_server_leaves_no_thread_or_open_file(tmp_path: Path) -> None:
     def open_files() -> int | None:
         return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else None
 
@@ -132,7 +132,7 @@ async def test_a_stopped_server_leaves_no_thread_and_no_open_file(tmp_path: Path
     assert os.listdir(tmp_path) == ["records.db"]
 
 
-async def test_a_port_in_use_is_an_os_error_that_leaves_nothing_open(start_server: StartServer) -> None:
+async def test_port_in_use_raises_os_error_and_leaves_no_thread(start_server: StartServer) -> None:
     port = (await start_server()).url.port
     before = threading.enumerate()
     second = ReferenceServer(port=port or 0)
@@ -141,7 +141,7 @@ async def test_a_port_in_use_is_an_os_error_that_leaves_nothing_open(start_serve
     assert threading.enumerate() == before
 
 
-async def test_a_database_that_cannot_be_opened_is_told_before_listening(tmp_path: Path) -> None:
+async def test_unusable_database_raises_before_listening(tmp_path: Path) -> None:
     server = ReferenceServer(database=tmp_path / "no" / "folder.db")
     with pytest.raises(StoreUnavailableError, match=r"folder\.db"):
         await server.start()
@@ -149,14 +149,14 @@ async def test_a_database_that_cannot_be_opened_is_told_before_listening(tmp_pat
         _ = server.url
 
 
-async def test_by_default_the_environment_of_the_process_can_opt_out(
+async def test_process_environment_can_disable_telemetry(
     client: aiohttp.ClientSession, configuration_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     async with ReferenceServer(config=configuration_file) as server:
-        async with client.get(server.url / ENDPOINT) as answer:
-            assert (await answer.json())["disable_ui_telemetry"] is True
+        async with client.get(server.url / ENDPOINT) as response:
+            assert (await response.json())["disable_ui_telemetry"] is True
 
 
-def test_the_version_is_the_projects() -> None:
+def test_version_equals_the_project_version() -> None:
     assert f'\nversion = "{SERVER_VERSION}"\n' in PROJECT.read_text(encoding="utf-8")

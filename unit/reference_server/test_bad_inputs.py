@@ -1,4 +1,4 @@
-"""Ten thousand bad requests to a real server: none makes it fail, and it serves as before afterwards."""
+"""Ten thousand bad requests to a server process: none makes it fail, and it works afterwards."""
 
 import http.client
 import signal
@@ -13,28 +13,28 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from reference_server.api.openapi import SCHEMAS, document
-from unit.support.bad_inputs import BadRequest, bad_requests, documents
+from reference_server.api.openapi import SCHEMAS, build_document
+from unit.support.bad_inputs import BadRequest, build_strategy, generate_bad_requests
 from unit.support.command import Command
-from unit.support.samples import record, write_configuration
+from unit.support.samples import make_record, write_configuration
 
 EXAMPLES = 250
 REQUESTS_AN_EXAMPLE = 40
-ANSWER_TIMEOUT_SECONDS = 20
-PATIENCE_SECONDS = 0.2
-NO_ANSWER = 0
+RESPONSE_TIMEOUT_SECONDS = 20
+SHORT_TIMEOUT_SECONDS = 0.2
+NO_RESPONSE = 0
 
 SETTINGS = settings(
     max_examples=EXAMPLES,
     deadline=None,
     database=None,
-    phases=[Phase.generate],  # what a seed gives cannot be shrunk
+    phases=[Phase.generate],  # an example from a seed cannot be shrunk
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
 
-class Attacker:
-    """Sends requests to a server, over one connection for as long as it lasts, and counts the answers."""
+class FuzzClient:
+    """Sends requests to a server, over one connection while it is open, and counts the statuses."""
 
     def __init__(self, url: str) -> None:
         parts = URL(url)
@@ -45,20 +45,24 @@ class Attacker:
         self.statuses: Counter[int] = Counter()
 
     def send(self, request: BadRequest) -> int:
-        """Send a request and give the status of its answer, NO_ANSWER where none came.
+        """Send a request and return the status of its response, or NO_RESPONSE.
 
-        One that is not whole may leave the server waiting for more: it is not waited for long.
+        An incomplete request may leave the server waiting for more data, so its timeout is short.
         """
-        if not request.is_whole:
+        if not request.is_complete:
             self.close()
         if self._connection is None:
             self._connection = socket.create_connection(self._address)
-        self._connection.settimeout(ANSWER_TIMEOUT_SECONDS if request.is_whole else PATIENCE_SECONDS)
-        status = NO_ANSWER
-        with suppress(BrokenPipeError, ConnectionResetError, *([] if request.is_whole else [TimeoutError])):
+        self._connection.settimeout(
+            RESPONSE_TIMEOUT_SECONDS if request.is_complete else SHORT_TIMEOUT_SECONDS
+        )
+        status = NO_RESPONSE
+        with suppress(
+            BrokenPipeError, ConnectionResetError, *([] if request.is_complete else [TimeoutError])
+        ):
             self._connection.sendall(request.data)
-            status = self._read_status(self._connection, request.is_whole)
-        if status == NO_ANSWER or not request.is_whole:
+            status = self._read_status(self._connection, request.is_complete)
+        if status == NO_RESPONSE or not request.is_complete:
             self.close()
         self.statuses[status] += 1
         return status
@@ -69,24 +73,24 @@ class Attacker:
             self._connection.close()
             self._connection = None
 
-    def _read_status(self, connection: socket.socket, to_the_end: bool) -> int:
-        answer = http.client.HTTPResponse(connection)
+    def _read_status(self, connection: socket.socket, read_body: bool) -> int:
+        response = http.client.HTTPResponse(connection)
         try:
-            answer.begin()
-            if to_the_end:
-                answer.read()
-            if answer.will_close:
+            response.begin()
+            if read_body:
+                response.read()
+            if response.will_close:
                 self.close()
-            return answer.status
+            return response.status
         except http.client.HTTPException:
-            return NO_ANSWER
+            return NO_RESPONSE
         finally:
-            answer.close()
+            response.close()
 
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
-    """Give a server that is enabled, with an empty store."""
+    """Return a server with telemetry enabled and an empty store."""
     folder = tmp_path_factory.mktemp("server")
     config = write_configuration(folder / "configuration.json")
     command = Command("--config", config, "--database", folder / "records.db", "--max-body", 2_000_000)
@@ -95,23 +99,23 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
 
 
 @pytest.mark.timeout(300)
-def test_no_bad_request_makes_the_server_fail(command: Command) -> None:
-    attacker = Attacker(command.url)
+def test_bad_requests_do_not_make_the_server_fail(command: Command) -> None:
+    client = FuzzClient(command.url)
 
     @SETTINGS
-    @given(documents(SCHEMAS["Batch"], document("")), st.integers(0, 2**64))
+    @given(build_strategy(SCHEMAS["Batch"], build_document("")), st.integers(0, 2**64))
     def attack(batch: Any, seed: int) -> None:
-        for request in bad_requests(batch, seed, REQUESTS_AN_EXAMPLE):
-            status = attacker.send(request)
+        for request in generate_bad_requests(batch, seed, REQUESTS_AN_EXAMPLE):
+            status = client.send(request)
             assert status < 500, request.data[:2_000]
 
     attack()
-    attacker.close()
-    statuses = attacker.statuses
+    client.close()
+    statuses = client.statuses
     assert statuses.total() >= EXAMPLES * REQUESTS_AN_EXAMPLE
-    # The inputs came as far as each of these: not all of them were turned away at the door.
+    # The requests reach each of these checks: the first check does not refuse all of them.
     assert {200, 400, 403, 404, 405, 415, 422} <= statuses.keys(), statuses
-    assert command.post(record()) == 200
-    _, log = command.end(signal.SIGTERM)
+    assert command.post(make_record()) == 200
+    _, log = command.stop(signal.SIGTERM)
     assert "unexpected failure" not in log
     assert "Traceback" not in log

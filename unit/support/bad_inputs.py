@@ -1,7 +1,7 @@
-"""Bad requests in any number: batches made after the OpenAPI schema, then spoiled as JSON, as bytes, as HTTP.
+"""Bad requests: batches generated from the OpenAPI schema, then corrupted as JSON, as bytes or as HTTP.
 
-A document comes from hypothesis, what is done to it from a `random.Random` whose seed does too: so one number
-gives all of it again (`pytest --hypothesis-seed`).
+hypothesis generates a document and a seed for the `random.Random` that corrupts it, so that one number
+reproduces everything (`pytest --hypothesis-seed`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LITERALS = {
     '"@half"': '"\\ud83d"',
     '"@constant"': "-Infinity",
 }
-"""Placeholders in a document → text that `json.dumps` would not write."""
+"""Placeholders in a document → text that `json.dumps` does not write."""
 
 VALUES: list[Json] = [
     *[text.strip('"') for text in LITERALS],
@@ -40,7 +40,7 @@ VALUES: list[Json] = [
     *([], {}, [[]], {"": None}, {"componentId": ["a"]}, [{}] * 100),
 ]
 
-PACKED: dict[str, Callable[[bytes], bytes]] = {
+COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
     "identity": bytes,
     "gzip": gzip.compress,
     "deflate": zlib.compress,
@@ -63,108 +63,114 @@ PATHS = [
 
 @dataclass(frozen=True)
 class BadRequest:
-    """What goes over the wire. `is_whole`: its head is right, so that the server answers when it is there."""
+    """The bytes of a request. `is_complete`: its head is valid, so that the server responds to it."""
 
     data: bytes
-    is_whole: bool
+    is_complete: bool
 
 
-def documents(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> st.SearchStrategy[Json]:
-    """Give JSON that fits a schema, whose references lead into `whole`. Raises KeyError for other types."""
+def build_strategy(schema: Mapping[str, Any], document: Mapping[str, Any]) -> st.SearchStrategy[Json]:
+    """Return a strategy for JSON that matches a schema; references are resolved in `document`.
+
+    Raises KeyError for a type that it does not support.
+    """
     if "$ref" in schema:
-        return documents(whole["components"]["schemas"][schema["$ref"].rpartition("/")[2]], whole)
+        name = schema["$ref"].rpartition("/")[2]
+        return build_strategy(document["components"]["schemas"][name], document)
+    if "anyOf" in schema:
+        return build_strategy(schema["anyOf"][0], document)
     kind = schema["type"]
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "object":
-        fields = {name: documents(inner, whole) for name, inner in schema.get("properties", {}).items()}
+        fields = {
+            name: build_strategy(inner, document) for name, inner in schema.get("properties", {}).items()
+        }
         required = {name: fields.pop(name) for name in schema.get("required", ())}
         return st.fixed_dictionaries(required, optional=fields)
     simple: dict[str, Callable[[], st.SearchStrategy[Json]]] = {
-        "array": lambda: st.lists(documents(schema["items"], whole), min_size=1, max_size=3),
+        "array": lambda: st.lists(build_strategy(schema["items"], document), min_size=1, max_size=3),
         "string": lambda: st.text(min_size=schema.get("minLength", 0), max_size=8),
         "integer": lambda: st.integers(schema["minimum"], schema.get("maximum")),
     }
     return simple[kind]()
 
 
-def bad_requests(batch: Json, seed: int, count: int) -> list[BadRequest]:
-    """Give requests that carry a batch, each spoiled in a way of its own."""
-    chance = Random(seed)
-    ways = (_with_spoiled_json, _with_spoiled_json, _with_spoiled_bytes, _with_spoiled_head, _no_http)
-    return [chance.choice(ways)(chance, batch) for _ in range(count)]
+def generate_bad_requests(batch: Json, seed: int, count: int) -> list[BadRequest]:
+    """Return requests that carry a batch, each corrupted in its own way."""
+    rng = Random(seed)
+    corruptions = (_corrupt_json, _corrupt_json, _corrupt_bytes, _corrupt_head, _corrupt_http)
+    return [rng.choice(corruptions)(rng, batch) for _ in range(count)]
 
 
-def _with_spoiled_json(chance: Random, batch: Json) -> BadRequest:
-    spoiled = copy.deepcopy(batch)
-    for _ in range(chance.randint(1, 3)):
-        spoiled = _spoil(chance, spoiled)
-    return _post(_text_of(spoiled))
+def _corrupt_json(rng: Random, batch: Json) -> BadRequest:
+    corrupted = copy.deepcopy(batch)
+    for _ in range(rng.randint(1, 3)):
+        corrupted = _corrupt_value(rng, corrupted)
+    return _build_post(_encode_json(corrupted))
 
 
-def _with_spoiled_bytes(chance: Random, batch: Json) -> BadRequest:
-    encoding = chance.choice(list(PACKED))
-    body = bytearray(PACKED[encoding](_text_of(batch)))
-    for _ in range(chance.randint(0, 4)):
-        at = chance.randrange(len(body) + 1)
-        body[at : at + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
-    return _post(bytes(body), ("Content-Encoding", encoding))
+def _corrupt_bytes(rng: Random, batch: Json) -> BadRequest:
+    encoding = rng.choice(list(COMPRESSED))
+    body = bytearray(COMPRESSED[encoding](_encode_json(batch)))
+    for _ in range(rng.randint(0, 4)):
+        at = rng.randrange(len(body) + 1)
+        body[at : at + rng.randint(0, 3)] = rng.randbytes(rng.randint(0, 3))
+    return _build_post(bytes(body), ("Content-Encoding", encoding))
 
 
-def _with_spoiled_head(chance: Random, batch: Json) -> BadRequest:
-    body = _text_of(batch)
-    method, path = (chance.choice(each) for each in (METHODS, PATHS))
-    if chance.random() < 0.5:
+def _corrupt_head(rng: Random, batch: Json) -> BadRequest:
+    body = _encode_json(batch)
+    method, path = (rng.choice(each) for each in (METHODS, PATHS))
+    if rng.random() < 0.5:
         method, path = "POST", f"/{ENDPOINT}"
-    headers = [
-        (chance.choice(HEADER_NAMES), chance.choice(HEADER_VALUES)) for _ in range(chance.randint(0, 4))
-    ]
-    return BadRequest(_head(method, path, body, *headers) + body, is_whole=False)
+    headers = [(rng.choice(HEADER_NAMES), rng.choice(HEADER_VALUES)) for _ in range(rng.randint(0, 4))]
+    return BadRequest(_build_head(method, path, body, *headers) + body, is_complete=False)
 
 
-def _no_http(chance: Random, batch: Json) -> BadRequest:
-    data = bytearray(_post(_text_of(batch)).data)
-    for _ in range(chance.randint(1, 6)):
-        length = chance.randint(1, 8)  # as many in as out: else the server would wait for the rest
-        at = chance.randrange(len(data) - length)
-        data[at : at + length] = chance.randbytes(length)
-    return BadRequest(bytes(data), is_whole=False)
+def _corrupt_http(rng: Random, batch: Json) -> BadRequest:
+    data = bytearray(_build_post(_encode_json(batch)).data)
+    for _ in range(rng.randint(1, 6)):
+        length = rng.randint(1, 8)  # keep the length: otherwise the server would wait for the rest
+        at = rng.randrange(len(data) - length)
+        data[at : at + length] = rng.randbytes(length)
+    return BadRequest(bytes(data), is_complete=False)
 
 
-def _spoil(chance: Random, value: Json) -> Json:
-    """Change one place, anywhere inside: another value, one name less, one more, twice the same."""
-    if isinstance(value, dict) and value and chance.random() < 0.8:
-        name = chance.choice(list(value))
-        action = chance.random()
+def _corrupt_value(rng: Random, value: Json) -> Json:
+    """Change one value anywhere inside: replace it, remove its name, or copy it to another name."""
+    if isinstance(value, dict) and value and rng.random() < 0.8:
+        name = rng.choice(list(value))
+        action = rng.random()
         if action < 0.15:
             del value[name]
         elif action < 0.25:
-            value[chance.choice(("", "\0", "tab_id", "seq", "records", "params"))] = value[name]
+            value[rng.choice(("", "\0", "tab_id", "seq", "records", "params"))] = value[name]
         else:
-            value[name] = _spoil(chance, value[name])
+            value[name] = _corrupt_value(rng, value[name])
         return value
-    if isinstance(value, list) and value and chance.random() < 0.9:
-        at = chance.randrange(len(value))
-        value[at] = _spoil(chance, value[at])
+    if isinstance(value, list) and value and rng.random() < 0.9:
+        at = rng.randrange(len(value))
+        value[at] = _corrupt_value(rng, value[at])
         return value
-    return copy.deepcopy(chance.choice(VALUES))
+    return copy.deepcopy(rng.choice(VALUES))
 
 
-def _text_of(value: Json) -> bytes:
+def _encode_json(value: Json) -> bytes:
     text = json.dumps(value)
     for placeholder, literal in LITERALS.items():
         text = text.replace(placeholder, literal)
     return text.encode()
 
 
-def _post(body: bytes, *headers: tuple[str, str]) -> BadRequest:
-    head = _head("POST", f"/{ENDPOINT}", body, ("Content-Type", "application/json"), *headers)
-    return BadRequest(head + body, is_whole=True)
+def _build_post(body: bytes, *headers: tuple[str, str]) -> BadRequest:
+    head = _build_head("POST", f"/{ENDPOINT}", body, ("Content-Type", "application/json"), *headers)
+    return BadRequest(head + body, is_complete=True)
 
 
-def _head(method: str, path: str, body: bytes, *headers: tuple[str, str]) -> bytes:
-    proper = [("Host", "127.0.0.1"), ("Content-Length", str(len(body)))]
-    given = {name for name, _ in headers}
-    lines = [f"{name}: {value}" for name, value in proper if name not in given]
+def _build_head(method: str, path: str, body: bytes, *headers: tuple[str, str]) -> bytes:
+    defaults = [("Host", "127.0.0.1"), ("Content-Length", str(len(body)))]
+    replaced = {name for name, _ in headers}
+    lines = [f"{name}: {value}" for name, value in defaults if name not in replaced]
     lines += [f"{name}: {value}" for name, value in headers]
     text = "".join(f"{line}\r\n" for line in [f"{method} {path} HTTP/1.1", *lines, ""])
     return text.encode("latin-1")

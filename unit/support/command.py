@@ -1,4 +1,4 @@
-"""`python -m reference_server` as a process, for tests: one that serves, and ones that end by themselves."""
+"""The command `python -m reference_server` as a process: a running server, or a command that exits."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
 
-from unit.support.samples import ENDPOINT, body_of
+from unit.support.samples import ENDPOINT, encode_body
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 30
@@ -23,7 +23,7 @@ class Command:
 
     def __init__(self, *arguments: object, python: Sequence[str] = PYTHON) -> None:
         self.process = subprocess.Popen(
-            command_line(*arguments, python=python),
+            build_command_line(*arguments, python=python),
             cwd=CHECKOUT,
             env={},
             stderr=subprocess.PIPE,
@@ -38,37 +38,37 @@ class Command:
         self.url = url
 
     def post(self, *members: object) -> int:
-        """Post records and give the status of the answer."""
+        """Post records and return the status of the response."""
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + ENDPOINT, body_of(*members), headers)
+        request = urllib.request.Request(self.url + ENDPOINT, encode_body(*members), headers)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-                return int(answer.status)
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+                return int(response.status)
         except urllib.error.HTTPError as error:
             with error:
                 return error.code
 
     def get(self, path: str) -> dict[str, object]:
-        """Give the JSON that a path answers with."""
-        with urllib.request.urlopen(self.url + path, timeout=TIMEOUT_SECONDS) as answer:
-            content: dict[str, object] = json.load(answer)
+        """Return the JSON response for a path."""
+        with urllib.request.urlopen(self.url + path, timeout=TIMEOUT_SECONDS) as response:
+            content: dict[str, object] = json.load(response)
             return content
 
-    def end(self, number: int) -> tuple[int, str]:
-        """Send a signal; give the exit status and everything that was logged."""
+    def stop(self, number: int) -> tuple[int, str]:
+        """Send a signal, wait for the exit, and return the exit status and the log."""
         self.process.send_signal(number)
         status = self.process.wait(TIMEOUT_SECONDS)
         self._reader.join()
         return status, "".join(self.lines)
 
     def kill(self) -> None:
-        """End it at once, if it has not ended."""
+        """Kill the process if it is still running."""
         self.process.kill()
         self.process.wait()
         self._reader.join()
 
     def _read_log(self, address: "Future[str | None]") -> None:
-        """Read to the end, so that the server never waits for room to write in."""
+        """Read the log to its end, so that the server never blocks on a full pipe."""
         assert self.process.stderr
         with self.process.stderr as log:
             for line in log:
@@ -84,9 +84,9 @@ StartCommand = Callable[..., Command]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end, which comes by itself."""
+    """Run a command that exits by itself."""
     return subprocess.run(
-        command_line(*arguments),
+        build_command_line(*arguments),
         cwd=CHECKOUT,
         env={},
         capture_output=True,
@@ -96,6 +96,6 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def command_line(*arguments: object, python: Sequence[str] = PYTHON) -> list[str]:
-    """Give the words that run the command."""
+def build_command_line(*arguments: object, python: Sequence[str] = PYTHON) -> list[str]:
+    """Return the arguments of the process."""
     return [*python, "-m", "reference_server", *map(str, arguments)]

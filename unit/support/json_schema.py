@@ -1,4 +1,4 @@
-"""As much of JSON Schema as the OpenAPI document needs; a keyword that is not known here is an error."""
+"""A validator for the JSON Schema keywords of the OpenAPI document; an unknown keyword is an error."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -14,30 +14,31 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "null": (type(None),),
 }
-_SILENT = {"description"}
+_ANNOTATIONS = {"title", "description", "default"}
 
 
-def complaints(schema: Schema, value: object, document: Schema) -> list[str]:
-    """What is wrong with a value, each with the path to it; empty for one that fits.
+def find_violations(schema: Schema, value: object, document: Schema) -> list[str]:
+    """Return a sentence with a path for each violation of the schema; none for a valid value.
 
-    References lead into `document`.
+    References are resolved in `document`.
     """
     return list(_check(schema, value, document, "$"))
 
 
 def _check(schema: Schema, value: Any, document: Schema, at: str) -> Iterator[str]:
-    if "type" in schema and not _is_of_type(value, schema["type"]):
-        yield f"{at}: {value!r} is no {schema['type']}"
+    if "type" in schema and not _has_type(value, schema["type"]):
+        yield f"{at}: {value!r} is not of type {schema['type']}"
         return
     for keyword, expected in schema.items():
-        if keyword in _FITS:
-            if not _FITS[keyword](value, expected):
-                yield f"{at}: {value!r} does not fit {keyword} {expected!r}"
+        if keyword in _CHECKS:
+            if not _CHECKS[keyword](value, expected):
+                yield f"{at}: {value!r} violates {keyword} {expected!r}"
         elif keyword == "$ref":
             yield from _check(_resolve(expected, document), value, document, at)
-        elif keyword == "oneOf":
-            if sum(not complaints(each, value, document) for each in expected) != 1:
-                yield f"{at}: {value!r} is not one of {expected}"
+        elif keyword in ("oneOf", "anyOf"):
+            matches = sum(not find_violations(each, value, document) for each in expected)
+            if matches == 0 or (keyword == "oneOf" and matches > 1):
+                yield f"{at}: {value!r} matches {matches} schemas of {keyword} {expected}"
         elif keyword == "properties":
             for name, inner in expected.items():
                 if isinstance(value, dict) and name in value:
@@ -45,12 +46,12 @@ def _check(schema: Schema, value: Any, document: Schema, at: str) -> Iterator[st
         elif keyword == "items":
             for number, item in enumerate(value if isinstance(value, list) else []):
                 yield from _check(expected, item, document, f"{at}[{number}]")
-        elif keyword not in _SILENT | {"type"}:
+        elif keyword not in _ANNOTATIONS | {"type"}:
             raise NotImplementedError(f"keyword {keyword} of JSON Schema")
 
 
-def _is_of_type(value: object, wanted: str | list[str]) -> bool:
-    names = [wanted] if isinstance(wanted, str) else wanted
+def _has_type(value: object, expected: str | list[str]) -> bool:
+    names = [expected] if isinstance(expected, str) else expected
     if isinstance(value, bool):
         return "boolean" in names
     return any(isinstance(value, _TYPES[name]) for name in names)
@@ -68,13 +69,13 @@ def _resolve(reference: str, document: Schema) -> Schema:
     return resolved
 
 
-# A keyword holds for values of one type, and says nothing of others.
-_FITS: dict[str, Callable[[Any, Any], bool]] = {
+# A keyword applies to values of one type; values of other types are valid.
+_CHECKS: dict[str, Callable[[Any, Any], bool]] = {
     "const": lambda value, expected: type(value) is type(expected) and value == expected,
     "enum": lambda value, expected: value in expected,
     "required": lambda value, names: not isinstance(value, dict) or all(name in value for name in names),
-    "minimum": lambda value, least: not _is_number(value) or value >= least,
-    "maximum": lambda value, most: not _is_number(value) or value <= most,
-    "minLength": lambda value, least: not isinstance(value, str) or len(value) >= least,
-    "maxLength": lambda value, most: not isinstance(value, str) or len(value) <= most,
+    "minimum": lambda value, minimum: not _is_number(value) or value >= minimum,
+    "maximum": lambda value, maximum: not _is_number(value) or value <= maximum,
+    "minLength": lambda value, minimum: not isinstance(value, str) or len(value) >= minimum,
+    "maxLength": lambda value, maximum: not isinstance(value, str) or len(value) <= maximum,
 }

@@ -1,4 +1,4 @@
-"""What the server's tests send and write: a record, a configuration, and the endpoint's path."""
+"""Sample data for tests of the server: records, a configuration, and the endpoint's path."""
 
 import json
 from pathlib import Path
@@ -11,11 +11,11 @@ ENABLED: dict[str, object] = {
     "ui_rollout_percentage": 12.345678,
 }
 DISABLED_VALUES = {"disable_ui_telemetry": True, "disable_ui_events": [], "ui_rollout_percentage": 0}
-DISABLED_ANSWER = {**DISABLED_VALUES, "accept_encodings": ["gzip"]}
+DISABLED_RESPONSE = {**DISABLED_VALUES, "accept_encodings": ["gzip"]}
 
 
-def record(number: int = 0, /, **changes: object) -> dict[str, object]:
-    """Give a good record, told from others by its number; a change to None leaves the field out."""
+def make_record(number: int = 0, /, **changes: object) -> dict[str, object]:
+    """Return a valid record that is distinguished by its number; a field changed to None is left out."""
     fields: dict[str, object] = {
         "installation_id": "an-installation",
         "event_name": "ui_event",
@@ -27,12 +27,12 @@ def record(number: int = 0, /, **changes: object) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def body_of(*members: object) -> bytes:
-    """Give the body of a POST that carries these records."""
+def encode_body(*members: object) -> bytes:
+    """Return the body of a POST with these records."""
     return json.dumps({"records": members}).encode()
 
 
 def write_configuration(path: Path, values: object = ENABLED) -> Path:
-    """Write a configuration file and give its path."""
+    """Write a configuration file and return its path."""
     path.write_text(json.dumps(values), encoding="utf-8")
     return path

@@ -10,7 +10,7 @@ import pytest
 
 from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnreadError
 from reference_server.model.record import Record
-from reference_server.storage.store import SqliteStore
+from reference_server.storage.sqlite import SqliteStore
 
 
 def record(key: str, session_id: str = "session") -> Record:

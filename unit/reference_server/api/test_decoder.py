@@ -1,4 +1,4 @@
-"""Unpacking and taking apart of bodies: to the limit and no further, and away from the event loop."""
+"""Decompression and decoding of bodies: never beyond the limit, and outside the event loop."""
 
 import asyncio
 import gzip
@@ -9,12 +9,12 @@ import pytest
 import pytest_asyncio
 
 from reference_server.api.decoder import INLINE_BYTES, Decoder
-from reference_server.api.request_body import IDENTITY, unpack
+from reference_server.api.request_body import IDENTITY, decompress
 from reference_server.errors import WireError
-from unit.support.samples import body_of, record
+from unit.support.samples import encode_body, make_record
 
 LIMIT_BYTES = 4 * 1024 * 1024
-LARGE = body_of(*(record(n) for n in range(10_000)))
+LARGE = encode_body(*(make_record(n) for n in range(10_000)))
 
 
 @pytest_asyncio.fixture
@@ -24,40 +24,40 @@ async def decoder() -> AsyncIterator[Decoder]:
     decoder.close()
 
 
-@pytest.mark.parametrize("body", [LARGE, gzip.compress(LARGE)], ids=["as it is", "packed"])
-async def test_a_large_body_does_not_hold_up_the_event_loop(decoder: Decoder, body: bytes) -> None:
+@pytest.mark.parametrize("body", [LARGE, gzip.compress(LARGE)], ids=["identity", "gzip"])
+async def test_large_body_is_decoded_outside_the_event_loop(decoder: Decoder, body: bytes) -> None:
     encoding = IDENTITY if body is LARGE else "gzip"
     decoding = decoder.decode(body, encoding)
-    waited_for = decoding.send(None)  # its first step only hands the work over
-    assert isinstance(waited_for, asyncio.Future)
-    await asyncio.wait([waited_for])
-    batch, size = waited_for.result()
+    pending = decoding.send(None)  # the first step only submits the work
+    assert isinstance(pending, asyncio.Future)
+    await asyncio.wait([pending])
+    batch, size = pending.result()
     decoding.close()
     assert (len(batch.accepted), size) == (10_000, len(LARGE))
 
 
-async def test_a_small_body_is_taken_apart_at_once(decoder: Decoder) -> None:
-    body = body_of(record()).ljust(INLINE_BYTES)
+async def test_small_body_is_decoded_inline(decoder: Decoder) -> None:
+    body = encode_body(make_record()).ljust(INLINE_BYTES)
     with pytest.raises(StopIteration) as finished:
-        decoder.decode(body, IDENTITY).send(None)  # its first step is its last
+        decoder.decode(body, IDENTITY).send(None)  # the first step is the last
     batch, size = finished.value.value
     assert (len(batch.accepted), size) == (1, INLINE_BYTES)
 
 
-async def test_what_is_wrong_with_a_body_comes_back_from_the_thread(decoder: Decoder) -> None:
+async def test_thread_raises_the_error_of_a_bad_body(decoder: Decoder) -> None:
     with pytest.raises(WireError, match="not JSON"):
         await decoder.decode(b"{" * LIMIT_BYTES, IDENTITY)
 
 
-@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
 @pytest.mark.parametrize(("size", "fits"), [(1_000, True), (1_001, False), (10_000_000, False)])
-def test_a_body_is_unpacked_to_the_limit_and_not_a_byte_further(
-    encoding: str, pack: Callable[[bytes], bytes], size: int, fits: bool
+def test_body_is_decompressed_only_up_to_the_limit(
+    encoding: str, compress: Callable[[bytes], bytes], size: int, fits: bool
 ) -> None:
-    packed = pack(bytes(size))
+    compressed = compress(bytes(size))
     if fits:
-        assert unpack(packed, encoding, 1_000) == bytes(size)
+        assert decompress(compressed, encoding, 1_000) == bytes(size)
         return
     with pytest.raises(WireError) as refused:
-        unpack(packed, encoding, 1_000)
+        decompress(compressed, encoding, 1_000)
     assert refused.value.status == 413

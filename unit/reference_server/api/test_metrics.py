@@ -1,4 +1,4 @@
-"""The figures for Prometheus, read by Prometheus' own parser."""
+"""The metrics for Prometheus, read by Prometheus' own parser."""
 
 import json
 import math
@@ -13,23 +13,23 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reference_server import Losses, ReferenceServer, SqliteStore, StoreUnavailableError
 from unit.reference_server.conftest import StartServer
-from unit.support.samples import ENDPOINT, record
+from unit.support.samples import ENDPOINT, make_record
 
 JSON = {"Content-Type": "application/json"}
 
-Figures = dict[str, float]
-ReadFigures = Callable[[ReferenceServer], Awaitable[Figures]]
+MetricValues = dict[str, float]
+ReadMetrics = Callable[[ReferenceServer], Awaitable[MetricValues]]
 
 
 @pytest_asyncio.fixture
-async def figures(client: aiohttp.ClientSession) -> ReadFigures:
-    """Read the figures: name → value, with labels as `name{value,value}`."""
+async def read_metrics(client: aiohttp.ClientSession) -> ReadMetrics:
+    """Return a function that reads the metrics: name → value, with labels as `name{value,value}`."""
 
-    async def read(server: ReferenceServer) -> Figures:
-        async with client.get(server.url / "metrics") as answer:
-            assert answer.status == 200
-            assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-            families = list(text_string_to_metric_families(await answer.text()))
+    async def read(server: ReferenceServer) -> MetricValues:
+        async with client.get(server.url / "metrics") as response:
+            assert response.status == 200
+            assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            families = list(text_string_to_metric_families(await response.text()))
         return {
             f"{each.name}{{{','.join(each.labels.values())}}}" if each.labels else each.name: each.value
             for family in families
@@ -39,17 +39,17 @@ async def figures(client: aiohttp.ClientSession) -> ReadFigures:
     return read
 
 
-async def test_records_are_counted_by_what_became_of_them(
-    start_server: StartServer, client: aiohttp.ClientSession, figures: ReadFigures
+async def test_records_are_counted_by_result(
+    start_server: StartServer, client: aiohttp.ClientSession, read_metrics: ReadMetrics
 ) -> None:
     server = await start_server()
-    members = [record(n, tab_id="a-tab", seq=n) for n in (0, 1, 1, 4)]
+    members = [make_record(n, tab_id="a-tab", seq=n) for n in (0, 1, 1, 4)]
     body = json.dumps(
         {"records": [*members, 5, "bad"], "session_id": "s", "dropped": 2, "filtered": 1}
     ).encode()
-    async with client.post(server.url / ENDPOINT, data=body, headers=JSON) as answer:
-        assert answer.status == 200
-    found = await figures(server)
+    async with client.post(server.url / ENDPOINT, data=body, headers=JSON) as response:
+        assert response.status == 200
+    found = await read_metrics(server)
     assert found["telemetry_records_accepted_total"] == 4
     assert found["telemetry_records_duplicate_total"] == 1
     assert found["telemetry_records_rejected_total"] == 2
@@ -61,8 +61,8 @@ async def test_records_are_counted_by_what_became_of_them(
     assert found["telemetry_commit_seconds_sum"] > 0
 
 
-async def test_requests_are_counted_by_method_and_status_and_no_client_makes_up_labels(
-    start_server: StartServer, client: aiohttp.ClientSession, figures: ReadFigures
+async def test_requests_are_counted_by_known_method_and_status(
+    start_server: StartServer, client: aiohttp.ClientSession, read_metrics: ReadMetrics
 ) -> None:
     server = await start_server(prefix="/app")
     for method in ("GET", "GET", "HEAD", "DELETE", "PROPFIND", "LOCK"):
@@ -70,7 +70,7 @@ async def test_requests_are_counted_by_method_and_status_and_no_client_makes_up_
             pass
     async with client.get(server.url.origin() / "app"):  # the redirect to the page
         pass
-    found = await figures(server)
+    found = await read_metrics(server)
     counted = {name: value for name, value in found.items() if name.startswith("telemetry_requests_total")}
     assert counted == {
         "telemetry_requests_total{GET,200}": 3,
@@ -81,30 +81,32 @@ async def test_requests_are_counted_by_method_and_status_and_no_client_makes_up_
     }
 
 
-async def test_two_servers_in_one_program_do_not_mix(start_server: StartServer, figures: ReadFigures) -> None:
+async def test_servers_in_one_program_have_separate_metrics(
+    start_server: StartServer, read_metrics: ReadMetrics
+) -> None:
     first, second = await start_server(), await start_server()
-    await figures(first)
-    assert (await figures(first))["telemetry_requests_total{GET,200}"] == 1
-    assert "telemetry_requests_total{GET,200}" not in await figures(second)
+    await read_metrics(first)
+    assert (await read_metrics(first))["telemetry_requests_total{GET,200}"] == 1
+    assert "telemetry_requests_total{GET,200}" not in await read_metrics(second)
 
 
-async def test_figures_are_told_while_another_process_holds_the_database(
-    start_server: StartServer, figures: ReadFigures, tmp_path: Path
+async def test_metrics_are_served_while_the_database_is_locked(
+    start_server: StartServer, read_metrics: ReadMetrics, tmp_path: Path
 ) -> None:
     server = await start_server(database=tmp_path / "records.db")
     with closing(sqlite3.connect(tmp_path / "records.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert (await figures(server))["telemetry_events_missing"] == 0
+        assert (await read_metrics(server))["telemetry_events_missing"] == 0
 
 
-async def test_what_the_store_cannot_tell_is_no_number(
-    start_server: StartServer, figures: ReadFigures
+async def test_losses_are_nan_if_the_store_is_unavailable(
+    start_server: StartServer, read_metrics: ReadMetrics
 ) -> None:
-    class Unreadable(SqliteStore):
-        async def losses(self) -> Losses:
+    class UnreadableStore(SqliteStore):
+        async def count_losses(self) -> Losses:
             raise StoreUnavailableError("it is gone")
 
-    server = await start_server(store=Unreadable())
-    found = await figures(server)
+    server = await start_server(store=UnreadableStore())
+    found = await read_metrics(server)
     assert math.isnan(found["telemetry_events_missing"])
     assert found["telemetry_records_accepted_total"] == 0

@@ -1,6 +1,6 @@
-"""More than the store can take: batches are refused early, and what waits stays within its bounds.
+"""Overload of the store: batches are refused early, and what waits stays within the limits.
 
-The store is kept waiting by a lock that another connection holds, as a slow disk would.
+A lock of another connection makes the store wait, as a slow disk would.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ from reference_server import Record, ReferenceServer, SessionReport, SqliteStore
 from reference_server.api.admission import Admission
 from reference_server.errors import WireError
 from unit.reference_server.conftest import StartServer
-from unit.support.samples import ENDPOINT, body_of, record
+from unit.support.samples import ENDPOINT, encode_body, make_record
 
 JSON = {"Content-Type": "application/json"}
-PATIENCE_SECONDS = 60
-"""How long the lock may be held: no request fails for it here."""
+LOCK_WAIT_SECONDS = 60
+"""Long enough that no request fails because of the lock."""
 
 
 class WatchedStore(SqliteStore):
-    """Tells when records have come to it."""
+    """A store that signals each call of `add`."""
 
     def __init__(self, database: Path) -> None:
-        super().__init__(database, lock_wait_seconds=PATIENCE_SECONDS)
+        super().__init__(database, lock_wait_seconds=LOCK_WAIT_SECONDS)
         self.reached = asyncio.Semaphore(0)
 
     async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
@@ -37,8 +37,8 @@ class WatchedStore(SqliteStore):
         return await super().add(records, report)
 
 
-class Held:
-    """A server whose store waits until `release()`."""
+class LockedServer:
+    """A server whose store is locked until `release()`."""
 
     def __init__(self, server: ReferenceServer, store: WatchedStore, lock: sqlite3.Connection) -> None:
         self.server = server
@@ -50,89 +50,94 @@ class Held:
 
 
 @pytest_asyncio.fixture
-async def held(start_server: StartServer, tmp_path: Path) -> AsyncIterator[Held]:
-    """Give a server that lets 10 records wait, or 10,000 bytes."""
+async def locked(start_server: StartServer, tmp_path: Path) -> AsyncIterator[LockedServer]:
+    """Return a server that lets 10 records or 10,000 bytes wait."""
     store = WatchedStore(tmp_path / "records.db")
     server = await start_server(store=store, max_waiting_records=10, max_waiting_bytes=10_000)
     with closing(sqlite3.connect(tmp_path / "records.db", isolation_level=None)) as lock:
         lock.execute("BEGIN IMMEDIATE")
-        held = Held(server, store, lock)
-        yield held
+        locked = LockedServer(server, store, lock)
+        yield locked
         if lock.in_transaction:
-            held.release()
+            locked.release()
 
 
-async def post(client: aiohttp.ClientSession, held: Held, body: bytes) -> tuple[int, dict[str, object]]:
-    async with client.post(held.server.url / ENDPOINT, data=body, headers=JSON) as answer:
-        if answer.status == 503:
-            assert int(answer.headers["Retry-After"]) > 0
-        return answer.status, await answer.json()
+async def post(
+    client: aiohttp.ClientSession, locked: LockedServer, body: bytes
+) -> tuple[int, dict[str, object]]:
+    async with client.post(locked.server.url / ENDPOINT, data=body, headers=JSON) as response:
+        if response.status == 503:
+            assert int(response.headers["Retry-After"]) > 0
+        return response.status, await response.json()
 
 
 @pytest.mark.parametrize(
-    ("waits", "refused"),
+    ("waiting_records", "refused"),
     [
-        ([record(n) for n in range(10)], [record()]),
-        ([record(n) for n in range(6)], [record(n) for n in range(5)]),
-        ([record(params={"padding": "x" * 20_000})], []),
-        ([record(params={"padding": "x" * 6_000})], [record(params={"padding": "x" * 5_000})]),
+        ([make_record(n) for n in range(10)], [make_record()]),
+        ([make_record(n) for n in range(6)], [make_record(n) for n in range(5)]),
+        ([make_record(params={"padding": "x" * 20_000})], []),
+        ([make_record(params={"padding": "x" * 6_000})], [make_record(params={"padding": "x" * 5_000})]),
     ],
     ids=["records, full", "records, not enough room", "bytes, full", "bytes, not enough room"],
 )
-async def test_what_has_no_room_is_refused_and_taken_once_there_is(
-    client: aiohttp.ClientSession, held: Held, waits: list[object], refused: list[object]
+async def test_batch_is_refused_until_there_is_room(
+    client: aiohttp.ClientSession, locked: LockedServer, waiting_records: list[object], refused: list[object]
 ) -> None:
-    waiting = asyncio.ensure_future(post(client, held, body_of(*waits)))
-    await held.store.reached.acquire()
-    status, content = await post(client, held, body_of(*refused))
+    waiting = asyncio.ensure_future(post(client, locked, encode_body(*waiting_records)))
+    await locked.store.reached.acquire()
+    status, content = await post(client, locked, encode_body(*refused))
     assert (status, content["error"]) == (503, "overloaded")
-    async with client.get(held.server.url / ENDPOINT) as answer:
-        assert answer.status == 200
+    async with client.get(locked.server.url / ENDPOINT) as response:
+        assert response.status == 200
     assert not waiting.done()
-    held.release()
+    locked.release()
     assert (await waiting)[0] == 200
-    assert (await post(client, held, body_of(*refused)))[0] == 200
-    assert await held.store.count() == len(waits) + len(refused)
+    assert (await post(client, locked, encode_body(*refused)))[0] == 200
+    assert await locked.store.count() == len(waiting_records) + len(refused)
 
 
-async def test_room_for_more_is_used(client: aiohttp.ClientSession, held: Held) -> None:
-    waiting = [asyncio.ensure_future(post(client, held, body_of(record(n), record(n)))) for n in range(5)]
-    for _ in waiting:
-        await held.store.reached.acquire()
-    assert (await post(client, held, body_of(record())))[0] == 503
-    held.release()
-    assert {status for status, _ in await asyncio.gather(*waiting)} == {200}
-    assert await held.store.count() == 10
-
-
-async def test_one_that_only_announces_a_large_body_keeps_no_room(
-    client: aiohttp.ClientSession, held: Held
+async def test_batches_are_admitted_up_to_the_limit(
+    client: aiohttp.ClientSession, locked: LockedServer
 ) -> None:
-    held.release()
-    _, writer = await asyncio.open_connection("127.0.0.1", held.server.url.port)
+    waiting = [
+        asyncio.ensure_future(post(client, locked, encode_body(make_record(n), make_record(n))))
+        for n in range(5)
+    ]
+    for _ in waiting:
+        await locked.store.reached.acquire()
+    assert (await post(client, locked, encode_body(make_record())))[0] == 503
+    locked.release()
+    assert {status for status, _ in await asyncio.gather(*waiting)} == {200}
+    assert await locked.store.count() == 10
+
+
+async def test_announced_body_reserves_no_room(client: aiohttp.ClientSession, locked: LockedServer) -> None:
+    locked.release()
+    _, writer = await asyncio.open_connection("127.0.0.1", locked.server.url.port)
     writer.write(
         f"POST /{ENDPOINT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         "Content-Length: 1000000\r\n\r\n".encode()
     )
     await writer.drain()
-    assert (await post(client, held, body_of(record())))[0] == 200
+    assert (await post(client, locked, encode_body(make_record())))[0] == 200
     writer.close()
     await writer.wait_closed()
 
 
-async def test_a_body_that_does_not_end_in_time_is_given_up(
+async def test_slow_body_is_refused_with_408(
     start_server: StartServer, client: aiohttp.ClientSession
 ) -> None:
     server = await start_server(body_timeout_seconds=0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.url.port)
-    body = body_of(record())
+    body = encode_body(make_record())
     writer.write(
         f"POST /{ENDPOINT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n".encode()
         + body[:-1]
     )
-    answer = await reader.read()  # to the end: the server closes the connection
-    head, _, content = answer.partition(b"\r\n\r\n")
+    response = await reader.read()  # to the end: the server closes the connection
+    head, _, content = response.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
     assert json.loads(content)["error"] == "body_too_slow"
     writer.close()
@@ -140,7 +145,7 @@ async def test_a_body_that_does_not_end_in_time_is_given_up(
     assert await server.store.count() == 0
 
 
-def test_what_a_request_held_is_given_back_also_when_it_is_refused() -> None:
+def test_failed_request_releases_its_load() -> None:
     admission = Admission(max_records=10, max_bytes=100)
 
     def serve() -> None:
@@ -154,7 +159,7 @@ def test_what_a_request_held_is_given_back_also_when_it_is_refused() -> None:
     assert (admission.records, admission.waiting_bytes) == (0, 0)
 
 
-def test_a_request_that_is_alone_is_let_in_however_large_it_is() -> None:
+def test_single_request_is_admitted_at_any_size() -> None:
     admission = Admission(max_records=10, max_bytes=100)
     with admission.admit() as alone:
         alone.grow(records=1_000, more_bytes=1_000)

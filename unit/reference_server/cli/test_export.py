@@ -1,4 +1,4 @@
-"""`python -m reference_server export` and `stats`: complete, beside a server that writes, bounded."""
+"""The commands `export` and `stats`: complete output beside a running server, in bounded memory."""
 
 import csv
 import importlib.util
@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from reference_server.storage.export import PAGE_ROWS
-from unit.support.command import CHECKOUT, TIMEOUT_SECONDS, Command, StartCommand, command_line, run
-from unit.support.samples import record
+from unit.support.command import CHECKOUT, TIMEOUT_SECONDS, Command, StartCommand, build_command_line, run
+from unit.support.samples import make_record
 
 MANY_RECORDS = 100_000
 MEMORY_LIMIT_BYTES = 100 * 1024 * 1024
-"""Well above what Python and its modules take, well below what the records of the large database do."""
+"""Well above the memory of Python and its modules, well below the size of the large database."""
 
 MEASURED_PYTHON = [
     sys.executable,
@@ -35,51 +35,51 @@ MEASURED_PYTHON = [
     "    peak = re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())\n"
     "    print(int(peak[1]) * 1024, file=sys.stderr)",
 ]
-"""A Python that tells at its end how much memory it took at most, in bytes. What `getrusage` tells would be
-the figure of the process that started it, where that is larger."""
+"""A Python process that prints its peak memory in bytes at exit. `getrusage` would report the peak of the
+parent process, if that is larger."""
 
 VISIBLE_NUL = "\u2400"
 MEMBERS = [
-    record(0, tab_id="a-tab", seq=0, params={"text": 'a "quoted", \nline', "big": 2**80}),
-    record(1, tab_id="a-tab", seq=4, params={}),
-    {**record(2), "params": None},
-    record(3, event_name="=1+1\r\n", installation_id="\U0001f600\0"),
+    make_record(0, tab_id="a-tab", seq=0, params={"text": 'a "quoted", \nline', "big": 2**80}),
+    make_record(1, tab_id="a-tab", seq=4, params={}),
+    {**make_record(2), "params": None},
+    make_record(3, event_name="=1+1\r\n", installation_id="\U0001f600\0"),
 ]
 
 
 @pytest.fixture
 def command(start_command: StartCommand, configuration_file: Path, tmp_path: Path) -> Iterator[Command]:
-    """Give a server that has stored MEMBERS, and goes on running."""
+    """Return a running server that has stored MEMBERS."""
     command = start_command("--config", configuration_file, "--database", tmp_path / "records.db")
     assert command.post(*MEMBERS) == 200
     yield command
-    assert command.post(record(9)) == 200  # it was not held up
+    assert command.post(make_record(9)) == 200  # it was not locked up
 
 
-def exported(database: Path, format_name: str) -> bytes:
-    """Give what an export writes to standard output."""
-    arguments = command_line("export", "--database", database, "--format", format_name)
+def export(database: Path, format_name: str) -> bytes:
+    """Run an export and return its standard output."""
+    arguments = build_command_line("export", "--database", database, "--format", format_name)
     process = subprocess.run(
         arguments, cwd=CHECKOUT, env={}, capture_output=True, timeout=TIMEOUT_SECONDS, check=True
     )
     return process.stdout
 
 
-def test_json_lines_are_the_records_as_they_came(command: Command, tmp_path: Path) -> None:
-    text = exported(tmp_path / "records.db", "jsonl")
+def test_jsonl_has_the_records_unchanged(command: Command, tmp_path: Path) -> None:
+    text = export(tmp_path / "records.db", "jsonl")
     lines = text.splitlines()
     assert [json.loads(line) for line in lines] == MEMBERS
 
 
-def test_params_that_came_over_several_lines_take_one(command: Command, tmp_path: Path) -> None:
+def test_jsonl_writes_multiline_params_on_one_line(command: Command, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "records.db")) as connection, connection:
         connection.execute("UPDATE records SET params = ?", ('{\n "n": 1.10,\r\n "n": 1e400 }',))
-    for line in exported(tmp_path / "records.db", "jsonl").splitlines():
+    for line in export(tmp_path / "records.db", "jsonl").splitlines():
         assert b'"params":{"n":1.10,"n":1e400}' in line
 
 
-def test_csv_has_a_head_line_and_every_text_whole(command: Command, tmp_path: Path) -> None:
-    text = exported(tmp_path / "records.db", "csv").decode()
+def test_csv_has_a_header_line_and_complete_texts(command: Command, tmp_path: Path) -> None:
+    text = export(tmp_path / "records.db", "csv").decode()
     visible = text.replace("\0", VISIBLE_NUL)  # Python's reader refuses it before 3.11
     rows = list(csv.DictReader(io.StringIO(visible, newline="")))
     assert len(rows) == len(MEMBERS)
@@ -92,7 +92,7 @@ def test_csv_has_a_head_line_and_every_text_whole(command: Command, tmp_path: Pa
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is installed")
-def test_parquet_without_pyarrow_says_what_to_install(command: Command, tmp_path: Path) -> None:
+def test_parquet_without_pyarrow_names_the_package(command: Command, tmp_path: Path) -> None:
     result = run("export", "--database", tmp_path / "records.db", "--format", "parquet")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
@@ -100,14 +100,14 @@ def test_parquet_without_pyarrow_says_what_to_install(command: Command, tmp_path
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is not installed")
-def test_parquet_has_a_column_a_field(command: Command, tmp_path: Path) -> None:
+def test_parquet_has_one_column_per_field(command: Command, tmp_path: Path) -> None:
     parquet = importlib.import_module("pyarrow.parquet")
-    table = parquet.read_table(io.BytesIO(exported(tmp_path / "records.db", "parquet"))).to_pylist()
+    table = parquet.read_table(io.BytesIO(export(tmp_path / "records.db", "parquet"))).to_pylist()
     for row, member in zip(table, MEMBERS, strict=True):
         assert {**row, "params": json.loads(row["params"])} == {"tab_id": None, "seq": None, **member}
 
 
-def test_an_export_to_a_file_replaces_what_is_there(command: Command, tmp_path: Path) -> None:
+def test_export_replaces_an_existing_file(command: Command, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     output.write_text("old\n" * 1_000)
     result = run("export", "--database", tmp_path / "records.db", "--format", "jsonl", "--output", output)
@@ -115,14 +115,14 @@ def test_an_export_to_a_file_replaces_what_is_there(command: Command, tmp_path: 
     assert output.read_text(encoding="utf-8").count("\n") == len(MEMBERS)
 
 
-def test_stats_tell_what_is_there_and_what_is_missing(command: Command, tmp_path: Path) -> None:
+def test_stats_print_stored_and_missing_events(command: Command, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "records.db")) as connection, connection:
         connection.execute("INSERT INTO sessions VALUES ('another', 1, 1)")
     result = run("stats", "--database", tmp_path / "records.db")
-    figures = {
+    read_metrics = {
         line.strip().rsplit(maxsplit=1)[0]: line.split()[-1] for line in result.stdout.splitlines()[:9]
     }
-    assert figures == {
+    assert read_metrics == {
         "sessions": "2",
         "events stored": "4",
         "of them without an identity": "2",
@@ -138,11 +138,11 @@ def test_stats_tell_what_is_there_and_what_is_missing(command: Command, tmp_path
 
 @pytest.fixture(scope="module")
 def large_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a store whose records do not fit into the memory that an export may take."""
+    """Return a database that is larger than the memory limit of an export."""
     database = tmp_path_factory.mktemp("large") / "records.db"
-    assert run("stats", "--database", database).returncode == 2  # it is not there, and is not made
+    assert run("stats", "--database", database).returncode == 2  # the database is missing, and is not created
     assert not database.exists()
-    Command("--database", database).end(signal.SIGTERM)
+    Command("--database", database).stop(signal.SIGTERM)
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.executemany(
             "INSERT INTO records VALUES (NULL, 'installation', 'event', ?, 'session', ?, 'a-tab', ?)",
@@ -151,12 +151,12 @@ def large_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return database
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how much memory a process took")
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak memory is read from /proc")
 @pytest.mark.parametrize("format_name", ["jsonl", "csv"])
-def test_an_export_takes_little_memory_however_much_there_is(large_database: Path, format_name: str) -> None:
+def test_export_memory_is_bounded(large_database: Path, format_name: str) -> None:
     options = ["--database", large_database, "--format", format_name, "--output", os.devnull]
     process = subprocess.run(
-        command_line("export", *options, python=MEASURED_PYTHON),
+        build_command_line("export", *options, python=MEASURED_PYTHON),
         cwd=CHECKOUT,
         env={},
         stderr=subprocess.PIPE,
@@ -166,9 +166,9 @@ def test_an_export_takes_little_memory_however_much_there_is(large_database: Pat
     assert int(process.stderr) < MEMORY_LIMIT_BYTES
 
 
-def test_who_reads_only_the_beginning_gets_no_complaint(large_database: Path) -> None:
+def test_closed_pipe_prints_no_error(large_database: Path) -> None:
     with subprocess.Popen(
-        command_line("export", "--database", large_database, "--format", "jsonl"),
+        build_command_line("export", "--database", large_database, "--format", "jsonl"),
         cwd=CHECKOUT,
         env={},
         stdout=subprocess.PIPE,
@@ -182,9 +182,9 @@ def test_who_reads_only_the_beginning_gets_no_complaint(large_database: Path) ->
     assert process.returncode == 1
 
 
-def test_pages_make_one_whole(large_database: Path) -> None:
+def test_export_pages_are_complete_and_in_order(large_database: Path) -> None:
     assert MANY_RECORDS > 2 * PAGE_ROWS
-    stamps = [json.loads(line)["timestamp_ns"] for line in exported(large_database, "jsonl").splitlines()]
+    stamps = [json.loads(line)["timestamp_ns"] for line in export(large_database, "jsonl").splitlines()]
     assert stamps == list(range(MANY_RECORDS))
 
 
@@ -195,11 +195,11 @@ def test_pages_make_one_whole(large_database: Path) -> None:
         (None, "unable to open database file"),
         ("PRAGMA user_version = 0", "expected 2"),
         ("CREATE TABLE other (a)", "not a store of this server"),
-        ("CREATE TABLE records (a); PRAGMA user_version = 1", "a server that is started on it"),
+        ("CREATE TABLE records (a); PRAGMA user_version = 1", "start a server on it"),
         ("CREATE TABLE records (a); PRAGMA user_version = 99", "not a store of this server"),
     ],
 )
-def test_what_is_no_store_of_today_is_one_line_and_status_2(
+def test_unusable_store_is_one_line_and_status_2(
     tmp_path: Path, command_name: str, statement: str | None, reason: str
 ) -> None:
     database = tmp_path / "records.db"

@@ -1,6 +1,6 @@
-"""`python -m reference_server` as a process of its own: its address, its end, its complaints, its promises.
+"""The command `python -m reference_server` as a process: address, exit, errors, durability.
 
-Signals, limits on files and SIGKILL are those of POSIX.
+The tests need POSIX signals and file size limits.
 """
 
 import re
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from unit.support.command import PYTHON, TIMEOUT_SECONDS, StartCommand, run
-from unit.support.samples import ENDPOINT, record
+from unit.support.samples import ENDPOINT, make_record
 
 FILE_LIMIT_BYTES = 300_000
 LIMITED_PYTHON = [
@@ -25,7 +25,7 @@ LIMITED_PYTHON = [
     f"resource.setrlimit(resource.RLIMIT_FSIZE, ({FILE_LIMIT_BYTES}, {FILE_LIMIT_BYTES}))\n"
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
 ]
-"""A Python in which a file that grows beyond the limit fails to be written, as on a full disk."""
+"""A Python process with a file size limit: writing beyond it fails as on a full disk."""
 
 OPTIONS = [
     "--host",
@@ -42,74 +42,74 @@ OPTIONS = [
 ]
 
 
-def stored_in(database: Path) -> int:
+def count_stored(database: Path) -> int:
     with closing(sqlite3.connect(database)) as connection:
         [(count,)] = connection.execute("SELECT count(*) FROM records")
         return int(count)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_it_cleanly_with_status_0(
+def test_signal_stops_the_server_with_status_0(
     start_command: StartCommand, configuration_file: Path, tmp_path: Path, number: int
 ) -> None:
     database = tmp_path / "records.db"
     command = start_command("--config", configuration_file, "--database", database, "--prefix", "/app")
     assert command.url.endswith("/app/")
-    assert command.post(record()) == 200
-    status, log = command.end(number)
+    assert command.post(make_record()) == 200
+    status, log = command.stop(number)
     assert status == 0
     assert "Traceback" not in log
     assert log.endswith("stopped\n")
-    assert stored_in(database) == 1
+    assert count_stored(database) == 1
     assert not database.with_name("records.db-wal").exists()
 
 
-def test_sigkill_loses_nothing_that_was_answered(
+def test_sigkill_loses_no_acknowledged_record(
     start_command: StartCommand, configuration_file: Path, tmp_path: Path
 ) -> None:
     database = tmp_path / "records.db"
     command = start_command("--config", configuration_file, "--database", database)
     for number in range(20):
-        assert command.post(record(number)) == 200
-    status, _ = command.end(signal.SIGKILL)
+        assert command.post(make_record(number)) == 200
+    status, _ = command.stop(signal.SIGKILL)
     assert status == -signal.SIGKILL
-    assert stored_in(database) == 20
+    assert count_stored(database) == 20
 
 
-def test_a_full_disk_is_told_and_nothing_half_is_stored(
+def test_full_disk_is_503_and_stores_only_whole_batches(
     start_command: StartCommand, configuration_file: Path, tmp_path: Path
 ) -> None:
     database = tmp_path / "records.db"
     command = start_command("--config", configuration_file, "--database", database, python=LIMITED_PYTHON)
-    batch = [record(number, params={"padding": "x" * 1000}) for number in range(20)]
+    batch = [make_record(number, params={"padding": "x" * 1000}) for number in range(20)]
     statuses = [command.post(*batch) for _ in range(2 * FILE_LIMIT_BYTES // 20_000)]
     assert set(statuses) == {200, 503}
     assert command.get("health")["status"] == "ok"
-    status, log = command.end(signal.SIGTERM)
+    status, log = command.stop(signal.SIGTERM)
     assert status == 0
     assert "Traceback" not in log
-    assert stored_in(database) == statuses.count(200) * len(batch)
+    assert count_stored(database) == statuses.count(200) * len(batch)
 
 
-def test_without_a_configuration_it_runs_and_telemetry_is_disabled(start_command: StartCommand) -> None:
+def test_server_without_configuration_disables_telemetry(start_command: StartCommand) -> None:
     command = start_command()
     assert command.url.startswith("http://127.0.0.1:")
     assert command.get(ENDPOINT)["disable_ui_telemetry"] is True
 
 
-def test_a_missing_configuration_file_is_logged_at_the_start(
+def test_missing_configuration_file_is_logged_at_the_start(
     start_command: StartCommand, tmp_path: Path
 ) -> None:
-    _, log = start_command("--config", tmp_path / "missing.json").end(signal.SIGTERM)
-    assert re.search(r"missing\.json: there is no such file: telemetry is disabled", log)
+    _, log = start_command("--config", tmp_path / "missing.json").stop(signal.SIGTERM)
+    assert re.search(r"missing\.json: no such file: telemetry is disabled", log)
 
 
-def test_the_limit_for_bodies_can_be_set(start_command: StartCommand, configuration_file: Path) -> None:
+def test_max_body_sets_the_limit(start_command: StartCommand, configuration_file: Path) -> None:
     command = start_command("--config", configuration_file, "--max-body", 100)
-    assert command.post(record()) == 413
+    assert command.post(make_record()) == 413
 
 
-def test_help_explains_every_option() -> None:
+def test_help_lists_every_option() -> None:
     result = run("--help")
     assert result.returncode == 0
     for option in OPTIONS:
@@ -118,7 +118,7 @@ def test_help_explains_every_option() -> None:
         assert variable in result.stdout
 
 
-def test_a_port_in_use_is_one_line_and_status_2() -> None:
+def test_port_in_use_is_one_line_and_status_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = run("--port", port)
@@ -127,7 +127,7 @@ def test_a_port_in_use_is_one_line_and_status_2() -> None:
     assert f"error: cannot listen on 127.0.0.1:{port}" in result.stderr
 
 
-def test_a_database_that_cannot_be_used_is_one_line_and_status_2(tmp_path: Path) -> None:
+def test_unusable_database_is_one_line_and_status_2(tmp_path: Path) -> None:
     result = run("--database", tmp_path / "no" / "folder.db")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
@@ -152,18 +152,18 @@ def test_a_database_that_cannot_be_used_is_one_line_and_status_2(tmp_path: Path)
         ["--host", "256.256.256.256"],
     ],
 )
-def test_wrong_use_is_explained_without_a_traceback(arguments: list[str]) -> None:
+def test_invalid_arguments_print_an_error_without_traceback(arguments: list[str]) -> None:
     result = run(*arguments)
     assert result.returncode == 2
     assert "error: " in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_serve_may_be_said(start_command: StartCommand) -> None:
+def test_serve_subcommand_runs_the_server(start_command: StartCommand) -> None:
     assert start_command("serve", "--port", 0).get("health")["status"] == "ok"
 
 
-def test_by_default_it_answers_to_no_other_host(start_command: StartCommand) -> None:
+def test_other_hosts_are_refused_by_default(start_command: StartCommand) -> None:
     command = start_command()
     request = urllib.request.Request(command.url + "health", headers={"Host": "evil.test"})
     with pytest.raises(urllib.error.HTTPError, match="403") as refused:

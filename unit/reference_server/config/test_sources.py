@@ -1,7 +1,7 @@
-"""Sources of the configuration: a file that changes, a URL that is slow, wrong or gone.
+"""The sources of the configuration: a file that changes, a URL that is slow, wrong or unreachable.
 
-Time is moved by hand where three hours are waited for; the timeout of a fetch passes in real time.
-What the values mean is in test_configuration.py.
+A fake clock covers the cache times; the timeout of a fetch passes in real time.
+test_model.py covers the meaning of the values.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import json
 import logging
 import os
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,38 +18,38 @@ from aiohttp import web
 
 from reference_server.config.sources import (
     MAX_SOURCE_BYTES,
-    SERVER_VERSION,
     FileSource,
     NoSource,
     UrlSource,
-    source_of,
+    create_source,
 )
+from reference_server.version import SERVER_VERSION
 from unit.support.samples import DISABLED_VALUES, ENABLED, write_configuration
 
 THREE_HOURS = 3 * 60 * 60
 
 
-class Site:
-    """A web server that answers everything alike, when it may, and remembers the paths asked for."""
+class StubSite:
+    """A web server that sends one response for every path once `may_respond` is set; it records the paths."""
 
     def __init__(self) -> None:
         self.body = json.dumps(ENABLED)
         self.status = 200
         self.paths: list[str] = []
-        self.asked = asyncio.Event()
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
+        self.requested = asyncio.Event()
+        self.may_respond = asyncio.Event()
+        self.may_respond.set()
         self.url = ""
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def respond(self, request: web.Request) -> web.Response:
         self.paths.append(request.path)
-        self.asked.set()
-        await self.may_answer.wait()
+        self.requested.set()
+        await self.may_respond.wait()
         return web.Response(text=self.body, status=self.status)
 
 
-class Clock:
-    """Seconds that pass when a test says so."""
+class FakeClock:
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -58,51 +59,51 @@ class Clock:
 
 
 @pytest_asyncio.fixture
-async def site() -> AsyncIterator[Site]:
-    site = Site()
+async def site() -> AsyncIterator[StubSite]:
+    site = StubSite()
     app = web.Application()
-    app.router.add_get("/{tail:.*}", site.answer)
+    app.router.add_get("/{tail:.*}", site.respond)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     site.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield site
-    site.may_answer.set()
+    site.may_respond.set()
     await runner.cleanup()
 
 
-def source_at(site: Site, clock: Clock | None = None, path: str = "/") -> UrlSource:
-    """Give a source with a patience for fetches that a busy machine does not try."""
-    return UrlSource(site.url + path, monotonic_seconds=clock or Clock(), fetch_timeout_seconds=60)
+def create_url_source(site: StubSite, clock: FakeClock | None = None, path: str = "/") -> UrlSource:
+    """Create a source with a fetch timeout that is long enough for a busy machine."""
+    return UrlSource(site.url + path, monotonic_seconds=clock or FakeClock(), fetch_timeout_seconds=60)
 
 
 async def is_disabled(source: FileSource | UrlSource | NoSource) -> bool:
-    return (await source.current()).disable_ui_telemetry
+    return (await source.get_current()).disable_ui_telemetry
 
 
-async def test_without_a_source_telemetry_is_disabled() -> None:
-    source = source_of(None)
-    assert (await source.current()).as_json() == DISABLED_VALUES
+async def test_no_source_disables_telemetry() -> None:
+    source = create_source(None)
+    assert asdict(await source.get_current()) == DISABLED_VALUES
 
 
-def test_a_text_is_a_url_only_with_its_scheme(tmp_path: Path) -> None:
-    assert isinstance(source_of("https://example.test/{version}.json"), UrlSource)
-    assert isinstance(source_of("configuration.json"), FileSource)
-    assert isinstance(source_of(tmp_path), FileSource)
+def test_text_is_a_url_only_with_a_scheme(tmp_path: Path) -> None:
+    assert isinstance(create_source("https://example.test/{version}.json"), UrlSource)
+    assert isinstance(create_source("configuration.json"), FileSource)
+    assert isinstance(create_source(tmp_path), FileSource)
 
 
-async def test_a_file_is_seen_to_change_within_one_tick_and_at_the_same_size(tmp_path: Path) -> None:
+async def test_file_change_with_same_size_and_time_is_detected(tmp_path: Path) -> None:
     path = write_configuration(tmp_path / "c.json", {**ENABLED, "ui_rollout_percentage": 11})
     before = path.stat()
     source = FileSource(path)
-    assert (await source.current()).ui_rollout_percentage == 11
+    assert (await source.get_current()).ui_rollout_percentage == 11
     write_configuration(path, {**ENABLED, "ui_rollout_percentage": 22})
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
-    assert (await source.current()).ui_rollout_percentage == 22
+    assert (await source.get_current()).ui_rollout_percentage == 22
 
 
-async def test_a_file_that_is_missing_disables_until_it_is_there(
+async def test_missing_file_disables_until_it_exists(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = FileSource(tmp_path / "c.json")
@@ -112,38 +113,38 @@ async def test_a_file_that_is_missing_disables_until_it_is_there(
     assert not await is_disabled(source)
 
 
-async def test_a_directory_and_a_huge_file_disable(tmp_path: Path) -> None:
+async def test_directory_and_huge_file_disable(tmp_path: Path) -> None:
     assert await is_disabled(FileSource(tmp_path))
     huge = tmp_path / "huge.json"
     huge.write_text(json.dumps(ENABLED) + " " * MAX_SOURCE_BYTES, encoding="utf-8")
     assert await is_disabled(FileSource(huge))
 
 
-async def test_a_wrong_value_is_logged_once_until_it_changes(
+async def test_invalid_value_is_logged_once_until_it_changes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     path = write_configuration(tmp_path / "c.json", {**ENABLED, "ui_rollout_percentage": "50"})
     source = FileSource(path)
     for _ in range(3):
-        await source.current()
+        await source.get_current()
     assert len(caplog.records) == 1
     assert "ui_rollout_percentage is str" in caplog.text
     write_configuration(path)
-    await source.current()
+    await source.get_current()
     write_configuration(path, {**ENABLED, "ui_rollout_percentage": None})
-    await source.current()
+    await source.get_current()
     assert len(caplog.records) == 2
 
 
-async def test_the_version_is_filled_into_a_url(site: Site) -> None:
-    assert not await is_disabled(source_at(site, path="/{version}/c.json"))
+async def test_url_version_is_replaced(site: StubSite) -> None:
+    assert not await is_disabled(create_url_source(site, path="/{version}/c.json"))
     assert site.paths == [f"/{SERVER_VERSION}/c.json"]
 
 
-async def test_a_good_answer_holds_for_three_hours(site: Site) -> None:
-    clock = Clock()
-    source = source_at(site, clock)
+async def test_success_is_cached_for_three_hours(site: StubSite) -> None:
+    clock = FakeClock()
+    source = create_url_source(site, clock)
     assert not await is_disabled(source)
     site.body = "{}"
     clock.seconds += THREE_HOURS - 0.001
@@ -153,9 +154,9 @@ async def test_a_good_answer_holds_for_three_hours(site: Site) -> None:
     assert len(site.paths) == 2
 
 
-async def test_a_failed_answer_holds_for_thirty_seconds(site: Site) -> None:
-    clock = Clock()
-    source = source_at(site, clock)
+async def test_failure_is_cached_for_thirty_seconds(site: StubSite) -> None:
+    clock = FakeClock()
+    source = create_url_source(site, clock)
     site.status = 500
     assert await is_disabled(source)
     site.status = 200
@@ -166,59 +167,59 @@ async def test_a_failed_answer_holds_for_thirty_seconds(site: Site) -> None:
     assert len(site.paths) == 2
 
 
-async def test_many_requests_that_wait_cause_one_fetch(site: Site) -> None:
-    source = source_at(site)
-    site.may_answer.clear()
-    waiting = [asyncio.ensure_future(source.current()) for _ in range(20)]
-    await site.asked.wait()
-    site.may_answer.set()
-    answers = await asyncio.gather(*waiting)
-    assert {answer.disable_ui_telemetry for answer in answers} == {False}
+async def test_concurrent_requests_share_one_fetch(site: StubSite) -> None:
+    source = create_url_source(site)
+    site.may_respond.clear()
+    waiting = [asyncio.ensure_future(source.get_current()) for _ in range(20)]
+    await site.requested.wait()
+    site.may_respond.set()
+    responses = await asyncio.gather(*waiting)
+    assert {response.disable_ui_telemetry for response in responses} == {False}
     assert len(site.paths) == 1
 
 
-async def test_who_gives_up_waiting_does_not_harm_the_others(site: Site) -> None:
-    source = source_at(site)
-    site.may_answer.clear()
-    first, second = (asyncio.ensure_future(source.current()) for _ in range(2))
-    await site.asked.wait()
+async def test_canceled_request_does_not_affect_others(site: StubSite) -> None:
+    source = create_url_source(site)
+    site.may_respond.clear()
+    first, second = (asyncio.ensure_future(source.get_current()) for _ in range(2))
+    await site.requested.wait()
     first.cancel()
-    site.may_answer.set()
+    site.may_respond.set()
     assert not (await second).disable_ui_telemetry
     assert first.cancelled()
 
 
 @pytest.mark.parametrize("body", ["", "null", "[]", "not JSON"])
-async def test_an_answer_that_is_no_object_disables(site: Site, body: str) -> None:
+async def test_response_that_is_not_an_object_disables(site: StubSite, body: str) -> None:
     site.body = body
-    assert await is_disabled(source_at(site))
+    assert await is_disabled(create_url_source(site))
 
 
 @pytest.mark.parametrize("status", [204, 404, 500])
-async def test_another_status_than_200_disables(site: Site, status: int) -> None:
+async def test_status_other_than_200_disables(site: StubSite, status: int) -> None:
     site.status = status
-    assert await is_disabled(source_at(site))
+    assert await is_disabled(create_url_source(site))
 
 
-async def test_an_answer_that_is_too_large_disables(site: Site) -> None:
+async def test_response_that_is_too_large_disables(site: StubSite) -> None:
     site.body += " " * MAX_SOURCE_BYTES
-    assert await is_disabled(source_at(site))
+    assert await is_disabled(create_url_source(site))
 
 
-async def test_a_url_that_does_not_answer_disables_after_a_second(
-    site: Site, caplog: pytest.LogCaptureFixture
+async def test_url_that_does_not_respond_disables_after_a_second(
+    site: StubSite, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site.may_answer.clear()
+    site.may_respond.clear()
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    started_at = loop.time()
     assert await is_disabled(UrlSource(site.url))
-    assert 0.9 < loop.time() - began < 10  # no answer would ever have come
-    assert "no answer within 1 s" in caplog.text
+    assert 0.9 < loop.time() - started_at < 10  # the site never responds
+    assert "no response within 1 s" in caplog.text
 
 
-async def test_a_port_where_nobody_listens_disables(unused_tcp_port: int) -> None:
+async def test_closed_port_disables(unused_tcp_port: int) -> None:
     assert await is_disabled(UrlSource(f"http://127.0.0.1:{unused_tcp_port}/"))
 
 
-async def test_a_url_that_is_none_disables() -> None:
+async def test_invalid_url_disables() -> None:
     assert await is_disabled(UrlSource("http://[broken/"))

@@ -1,11 +1,16 @@
-"""Which hosts a server answers to; that a host is one at all is in test_wire_errors.py."""
+"""The hosts that a server allows; api/test_wire_errors.py covers invalid hosts."""
 
 import aiohttp
 import pytest
 
-from reference_server.middleware.allowed_hosts import ANY_HOST, LOOPBACK_HOSTS, AllowedHosts, default_hosts
+from reference_server.middleware.allowed_hosts import (
+    ANY_HOST,
+    LOOPBACK_HOSTS,
+    AllowedHosts,
+    get_default_hosts,
+)
 from unit.reference_server.conftest import StartServer
-from unit.support.samples import ENDPOINT, body_of, record
+from unit.support.samples import ENDPOINT, encode_body, make_record
 
 JSON = {"Content-Type": "application/json"}
 
@@ -27,38 +32,36 @@ JSON = {"Content-Type": "application/json"}
         ("0.0.0.0", "evil.test", False),
     ],
 )
-def test_by_default_these_are_the_machine_itself_and_the_address_bound(
-    bound: str, host: str, allowed: bool
-) -> None:
-    assert AllowedHosts(default_hosts(bound)).allows(host) is allowed
+def test_default_hosts_are_loopback_and_the_bound_address(bound: str, host: str, allowed: bool) -> None:
+    assert AllowedHosts(get_default_hosts(bound)).allows(host) is allowed
 
 
-def test_a_star_allows_all() -> None:
+def test_star_allows_every_host() -> None:
     assert AllowedHosts([ANY_HOST]).allows("evil.test")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "app.test:80", "http://app.test", "app.test/", "::1", "*.test/"])
-def test_what_is_no_host_cannot_be_allowed(name: str) -> None:
+def test_invalid_allowed_host_raises(name: str) -> None:
     with pytest.raises(ValueError, match="allowed host"):
         AllowedHosts([name])
 
 
 @pytest.mark.parametrize("path", [ENDPOINT, "health", "metrics", "openapi.json", "", "nothing"])
-async def test_a_page_whose_name_was_made_to_lead_here_is_refused(
+async def test_rebound_host_is_refused(
     start_server: StartServer, client: aiohttp.ClientSession, path: str
 ) -> None:
     server = await start_server(allowed_hosts=LOOPBACK_HOSTS)
     headers = {"Host": "evil.test", "Origin": "http://evil.test"}
-    async with client.get(server.url / path if path else server.url, headers=headers) as answer:
-        assert (answer.status, (await answer.json())["error"]) == (403, "host_not_allowed")
+    async with client.get(server.url / path if path else server.url, headers=headers) as response:
+        assert (response.status, (await response.json())["error"]) == (403, "host_not_allowed")
 
 
-async def test_of_a_page_that_is_refused_so_nothing_is_stored(
-    start_server: StartServer, client: aiohttp.ClientSession
-) -> None:
+async def test_refused_host_stores_nothing(start_server: StartServer, client: aiohttp.ClientSession) -> None:
     server = await start_server(allowed_hosts=["app.test"])
     for host, status in (("evil.test", 403), ("APP.test:8080", 200)):
         headers = {**JSON, "Host": host, "Origin": f"http://{host}"}
-        async with client.post(server.url / ENDPOINT, data=body_of(record()), headers=headers) as answer:
-            assert answer.status == status
+        async with client.post(
+            server.url / ENDPOINT, data=encode_body(make_record()), headers=headers
+        ) as response:
+            assert response.status == status
     assert await server.store.count() == 1

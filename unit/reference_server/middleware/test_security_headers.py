@@ -1,6 +1,6 @@
-"""What browsers are told about answers.
+"""The security headers of responses.
 
-That the page works under its policy is in e2e/client/test_page.py.
+e2e/client/test_page.py covers that the page works with its policy.
 """
 
 import re
@@ -14,8 +14,8 @@ from unit.reference_server.conftest import StartServer
 from unit.support.samples import ENDPOINT
 
 
-class Inline(HTMLParser):
-    """Collects the nonces of a page's own scripts and styles, and what no nonce would let pass."""
+class InlineParser(HTMLParser):
+    """Collects the nonces of inline scripts and styles, and attributes that no nonce allows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,40 +30,40 @@ class Inline(HTMLParser):
 
 
 @pytest.mark.parametrize("path", [ENDPOINT, "health", "metrics", "openapi.json", "nothing", ""])
-async def test_every_answer_is_what_it_says_it_is_and_has_a_policy(
+async def test_every_response_has_nosniff_and_a_policy(
     start_server: StartServer, client: aiohttp.ClientSession, path: str
 ) -> None:
     server = await start_server()
-    async with client.get(server.url / path if path else server.url) as answer:
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        policy = answer.headers["Content-Security-Policy"]
+    async with client.get(server.url / path if path else server.url) as response:
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        policy = response.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none';")
     assert "unsafe" not in policy
 
 
-async def test_the_page_s_own_script_and_style_carry_a_nonce_that_is_never_the_same(
+async def test_inline_script_and_style_carry_a_fresh_nonce(
     start_server: StartServer, client: aiohttp.ClientSession
 ) -> None:
     server = await start_server()
     seen = set()
     for _ in range(2):
-        async with client.get(server.url) as answer:
-            [nonce] = set(re.findall(r"'nonce-([^']+)'", answer.headers["Content-Security-Policy"]))
-            page = Inline()
-            page.feed(await answer.text())
+        async with client.get(server.url) as response:
+            [nonce] = set(re.findall(r"'nonce-([^']+)'", response.headers["Content-Security-Policy"]))
+            page = InlineParser()
+            page.feed(await response.text())
         assert page.nonces == [nonce, nonce]
         assert page.forbidden == []
         seen.add(nonce)
     assert len(seen) == 2
 
 
-async def test_a_module_may_import_its_siblings_and_talk_home(
+async def test_module_policy_allows_imports_and_posts(
     start_server: StartServer, client: aiohttp.ClientSession
 ) -> None:
     server = await start_server()
-    async with client.get(server.url) as answer:
-        [module] = set(re.findall(r"static-files/telemetry\.worker\.[0-9a-f]+\.js", await answer.text()))
-    async with client.get(server.url.join(URL(module))) as answer:
-        policy = answer.headers["Content-Security-Policy"]
+    async with client.get(server.url) as response:
+        [module] = set(re.findall(r"static-files/telemetry\.worker\.[0-9a-f]+\.js", await response.text()))
+    async with client.get(server.url.join(URL(module))) as response:
+        policy = response.headers["Content-Security-Policy"]
     assert "script-src 'self'" in policy
     assert "connect-src 'self'" in policy
