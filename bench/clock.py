@@ -56,7 +56,7 @@ def main() -> None:
             page.goto(gateway.url)
             page.evaluate(START_LOGGING)
         started = time.perf_counter()
-        workers.advance(options.seconds, timeout_seconds=600)
+        workers.clock.run_for(options.seconds * 1000, timeout=600_000)
         real_seconds = time.perf_counter() - started
         records = sum(len(post.json()["records"]) for post in gateway.journal.select(f"POST {ENDPOINT}"))
         print(

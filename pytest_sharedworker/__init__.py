@@ -1,1 +1,81 @@
-"""Eyes and hands inside SharedWorkers for pytest-playwright."""
+"""Test SharedWorkers with pytest and Playwright: inspect them, control time, inject network faults.
+
+Every public name is exported here; what other modules define beyond these may change without notice.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_sharedworker.clock.base import Clock as Clock
+    from pytest_sharedworker.clock.base import Ticks as Ticks
+    from pytest_sharedworker.clock.base import Timer as Timer
+    from pytest_sharedworker.control.messages import ConsoleMessage as ConsoleMessage
+    from pytest_sharedworker.control.messages import WorkerError as WorkerError
+    from pytest_sharedworker.errors import AmbiguousWorkerError as AmbiguousWorkerError
+    from pytest_sharedworker.errors import ClockError as ClockError
+    from pytest_sharedworker.errors import EvaluationError as EvaluationError
+    from pytest_sharedworker.errors import GatewayError as GatewayError
+    from pytest_sharedworker.errors import SharedWorkerError as SharedWorkerError
+    from pytest_sharedworker.errors import ToxicError as ToxicError
+    from pytest_sharedworker.errors import UnsupportedError as UnsupportedError
+    from pytest_sharedworker.errors import UnusedFaultError as UnusedFaultError
+    from pytest_sharedworker.errors import UnusedFaultWarning as UnusedFaultWarning
+    from pytest_sharedworker.errors import WaitTimeoutError as WaitTimeoutError
+    from pytest_sharedworker.errors import WorkerClosedError as WorkerClosedError
+    from pytest_sharedworker.errors import WorkerNotFoundError as WorkerNotFoundError
+    from pytest_sharedworker.gateway.exchange import Exchange as Exchange
+    from pytest_sharedworker.gateway.exchange import SocketMessage as SocketMessage
+    from pytest_sharedworker.gateway.gateway import Gateway as Gateway
+    from pytest_sharedworker.gateway.journal import Journal as Journal
+    from pytest_sharedworker.gateway.route import Route as Route
+    from pytest_sharedworker.workers.bulk import open_tabs as open_tabs
+    from pytest_sharedworker.workers.bulk import spawn_workers as spawn_workers
+    from pytest_sharedworker.workers.crash import crash as crash
+    from pytest_sharedworker.workers.persistent_browser import PersistentBrowser as PersistentBrowser
+    from pytest_sharedworker.workers.shared_worker import SharedWorker as SharedWorker
+    from pytest_sharedworker.workers.shared_workers import SharedWorkers as SharedWorkers
+
+_EXPORTS = {
+    "clock.base": ("Clock", "Ticks", "Timer"),
+    "control.messages": ("ConsoleMessage", "WorkerError"),
+    "errors": (
+        "AmbiguousWorkerError",
+        "ClockError",
+        "EvaluationError",
+        "GatewayError",
+        "SharedWorkerError",
+        "ToxicError",
+        "UnsupportedError",
+        "UnusedFaultError",
+        "UnusedFaultWarning",
+        "WaitTimeoutError",
+        "WorkerClosedError",
+        "WorkerNotFoundError",
+    ),
+    "gateway.exchange": ("Exchange", "SocketMessage"),
+    "gateway.gateway": ("Gateway",),
+    "gateway.journal": ("Journal",),
+    "gateway.route": ("Route",),
+    "workers.bulk": ("open_tabs", "spawn_workers"),
+    "workers.crash": ("crash",),
+    "workers.persistent_browser": ("PersistentBrowser",),
+    "workers.shared_worker": ("SharedWorker",),
+    "workers.shared_workers": ("SharedWorkers",),
+}
+_MODULES = {name: module for module, names in _EXPORTS.items() for name in names}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: `browsers.discovery` runs before dependencies exist."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,15 +1,16 @@
-"""Everything this plugin raises, as one tree.
+"""Everything that this plugin raises, as one tree.
 
 SharedWorkerError
-├── WorkerNotFoundError        no worker answers the description
-├── AmbiguousWorkerError       more than one worker answers it
-├── WorkerClosedError            the worker ended while it was needed
-├── WaitTimeoutError           something awaited did not happen in time
-├── EvaluationError       JavaScript threw inside the worker
+├── WorkerNotFoundError   no worker matches the description
+├── AmbiguousWorkerError  more than one worker matches it
+├── WorkerClosedError     the worker ended while the test needed it
+├── WaitTimeoutError      an awaited event did not happen in time
+├── EvaluationError       JavaScript threw an exception inside the worker
 ├── ClockError            wrong use of a worker's clock, or a clock that cannot move
-├── GatewayError          the gateway cannot start, or cannot do what was asked
-│   └── ToxicError        unknown toxic, or attributes it does not have
-└── UnsupportedError      this browser cannot do it
+├── UnusedFaultError      with --strict-toxics: a toxic or route matched no request
+├── GatewayError          the gateway cannot start, or cannot do what the test requests
+│   └── ToxicError        a toxic with invalid attributes
+└── UnsupportedError      the browser, or this kind of clock, cannot do it
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ class SharedWorkerError(Exception):
 
 
 class WorkerNotFoundError(SharedWorkerError):
-    """No SharedWorker answers the description."""
+    """No SharedWorker matches the description."""
 
 
 class AmbiguousWorkerError(SharedWorkerError):
-    """More than one SharedWorker answers the description."""
+    """More than one SharedWorker matches the description."""
 
 
 class WorkerClosedError(SharedWorkerError):
-    """The SharedWorker ended while it was still needed."""
+    """The SharedWorker ended while the test still needed it."""
 
 
 class WaitTimeoutError(SharedWorkerError, TimeoutError):
-    """Something awaited did not happen in time."""
+    """An awaited event did not happen in time."""
 
 
 class EvaluationError(SharedWorkerError):
-    """JavaScript threw inside the worker. `stack` is the stack as JavaScript tells it."""
+    """JavaScript threw an exception inside the worker; `message` and `stack` are JavaScript's."""
 
     def __init__(self, message: str, stack: str = "") -> None:
         super().__init__(f"{message}\n{stack}".rstrip() if stack and stack != message else message)
@@ -48,13 +49,21 @@ class ClockError(SharedWorkerError):
     """Wrong use of a worker's clock, or a clock that cannot move."""
 
 
+class UnusedFaultError(SharedWorkerError):
+    """A toxic or route matched no request of a test that ran with --strict-toxics."""
+
+
 class GatewayError(SharedWorkerError):
-    """The gateway cannot start, or cannot do what was asked of it."""
+    """The gateway cannot start, or cannot do what the test requests."""
 
 
 class ToxicError(GatewayError, ValueError):
-    """An unknown toxic, or attributes that it does not have."""
+    """A toxic with invalid attributes."""
 
 
 class UnsupportedError(SharedWorkerError, NotImplementedError):
-    """This browser has no way to do what was asked; the text says which browser does."""
+    """The browser, or this kind of clock, cannot do it; the text says which one can."""
+
+
+class UnusedFaultWarning(UserWarning):
+    """A toxic or route matched no request of a test that passed."""

@@ -1,7 +1,8 @@
-"""The pytest plugin: options and fixtures, on top of pytest-playwright's."""
+"""The pytest plugin: options, markers and fixtures, on top of pytest-playwright's."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,16 +12,20 @@ import pytest
 from playwright.sync_api import BrowserContext, BrowserType
 
 from pytest_sharedworker.browsers import launch_options
+from pytest_sharedworker.browsers.capabilities import get_capabilities, list_browsers_with
+from pytest_sharedworker.clock.base import Clock, ClockKind
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.coverage import plugin as coverage_plugin
+from pytest_sharedworker.errors import ClockError, UnusedFaultError, UnusedFaultWarning
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration import interrupts, xdist_output
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.reporting import artifacts
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
-from pytest_sharedworker.workers.shared_workers import ClockKind, SharedWorkers
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 CLOCK_KINDS = get_args(ClockKind)
+CLOCK_FIXTURE = "worker_clock"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,9 +34,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--worker-clock",
         choices=CLOCK_KINDS,
-        default="virtual",
-        help="the time of SharedWorkers: virtual moves only when a test moves it, real waits, policy is"
-        " Chromium's own virtual time, for scripts that must not be touched (default: %(default)s)",
+        help="the clock of SharedWorkers in every test: real, virtual (passes only when the test moves it),"
+        " or devtools (Chromium's own virtual time, which leaves worker scripts untouched)."
+        f" Default: virtual in tests with the fixture {CLOCK_FIXTURE}, real in others",
+    )
+    group.addoption(
+        "--strict-toxics",
+        action="store_true",
+        help="fail a test whose toxics or routes matched no request, instead of a warning",
     )
     launch_options.add_options(group)
     coverage_plugin.add_options(group)
@@ -39,35 +49,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the plugin's markers and its other parts."""
-    config.pluginmanager.register(artifacts, "sharedworker-artefacts")
+    config.pluginmanager.register(artifacts, "sharedworker-artifacts")
     launch_options.check_options(config)
     _check_clock(config)
     coverage_plugin.install(config)
-    config.pluginmanager.register(launch_options, "sharedworker-launching")
+    config.pluginmanager.register(launch_options, "sharedworker-launch-options")
     xdist_output.install(config)
     interrupts.install(config)
-    config.pluginmanager.register(interrupts, "sharedworker-interrupt")
+    config.pluginmanager.register(interrupts, "sharedworker-interrupts")
     config.addinivalue_line(
         "markers", "virtual_tabs: the timers and dates of tabs are virtual too and move with their worker's"
     )
     config.addinivalue_line(
         "markers",
-        "worker_clock(kind): run this test on a 'virtual', 'real' or 'policy' worker clock, whatever the"
-        " option says",
+        f"worker_clock(kind): run this test on a worker clock of this kind ({', '.join(CLOCK_KINDS)}),"
+        " whatever option and fixtures say",
     )
 
 
 def _check_clock(config: pytest.Config) -> None:
     browsers = config.getoption("--browser", default=None) or []
-    if config.getoption("--worker-clock") == "policy" and any(browser != "chromium" for browser in browsers):
-        raise pytest.UsageError(
-            "only Chromium has its own virtual time: use --browser chromium for --worker-clock policy"
-        )
+    able = list_browsers_with("has_devtools_clock")
+    if config.getoption("--worker-clock") == "devtools" and any(browser not in able for browser in browsers):
+        raise pytest.UsageError(f"--worker-clock devtools needs --browser {' or '.join(able)}")
 
 
 @pytest.fixture(scope="session")
 def sharedworker_loop() -> Iterator[LoopThread]:
-    """The thread in which the plugin's servers run."""
+    """Run the plugin's servers in a thread."""
     loop_thread = LoopThread()
     yield loop_thread
     loop_thread.close()
@@ -75,7 +84,7 @@ def sharedworker_loop() -> Iterator[LoopThread]:
 
 @pytest.fixture(scope="session")
 def sharedworker_control(sharedworker_loop: LoopThread) -> Iterator[ControlServer]:
-    """The control server, to which workers with a prologue report."""
+    """Serve the control channel, to which workers with a prologue connect."""
     control = ControlServer(sharedworker_loop)
     sharedworker_loop.run(control.start())
     yield control
@@ -84,7 +93,7 @@ def sharedworker_control(sharedworker_loop: LoopThread) -> Iterator[ControlServe
 
 @pytest.fixture
 def gateway_upstream() -> str | None:
-    """The origin of the server behind the gateway; override it. None: only what a test mounts."""
+    """Return the origin of the server behind the gateway; override it. None: no server."""
     return None
 
 
@@ -96,26 +105,43 @@ def gateway(
     output_path: str,
     request: pytest.FixtureRequest,
 ) -> Iterator[Gateway]:
-    """A gateway of this test's own: an origin in front of `gateway_upstream`, its journal and its toxics."""
+    """Give this test a gateway: an origin in front of `gateway_upstream`, its journal, toxics and routes."""
     gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream)
     gateway.start()
     request.node.stash[artifacts.TEST_ARTIFACTS] = artifacts.TestArtifacts(gateway, Path(output_path))
     yield gateway
     gateway.stop()
-    gateway.raise_handler_error()  # Of a handler that was called after the test's own end.
+    gateway.raise_handler_error()  # Of a handler that ran after the test's end.
+    _report_unused_faults(gateway, request)
+
+
+def _report_unused_faults(gateway: Gateway, request: pytest.FixtureRequest) -> None:
+    unused = gateway.unused_faults()
+    if unused and artifacts.has_passed(request.node):
+        text = "matched no request in this test: " + "; ".join(unused)
+        if request.config.getoption("--strict-toxics"):
+            raise UnusedFaultError(text)
+        warnings.warn(UnusedFaultWarning(text), stacklevel=1)
 
 
 @pytest.fixture
 def worker_clock_kind(request: pytest.FixtureRequest) -> ClockKind:
-    """Whether this test's workers run on virtual or real time (marker `worker_clock`, else the option)."""
+    """Return the kind of this test's worker clock: marker `worker_clock`, option, fixture, else real."""
+    kind = _requested_clock_kind(request) or ("virtual" if CLOCK_FIXTURE in request.fixturenames else "real")
+    browser_name: str = request.getfixturevalue("browser_name")
+    if kind == "devtools" and not get_capabilities(browser_name).has_devtools_clock:
+        pytest.skip(f"{browser_name} has no DevTools clock")
+    return kind
+
+
+def _requested_clock_kind(request: pytest.FixtureRequest) -> ClockKind | None:
+    """Return what marker or option ask for. Raise UsageError where the marker has another value."""
     marker = request.node.get_closest_marker("worker_clock")
-    kind: ClockKind = marker.args[0] if marker else request.config.getoption("--worker-clock")
-    if kind not in CLOCK_KINDS:
+    kind: ClockKind | None = marker.args[0] if marker else request.config.getoption("--worker-clock")
+    if kind not in (None, *CLOCK_KINDS):
         raise pytest.UsageError(
             f"the marker worker_clock takes {' or '.join(map(repr, CLOCK_KINDS))}, not {kind!r}"
         )
-    if kind == "policy" and request.getfixturevalue("browser_name") != "chromium":
-        pytest.skip("only Chromium has the virtual time of the clock 'policy'")
     return kind
 
 
@@ -128,7 +154,7 @@ def shared_workers(
     worker_clock_kind: ClockKind,
     request: pytest.FixtureRequest,
 ) -> Iterator[SharedWorkers]:
-    """The SharedWorkers of pytest-playwright's `context`, and of further contexts given to `watch`."""
+    """Follow the SharedWorkers of pytest-playwright's `context`, and of contexts given to `watch`."""
     browser = context.browser
     assert browser is not None
     workers = SharedWorkers(
@@ -147,20 +173,35 @@ def shared_workers(
 
 
 @pytest.fixture
+def worker_clock(shared_workers: SharedWorkers, request: pytest.FixtureRequest) -> Clock:
+    """Return the clock of all SharedWorkers of this test; to request it makes their time virtual.
+
+    With the marker `virtual_tabs` it moves their tabs too. Raise ClockError where it is requested by
+    `request.getfixturevalue` alone: then workers already run on real time.
+    """
+    if shared_workers.clock.kind == "real" and _requested_clock_kind(request) is None:
+        raise ClockError(
+            "worker_clock comes too late: name it among the arguments of the test or of one of its fixtures"
+        )
+    return shared_workers.clock
+
+
+@pytest.fixture
 def persistent_browser(
     browser_type: BrowserType,
     browser_type_launch_args: dict[str, Any],
     browser_context_args: dict[str, Any],
+    gateway: Gateway,
     shared_workers: SharedWorkers,
 ) -> Iterator[PersistentBrowser]:
-    """A browser of this test's own, on a profile that outlives `kill()` and is removed at the end."""
+    """Launch a separate browser on a profile that survives `kill()` and is removed at the end."""
     with TemporaryDirectory(prefix="pytest-sharedworker-", ignore_cleanup_errors=True) as profile:
         browser = PersistentBrowser(
             browser_type,
             Path(profile),
             shared_workers,
             launch_arguments=browser_type_launch_args,
-            context_arguments=browser_context_args,
+            context_arguments={"base_url": gateway.url, **browser_context_args},
         )
         yield browser
         browser.close()

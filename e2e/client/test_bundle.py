@@ -15,6 +15,8 @@ from e2e.conformance.paths import CHECKOUT
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
+pytestmark = pytest.mark.usefixtures("worker_clock")
+
 MAX_BYTES = 4096
 FLUSH_INTERVAL_SECONDS = 30
 BUILD_TIMEOUT_SECONDS = 100
@@ -59,6 +61,6 @@ def test_bundle_is_client_and_worker(
             number,
         )
     assert shared_workers.wait_for().url == gateway.url + script
-    shared_workers.advance(FLUSH_INTERVAL_SECONDS)
+    shared_workers.clock.run_for(FLUSH_INTERVAL_SECONDS * 1000)
     assert len(gateway.journal.select(POST)) == 1
     assert get_components(gateway) == ["tab-0", "tab-1"]

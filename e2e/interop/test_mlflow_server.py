@@ -42,6 +42,7 @@ APP = """<!doctype html><title>app</title><link rel=icon href=data:,><script typ
 </script>"""
 
 pytestmark = [
+    pytest.mark.usefixtures("worker_clock"),
     pytest.mark.skipif("MLFLOW_PYTHON" not in os.environ, reason="MLFLOW_PYTHON names no Python with MLflow"),
     pytest.mark.timeout(240),
 ]
@@ -151,10 +152,10 @@ def test_mlflow_accepts_and_forwards_records(
             }""",
             number,
         )
-    shared_workers.advance(FLUSH_INTERVAL_SECONDS)
+    shared_workers.clock.run_for(FLUSH_INTERVAL_SECONDS * 1000)
     (post,) = gateway.journal.select(POST)
     assert (post.status, json.loads(post.response_body)) == (200, {"status": "success"})
-    shared_workers.advance(10 * FLUSH_INTERVAL_SECONDS)
+    shared_workers.clock.run_for(10 * FLUSH_INTERVAL_SECONDS * 1000)
     assert len(gateway.journal.select(POST)) == 1, "the worker does not send accepted records again"
     forwarded = upstream.wait_for(6)
     components = sorted(json.loads(record["params"])["componentId"] for record in forwarded)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page
 
+from pytest_sharedworker.control.messages import ConsoleMessage
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -35,7 +37,18 @@ def log(worker: SharedWorker) -> list[Any]:
 
 def console_texts(worker: SharedWorker) -> list[str]:
     """The lines that a worker has written, each with its level."""
-    return [str(message) for message in worker.console]
+    return [str(message) for message in worker.console_messages()]
+
+
+def wait_for_console(worker: SharedWorker, text: str, *, timeout: float = 5_000) -> ConsoleMessage:
+    """Wait until a worker has written a message that contains `text`, also before this call."""
+    deadline = time.monotonic() + timeout / 1000
+    while time.monotonic() < deadline:
+        for message in worker.console_messages():
+            if text in message.text:
+                return message
+        time.sleep(0.01)
+    raise AssertionError(f"no message with {text!r} within {timeout:g} ms: {console_texts(worker)}")
 
 
 class App:

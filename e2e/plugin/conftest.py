@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.plugin.app import App
+from pytest_sharedworker.clock.base import Clock
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_worker import SharedWorker
@@ -11,7 +12,7 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 
 @pytest.fixture
-def app(gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext) -> App:
+def app(gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, worker_clock: Clock) -> App:
     """An empty page on the gateway, and workers of a few lines."""
     return App(gateway, shared_workers, context)
 

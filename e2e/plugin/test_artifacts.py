@@ -18,6 +18,8 @@ CONFTEST = """
 import pytest
 from pytest_sharedworker.browsers.discovery import launch_arguments
 
+pytestmark = pytest.mark.usefixtures("worker_clock")
+
 WORKER = '''
 console.log("first line");
 const ask = async () => {
@@ -69,10 +71,10 @@ def failed(project: pytest.Pytester) -> tuple[pytest.RunResult, Path]:
         def test_app_fails(worker, gateway):
             worker.clock.settle()
             with gateway.toxic("status", status=503, on="POST *", times=1):
-                worker.clock.advance(30)
-            worker.clock.advance(31.5)
+                worker.clock.run_for(30_000)
+            worker.clock.run_for(31_500)
             worker.evaluate("() => { setTimeout(() => { throw new Error('late') }) }")
-            worker.clock.advance(0)
+            worker.clock.settle()
             assert 0
         """
     )
@@ -136,7 +138,7 @@ def test_console_and_clock_tell_the_workers_state(failed: tuple[pytest.RunResult
     assert "uncaught Error: late" in console
 
     (state,) = json.loads((failed[1] / "clock.json").read_text()).values()
-    assert (state["kind"], state["now_seconds"], state["ended"]) == ("virtual", 61.5, False)
+    assert (state["kind"], state["now"], state["ended"]) == ("virtual", 61.5, False)
     assert state["timers"] == [{"due_seconds": 90.0, "interval_seconds": 30.0}]
     assert state["pending"] == []
     assert state["date"].endswith("+00:00")
@@ -196,17 +198,17 @@ def test_a_handler_that_raises_fails_the_test_in_its_own_call_and_leaves_files(
 
         def test_ignores_the_500(worker, gateway):
             gateway.route("POST *", wrong)
-            worker.clock.advance(30)
+            worker.clock.run_for(30_000)
 
         def test_stumbles_over_the_500(worker, gateway):
             gateway.route("POST *", wrong)
-            worker.clock.advance(30)
-            assert worker.console[-1].text == "got 200"
+            worker.clock.run_for(30_000)
+            assert worker.console_messages()[-1].text == "got 200"
 
         @pytest.mark.xfail(raises=LookupError, strict=True)
         def test_expected(worker, gateway):
             gateway.route("POST *", wrong)
-            worker.clock.advance(30)
+            worker.clock.run_for(30_000)
         """
     )
     result = run(project)

@@ -16,9 +16,9 @@ SHORT_SECONDS = 0.5
 
 def test_a_worker_that_never_appears(app: App) -> None:
     with pytest.raises(
-        WorkerNotFoundError, match=r"a SharedWorker '\*\*/none.js' did not appear within 0.5 s"
+        WorkerNotFoundError, match=r"a SharedWorker '\*\*/none.js' did not appear within 500 ms"
     ):
-        app.workers.wait_for("**/none.js", timeout_seconds=SHORT_SECONDS)
+        app.workers.wait_for("**/none.js", timeout=SHORT_SECONDS * 1000)
 
 
 def test_a_worker_that_never_appears_is_told_those_that_did(app: App) -> None:
@@ -26,7 +26,7 @@ def test_a_worker_that_never_appears_is_told_those_that_did(app: App) -> None:
     with pytest.raises(
         WorkerNotFoundError, match=r"workers seen: \[<SharedWorker 'echo' .*/worker.js>\]"
     ) as error:
-        app.workers.wait_for("**/none.js", timeout_seconds=SHORT_SECONDS)
+        app.workers.wait_for("**/none.js", timeout=SHORT_SECONDS * 1000)
     assert "The journal's last" in str(error.value)
 
 
@@ -38,7 +38,7 @@ def test_a_syntax_error(app: App, kind: str, browser_name: str) -> None:
         "SyntaxError: Unexpected" if browser_name == "chromium" and kind == "classic" else "a syntax error"
     )
     with pytest.raises(
-        WorkerNotFoundError, match=rf"/worker.js: its script was served but does not run: {reason}"
+        WorkerNotFoundError, match=rf"/worker.js: its script was served but did not run: {reason}"
     ):
         app.workers.wait_for()
 
@@ -48,7 +48,7 @@ def test_a_module_that_is_started_as_a_classic_script(app: App) -> None:
     app.connect(app.open())
     with pytest.raises(
         WorkerNotFoundError,
-        match=r"does not run: (SyntaxError: Cannot use import|.*without \{type: 'module'\})",
+        match=r"did not run: (SyntaxError: Cannot use import|.*without \{type: 'module'\})",
     ):
         app.workers.wait_for()
 
@@ -57,13 +57,13 @@ def test_an_import_that_is_not_there(app: App) -> None:
     app.gateway.mount("/worker.js", 'import "./missing.js";')
     app.connect(app.open(), type="module")
     with pytest.raises(WorkerNotFoundError, match=r"(?s)a failed import.*/missing.js → 404"):
-        app.workers.wait_for(timeout_seconds=4)  # Firefox tells the tab nothing of it.
+        app.workers.wait_for(timeout=4_000)  # Firefox tells the tab nothing of it.
 
 
 def test_a_script_that_is_not_there(app: App) -> None:
     app.connect(app.open(), path="/missing.js")
     with pytest.raises(
-        WorkerNotFoundError, match=r"/missing.js: its script was answered with 404; mount it, or mend the URL"
+        WorkerNotFoundError, match=r"/missing.js: the response to its script is 404; serve the script, or correct the URL"
     ):
         app.workers.wait_for()
 
@@ -72,7 +72,7 @@ def test_a_script_of_the_wrong_type(app: App) -> None:
     app.gateway.mount("/worker.js", ECHO, "text/html")
     app.connect(app.open(), type="module")
     with pytest.raises(
-        WorkerNotFoundError, match="its script has the type 'text/html'; a browser runs text/javascript only"
+        WorkerNotFoundError, match="its script has the type 'text/html'; browsers run text/javascript only"
     ):
         app.workers.wait_for()
 
@@ -82,7 +82,7 @@ def test_a_script_whose_connection_is_reset(app: App) -> None:
     app.gateway.toxic("reset_peer", on="/worker.js")
     app.connect(app.open())
     with pytest.raises(
-        WorkerNotFoundError, match=r"its script got no answer \(see the toxics in the journal\)"
+        WorkerNotFoundError, match=r"its script got no response \(see the toxics in the journal\)"
     ):
         app.workers.wait_for()
 
@@ -100,7 +100,7 @@ def test_a_server_that_is_dead(app: App) -> None:
     app.gateway.upstream.origin = "http://127.0.0.1:9"  # The discard service: no test machine has one.
     app.connect(app.open(), path="/app/worker.js")
     with pytest.raises(
-        WorkerNotFoundError, match=r"(?s)answered with 502.*cannot reach the server http://127.0.0.1:9"
+        WorkerNotFoundError, match=r"(?s)the response to its script is 502.*cannot reach the server http://127.0.0.1:9"
     ):
         app.workers.wait_for()
 
@@ -108,13 +108,13 @@ def test_a_server_that_is_dead(app: App) -> None:
 def test_an_attempt_that_failed_does_not_spoil_the_next(app: App) -> None:
     page = app.open()
     app.connect(page)
-    with pytest.raises(WorkerNotFoundError, match="answered with 404"):
+    with pytest.raises(WorkerNotFoundError, match="the response to its script is 404"):
         app.workers.wait_for()
     app.gateway.mount("/worker.js", ECHO)
     app.connect(page)
     worker = app.workers.wait_for()
-    worker.clock.advance(1)
-    assert worker.clock.now == 1
+    worker.clock.run_for(1_000)
+    assert worker.clock.now == 1_000
 
 
 def test_a_worker_that_failed_does_not_stand_for_another(app: App) -> None:
@@ -124,22 +124,22 @@ def test_a_worker_that_failed_does_not_stand_for_another(app: App) -> None:
 
 def test_a_worker_that_failed_holds_no_time_up(app: App) -> None:
     app.connect(app.open(), path="/missing.js")
-    app.workers.deliver()  # It raises where it waits for what nobody will read.
-    app.workers.advance(1)
+    app.workers.settle_messages()  # It raises where it waits for what nobody will read.
+    app.workers.clock.run_for(1_000)
 
 
 def test_a_worker_that_never_reads_is_told_with_its_error(app: App) -> None:
     worker = app.start("throw new Error('before any port');")
     with pytest.raises(WaitTimeoutError, match=r"(?s)port.onmessage or call port.start\(\).*before any port"):
-        app.workers.deliver()  # It raises where it waits for what nobody will read.
-    assert not worker.ended
+        app.workers.settle_messages()  # It raises where it waits for what nobody will read.
+    assert not worker.is_closed()
 
 
 def test_a_glob_that_matches_two_workers(app: App) -> None:
     app.start(path="/one.js")
     app.start(path="/two.js")
     with pytest.raises(
-        AmbiguousWorkerError, match=r"2 workers answer to a SharedWorker '\*'.*give a narrower glob or a name"
+        AmbiguousWorkerError, match=r"2 workers match a SharedWorker '\*\*'.*give a narrower pattern, a name or a context"
     ):
         app.workers.wait_for()
 
@@ -153,5 +153,5 @@ def test_a_toxic_that_there_is_not(app: App) -> None:
 def test_a_syntax_error_on_real_time(app: App) -> None:
     app.gateway.mount("/worker.js", "let = ;")
     app.connect(app.open())
-    with pytest.raises(WorkerNotFoundError, match="its script was served but does not run"):
+    with pytest.raises(WorkerNotFoundError, match="its script was served but did not run"):
         app.workers.wait_for()

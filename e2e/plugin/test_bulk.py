@@ -17,13 +17,13 @@ def test_two_hundred_workers_start_and_each_can_be_reached(app: App) -> None:
     workers = spawn_workers(app.workers, app.open(), "/worker.js", WORKERS, prefix="echo")
     assert [worker.name for worker in workers] == [f"echo-{number}" for number in range(WORKERS)]
     assert workers[-1].evaluate("self.name") == f"echo-{WORKERS - 1}"
-    app.workers.advance(1)
-    assert {worker.clock.now for worker in workers} == {1.0}
+    app.workers.clock.run_for(1_000)
+    assert {worker.clock.now for worker in workers} == {1_000}
 
 
 def test_spawned_workers_of_a_script_that_is_missing_are_named(app: App) -> None:
     with pytest.raises(WaitTimeoutError, match=r"3 workers of /none\.js; 3 have not started, 'worker-0'"):
-        spawn_workers(app.workers, app.open(), "/none.js", 3, timeout_seconds=0.5)
+        spawn_workers(app.workers, app.open(), "/none.js", 3, timeout=1000 * 0.5)
 
 
 def test_ten_tabs_open_on_one_page_and_share_one_worker(app: App) -> None:
@@ -33,6 +33,6 @@ def test_ten_tabs_open_on_one_page_and_share_one_worker(app: App) -> None:
         app.connect(tab)
         tab.evaluate("worker.port.postMessage('hello')")
     worker = app.workers.wait_for()
-    app.workers.deliver()
+    app.workers.settle_messages()
     assert worker.evaluate("log.length") == TABS
     assert len(app.gateway.journal.select(f"GET {PAGE}")) == TABS

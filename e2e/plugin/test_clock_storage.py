@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.plugin.app import App, log
+from e2e.plugin.app import App, log, wait_for_console
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.errors import ClockError
 from pytest_sharedworker.workers.shared_worker import SharedWorker
@@ -62,7 +62,7 @@ def test_time_waits_for_a_chain_of_databases_and_transactions(
         }, 1000);
         setTimeout(note, 1001, "after");
     }""")
-    clock.advance(2)
+    clock.run_for(2_000)
     assert log(worker) == [
         *[["complete", 1_000]] * 3, [[0, 1, 2], 1_000], ["deleted", 1_000], [0, 1_000], ["after", 1_001],
     ]  # fmt: skip
@@ -76,7 +76,7 @@ def test_transactions_that_are_under_way_are_waited_for_before_time_begins_to_mo
         setTimeout(note, 1, "timer");
         (async () => { for (let number = 0; number < 100; number++) note(await store(number, "event")); })();
     }""")
-    clock.advance(1)
+    clock.run_for(1_000)
     assert log(worker) == [*[["complete", 0]] * 100, ["timer", 1]]
 
 
@@ -92,7 +92,7 @@ def test_transactions_that_fail_or_ask_for_nothing_end_too(worker: SharedWorker,
         }, 1000);
         setTimeout(note, 1001, "after");
     }""")
-    clock.advance(2)
+    clock.run_for(2_000)
     assert log(worker) == [
         ["complete", 1_000], ["aborted: ConstraintError", 1_000], ["aborted: null", 1_000], ["after", 1_001]
     ]  # fmt: skip
@@ -108,13 +108,13 @@ def test_a_database_that_a_tab_keeps_open_does_not_stop_the_clock(
         open_database(2).then(({ version }) => console.log("opened", version));
         open_database(2).then(() => console.log("also the next in line"));
     }""")
-    clock.advance(3600)
+    clock.run_for(3_600_000)
     opening = {"what": "opening the database outbox", "held": True}
     assert clock.state()["pending"] == [opening, opening]
     page.evaluate("() => { db.close(); }")
-    worker.expect_console("opened 2")
-    worker.expect_console("also the next in line")
-    clock.advance(1)
+    wait_for_console(worker, "opened 2")
+    wait_for_console(worker, "also the next in line")
+    clock.run_for(1_000)
     assert clock.state()["pending"] == []
 
 
@@ -126,4 +126,4 @@ def test_a_transaction_that_never_ends_is_named(worker: SharedWorker, clock: Vir
         again();
     }""")
     with pytest.raises(ClockError, match="still waits for: a transaction of the database outbox;"):
-        clock.advance(1, timeout_seconds=SHORT_SECONDS)
+        clock.run_for(1_000, timeout=SHORT_SECONDS * 1000)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
-from e2e.plugin.app import App, log
+from e2e.plugin.app import App, log, wait_for_console
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.workers.shared_worker import SharedWorker
@@ -56,8 +56,8 @@ def test_time_waits_for_what_the_browser_answers_by_a_promise(
         }}, 1000);
         setTimeout(note, 1001, "after");
     }}""")
-    clock.advance(2)
-    assert worker.errors == []
+    clock.run_for(2_000)
+    assert worker.errors() == []
     *answers, last = log(worker)
     assert [time for _, time in answers] == [1_000] * 3
     assert all(answer for answer, _ in answers)
@@ -128,8 +128,8 @@ def test_time_waits_for_the_pieces_of_a_stream(
         }}, 1000);
         setTimeout(note, 1001, "after");
     }}""")
-    clock.advance(2)
-    assert worker.errors == []
+    clock.run_for(2_000)
+    assert worker.errors() == []
     assert log(worker) == [[SIZE, 1_000], ["after", 1_001]]
 
 
@@ -142,7 +142,7 @@ def test_a_stream_that_nobody_reads_does_not_stop_the_clock(
         fetch("/data").then(({ body }) => { self.kept = [body, piped]; });
         setTimeout(note, 3600000, "an hour");
     }""")
-    clock.advance(3600)
+    clock.run_for(3_600_000)
     assert log(worker) == [["an hour", 3_600_000]]
     assert clock.state()["pending"] == []
 
@@ -156,7 +156,7 @@ def test_a_stream_that_a_script_fills_by_a_timer_goes_with_virtual_time(
         });
         (async () => { for await (const time of stream) note(time); })();
     }""")
-    clock.advance(600)
+    clock.run_for(600_000)
     assert log(worker) == [[time, time] for time in range(1_000, 600_001, 1_000)]
 
 
@@ -164,7 +164,7 @@ def test_what_a_script_streams_into_an_answer_and_never_ends_does_not_stop_the_c
     worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate("() => { new Response(new ReadableStream()).text(); setTimeout(note, 1000, 'timer'); }")
-    clock.advance(1)
+    clock.run_for(1_000)
     assert log(worker) == [["timer", 1_000]]
     assert clock.state()["pending"] == [{"what": "reading the response of the worker itself", "held": True}]
 
@@ -222,8 +222,8 @@ def test_an_answer_that_stays_open_and_silent_does_not_stop_the_clock(
         }""",
         url,
     )
-    clock.advance(3600)
-    assert worker.expect_console("first").virtual_seconds == 1
+    clock.run_for(3_600_000)
+    assert wait_for_console(worker, "first").virtual_seconds == 1
     assert clock.state()["pending"] == [{"what": "reading a stream", "held": True}]
     sharedworker_loop.run(server.send("second"))
-    assert worker.expect_console("second").virtual_seconds == 3600
+    assert wait_for_console(worker, "second").virtual_seconds == 3600

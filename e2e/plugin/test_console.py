@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from e2e.plugin.app import ECHO, App, console_texts
+from e2e.plugin.app import ECHO, App, console_texts, wait_for_console
+from pytest_sharedworker.control.messages import ConsoleMessage
 from pytest_sharedworker.errors import WaitTimeoutError
 
 
 def test_a_console_line_is_waited_for(app: App) -> None:
-    worker = app.start("onconnect = () => fetch('/slow').then(() => console.warn('ready at', 7));")
-    assert worker.expect_console("ready").level == "warn"
-    assert worker.expect_console(re.compile(r"at \d$")).text == "ready at 7"
+    worker = app.start("fetch('/slow').then(() => console.warn('ready at', 7)); " + ECHO)
+    assert wait_for_console(worker, "ready").text == "ready at 7"
+    with worker.expect_console_message(lambda message: message.text == "again") as info:
+        worker.evaluate("() => { setTimeout(() => { console.log('other'); console.info('again'); }, 1000); }")
+        worker.clock.run_for(1_000)
+    assert info.value.level == "info"
+
+
+def test_expect_console_message_ignores_earlier_messages(app: App) -> None:
+    worker = app.start("console.log('early'); " + ECHO)
+    worker.clock.settle()
+    with pytest.raises(WaitTimeoutError), worker.expect_console_message(timeout=300):
+        pass
+
+
+def test_event_handlers_receive_console_errors_and_close(app: App) -> None:
+    worker = app.start("console.log('early'); " + ECHO)
+    worker.clock.settle()
+    seen: list[str] = []
+    worker.on("console", lambda message: seen.append(f"console {message.text}"))
+    worker.on("error", lambda error: seen.append(f"error {error.message}"))
+    worker.on("close", lambda closed: seen.append(f"close {closed is worker}"))
+    worker.evaluate("() => { setTimeout(() => { console.log('one'); throw new Error('two'); }, 1000); }")
+    worker.clock.run_for(1_000)
+    worker.terminate()
+    assert seen == ["console one", "error Error: two", "close True"]
+
+
+def test_removed_event_handler_is_not_called(app: App) -> None:
+    worker = app.start(ECHO)
+    seen: list[str] = []
+
+    def handler(message: ConsoleMessage) -> None:
+        seen.append(message.text)
+
+    worker.on("console", handler)
+    worker.remove_listener("console", handler)
+    worker.evaluate("console.log('x')")
+    worker.clock.settle()
+    assert seen == []
 
 
 def test_a_console_line_that_does_not_come_shows_those_that_did(app: App) -> None:
     worker = app.start("console.log('begun'); " + ECHO)
-    with pytest.raises(WaitTimeoutError, match=r"(?s)to write 'ended'; it wrote:\n  log: begun"):
-        worker.expect_console("ended", timeout_seconds=0.5)
+    with pytest.raises(WaitTimeoutError, match=r"(?s)waited 500 ms .*; it wrote:\n  log: begun"):
+        with worker.expect_console_message(lambda message: message.text == "ended", timeout=500):
+            pass
 
 
 def test_the_console_is_kept_from_the_first_line_on(app: App) -> None:
@@ -45,7 +82,7 @@ def test_a_worker_that_dies_at_start_is_found_with_its_words_and_its_error(app: 
     worker = app.workers.wait_for()
     worker.evaluate("1")
     assert console_texts(worker) == ["log: begun"]
-    assert [error.message for error in worker.errors] == ["Error: cannot go on"]
+    assert [error.message for error in worker.errors()] == ["Error: cannot go on"]
 
 
 @pytest.mark.parametrize("kind", ["classic", "module"])
@@ -57,8 +94,8 @@ def test_line_numbers_stay_the_scripts_own(app: App, kind: str, prefix: str) -> 
     worker = app.start(
         f"{prefix}\n\nsetTimeout(() => {{ throw new Error('on line 3'); }}, 1000);\n{ECHO}", type=kind
     )
-    worker.clock.advance(1)
-    [error] = worker.errors
+    worker.clock.run_for(1_000)
+    [error] = worker.errors()
     assert "/worker.js:3:" in error.stack
 
 
@@ -66,7 +103,7 @@ def test_an_unhandled_rejection_is_an_error_too(app: App) -> None:
     worker = app.start(ECHO)
     worker.evaluate("() => { setTimeout(() => { Promise.reject(new Error('nobody cares')); }, 10); }")
     worker.evaluate("() => { setTimeout(() => { Promise.reject(Symbol('odd')); }, 20); }")
-    worker.clock.advance(1)
+    worker.clock.run_for(1_000)
     worker.clock.settle()
-    messages = [error.message for error in worker.errors]
+    messages = [error.message for error in worker.errors()]
     assert messages == ["Unhandled rejection: Error: nobody cares", "Unhandled rejection: Symbol(odd)"]

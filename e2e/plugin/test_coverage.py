@@ -140,7 +140,7 @@ def test_a_module_counts_with_what_it_imports(project: pytest.Pytester) -> None:
         "page.reload()",
         "page.context.close()",
         "shared_workers.wait_for().terminate()",
-        "from pytest_sharedworker.crash import crash; crash(page)",
+        "from pytest_sharedworker import crash; crash(page)",
     ],
 )
 def test_what_ran_before_the_worker_ended_counts(project: pytest.Pytester, end: str) -> None:

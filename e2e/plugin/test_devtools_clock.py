@@ -12,7 +12,7 @@ from e2e.plugin.app import ECHO, App
 from pytest_sharedworker.clock.devtools import DevToolsClock
 from pytest_sharedworker.errors import ClockError, UnsupportedError
 
-pytestmark = pytest.mark.worker_clock("policy")
+pytestmark = pytest.mark.worker_clock("devtools")
 
 NOTE = """
 const start_ms = Date.now();
@@ -30,22 +30,22 @@ def test_the_script_is_served_byte_for_byte(app: App) -> None:
 
 def test_timers_fire_exactly_when_their_time_has_come(app: App) -> None:
     worker = app.start(TICKS)
-    worker.clock.advance(29.999)
+    worker.clock.run_for(29_999)
     assert worker.evaluate("log") == []
-    worker.clock.advance(0.001)
+    worker.clock.run_for(1)
     assert worker.evaluate("log") == [["tick", 30000]]
-    worker.clock.advance(59.999)
+    worker.clock.run_for(59_999)
     assert worker.evaluate("log.length") == 2
-    worker.clock.advance(0.001)
+    worker.clock.run_for(1)
     assert worker.evaluate("log") == [["tick", 30000], ["tick", 60000], ["tick", 90000]]
-    assert worker.clock.now == 90
+    assert worker.clock.now == 90_000
 
 
 def test_time_stands_still_from_the_first_line_on(app: App) -> None:
     worker = app.start(f"{NOTE} setTimeout(() => note('timer'), 1); onconnect = () => {{}};")
     app.open().wait_for_timeout(50)
     assert worker.evaluate("log") == []
-    worker.clock.advance(0.001)
+    worker.clock.run_for(1)
     assert worker.evaluate("log") == [["timer", 1]]
 
 
@@ -53,9 +53,9 @@ def test_a_module_worker_with_imports_is_on_virtual_time_too(app: App) -> None:
     app.gateway.mount("/delay.js", "export const delay_ms = 1000;")
     script = f"import {{ delay_ms }} from '/delay.js'; {NOTE} setTimeout(() => note('timer'), delay_ms);"
     worker = app.start(f"{script} onconnect = () => {{}};", type="module")
-    worker.clock.advance(0.999)
+    worker.clock.run_for(999)
     assert worker.evaluate("log") == []
-    worker.clock.advance(0.001)
+    worker.clock.run_for(1)
     assert worker.evaluate("log") == [["timer", 1000]]
 
 
@@ -65,7 +65,7 @@ def test_messages_that_tabs_posted_before_are_read_before_time_moves(app: App) -
     for number, tab in enumerate(tabs):
         app.connect(tab)
         tab.evaluate("(number) => worker.port.postMessage(number)", number)
-    worker.clock.advance(10)
+    worker.clock.run_for(10_000)
     log = worker.evaluate("log")
     assert sorted(what for what, _ in log) == [0, 1, 2]
     assert max(now_ms for _, now_ms in log) - min(now_ms for _, now_ms in log) < 1000
@@ -80,7 +80,7 @@ def test_messages_are_read_and_answered_while_time_stands_still(app: App) -> Non
         # By hand: the function's own polling would stand still with the tab's time.
         while tab.evaluate("messages") != ["hello"]:
             app.workers.idle()
-    worker.clock.advance(1)
+    worker.clock.run_for(1_000)
     assert {
         round(now_ms) for _, now_ms in worker.evaluate("log.map(([what, now]) => [what, now - log[0][1]])")
     } == {0}
@@ -91,18 +91,18 @@ def test_time_waits_for_requests_and_counts_little_for_them(app: App) -> None:
     app.gateway.toxic("latency", on="/data", latency_ms=200)
     ask = "fetch('/data').then((answer) => answer.text()).then((text) => note(text))"
     worker = app.start(f"{NOTE} setTimeout(() => {ask}, 1000); onconnect = () => {{}};")
-    worker.clock.advance(1)
+    worker.clock.run_for(1_000)
     ((text, now_ms),) = worker.evaluate("log")
     assert text == "data"
-    assert now_ms - 1000 <= worker.clock.resolution_seconds * 1000
+    assert now_ms - 1000 <= worker.clock.resolution
 
 
 def test_a_request_that_never_settles_is_named(app: App) -> None:
     app.gateway.toxic("timeout", on="/data", timeout_ms=0)
     worker = app.start("setTimeout(() => fetch('/data'), 1000); onconnect = () => {};")
     assert isinstance(worker.clock, DevToolsClock)
-    with pytest.raises(ClockError, match=r"these requests have not settled: \['GET .*/data'\]"):
-        worker.clock.advance(1, timeout_seconds=1)
+    with pytest.raises(ClockError, match=r"these requests are pending: \['GET .*/data'\]"):
+        worker.clock.run_for(1_000, timeout=1_000)
 
 
 def test_workers_of_different_tabs_advance_together(app: App) -> None:
@@ -110,16 +110,16 @@ def test_workers_of_different_tabs_advance_together(app: App) -> None:
     for name in ("first", "second"):
         app.connect(app.open(), name=name)
         app.workers.wait_for(name=name)
-    app.workers.advance(30)
-    assert [worker.evaluate("log") for worker in app.workers.all] == [[["tick", 30000]]] * 2
+    app.workers.clock.run_for(30_000)
+    assert [worker.evaluate("log") for worker in app.workers.alive] == [[["tick", 30000]]] * 2
 
 
 def test_the_next_worker_of_the_script_starts_at_zero(app: App) -> None:
     first = app.start(TICKS)
-    first.clock.advance(40)
+    first.clock.run_for(40_000)
     first.terminate()
     second = app.start(TICKS)
-    second.clock.advance(30)
+    second.clock.run_for(30_000)
     assert second.evaluate("log") == [["tick", 30000]]
     assert second is not first
 
@@ -127,10 +127,10 @@ def test_the_next_worker_of_the_script_starts_at_zero(app: App) -> None:
 def test_what_the_clock_cannot_do_it_says(app: App) -> None:
     worker = app.start(TICKS)
     clock = worker.clock
-    assert clock.state() == {"kind": "policy", "now_seconds": 0.0, "pending": []}
+    assert clock.state() == {"kind": "devtools", "now": 0, "pending": []}
     with pytest.raises(UnsupportedError, match="use the virtual clock"):
         _ = worker.clock.pending_timers
     with pytest.raises(ClockError, match="0 or more"):
-        worker.clock.advance(-1)
-    with pytest.raises(UnsupportedError, match="leaves scripts as they are"):
+        worker.clock.run_for(-1)
+    with pytest.raises(UnsupportedError, match="leaves worker scripts untouched"):
         app.workers.add_init_script("self.before = 1;")

@@ -9,10 +9,13 @@ import base64
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext
 
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
+
+pytestmark = pytest.mark.usefixtures("worker_clock")
 
 ONE_PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 PAGE = """<!doctype html><meta charset=utf-8><title>recorded</title><link rel=icon href=data:,>

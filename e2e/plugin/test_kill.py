@@ -55,7 +55,7 @@ def test_a_crash_of_the_tab_that_started_the_worker_takes_the_worker_along(app: 
     worker = app.workers.wait_for()
     app.connect(second)
     crash(first)
-    worker.wait_until_ended()
+    worker.wait_for_close()
     assert second.evaluate("document.title") == "stage"
     app.connect(second)
     assert app.workers.wait_for() is not worker
@@ -67,9 +67,9 @@ def test_a_crash_of_another_tab_leaves_the_worker_alone(app: App) -> None:
     other = app.open()
     app.connect(other)
     other.evaluate("worker.port.postMessage('before')")
-    app.workers.deliver()
+    app.workers.settle_messages()
     crash(other)
-    worker.clock.advance(1)
+    worker.clock.run_for(1_000)
     assert worker.evaluate("log.map(([what]) => what)") == ["before"]
 
 
@@ -107,15 +107,15 @@ def test_the_workers_of_a_killed_browser_end_and_new_ones_are_followed(
     before = app.workers.wait_for()
     assert before.evaluate("1 + 1") == 2
     persistent_browser.kill()
-    before.wait_until_ended()
+    before.wait_for_close()
     app.connect(app.open(persistent_browser.reopen()))
     after = app.workers.wait_for()
     after.evaluate("() => { setTimeout(() => note('timer'), 1000); }")
-    after.clock.advance(1)
+    after.clock.run_for(1_000)
     assert after.evaluate("log") == [["timer", 1000]]
-    assert app.workers.starts == [before, after]
+    assert app.workers.history == [before, after]
     after.terminate()
-    assert app.workers.all == []
+    assert app.workers.alive == []
 
 
 def test_pages_of_a_killed_browser_are_not_told(app: App, persistent_browser: PersistentBrowser) -> None:

@@ -10,6 +10,8 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
+pytestmark = pytest.mark.usefixtures("worker_clock")
+
 OBJECTS = 100_000
 LEAST_BYTES_AN_OBJECT = 16
 

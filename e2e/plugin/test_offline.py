@@ -14,6 +14,8 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
+pytestmark = pytest.mark.usefixtures("worker_clock")
+
 WORKER = """
 const get = fetch;  // Kept before anyone could have replaced it, as a bundle may do.
 self.seen = [];
@@ -135,8 +137,8 @@ def test_virtual_time_goes_on_over_requests_that_fail_offline(
     worker = start(page, shared_workers)
     worker.evaluate("() => { setInterval(() => by_fetch('/data').then((what) => seen.push(what)), 1000); }")
     with worker.offline():
-        worker.clock.advance(2)
-    worker.clock.advance(1)
+        worker.clock.run_for(2_000)
+    worker.clock.run_for(1_000)
     assert worker.evaluate("seen") == ["offline", "TypeError", "TypeError", "online", "data"]
 
 
@@ -144,4 +146,4 @@ def test_a_worker_may_end_while_it_is_offline(shared_workers: SharedWorkers, pag
     worker = start(page, shared_workers)
     with worker.offline():
         worker.terminate()
-    assert worker.ended
+    assert worker.is_closed()

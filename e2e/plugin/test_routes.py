@@ -13,6 +13,8 @@ from pytest_sharedworker.gateway.route import Route
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
+pytestmark = pytest.mark.usefixtures("worker_clock")
+
 WORKER = """
 self.seen = [];
 const ask = async (path, options) => {
@@ -82,13 +84,13 @@ def test_virtual_time_does_not_wait_for_a_held_request_and_waits_again_once_it_i
 ) -> None:
     rule = gateway.route("/data.json", lambda route: route.hold())
     worker.evaluate("() => { setTimeout(() => ask('/data.json'), 1000); }")
-    worker.clock.advance(5)
+    worker.clock.run_for(5_000)
     (route,) = rule.routes
-    assert (route.exchange.virtual_seconds, worker.clock.now, worker.evaluate("seen")) == (1, 5, [])
+    assert (route.exchange.virtual_seconds, worker.clock.now, worker.evaluate("seen")) == (1, 5_000, [])
     route.release()
     worker.clock.settle()
     assert worker.evaluate("seen") == ['200 {"a": 1}']
-    assert worker.clock.now == 5
+    assert worker.clock.now == 5_000
 
 
 def test_a_request_that_the_worker_gives_up_is_held_no_longer(worker: SharedWorker, gateway: Gateway) -> None:
@@ -128,8 +130,8 @@ def test_a_workers_own_script_can_be_replaced(
         context.new_page().goto(f"{gateway.url}/page.html")
         worker = shared_workers.wait_for(name="router")
     assert worker.evaluate("patched") is True
-    worker.clock.advance(1)
-    assert worker.clock.now == 1
+    worker.clock.run_for(1_000)
+    assert worker.clock.now == 1_000
 
 
 def test_a_handler_that_raises_gives_the_worker_a_500(worker: SharedWorker, gateway: Gateway) -> None:

@@ -35,7 +35,7 @@ def outcomes(worker: SharedWorker) -> list[object]:
 
 def test_a_fault_with_a_count_is_used_up(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
     app.gateway.toxic("reset_peer", on="POST /data", times=2)
-    clock.advance(4)
+    clock.run_for(4_000)
     assert outcomes(worker) == ["TypeError", "TypeError", 200, 200]
 
 
@@ -44,15 +44,15 @@ def test_a_fault_ends_with_its_block_and_hits_its_pattern_alone(
 ) -> None:
     app.gateway.toxic("status", on="GET /data", status=500)
     with app.gateway.toxic("status", on="POST /data", status=503):
-        clock.advance(2)
-    clock.advance(1)
+        clock.run_for(2_000)
+    clock.run_for(1_000)
     assert outcomes(worker) == [503, 503, 200]
 
 
 def test_a_fault_by_chance_repeats_with_its_seed(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
     for _ in range(2):
         with app.gateway.toxic("status", on="POST /data", status=503, probability=0.5, seed=7):
-            clock.advance(20)
+            clock.run_for(20_000)
     first, second = outcomes(worker)[:20], outcomes(worker)[20:]
     assert first == second
     assert set(first) == {200, 503}
@@ -69,7 +69,7 @@ def test_an_answer_is_lost_after_the_server_took_the_request(
 
     app.gateway.route("POST /data", take)
     app.gateway.toxic("drop_response", on="POST /data", times=1)
-    clock.advance(2)
+    clock.run_for(2_000)
     assert outcomes(worker) == ["TypeError", 200]
     assert taken == [b"event"] * 2
 
@@ -79,7 +79,7 @@ def test_requests_of_a_worker_and_of_a_tab_are_told_apart(
 ) -> None:
     [page] = app.context.pages
     page.evaluate("fetch('/data', { method: 'POST', body: 'of the tab' }).then((answer) => answer.text())")
-    clock.advance(1)
+    clock.run_for(1_000)
     exchanges = app.gateway.journal.select("POST /data")
     assert [(exchange.request_body, exchange.worker_id) for exchange in exchanges] == [
         (b"of the tab", None),

@@ -1,26 +1,26 @@
-"""Which browser a run starts, and where: two options on top of pytest-playwright's.
+"""Which browser a run starts and where, and the base URL of its contexts.
 
-This plugin overrides two fixtures of pytest-playwright. Of two plugins with a fixture of one name the one
-that was registered last wins, so this module is registered once all others are. A project's own conftest.py
-still comes before both.
+This module overrides fixtures of pytest-playwright. Of two plugins with a fixture of one name the last
+registered one wins, so this module is registered after all others. A project's own conftest.py still
+comes before both.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserType
+from playwright.sync_api import BrowserContext, BrowserType
 
 from pytest_sharedworker.browsers.discovery import BrowserNotFoundError, launch_arguments
 
 CONNECT_TIMEOUT_MS = 30_000
 EXPOSED_NETWORK = "<loopback>"
-"""What of this machine a browser elsewhere reaches: the gateway and the control channel, on 127.0.0.1."""
+"""What a remote browser reaches of this machine: the gateway and the control channel, on 127.0.0.1."""
 
 
 def add_options(group: pytest.OptionGroup) -> None:
@@ -34,13 +34,13 @@ def add_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--browser-ws-endpoint",
         metavar="URL",
-        help="run the browsers elsewhere: the ws:// or wss:// address of a Playwright server"
+        help="run the browsers on another machine: the ws:// or wss:// address of a Playwright server"
         " (`playwright run-server`) of the same Playwright version",
     )
 
 
 def check_options(config: pytest.Config) -> None:
-    """Raise pytest.UsageError where an option cannot be meant so."""
+    """Raise pytest.UsageError for an invalid option."""
     endpoint: str | None = config.getoption("--browser-ws-endpoint")
     if endpoint is not None and not _is_websocket_address(endpoint):
         raise pytest.UsageError(
@@ -53,9 +53,9 @@ def check_options(config: pytest.Config) -> None:
 def browser_type_launch_args(
     browser_type_launch_args: dict[str, Any], browser_name: str, pytestconfig: pytest.Config
 ) -> dict[str, Any]:
-    """How the browser is started: with --installed-browser this machine's; what was asked for comes on top.
+    """Return how to launch the browser: with --installed-browser this machine's; the project's arguments win.
 
-    The test fails where there is no such browser.
+    Fail the test if the browser does not exist.
     """
     elsewhere = pytestconfig.getoption("--browser-ws-endpoint")
     if elsewhere or not pytestconfig.getoption("--installed-browser"):
@@ -73,7 +73,7 @@ def connect_options(
     browser_type_launch_args: dict[str, Any],
     pytestconfig: pytest.Config,
 ) -> dict[str, Any] | None:
-    """Where the browsers run, with --browser-ws-endpoint; None: on this machine."""
+    """Return how to connect to the browsers with --browser-ws-endpoint; None: they run on this machine."""
     endpoint: str | None = pytestconfig.getoption("--browser-ws-endpoint")
     if endpoint is None:
         return connect_options
@@ -82,14 +82,33 @@ def connect_options(
         _endpoint_parameter(): endpoint,
         "expose_network": EXPOSED_NETWORK,
         "timeout": CONNECT_TIMEOUT_MS,
-        # pytest-playwright sends it with the launch options, under a name that the server does not know.
+        # pytest-playwright sends it among the launch options, under a name that the server ignores.
         "slow_mo": browser_type_launch_args.get("slow_mo"),
     }
 
 
+@pytest.fixture
+def new_context(
+    new_context: Callable[..., BrowserContext],
+    browser_context_args: dict[str, Any],
+    request: pytest.FixtureRequest,
+) -> Callable[..., BrowserContext]:
+    """Return pytest-playwright's `new_context`, with the gateway as default base URL in tests that use it."""
+    marker = request.node.get_closest_marker("browser_context_args")
+    is_set = "base_url" in {**browser_context_args, **(marker.kwargs if marker else {})}
+    if is_set or "gateway" not in request.fixturenames:
+        return new_context
+    base_url: str = request.getfixturevalue("gateway").url
+
+    def create(**options: Any) -> BrowserContext:
+        return new_context(**{"base_url": base_url, **options})
+
+    return create
+
+
 @contextmanager
 def _failing_without_traceback() -> Iterator[None]:
-    """Show the one sentence of a BrowserNotFoundError, which says all there is to do."""
+    """Turn a BrowserNotFoundError into a failure without traceback: its text says what to do."""
     try:
         yield
     except BrowserNotFoundError as error:
@@ -97,7 +116,7 @@ def _failing_without_traceback() -> Iterator[None]:
 
 
 def _endpoint_parameter() -> str:
-    """The name of connect's first parameter: `ws_endpoint`, in newer versions of Playwright `endpoint`."""
+    """Return the name of connect's first parameter: `ws_endpoint`, later `endpoint`."""
     _, name, *_ = inspect.signature(BrowserType.connect).parameters
     return name
 

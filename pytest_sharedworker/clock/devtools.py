@@ -1,8 +1,8 @@
-"""The clock of a worker whose script nobody touches: the browser's own virtual time (Chromium).
+"""The clock of a worker whose script stays untouched: Chromium's own virtual time.
 
-Measured: timers fire exact to the millisecond; a wait for a request that is under way costs 10 ms of
-virtual time. The browser moves the time of a whole renderer process: the timers of the tab that started the
-worker move, and stand still, with the worker's; those of other tabs run in real time.
+Measured: timers fire exactly to the millisecond; waiting for a pending request costs 10 ms of virtual time.
+The browser moves the time of a whole renderer process: the timers of the tab that started the worker move,
+and stop, with the worker's; those of other tabs run in real time.
 """
 
 from __future__ import annotations
@@ -10,38 +10,51 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from pytest_sharedworker.clock.base import (
-    ADVANCE_TIMEOUT_SECONDS,
-    STATE_TIMEOUT_SECONDS,
+    DEFAULT_TIMEOUT,
+    STATE_TIMEOUT,
+    ClockKind,
+    Ticks,
     Timer,
-    to_milliseconds,
+    parse_ticks,
+    to_date,
+    unsupported,
 )
 from pytest_sharedworker.devtools.session import WorkerDevToolsSession
-from pytest_sharedworker.errors import ClockError, EvaluationError, UnsupportedError, WorkerClosedError
+from pytest_sharedworker.errors import ClockError, EvaluationError, WorkerClosedError
 
 _POLICY = "pauseIfNetworkFetchesPending"
 _MOMENT_MS = 0.01
-"""A move too short for any timer."""
+"""Too short for any timer to fire."""
 _QUIET_SECONDS = 0.02
-"""Real time for messages of other processes to arrive: without a prologue nothing marks their end."""
+"""Real time for messages of other processes to arrive: without a prologue no marker follows them."""
 _POLL_SECONDS = 0.002
+
+
+class Pages(Protocol):
+    """The pages that may post to a worker."""
+
+    def reach(self) -> None:
+        """Wait until every page has run a task, so that what it posted before has left it."""
 
 
 class DevToolsClock:
     """Virtual time by DevTools (`Emulation.setVirtualTimePolicy`), from the worker's first line on.
 
-    While requests of the worker are under way its time stands still. Two workers of one renderer process
-    share one time, and only the younger one's clock moves it.
+    While requests of the worker are pending its time stands still. Two workers of one renderer process share
+    one time, and only the younger one's clock moves it.
     """
 
-    resolution_seconds = 0.05
+    kind: ClockKind = "devtools"
+    resolution = 50.0
 
-    def __init__(self, attached: WorkerDevToolsSession, reach_tabs: Callable[[], None]) -> None:
-        """Stop the time of a worker that is about to start. `reach_tabs` asks every tab something."""
+    def __init__(self, attached: WorkerDevToolsSession, pages: Pages) -> None:
+        """Stop the time of a worker that is about to start; `pages` are those that may post to it."""
         self._attached = attached
-        self._reach_tabs = reach_tabs
+        self._pages = pages
         self._now_ms = 0
         self._grants = 0
         self._arrivals = 0
@@ -50,50 +63,67 @@ class DevToolsClock:
         attached.on("Network.requestWillBeSent", self._begin)
         attached.on("Network.loadingFinished", self._end)
         attached.on("Network.loadingFailed", self._end)
-        # The policy `pause` would hold back messages too. Time that has arrived where it was sent stands
-        # still as well, and lets messages and requests pass.
+        # The policy `pause` would hold messages back too. With an expired budget time stands still as well,
+        # and messages and requests pass.
         self._grant(_MOMENT_MS)
         attached.post("Network.enable")
 
     @property
     def now(self) -> float:
-        """Seconds since the worker's start."""
-        return self._now_ms / 1000
+        """Milliseconds since the worker's start."""
+        return self._now_ms
 
-    def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
-        """`now_seconds` and the `pending` requests: a browser does not tell its timers."""
-        return {"kind": "policy", "now_seconds": self.now, "pending": list(self._pending.values())}
+    @property
+    def date(self) -> datetime:
+        """What the worker reads as the current date (aware, UTC)."""
+        return to_date(self._attached.evaluate("Date.now()"))
 
     @property
     def pending_timers(self) -> list[Timer]:
-        """Raise UnsupportedError: a browser does not tell its timers."""
-        raise UnsupportedError("timers cannot be listed under the clock policy; use the virtual clock")
+        """Raise UnsupportedError: DevTools do not expose timers."""
+        raise unsupported(self.kind, "pending_timers", "DevTools do not expose timers")
 
-    def advance(self, seconds: float, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> None:
-        """Let this much time pass; returns when the requests started by it have settled.
+    def run_for(self, ticks: Ticks, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Let time pass and fire every timer that becomes due; return when the started requests have ended.
 
-        Raises ClockError for a time that is negative or finer than a millisecond, and where time or
-        requests do not arrive within `timeout_seconds`; WorkerClosedError.
+        Raise ClockError where `ticks` is no duration and where time or requests do not arrive within
+        `timeout` ms; WorkerClosedError.
         """
-        ms = to_milliseconds(seconds)
-        deadline = time.monotonic() + timeout_seconds
+        duration = parse_ticks(ticks)
+        deadline = time.monotonic() + timeout / 1000
         self._settle(deadline)
-        if ms:
-            self._grant(ms)
-            self._now_ms += ms
+        if duration:
+            self._grant(duration)
+            self._now_ms += duration
             self._wait(self._is_quiet, deadline)
         self._settle(deadline)
 
-    def settle(self) -> None:
-        """Wait until messages are read and requests have settled, without moving time."""
-        self._settle(time.monotonic() + ADVANCE_TIMEOUT_SECONDS)
+    def fast_forward(self, ticks: Ticks, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Raise UnsupportedError: DevTools fire every timer."""
+        raise unsupported(self.kind, "fast_forward", "DevTools fire every timer")
+
+    def run_next(self, *, timeout: float = DEFAULT_TIMEOUT) -> bool:
+        """Raise UnsupportedError: DevTools do not expose timers."""
+        raise unsupported(self.kind, "run_next", "DevTools do not expose timers")
+
+    def settle(self, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Wait until messages are read and requests have ended, without letting time pass."""
+        self._settle(time.monotonic() + timeout / 1000)
+
+    def set_system_time(self, time: float | str | datetime) -> None:
+        """Raise UnsupportedError: the date follows the machine's."""
+        raise unsupported(self.kind, "set_system_time", "the date follows the machine's")
+
+    def state(self, *, timeout: float = STATE_TIMEOUT) -> dict[str, object]:
+        """Return `kind`, `now` and the `pending` requests."""
+        return {"kind": self.kind, "now": self.now, "pending": list(self._pending.values())}
 
     def _settle(self, deadline: float) -> None:
-        self._reach_tabs()
+        self._pages.reach()
         self._pump_for(_QUIET_SECONDS)
         while True:
             self._wait(self._is_quiet, deadline)
-            with suppress(EvaluationError):  # What settled is handled before this is answered.
+            with suppress(EvaluationError):  # The worker handles ended requests before it replies.
                 self._attached.evaluate("0")
             if self._is_quiet():
                 return
@@ -102,19 +132,19 @@ class DevToolsClock:
         return self._arrivals == self._grants and not self._pending
 
     def _grant(self, ms: float) -> None:
-        """Let this much time pass, and no more; does not wait."""
+        """Let this much time pass, and no more; do not wait."""
         self._grants += 1
         self._attached.post("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": ms})
 
     def _wait(self, condition: Callable[[], bool], deadline: float) -> None:
         while not condition():
             if time.monotonic() > deadline:
-                reason = f"these requests have not settled: {list(self._pending.values())}"
+                reason = f"these requests are pending: {list(self._pending.values())}"
                 if not self._pending:
-                    reason = "has a younger worker of the same renderer process taken its time over?"
-                raise ClockError(f"the clock did not arrive in time: {reason}")
+                    reason = "does a younger worker of the same renderer process control its time?"
+                raise ClockError(f"the clock did not finish in time: {reason}")
             if self._attached.gone:
-                # Its time has gone with it; the next call says so with its name.
+                # This call fails with an error that names the worker.
                 self._attached.call("Runtime.enable")
             self._pump_for(_POLL_SECONDS)
 
@@ -125,7 +155,7 @@ class DevToolsClock:
 
     def _expire(self, event: dict[str, Any]) -> None:
         with suppress(WorkerClosedError):
-            # Time is paused now. Without a budget it goes on standing where it has arrived.
+            # Time is paused now. Without a budget it stays where it is, and the worker goes on.
             self._attached.post("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": 0})
         self._arrivals += 1
 

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timezone
 
-from pytest_sharedworker.clock.base import STATE_TIMEOUT_SECONDS, Timer
-from pytest_sharedworker.errors import ClockError, UnsupportedError
+from pytest_sharedworker.clock.base import (
+    DEFAULT_TIMEOUT,
+    STATE_TIMEOUT,
+    ClockKind,
+    Ticks,
+    Timer,
+    parse_ticks,
+    unsupported,
+)
 
-SETTLE_SECONDS = 0.4
-"""What the real clock adds to a wait, for messages to be read and requests to settle."""
+SETTLE_MS = 400.0
+"""What a wait adds, so that messages are read and requests end."""
 
-INTERRUPTION_SECONDS = 10.0
-"""A test that is behind its worker's time by more than this sat in a debugger; it is not just slow."""
+INTERRUPTION_MS = 10_000.0
+"""A test that lags its worker's time by more than this was stopped in a debugger; it is not just slow."""
+
+_REASON = "browsers do not expose real timers"
 
 
 class RealClock:
-    """Real time, for debugging and for worker scripts that must not be touched.
+    """Real time: to let time pass is to wait.
 
-    Advancing waits. Several calls do not add up their own cost: each ends when the sum of all has passed
-    since the worker's start. Where a person held the test up in between, waiting starts over from there.
+    The cost of several calls does not add up: each call returns when the sum of all durations has passed
+    since the worker's start. After a pause in a debugger, waiting starts over.
     """
 
-    resolution_seconds = 1.0
+    kind: ClockKind = "real"
+    resolution = 1_000.0
 
     def __init__(self, started_monotonic: float) -> None:
         self._started = started_monotonic
@@ -29,27 +40,46 @@ class RealClock:
 
     @property
     def now(self) -> float:
-        """Seconds since the worker's start."""
-        return time.monotonic() - self._started
+        """Milliseconds since the worker's start."""
+        return (time.monotonic() - self._started) * 1000
 
-    def advance(self, seconds: float) -> None:
-        """Wait until this much more time has passed since the worker's start."""
-        if seconds < 0:
-            raise ClockError(f"cannot advance by {seconds!r} s: time does not run backwards")
-        if self.now - self._target > INTERRUPTION_SECONDS:
-            self._target = self.now
-        self._target = self._target + seconds
-        time.sleep(max(0.0, self._target + SETTLE_SECONDS - self.now))
-
-    def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
-        """`now_seconds`: a browser does not tell its timers."""
-        return {"kind": "real", "now_seconds": self.now}
-
-    def settle(self) -> None:
-        """Give messages and requests a moment of real time."""
-        time.sleep(SETTLE_SECONDS)
+    @property
+    def date(self) -> datetime:
+        """The current date."""
+        return datetime.now(timezone.utc)
 
     @property
     def pending_timers(self) -> list[Timer]:
-        """Raise UnsupportedError: a browser does not tell its timers."""
-        raise UnsupportedError("real timers cannot be listed; use the virtual clock")
+        """Raise UnsupportedError: browsers do not expose real timers."""
+        raise unsupported(self.kind, "pending_timers", _REASON)
+
+    def run_for(self, ticks: Ticks, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Wait until this much more time has passed since the worker's start; `timeout` is not needed.
+
+        Raise ClockError where `ticks` is no duration.
+        """
+        duration = parse_ticks(ticks)
+        if self.now - self._target > INTERRUPTION_MS:
+            self._target = self.now
+        self._target += duration
+        time.sleep(max(0.0, self._target + SETTLE_MS - self.now) / 1000)
+
+    def fast_forward(self, ticks: Ticks, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Raise UnsupportedError: real time cannot jump."""
+        raise unsupported(self.kind, "fast_forward", "real time cannot jump")
+
+    def run_next(self, *, timeout: float = DEFAULT_TIMEOUT) -> bool:
+        """Raise UnsupportedError: browsers do not expose real timers."""
+        raise unsupported(self.kind, "run_next", _REASON)
+
+    def settle(self, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Give messages and requests a moment of real time."""
+        time.sleep(SETTLE_MS / 1000)
+
+    def set_system_time(self, time: float | str | datetime) -> None:
+        """Raise UnsupportedError: the browser takes the machine's date."""
+        raise unsupported(self.kind, "set_system_time", "the browser reads the machine's date")
+
+    def state(self, *, timeout: float = STATE_TIMEOUT) -> dict[str, object]:
+        """Return `kind` and `now`."""
+        return {"kind": self.kind, "now": self.now}

@@ -1,146 +1,161 @@
-"""The clock of one worker: virtual and exact, or real."""
+"""Virtual time of one worker: it passes only when the test moves it, exact to the millisecond."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from pytest_sharedworker.clock.base import (
-    ADVANCE_TIMEOUT_SECONDS,
-    STATE_TIMEOUT_SECONDS,
+    DEFAULT_TIMEOUT,
+    STATE_TIMEOUT,
+    ClockKind,
+    Ticks,
     Timer,
-    to_milliseconds,
+    parse_ticks,
+    parse_time,
+    to_date,
 )
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.errors import ClockError, EvaluationError, WaitTimeoutError, WorkerClosedError
-from pytest_sharedworker.tabs.message_barrier import TabSnapshot
+from pytest_sharedworker.tabs.message_barrier import MessageBarrier
 
 
 class VirtualClock:
-    """Time that moves only when the case moves it, exact to the millisecond.
+    """Time that passes only when the test moves it.
 
-    Before it moves it waits until the worker has read all that tabs posted before, and until what the
-    worker began has ended (the DevTools policy `pauseIfNetworkFetchesPending` means the same, of requests
-    alone): requests, IndexedDB's databases and transactions, locks that are free, and what the browser
-    answers by a promise or a stream. docs/browsers.md lists what is waited for and what is not.
+    Before it moves it waits until the worker has read what tabs posted before, and until the work that the
+    worker started has ended (the DevTools policy `pauseIfNetworkFetchesPending` does the same for requests
+    alone): requests, IndexedDB databases and transactions, free locks, and what the browser delivers by a
+    promise or a stream. docs/browsers.md lists what it waits for and what not.
     """
 
-    resolution_seconds = 0.001
+    kind: ClockKind = "virtual"
+    resolution = 1.0
 
-    def __init__(self, session: ControlChannel, deliver: Callable[[], TabSnapshot]) -> None:
-        self._session = session
-        self._deliver = deliver
+    def __init__(self, channel: ControlChannel, barrier: MessageBarrier) -> None:
+        self._channel = channel
+        self._barrier = barrier
 
     @property
     def now(self) -> float:
-        """Seconds since the worker's start."""
-        return float(self._session.call("clock")["nowMs"]) / 1000
+        """Milliseconds since the worker's start."""
+        return float(self._read()["nowMs"])
 
     @property
     def date(self) -> datetime:
-        """What the worker takes for the present (an aware datetime in UTC)."""
-        return datetime.fromtimestamp(self._session.call("clock")["dateMs"] / 1000, timezone.utc)
+        """What the worker reads as the current date (aware, UTC)."""
+        return to_date(self._read()["dateMs"])
 
     @property
     def pending_timers(self) -> list[Timer]:
-        """The timers that wait, in the order in which they will fire."""
-        return [_timer(timer) for timer in self._session.call("clock")["timers"]]
+        """The pending timers, in the order in which they fire."""
+        return [_to_timer(timer) for timer in self._read()["timers"]]
 
-    def advance(self, seconds: float, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> None:
-        """Let this much virtual time pass, firing timers in order.
+    def run_for(self, ticks: Ticks, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Let time pass and fire every timer that becomes due, in order.
 
-        Raises ClockError for a time that is negative or finer than a millisecond, for a clock that moves
-        already, and where what the worker began does not end within `timeout_seconds` of real time.
+        Return when the work that the timers started has ended. Raise ClockError where `ticks` is negative
+        or finer than a millisecond, where the clock is already being moved, and where the work does not end
+        within `timeout` ms of real time.
         """
-        self._move("runFor", {"ms": to_milliseconds(seconds)}, timeout_seconds)
+        self._move("runFor", {"ms": parse_ticks(ticks)}, timeout)
 
-    def state(self, *, timeout_seconds: float = STATE_TIMEOUT_SECONDS) -> dict[str, object]:
-        """`now_seconds`, `date`, `moving`, `timers` (as Timer has them) and what is `pending`.
+    def fast_forward(self, ticks: Ticks, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Jump ahead and fire each timer that is due at most once, like a laptop that was closed meanwhile.
 
-        Pending work that is `held` is not waited for by the clock. Raises WaitTimeoutError.
+        Raise ClockError as `run_for` does.
         """
-        state = self._session.call("clock", timeout_seconds=timeout_seconds)
+        self._move("fastForward", {"ms": parse_ticks(ticks)}, timeout)
+
+    def run_next(self, *, timeout: float = DEFAULT_TIMEOUT) -> bool:
+        """Move to the next timer and fire it; return False if no timer is pending."""
+        return self._move("runNext", {}, timeout) is not None
+
+    def settle(self, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Wait until messages are read and started work has ended, without letting time pass."""
+        self.run_for(0, timeout=timeout)
+
+    def set_system_time(self, time: float | str | datetime) -> None:
+        """Change the date that the worker reads; no timer fires.
+
+        `time` is ms since 1970, an ISO 8601 text, or a datetime. Raise ClockError for anything else.
+        """
+        self._channel.call("setSystemTime", {"epochMs": round(parse_time(time))})
+
+    def state(self, *, timeout: float = STATE_TIMEOUT) -> dict[str, object]:
+        """Return `kind`, `now`, `date`, `is_advancing`, `timers` (as Timer), and the `pending` work.
+
+        The clock does not wait for pending work that is `held`. Raise WaitTimeoutError.
+        """
+        state = self._read(timeout)
         return {
-            "kind": "virtual",
-            "now_seconds": state["nowMs"] / 1000,
-            "date": datetime.fromtimestamp(state["dateMs"] / 1000, timezone.utc).isoformat(),
-            "moving": self._session.is_advancing,
-            "timers": [asdict(_timer(timer)) for timer in state["timers"]],
+            "kind": self.kind,
+            "now": state["nowMs"],
+            "date": to_date(state["dateMs"]).isoformat(),
+            "is_advancing": self._channel.is_advancing,
+            "timers": [asdict(_to_timer(timer)) for timer in state["timers"]],
             "pending": state["pending"],
         }
 
-    def run_next(self, *, timeout_seconds: float = ADVANCE_TIMEOUT_SECONDS) -> bool:
-        """Move on to the next timer and fire it; returns False where no timer waits."""
-        return self._move("runNext", {}, timeout_seconds) is not None
+    def _read(self, timeout: float = DEFAULT_TIMEOUT) -> dict[str, Any]:
+        state: dict[str, Any] = self._channel.call("clock", timeout_seconds=timeout / 1000)
+        return state
 
-    def settle(self) -> None:
-        """Wait until messages are read and what the worker began has ended, without moving time."""
-        self.advance(0)
-
-    def set_date(self, date: datetime) -> None:
-        """Make the worker take `date` (aware) for the present; timers do not notice."""
-        if date.tzinfo is None:
-            raise ClockError("give a date with a time zone, for example datetime.now(timezone.utc)")
-        self._session.call("setSystemTime", {"epochMs": round(date.timestamp() * 1000)})
-
-    def _move(self, method: str, params: dict[str, object], timeout_seconds: float) -> object:
-        require_idle([self._session])
-        snapshot = self._deliver()
-        params = {**params, **snapshot.clock_params(self._session)}
-        self._session.departures_sent = snapshot.departures
-        with moving([self._session], timeout_seconds):
-            return self._session.call(method, params, timeout_seconds=timeout_seconds)
+    def _move(self, method: str, params: dict[str, object], timeout: float) -> object:
+        require_idle([self._channel])
+        snapshot = self._barrier.wait()
+        params = {**params, **snapshot.clock_params(self._channel)}
+        self._channel.departures_sent = snapshot.departures
+        with advancing([self._channel], timeout):
+            return self._channel.call(method, params, timeout_seconds=timeout / 1000)
 
 
-def require_idle(sessions: Sequence[ControlChannel]) -> None:
+def require_idle(channels: Sequence[ControlChannel]) -> None:
     """Raise ClockError where one of these workers' clocks is being moved."""
-    for session in sessions:
-        if session.is_advancing:
-            raise ClockError(
-                f"the clock of the {session} is already moving: let the other advance return first"
-            )
+    for channel in channels:
+        if channel.is_advancing:
+            raise ClockError(f"the clock of the {channel} is already moving: wait until that call returns")
 
 
 @contextmanager
-def moving(sessions: Sequence[ControlChannel], timeout_seconds: float) -> Iterator[None]:
-    """Around a move of these workers' clocks: one at a time, and its failures become ClockErrors."""
-    require_idle(sessions)
-    for session in sessions:
-        session.is_advancing = True
+def advancing(channels: Sequence[ControlChannel], timeout: float) -> Iterator[None]:
+    """Mark these workers' clocks as being moved, and turn failures into ClockErrors that name the reason."""
+    require_idle(channels)
+    for channel in channels:
+        channel.is_advancing = True
     try:
         yield
     except EvaluationError as error:
         raise ClockError(error.message) from error
     except WaitTimeoutError as error:
-        reasons = "; ".join(filter(None, map(_why_late, sessions)))
-        reasons = reasons or str(error)  # All clocks stand: the time was lost before they moved.
-        raise ClockError(f"the clock did not arrive within {timeout_seconds:g} s: {reasons}") from error
+        reasons = "; ".join(filter(None, map(_explain_delay, channels)))
+        reasons = reasons or str(error)  # No clock is moving: the time was spent before.
+        raise ClockError(f"the clock did not finish within {timeout:g} ms: {reasons}") from error
     finally:
-        for session in sessions:
-            session.is_advancing = False
+        for channel in channels:
+            channel.is_advancing = False
 
 
-def _why_late(session: ControlChannel) -> str:
+def _explain_delay(channel: ControlChannel) -> str:
     try:
-        state = session.call("clock", timeout_seconds=STATE_TIMEOUT_SECONDS)
+        state = channel.call("clock", timeout_seconds=STATE_TIMEOUT / 1000)
     except WaitTimeoutError:
-        return f"the {session} does not answer at all; does one of its callbacks run for ever?"
+        return f"the {channel} is not responding; is a callback stuck in a loop?"
     except WorkerClosedError:
-        return f"the {session} has ended"
+        return f"the {channel} has ended"
     if not state["moving"]:
         return ""
-    unsettled = [each["what"] for each in state["pending"] if not each["held"]]
+    unsettled = [item["what"] for item in state["pending"] if not item["held"]]
     if unsettled:
         return (
-            f"the {session} still waits for: {', '.join(unsettled)}; does the server answer, do its"
-            " transactions and streams end? A request that a toxic holds back does not stop the clock"
+            f"the {channel} still waits for: {', '.join(unsettled)}; does the server respond, do its"
+            " transactions and streams end? A request that a toxic or a route delays does not stop the clock"
         )
-    return f"the timers of the {session} keep firing, it is at {state['nowMs'] / 1000:g} s"
+    return f"the timers of the {channel} keep firing, its clock shows {state['nowMs']:g} ms"
 
 
-def _timer(told: Mapping[str, Any]) -> Timer:
-    interval_ms = told["intervalMs"]
-    return Timer(told["dueMs"] / 1000, None if interval_ms is None else interval_ms / 1000)
+def _to_timer(value: Mapping[str, Any]) -> Timer:
+    return Timer(value["dueMs"], value["intervalMs"])

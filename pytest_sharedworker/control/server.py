@@ -104,7 +104,9 @@ class ControlServer:
             await callback(session)
         registry.changes.notify()
         self._expect_socket(session, SOCKET_TIMEOUT_SECONDS)
-        return web.json_response({"id": session.id, "epochMs": round(registry.epoch_ms())}, headers=_CORS)
+        return web.json_response(
+            {"id": session.id, "epochMs": round(registry.start_date_ms())}, headers=_CORS
+        )
 
     def _expect_socket(self, session: ControlChannel, seconds: float) -> None:
         def check() -> None:

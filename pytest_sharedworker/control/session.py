@@ -243,7 +243,11 @@ class WorkerRegistry:
     sessions: list[ControlChannel] = field(default_factory=list)
     at_start: list[Callable[[ControlChannel], Awaitable[None]]] = field(default_factory=list)
     """Run in the loop's thread while a worker is held before its first line."""
-    epoch_ms: Callable[[], float] = lambda: time.time() * 1000
-    """The date, in ms since 1970, at which the next worker's virtual clock starts."""
+    date_offset_ms: float = 0.0
+    """By how much the date of a worker that starts differs from the machine's, in ms."""
 
     changes: StateNotifier = field(default_factory=StateNotifier)
+
+    def start_date_ms(self) -> float:
+        """Return the date, in ms since 1970, at which a worker that starts now starts its virtual clock."""
+        return time.time() * 1000 + self.date_offset_ms

@@ -1,4 +1,4 @@
-"""The DevTools bridges of one test: to every browser whose workers it follows, as long as that lives."""
+"""The DevTools connections of one test: one for each browser that it follows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker.devtools.session import BrowserSession, WorkerDevToolsSession, WorkerTarget
@@ -16,7 +16,7 @@ _POLL_SECONDS = 0.01
 
 
 class DevToolsConnections:
-    """Opened to each browser once it is needed; in a browser without DevTools there are none to open."""
+    """One connection for each browser, opened when it is first needed (Chromium)."""
 
     def __init__(
         self,
@@ -24,33 +24,37 @@ class DevToolsConnections:
         *,
         prepare: Callable[[WorkerDevToolsSession], None] | None,
     ) -> None:
-        """`browsers` gives those of the test; `prepare` acts on every worker before its first line."""
+        """Connect to what `browsers` returns; call `prepare` for every worker before its first line."""
         self._browsers = browsers
         self._prepare = prepare
-        self._bridges: dict[Browser, BrowserSession] = {}
+        self._sessions: dict[Browser, BrowserSession] = {}
+        self._context_ids: dict[BrowserContext, str] = {}
 
     def open(self) -> list[BrowserSession]:
-        """The bridges to the browsers that live; raise UnsupportedError outside Chromium."""
+        """Return the connections to all running browsers. Raise UnsupportedError outside Chromium."""
         for browser in self._browsers():
-            if browser not in self._bridges and browser.is_connected():
-                self._bridges[browser] = BrowserSession(browser)
+            if browser not in self._sessions and browser.is_connected():
+                self._sessions[browser] = BrowserSession(browser)
                 if self._prepare is not None:
-                    self._bridges[browser].attach_at_start(self._prepare)
-        return [bridge for browser, bridge in self._bridges.items() if browser.is_connected()]
+                    self._sessions[browser].attach_at_start(self._prepare)
+        return [session for browser, session in self._sessions.items() if browser.is_connected()]
 
     def targets(self) -> list[WorkerTarget]:
-        """All SharedWorkers of the browsers, as DevTools list them; raise UnsupportedError outside Chromium."""
+        """Return the SharedWorkers of all browsers, as DevTools list them.
+
+        Raise UnsupportedError outside Chromium.
+        """
         targets = []
-        for bridge in self.open():
-            with suppress(PlaywrightError):  # The browser is just ending.
-                targets += bridge.shared_workers()
+        for session in self.open():
+            with suppress(PlaywrightError):  # The browser is closing.
+                targets += session.shared_workers()
         return targets
 
     def find(self, worker_id: str, url: str, name: str) -> WorkerTarget | None:
-        """The DevTools target of a worker that the control channel knows by this id; None if it is gone."""
+        """Return the DevTools target of the worker with this control channel id; None if it has ended."""
         for target in self.targets():
             if target.url == url and target.name == name:
-                with suppress(WorkerClosedError):  # Another of this name may just be ending.
+                with suppress(WorkerClosedError):  # Another worker of this name may be ending.
                     attached = target.cdp.attach(target)
                     found = attached.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker_id
                     attached.detach()
@@ -58,20 +62,29 @@ class DevToolsConnections:
                         return target
         return None
 
+    def get_context_id(self, context: BrowserContext) -> str | None:
+        """Return the id under which DevTools know a context; None if it has no page."""
+        if context not in self._context_ids and context.pages:
+            session = context.new_cdp_session(context.pages[0])
+            info = session.send("Target.getTargetInfo")["targetInfo"]
+            session.detach()
+            self._context_ids[context] = info.get("browserContextId", "")
+        return self._context_ids.get(context)
+
     def idle(self) -> None:
-        """Let a moment pass in which Playwright's events come in."""
-        for browser, bridge in self._bridges.items():
+        """Let a moment pass in which Playwright's events arrive."""
+        for browser, session in self._sessions.items():
             with suppress(PlaywrightError):
                 if browser.is_connected():
-                    bridge.pump()
+                    session.pump()
         time.sleep(_POLL_SECONDS)
 
     def forget(self, browser: Browser) -> None:
-        """Let go of a browser that has ended."""
-        self._bridges.pop(browser, None)
+        """Drop the connection to a browser that has ended."""
+        self._sessions.pop(browser, None)
 
     def close(self) -> None:
-        """Detach from everything. Idempotent."""
-        for bridge in self._bridges.values():
-            bridge.close()
-        self._bridges.clear()
+        """Close all connections. Idempotent."""
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()

@@ -190,7 +190,10 @@ class WorkerDevToolsSession:
         *,
         timeout_seconds: float = REPLY_TIMEOUT_SECONDS,
     ) -> dict[str, Any]:
-        """Call a DevTools method in the worker. Raises EvaluationError, WorkerClosedError, WaitTimeoutError."""
+        """Call a DevTools method in the worker and return its result.
+
+        Raise EvaluationError, WorkerClosedError, WaitTimeoutError.
+        """
         number = self.post(method, params)
         name = self.target.name or self.target.url
         deadline = time.monotonic() + timeout_seconds
@@ -212,9 +215,9 @@ class WorkerDevToolsSession:
         """Let go of the worker."""
         self._cdp.release(self._session_id)
 
-    def evaluate(self, expression: str, *args: object) -> Any:
-        """Evaluate an expression, call a function with the argument, or run statements; promises are awaited."""
-        argument = serialize_argument(args[0] if args else None)
+    def evaluate(self, expression: str, arg: Any = None) -> Any:
+        """Evaluate an expression, a function with its argument, or statements; await promises."""
+        argument = serialize_argument(arg)
         text = f"{evaluate_script()}({json.dumps(expression)}, {json.dumps(argument)})"
         answer = self.call(
             "Runtime.evaluate", {"expression": text, "awaitPromise": True, "returnByValue": True}

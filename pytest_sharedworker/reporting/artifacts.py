@@ -1,17 +1,17 @@
-"""What a failed test leaves behind, beside Playwright's trace, and the end of its failure's text.
+"""Files for a failed test, beside Playwright's trace, and the sections of its failure report.
 
-The files are written while the test's fixtures still live, into the folder that pytest-playwright uses
-for the test (`--output`, then the test's name):
+The plugin writes them while the test's fixtures still exist, into pytest-playwright's folder for the test
+(`--output`, then the test's name):
 
-| file | holds |
+| file | contents |
 |---|---|
 | journal.har | every exchange, for the network panel of a browser's developer tools |
-| journal.txt | every exchange, a line each |
-| worker-console.txt | every worker with its state, what it wrote and what it threw |
-| timeline.txt | all of it in the order of time |
-| clock.json | each worker's clock: now, date, timers, pending requests |
+| journal.txt | every exchange, one line each |
+| worker-console.txt | every worker with its state, console and uncaught errors |
+| timeline.txt | all of this in chronological order |
+| clock.json | each worker's clock: now, date, timers, pending work |
 
-A test that is expected to fail (xfail) leaves nothing.
+A test that is expected to fail (xfail) leaves no files.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import pytest
 
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.har import har
-from pytest_sharedworker.reporting.timeline import line, timeline, worker_moments
+from pytest_sharedworker.reporting.timeline import line, list_worker_events, timeline
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 
 @dataclass
 class TestArtifacts:
-    """What a test works with, and the folder for what it leaves behind if it fails."""
+    """What the artifacts of one test are made from, and the folder to write them to."""
 
     gateway: Gateway
     folder: Path
@@ -40,19 +40,24 @@ class TestArtifacts:
 
 
 TEST_ARTIFACTS = pytest.StashKey[TestArtifacts]()
-"""Where the plugin's fixtures leave it, in the test's stash."""
+"""Its key in the stash of the test's item; the plugin's fixtures set it."""
 
-CLOCK_TIMEOUT_SECONDS = 2.0
-"""How long a worker may take to tell its clock's state; one in an endless loop never does."""
+
+_PASSED = pytest.StashKey[bool]()
+
+
+def has_passed(item: pytest.Item) -> bool:
+    """Return whether the test itself has passed; False before it has run."""
+    return item.stash.get(_PASSED, False)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Make the test fail with what a route's handler raised: in the test itself, so that xfail sees it."""
+    """Fail the test with what a route's handler raised: in the test itself, so that xfail sees it."""
     try:
         result = yield
     except (Exception, pytest.fail.Exception):
-        _raise_handler_error(item)  # The cause, with the test's own failure as its context.
+        _raise_handler_error(item)  # The cause; the test's own failure is its context.
         raise
     _raise_handler_error(item)
     return result
@@ -62,51 +67,53 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Write the files of a test that failed, and show the journal's tail and the workers' console."""
+    """Write the files of a failed test, and show the journal's tail and the workers' console."""
     report = yield
-    scene = item.stash.get(TEST_ARTIFACTS, None)
-    if scene is None or report.when == "teardown" or not report.failed:
+    if report.when == "call":
+        item.stash[_PASSED] = report.passed
+    artifacts = item.stash.get(TEST_ARTIFACTS, None)
+    if artifacts is None or report.when == "teardown" or not report.failed:
         return report
-    _show(report, "SharedWorker gateway", scene.gateway.journal.tail)
-    if scene.workers is not None:
-        _show(report, "SharedWorkers", scene.workers.explain)
-    _show(report, "SharedWorker artefacts", lambda: "\n".join([str(scene.folder), *write(scene)]))
+    _show(report, "SharedWorker gateway", artifacts.gateway.journal.tail)
+    if artifacts.workers is not None:
+        _show(report, "SharedWorkers", artifacts.workers.explain)
+    _show(report, "SharedWorker artifacts", lambda: "\n".join([str(artifacts.folder), *write(artifacts)]))
     return report
 
 
-def write(scene: TestArtifacts) -> list[str]:
-    """Write all files and return a line for each: its name, or why it is not there."""
-    folder, gateway, workers = scene.folder, scene.gateway, scene.workers
+def write(artifacts: TestArtifacts) -> list[str]:
+    """Write all files and return a line for each: its name, or why it could not be written."""
+    folder, gateway, workers = artifacts.folder, artifacts.gateway, artifacts.workers
     journal = gateway.journal
     contents: dict[str, Callable[[], str]] = {
         "journal.har": lambda: json.dumps(har(journal), indent=1),
         "journal.txt": lambda: "".join(f"{exchange}\n" for exchange in journal),
         "worker-console.txt": lambda: console_text(gateway, workers),
-        "timeline.txt": lambda: timeline(journal, gateway.notes, workers.starts if workers else ()),
+        "timeline.txt": lambda: timeline(journal, gateway.notes, workers.history if workers else ()),
         "clock.json": lambda: json.dumps(clock_states(workers), indent=1) + "\n",
     }
     return [_write(folder / name, content) for name, content in contents.items()]
 
 
 def console_text(gateway: Gateway, workers: SharedWorkers | None) -> str:
-    """Every worker with its state, and its console and uncaught errors with real and virtual seconds."""
+    """Return every worker with its state, console and uncaught errors, with real and virtual times."""
     blocks = []
-    for worker in workers.starts if workers else ():
-        state = "ended" if worker.ended else "alive"
-        lines = [line(moment, gateway.journal.started_at) for moment in worker_moments(worker)]
+    for worker in workers.history if workers else ():
+        state = "closed" if worker.is_closed() else "alive"
+        lines = [line(event, gateway.journal.started_at) for event in list_worker_events(worker)]
         blocks.append("\n".join([f"{worker.label} {worker.url} ({worker.id}, {state})", *lines]) + "\n")
     return "\n".join(blocks) or "No worker has started.\n"
 
 
 def clock_states(workers: SharedWorkers | None) -> dict[str, Any]:
-    """The state of each worker's clock by the worker's id; a worker that cannot tell has an `error`."""
+    """Return each worker's clock state by the worker's id, with an `error` if it does not respond."""
     states: dict[str, Any] = {}
-    for worker in workers.starts if workers else ():
-        state: dict[str, Any] = {"worker": worker.label, "url": worker.url, "ended": worker.ended}
-        if not worker.ended:
+    for worker in workers.history if workers else ():
+        state: dict[str, Any] = {"worker": worker.label, "url": worker.url, "closed": worker.is_closed()}
+        if not worker.is_closed():
             try:
-                state |= worker.clock.state(timeout_seconds=CLOCK_TIMEOUT_SECONDS)
-            except Exception as error:  # Whatever it is: it must not cost the other workers' states.
+                state |= worker.clock.state()
+            except Exception as error:  # One worker must not cost the other workers' states.
                 state["error"] = str(error)
         states[worker.id] = state
     return states
@@ -116,7 +123,7 @@ def _write(path: Path, content: Callable[[], str]) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content(), encoding="utf-8", errors="backslashreplace")
-    except Exception as error:  # An artefact must never hide the failure that it is to explain.
+    except Exception as error:  # An artifact must not hide the failure that it explains.
         return f"  {path.name} could not be written: {error!r}"
     return f"  {path.name}"
 
@@ -124,13 +131,13 @@ def _write(path: Path, content: Callable[[], str]) -> str:
 def _show(report: pytest.TestReport, title: str, content: Callable[[], str]) -> None:
     try:
         text = content()
-    except Exception as error:  # A browser that crashed cannot be asked any more.
+    except Exception as error:  # A crashed browser does not respond.
         text = f"could not be read: {error!r}"
-    # Half a surrogate pair, which JavaScript allows, can neither be printed nor sent to another process.
+    # A lone surrogate, which JavaScript allows, can neither be printed nor sent to another process.
     report.sections.append((title, text.encode("utf-8", "backslashreplace").decode()))
 
 
 def _raise_handler_error(item: pytest.Item) -> None:
-    scene = item.stash.get(TEST_ARTIFACTS, None)
-    if scene is not None:
-        scene.gateway.raise_handler_error()
+    artifacts = item.stash.get(TEST_ARTIFACTS, None)
+    if artifacts is not None:
+        artifacts.gateway.raise_handler_error()

@@ -1,4 +1,4 @@
-"""One text timeline of a test: workers, their console, exchanges, toxics and routes, in the order of time."""
+"""One text timeline of a test: workers, their console, exchanges, toxics and routes."""
 
 from __future__ import annotations
 
@@ -16,76 +16,76 @@ _INDENT = " " * (9 + 1 + 11 + 2)
 
 
 class TimelineWorker(Protocol):
-    """What a timeline has to know of a worker; `SharedWorker` has it."""
+    """What a timeline needs of a worker; `SharedWorker` has it."""
 
     @property
     def label(self) -> str:
-        """The worker's name for people."""
+        """The worker's title for people."""
 
     @property
     def url(self) -> str:
-        """Its script."""
+        """The URL of its script."""
 
     @property
     def started_at(self) -> datetime:
-        """When it started, or was first seen."""
+        """When it started, or when the plugin first saw it."""
 
     @property
-    def ended_at(self) -> datetime | None:
-        """When it ended, None where it lives or nobody knows."""
+    def closed_at(self) -> datetime | None:
+        """When it closed; None if it is alive or the time is unknown."""
 
-    @property
-    def console(self) -> Sequence[ConsoleMessage]:
-        """What it wrote."""
+    def console_messages(self) -> Sequence[ConsoleMessage]:
+        """Return what it wrote to the console."""
 
-    @property
     def errors(self) -> Sequence[WorkerError]:
-        """What it threw and nobody caught."""
+        """Return its uncaught errors."""
 
 
 def timeline(journal: Journal, notes: Iterable[TimelineEvent], workers: Iterable[TimelineWorker]) -> str:
-    """Merge all into one text, a line a moment; stacks continue on indented lines."""
-    moments = [*notes]
+    """Return all events as one text, one line each; stacks continue on indented lines."""
+    events = [*notes]
     for exchange in journal.exchanges:
-        moments += _of_exchange(journal, exchange)
+        events += _list_exchange_events(journal, exchange)
     for worker in workers:
-        moments += _of_worker(worker)
-    moments.sort(key=lambda moment: moment.at)
-    return "\n".join([_HEADER, *(line(moment, journal.started_at) for moment in moments)]) + "\n"
+        events += _list_start_and_close(worker)
+    events.sort(key=lambda event: event.at)
+    return "\n".join([_HEADER, *(line(event, journal.started_at) for event in events)]) + "\n"
 
 
-def line(moment: TimelineEvent, origin: datetime) -> str:
-    """A moment as text, with real seconds since `origin`."""
-    virtual = "" if moment.virtual_seconds is None else f"{moment.virtual_seconds:.3f}"
-    text = moment.text.rstrip().replace("\n", "\n" + _INDENT)
-    return f"{(moment.at - origin).total_seconds():9.3f} {virtual:>11}  {text}"
+def line(event: TimelineEvent, origin: datetime) -> str:
+    """Return an event as text, with real seconds since `origin`."""
+    virtual = "" if event.virtual_seconds is None else f"{event.virtual_seconds:.3f}"
+    text = event.text.rstrip().replace("\n", "\n" + _INDENT)
+    return f"{(event.at - origin).total_seconds():9.3f} {virtual:>11}  {text}"
 
 
-def worker_moments(worker: TimelineWorker) -> list[TimelineEvent]:
-    """What a worker wrote and threw, in the order of time."""
+def list_worker_events(worker: TimelineWorker) -> list[TimelineEvent]:
+    """Return a worker's console messages and uncaught errors in chronological order."""
     written = [
         TimelineEvent(message.at or worker.started_at, f"console {message}", message.virtual_seconds)
-        for message in worker.console
+        for message in worker.console_messages()
     ]
     thrown = [
         TimelineEvent(error.at or worker.started_at, f"uncaught {error}", error.virtual_seconds)
-        for error in worker.errors
+        for error in worker.errors()
     ]
-    return sorted([*written, *thrown], key=lambda moment: moment.at)
+    return sorted([*written, *thrown], key=lambda event: event.at)
 
 
-def _of_worker(worker: TimelineWorker) -> Iterator[TimelineEvent]:
+def _list_start_and_close(worker: TimelineWorker) -> Iterator[TimelineEvent]:
     yield TimelineEvent(worker.started_at, f"{worker.label} starts: {worker.url}", 0.0)
-    for moment in worker_moments(worker):
-        yield TimelineEvent(moment.at, f"{worker.label} {moment.text}", moment.virtual_seconds)
-    if worker.ended_at is not None:
-        yield TimelineEvent(worker.ended_at, f"{worker.label} ends")
+    for event in list_worker_events(worker):
+        yield TimelineEvent(event.at, f"{worker.label} {event.text}", event.virtual_seconds)
+    if worker.closed_at is not None:
+        yield TimelineEvent(worker.closed_at, f"{worker.label} closes")
 
 
-def _of_exchange(journal: Journal, exchange: Exchange) -> Iterator[TimelineEvent]:
-    who = journal.describe_worker(exchange.worker_id) if exchange.worker_id else exchange.sender
-    begun = journal.started_at + timedelta(seconds=exchange.started_seconds)
-    yield TimelineEvent(begun, f"#{exchange.number} {who} {exchange.request_text}", exchange.virtual_seconds)
+def _list_exchange_events(journal: Journal, exchange: Exchange) -> Iterator[TimelineEvent]:
+    sender = journal.describe_worker(exchange.worker_id) if exchange.worker_id else exchange.sender
+    started = journal.started_at + timedelta(seconds=exchange.started_seconds)
+    yield TimelineEvent(
+        started, f"#{exchange.number} {sender} {exchange.request_text}", exchange.virtual_seconds
+    )
     if exchange.ended_seconds is not None:
         ended = journal.started_at + timedelta(seconds=exchange.ended_seconds)
         yield TimelineEvent(ended, f"#{exchange.number} → {exchange.outcome_text}")

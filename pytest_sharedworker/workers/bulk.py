@@ -10,7 +10,7 @@ from pytest_sharedworker.errors import WaitTimeoutError
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
-SPAWN_TIMEOUT_SECONDS = 60.0
+SPAWN_TIMEOUT = 60_000.0
 
 _SPAWN = """([url, names, options]) => {
     const kept = (window[Symbol.for("pytest-sharedworker.spawned")] ??= []);
@@ -21,7 +21,7 @@ _SPAWN = """([url, names, options]) => {
 
 
 def open_tabs(context: BrowserContext, url: str, count: int) -> list[Page]:
-    """Open `count` tabs on `url`; they load side by side. Returns when all have loaded."""
+    """Open `count` tabs on `url` side by side, and return them when all have loaded."""
     pages = [context.new_page() for _ in range(count)]
     for page in pages:
         page.goto(url, wait_until="commit")
@@ -38,24 +38,25 @@ def spawn_workers(
     *,
     prefix: str = "worker",
     module: bool = False,
-    timeout_seconds: float = SPAWN_TIMEOUT_SECONDS,
+    timeout: float = SPAWN_TIMEOUT,
 ) -> list[SharedWorker]:
     """Start `count` workers of one script from one page, named `<prefix>-0`, `<prefix>-1` and so on.
 
-    `url` is relative to the page. Returns them in this order when all have started; raises WaitTimeoutError.
+    `url` is relative to the page. Return the workers in this order when all have started.
+    Raise WaitTimeoutError after `timeout` ms.
     """
     names = [f"{prefix}-{number}" for number in range(count)]
     page.evaluate(_SPAWN, [url, names, {"type": "module" if module else "classic"}])
-    deadline = time.monotonic() + timeout_seconds
+    deadline = time.monotonic() + timeout / 1000
     while True:
-        # The newest of a name, where one of an earlier page has left its name to it.
-        by_name = {worker.name: worker for worker in shared_workers.starts}
-        missing = [name for name in names if name not in by_name or by_name[name].ended]
+        # An earlier page may have started workers of the same names: the newest of a name counts.
+        by_name = {worker.name: worker for worker in shared_workers.history}
+        missing = [name for name in names if name not in by_name or by_name[name].is_closed()]
         if not missing:
             return [by_name[name] for name in names]
         if time.monotonic() > deadline:
             raise WaitTimeoutError(
-                f"waited {timeout_seconds:g} s for {count} workers of {url}; {len(missing)} have not"
-                f" started, {missing[0]!r} is the first of them\n{shared_workers.explain()}"
+                f"waited {timeout:g} ms for {count} workers of {url}; {len(missing)} have not started,"
+                f" {missing[0]!r} is the first of them\n{shared_workers.explain()}"
             )
         shared_workers.idle()

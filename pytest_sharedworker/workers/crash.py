@@ -1,7 +1,7 @@
-"""Crashes for real: a tab's renderer, and a whole browser without warning.
+"""Crash a tab's renderer for real.
 
-A crash of the tab that started a worker takes the worker along in Chromium, where both live in one
-renderer process; the tabs that live on are not told.
+In Chromium a worker runs in the renderer process of the tab that started it: the crash of that tab ends the
+worker too, and the tabs that survive are not notified.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ from contextlib import suppress
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page
 
+from pytest_sharedworker.browsers.capabilities import get_capabilities
 from pytest_sharedworker.errors import UnsupportedError
 
-CRASH_TIMEOUT_SECONDS = 10.0
+DEFAULT_TIMEOUT = 10_000.0
 _CRASH_URL = "chrome://crash"
 
 
-def crash(page: Page, *, timeout_seconds: float = CRASH_TIMEOUT_SECONDS) -> None:
-    """Crash a tab's renderer; returns when it is gone. The page can only be closed afterwards.
+def crash(page: Page, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+    """Crash a tab's renderer and wait until it is gone. Afterwards the page can only be closed.
 
-    Raise UnsupportedError outside Chromium: Firefox ends no content process on demand.
+    Raise UnsupportedError outside Chromium, and Playwright's TimeoutError after `timeout` ms.
     """
     browser = page.context.browser
-    if browser is None or browser.browser_type.name != "chromium":
+    if browser is None or not get_capabilities(browser.browser_type.name).can_crash_pages:
         raise UnsupportedError(
-            "only Chromium crashes a tab's renderer on demand; end the worker or the browser"
+            "only Chromium crashes a tab's renderer on demand; end the worker or the browser instead"
         )
-    with page.expect_event("crash", timeout=timeout_seconds * 1000):
-        with suppress(PlaywrightError):  # The navigation is aborted: nobody is left to answer it.
-            page.goto(_CRASH_URL, timeout=timeout_seconds * 1000)
+    with page.expect_event("crash", timeout=timeout):
+        with suppress(PlaywrightError):  # The crash aborts the navigation.
+            page.goto(_CRASH_URL, timeout=timeout)

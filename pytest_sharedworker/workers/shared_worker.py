@@ -1,17 +1,14 @@
-"""The handle to one SharedWorker: look into it, take it off the network, end it."""
+"""The handle of one SharedWorker: inspect it, take it offline, end it."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
-from pytest_sharedworker.clock.devtools import DevToolsClock
-from pytest_sharedworker.clock.real import RealClock
-from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker.clock.base import Clock
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.control.values import parse_value, serialize_argument
@@ -19,228 +16,339 @@ from pytest_sharedworker.devtools.connections import DevToolsConnections
 from pytest_sharedworker.devtools.session import WorkerDevToolsSession, WorkerTarget
 from pytest_sharedworker.errors import UnsupportedError, WaitTimeoutError, WorkerClosedError
 from pytest_sharedworker.injected.prologue import offline_script
+from pytest_sharedworker.workers.expectation import EventInfo
 
-END_TIMEOUT_SECONDS = 10.0
-CONSOLE_TIMEOUT_SECONDS = 5.0
+DEFAULT_TIMEOUT = 10_000.0
+"""How long a wait takes at most, in ms."""
+
+EventName = Literal["console", "error", "close"]
+Handler = Callable[[Any], object]
+T = TypeVar("T")
 
 
 class SharedWorker:
-    """One SharedWorker, alive or ended.
+    """One SharedWorker, alive or closed.
 
-    Behind it stands the control channel where the worker has a prologue, and DevTools in Chromium.
+    The plugin reaches it by the control channel where its script has a prologue, and by DevTools in Chromium.
     """
 
     def __init__(
         self,
-        session: ControlChannel | None,
+        channel: ControlChannel | None,
         target: WorkerTarget | None,
-        clock: VirtualClock | RealClock | DevToolsClock,
+        clock: Clock,
         *,
-        is_chromium: bool,
-        bridges: DevToolsConnections,
-        before_end: Callable[[], None],
+        has_devtools: bool,
+        connections: DevToolsConnections,
+        before_close: Callable[[], None],
     ) -> None:
-        """One of `session` and `target` is given. `before_end` takes what ends together with the worker."""
-        self._is_chromium = is_chromium
-        self._bridges = bridges
-        self._before_end = before_end
-        self._session = session
-        self._target = target
-        self._console: list[ConsoleMessage] = []
-        self._errors: list[WorkerError] = []
-        self._seen_at = datetime.now(timezone.utc)
+        """Take one of `channel` and `target`; `before_close` saves what ends together with the worker."""
         self.clock = clock
+        self._channel = channel
+        self._target = target
+        self._has_devtools = has_devtools
+        self._connections = connections
+        self._before_close = before_close
+        self._replayed_console: list[ConsoleMessage] = []
+        self._replayed_errors: list[WorkerError] = []
+        self._first_seen_at = datetime.now(timezone.utc)
+        self._events = _WorkerEvents(self)
+
+    # --- identity ---------------------------------------------------------------------------------
 
     @property
     def id(self) -> str:
-        """What tells this worker from others of the same script and name."""
-        if self._session is not None:
-            return self._session.id
-        assert self._target is not None
-        return self._target.id
+        """An id that differs from those of other workers of the same script and name."""
+        return self._source.id
 
     @property
     def url(self) -> str:
         """The script's URL."""
-        source = self._session or self._target
-        assert source is not None
-        return source.url
+        return self._source.url
 
     @property
     def name(self) -> str:
-        """The name it was started under; "" for none."""
-        source = self._session or self._target
-        assert source is not None
-        return source.name
+        """The name given to `new SharedWorker`, "" for none."""
+        return self._source.name
 
     @property
     def label(self) -> str:
-        """What people call it: by its name, else by its script."""
+        """A short title for people: the name, else the script."""
         return f"worker {self.name or self.url!r}"
 
     @property
+    def _source(self) -> ControlChannel | WorkerTarget:
+        source = self._channel or self._target
+        assert source is not None
+        return source
+
+    # --- life -------------------------------------------------------------------------------------
+
+    @property
     def started_at(self) -> datetime:
-        """When it started (real time); without a prologue, when it was first seen."""
-        return self._seen_at if self._session is None else self._session.started_at
+        """When it started (real time); without a prologue, when the plugin first saw it."""
+        return self._first_seen_at if self._channel is None else self._channel.started_at
 
     @property
-    def ended_at(self) -> datetime | None:
-        """When it ended; None where it lives, or where it has no prologue to tell."""
-        return self._session.ended_at if self._session is not None and self._session.ended else None
+    def closed_at(self) -> datetime | None:
+        """When it closed; None while it is alive, and always without a prologue."""
+        return self._channel.ended_at if self._channel is not None and self._channel.ended else None
 
-    @property
-    def ended(self) -> bool:
-        """Whether the worker is gone."""
-        if self._session is not None:
-            return self._session.ended
+    def is_closed(self) -> bool:
+        """Return whether the worker has ended, for whatever reason."""
+        if self._channel is not None:
+            return self._channel.ended
         assert self._target is not None
-        return self._target.id not in {target.id for target in self._bridges.targets()}
+        return self._target.id not in {target.id for target in self._connections.targets()}
 
-    @property
-    def console(self) -> list[ConsoleMessage]:
-        """All it wrote to the console, from its first line on."""
-        if self._session is not None:
-            return list(self._session.console)
+    def is_running(self) -> bool:
+        """Return whether its script has been loaded and parsed."""
+        if self._channel is not None:
+            return True
+        try:
+            with self._open_devtools() as devtools:
+                return self.url in devtools.parsed_scripts()
+        except WorkerClosedError:
+            return False
+
+    def terminate(self) -> None:
+        """End it at once, like a crash: neither it nor its tabs are notified (Chromium).
+
+        In other browsers it closes itself, which drops its tasks. Return when it has ended.
+        Raise UnsupportedError without a prologue outside Chromium.
+        """
+        if self._has_devtools:
+            target = self._find_target()
+            self._before_close()
+            target.cdp.terminate(target)
+        elif self._channel is not None:
+            with suppress(WorkerClosedError):
+                self._channel.call("terminate")
+        else:
+            raise UnsupportedError("without a prologue only Chromium can end a SharedWorker")
+        self.wait_for_close()
+
+    def wait_for_close(self, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Wait until the worker has ended. Raise WaitTimeoutError after `timeout` ms."""
+        if not self._wait_until(self.is_closed, timeout):
+            raise WaitTimeoutError(f"waited {timeout:g} ms for {self} to close; it is still alive")
+
+    # --- console, errors, events ------------------------------------------------------------------
+
+    def console_messages(self) -> list[ConsoleMessage]:
+        """Return all that it wrote to the console, from its first line on."""
+        if self._channel is not None:
+            return list(self._channel.console)
         self._replay()
-        return list(self._console)
+        return list(self._replayed_console)
 
-    @property
     def errors(self) -> list[WorkerError]:
-        """Its uncaught exceptions and unhandled rejections, from its first line on."""
-        if self._session is not None:
-            return list(self._session.errors)
+        """Return its uncaught exceptions and unhandled rejections, from its first line on."""
+        if self._channel is not None:
+            return list(self._channel.errors)
         self._replay()
-        return list(self._errors)
+        return list(self._replayed_errors)
 
-    def expect_console(
-        self, text: str | re.Pattern[str], *, timeout_seconds: float = CONSOLE_TIMEOUT_SECONDS
-    ) -> ConsoleMessage:
-        """Wait for a console line that contains `text`, or that the pattern finds, and return it.
+    @overload
+    def on(self, event: Literal["console"], handler: Callable[[ConsoleMessage], object]) -> None: ...
 
-        Lines that are there already count. Raises WaitTimeoutError, which shows the lines there were.
+    @overload
+    def on(self, event: Literal["error"], handler: Callable[[WorkerError], object]) -> None: ...
+
+    @overload
+    def on(self, event: Literal["close"], handler: Callable[[SharedWorker], object]) -> None: ...
+
+    def on(self, event: EventName, handler: Handler) -> None:
+        """Call `handler` with each console message, uncaught error, or with the worker when it closes.
+
+        Handlers run in the test's thread, while the test is inside a call of this plugin. What happened
+        before `on` does not count.
         """
-        deadline = time.monotonic() + timeout_seconds
-        while True:
-            lines = self.console
-            for line in lines:
-                if text in line.text if isinstance(text, str) else text.search(line.text):
-                    return line
-            if time.monotonic() > deadline:
-                seen = "\n".join(f"  {line}" for line in lines) or "  (nothing)"
-                raise WaitTimeoutError(
-                    f"waited {timeout_seconds:g} s for {self} to write {text!r}; it wrote:\n{seen}"
-                )
-            self._bridges.idle()
+        self._events.add(event, handler)
 
-    def evaluate(self, expression: str, *args: object) -> Any:
-        """Evaluate JavaScript in the worker's global scope and return its value (JSON).
+    def remove_listener(self, event: EventName, handler: Handler) -> None:
+        """Stop calling `handler`. Raise ValueError if it was not added."""
+        self._events.remove(event, handler)
 
-        A function is called with `args`; a promise is awaited. Raises EvaluationError with JavaScript's
-        stack, WorkerClosedError, WaitTimeoutError.
+    @contextmanager
+    def expect_console_message(
+        self,
+        predicate: Callable[[ConsoleMessage], bool] | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> Iterator[EventInfo[ConsoleMessage]]:
+        """Wait at the end of the `with` block for a console message that was written since its begin.
+
+        `info.value` is the message. Raise WaitTimeoutError, which shows the messages, after `timeout` ms.
         """
-        if self._session is not None and self._session.ended:
-            raise WorkerClosedError(f"the {self._session} has ended; there is nothing to evaluate in")
-        if self._is_chromium:
-            with self._devtools() as devtools:
-                return devtools.evaluate(expression, *args)
-        if self._session is None:
+        seen = len(self.console_messages())
+        info: EventInfo[ConsoleMessage] = EventInfo("console message")
+        yield info
+
+        def find() -> bool:
+            messages = self.console_messages()[seen:]
+            info.set(next((each for each in messages if predicate is None or predicate(each)), None))
+            return info.is_set()
+
+        if not self._wait_until(find, timeout):
+            lines = "\n".join(f"  {message}" for message in self.console_messages()) or "  (nothing)"
+            raise WaitTimeoutError(
+                f"waited {timeout:g} ms for a console message of {self}; it wrote:\n{lines}"
+            )
+
+    def dispatch_events(self) -> None:
+        """Call the handlers of what has happened since the last call (in the test's thread)."""
+        self._events.dispatch()
+
+    # --- JavaScript -------------------------------------------------------------------------------
+
+    def evaluate(self, expression: str, arg: Any = None) -> Any:
+        """Evaluate JavaScript in the worker's global scope and return its value.
+
+        The rules are those of Playwright's `page.evaluate`: an expression, a function, which is called with
+        `arg`, or statements; a promise is awaited. Raise EvaluationError with JavaScript's stack,
+        WorkerClosedError, WaitTimeoutError.
+        """
+        if self._channel is not None and self._channel.ended:
+            raise WorkerClosedError(f"the {self._channel} has ended; it cannot evaluate")
+        if self._has_devtools:
+            with self._open_devtools() as devtools:
+                return devtools.evaluate(expression, arg)
+        if self._channel is None:
             raise UnsupportedError("without a prologue only Chromium can evaluate in a SharedWorker")
-        argument = serialize_argument(args[0] if args else None)
-        return parse_value(self._session.call("evaluate", {"expression": expression, "argument": argument}))
+        params = {"expression": expression, "argument": serialize_argument(arg)}
+        return parse_value(self._channel.call("evaluate", params))
+
+    def wait_for_function(self, expression: str, *, arg: Any = None, timeout: float = DEFAULT_TIMEOUT) -> Any:
+        """Evaluate until the value is truthy, and return it. Raise WaitTimeoutError after `timeout` ms."""
+        value: Any = None
+
+        def is_truthy() -> bool:
+            nonlocal value
+            value = self.evaluate(expression, arg)
+            return bool(value)
+
+        if not self._wait_until(is_truthy, timeout):
+            raise WaitTimeoutError(
+                f"waited {timeout:g} ms for {expression!r} in {self}; its last value is {value!r}"
+            )
+        return value
+
+    # --- network and memory -----------------------------------------------------------------------
 
     def set_offline(self, offline: bool) -> None:
-        """Take this one worker off the network, or back on; tabs and other workers do not notice.
+        """Take this worker off the network, or back on; tabs and other workers are not affected.
 
-        `navigator.onLine` turns, the worker's `offline` or `online` event fires, and its requests by
-        fetch and XMLHttpRequest fail with the browser's own network error: nothing leaves the browser.
-        Requests under way go on, as they may in reality. WebSocket, EventSource, importScripts and
-        imports are not cut. A worker without a prologue has to call `fetch` by that name each time.
+        `navigator.onLine` changes, the event `offline` or `online` fires, and the worker's requests by fetch
+        and XMLHttpRequest fail with the browser's own network error: nothing leaves the browser. Pending
+        requests go on, as they may in reality. WebSocket, EventSource, importScripts and imports still
+        work. A worker without a prologue has to call `fetch` by that name each time.
         """
-        if self._session is None:
+        if self._channel is None:
             self.evaluate(offline_script())
         self.evaluate("(offline) => self[Symbol.for('pytest-sharedworker.offline')](offline)", offline)
 
     @contextmanager
     def offline(self) -> Iterator[None]:
-        """Have the worker off the network while the block runs; see `set_offline`."""
+        """Take the worker offline while the `with` block runs; see `set_offline`."""
         self.set_offline(True)
         try:
             yield
         finally:
-            with suppress(WorkerClosedError):  # One that ended meanwhile needs no network.
+            with suppress(WorkerClosedError):
                 self.set_offline(False)
 
     def heap_used(self) -> int:
-        """Bytes of JavaScript objects that the worker holds on to, after garbage collection.
+        """Return the bytes of JavaScript objects that the worker retains after garbage collection.
 
-        The contents of ArrayBuffers are not among them. Raise UnsupportedError outside Chromium.
+        The contents of ArrayBuffers do not count. Raise UnsupportedError outside Chromium.
         """
-        if not self._is_chromium:
-            raise UnsupportedError("only Chromium tells how much memory a SharedWorker uses")
-        with self._devtools() as devtools:
+        if not self._has_devtools:
+            raise UnsupportedError("only Chromium reports how much memory a SharedWorker uses")
+        with self._open_devtools() as devtools:
             return devtools.heap_used()
 
-    def terminate(self) -> None:
-        """End it at once, as a crash would: neither it nor its tabs are told (Chromium).
+    # --- DevTools ---------------------------------------------------------------------------------
 
-        Elsewhere it closes itself, which drops its tasks. Returns when it is gone.
-        """
-        if self._is_chromium:
-            target = self._find_target()
-            self._before_end()
-            target.cdp.terminate(target)
-        elif self._session is not None:
-            with suppress(WorkerClosedError):
-                self._session.call("terminate")
-        else:
-            raise UnsupportedError("without a prologue only Chromium can end a SharedWorker")
-        self.wait_until_ended()
-
-    def wait_until_ended(self, *, timeout_seconds: float = END_TIMEOUT_SECONDS) -> None:
-        """Wait until the worker is gone. Raises WaitTimeoutError."""
-        deadline = time.monotonic() + timeout_seconds
-        while not self.ended:
-            if time.monotonic() > deadline:
-                raise WaitTimeoutError(f"waited {timeout_seconds:g} s for {self} to end; it still lives")
-            self._bridges.idle()
-
-    @contextmanager
-    def _devtools(self) -> Iterator[WorkerDevToolsSession]:
-        """A DevTools session for a moment.
-
-        None may outlive its worker: Chromium hands it on to the next worker of that script and name, and
-        holds that one back before its first line, as if somebody wanted to debug it.
-        """
-        target = self._find_target()
-        attached = target.cdp.attach(target)
-        try:
-            yield attached
-        finally:
-            attached.detach()
-
-    @property
-    def runs(self) -> bool:
-        """Whether its script has been loaded and parsed; without a prologue only DevTools know."""
-        if self._session is not None:
-            return True
-        try:
-            with self._devtools() as devtools:
-                return self.url in devtools.parsed_scripts()
-        except WorkerClosedError:
-            return False
-
-    def _replay(self) -> None:
-        """Take over console and errors, which the browser tells from the worker's start on each time."""
-        with suppress(WorkerClosedError), self._devtools() as devtools:
-            devtools.target.cdp.pump()
-            self._console, self._errors = devtools.console, devtools.errors
+    def find_target(self) -> WorkerTarget | None:
+        """Return its DevTools target; None if it has ended. Raise UnsupportedError outside Chromium."""
+        if self._target is None:
+            self._target = self._connections.find(self.id, self.url, self.name)
+        return self._target
 
     def _find_target(self) -> WorkerTarget:
-        if self._target is None:
-            self._target = self._bridges.find(self.id, self.url, self.name)
-        if self._target is None:
+        target = self.find_target()
+        if target is None:
             raise WorkerClosedError(f"{self} has ended")
-        return self._target
+        return target
+
+    @contextmanager
+    def _open_devtools(self) -> Iterator[WorkerDevToolsSession]:
+        """Open a DevTools session for the block.
+
+        A session must not outlive its worker: Chromium hands it to the next worker of the same script and
+        name, and stops that one before its first line, as if for a debugger.
+        """
+        target = self._find_target()
+        session = target.cdp.attach(target)
+        try:
+            yield session
+        finally:
+            session.detach()
+
+    def _replay(self) -> None:
+        """Read console and errors, which the browser replays from the worker's start for each session."""
+        with suppress(WorkerClosedError), self._open_devtools() as devtools:
+            devtools.target.cdp.pump()
+            self._replayed_console, self._replayed_errors = devtools.console, devtools.errors
+
+    def _wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait until `condition` holds; return False after `timeout` ms."""
+        deadline = time.monotonic() + timeout / 1000
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            self.dispatch_events()
+            self._connections.idle()
+        self.dispatch_events()
+        return True
 
     def __repr__(self) -> str:
         return f"<SharedWorker {self.name!r} {self.url}>"
+
+
+class _WorkerEvents:
+    """The event handlers of one worker, and what they have already received."""
+
+    def __init__(self, worker: SharedWorker) -> None:
+        self._worker = worker
+        self._handlers: dict[EventName, list[Handler]] = {"console": [], "error": [], "close": []}
+        self._seen = {"console": 0, "error": 0}
+        self._close_sent = False
+
+    def add(self, event: EventName, handler: Handler) -> None:
+        if event not in self._handlers:
+            raise ValueError(f"there is no event {event!r}: the events are {', '.join(self._handlers)}")
+        self.dispatch()
+        if not self._handlers[event]:
+            self._seen |= {event: len(self._history(event))} if event != "close" else {}
+        self._handlers[event].append(handler)
+
+    def remove(self, event: EventName, handler: Handler) -> None:
+        self._handlers[event].remove(handler)
+
+    def dispatch(self) -> None:
+        for event in ("console", "error"):
+            if handlers := self._handlers[event]:
+                history = self._history(event)
+                new, self._seen[event] = history[self._seen[event] :], len(history)
+                for value in new:
+                    for handler in list(handlers):
+                        handler(value)
+        if self._handlers["close"] and not self._close_sent and self._worker.is_closed():
+            self._close_sent = True
+            for handler in list(self._handlers["close"]):
+                handler(self._worker)
+
+    def _history(self, event: str) -> list[Any]:
+        return self._worker.console_messages() if event == "console" else self._worker.errors()

@@ -1,4 +1,4 @@
-"""Why a worker did not start: what tabs, the journal and DevTools know of its script."""
+"""Why a worker did not start, according to pages, journal and DevTools."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.tabs.pages import Tabs
 
 _END_SECONDS = 1.0
-"""How long the end of a script's exchange is waited for."""
+"""How long to wait for the end of the script's exchange."""
 
 _UNKNOWN = "a syntax error, a failed import, or a module started without {type: 'module'}"
 
 
 class FailedStarts:
-    """The workers of one test that never ran, each with what is known of why."""
+    """The workers of one test that did not start, each with the reason."""
 
     def __init__(
-        self, tabs: Tabs, gateway: Gateway, registry: WorkerRegistry, bridges: DevToolsConnections
+        self, tabs: Tabs, gateway: Gateway, registry: WorkerRegistry, connections: DevToolsConnections
     ) -> None:
         self._tabs = tabs
         self._gateway = gateway
         self._registry = registry
-        self._bridges = bridges
+        self._connections = connections
 
     def reported_by_pages(self, url: str = "*", name: str | None = None) -> list[str]:
-        """A line for each whose error a tab was told, of those whose URL and name answer this."""
+        """Return a line for each worker with this URL and name that a page reports as failed."""
         return [f"{each}: {self._why(each)}" for each in self._tabs.failed_scripts(url, name)]
 
-    def silent(self) -> list[str]:
-        """A line for each script behind a prologue that was asked for and never ran.
+    def never_started(self) -> list[str]:
+        """Return a line for each script with a prologue that was requested and did not run.
 
-        In these cases the browser may have told the tab nothing.
+        In these cases the browser may not have notified the page.
         """
         started = {session.url.partition("?")[0] for session in self._registry.sessions}
-        silent = [url for url in self._gateway.worker_script_urls if url not in started]
-        return [f"{url}: {self._why(url)}" for url in silent]
+        never_started = [url for url in self._gateway.worker_script_urls if url not in started]
+        return [f"{url}: {self._why(url)}" for url in never_started]
 
     def _why(self, url: str) -> str:
         asked = [exchange for exchange in self._gateway.journal if exchange.url == url]
         if not asked:
             return (
-                "its script was not asked for here; is it of another origin, does a Content-Security-Policy"
-                " (worker-src) forbid it, or is the gateway down?"
+                "the gateway received no request for its script; is the script of another origin, does a"
+                " Content-Security-Policy (worker-src) forbid it, or is the gateway down?"
             )
         script = asked[-1]
-        # A browser may tell the tab as soon as it has seen the headers, before they are written down here.
+        # A browser may notify the page as soon as it has the headers, before the exchange ends here.
         self._gateway.journal.wait_for_end(script, timeout_seconds=_END_SECONDS)
         if script.status is None:
-            return "its script got no answer (see the toxics in the journal)"
+            return "its script got no response (see the toxics in the journal)"
         if script.status >= 300:
-            return f"its script was answered with {script.status}; mount it, or mend the URL"
+            return f"the response to its script is {script.status}; serve the script, or correct the URL"
         content_type = script.response_headers.get("Content-Type", "")
         if "javascript" not in content_type:
-            return f"its script has the type {content_type!r}; a browser runs text/javascript only"
-        return f"its script was served but does not run: {self._syntax_error(url) or _UNKNOWN}"
+            return f"its script has the type {content_type!r}; browsers run text/javascript only"
+        return f"its script was served but did not run: {self._syntax_error(url) or _UNKNOWN}"
 
     def _syntax_error(self, url: str) -> str | None:
         with suppress(UnsupportedError):
-            for target in self._bridges.targets():
+            for target in self._connections.targets():
                 if target.url == url:
                     with suppress(WorkerClosedError):
                         attached = target.cdp.attach(target)

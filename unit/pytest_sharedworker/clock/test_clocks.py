@@ -1,60 +1,104 @@
-"""Clocks without a browser: how seconds become milliseconds, and real time. Virtual time: e2e/plugin."""
+"""Clocks without a browser: durations and dates, and real time. Virtual time: e2e/plugin."""
 
 from __future__ import annotations
 
 import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from pytest_sharedworker.clock.base import to_milliseconds
-from pytest_sharedworker.clock.real import INTERRUPTION_SECONDS, SETTLE_SECONDS, RealClock
+from pytest_sharedworker.clock.base import Ticks, parse_ticks, parse_time
+from pytest_sharedworker.clock.real import INTERRUPTION_MS, SETTLE_MS, RealClock
 from pytest_sharedworker.errors import ClockError, UnsupportedError
 
 
 @pytest.mark.parametrize(
-    ("seconds", "milliseconds"),
-    [(0, 0), (0.001, 1), (0.1 + 0.2, 300), (29.999, 29_999), (3_600, 3_600_000), (86_400.001, 86_400_001)],
+    ("ticks", "milliseconds"),
+    [
+        (0, 0),
+        (1, 1),
+        (29_999.0, 29_999),
+        ((0.1 + 0.2) * 1000, 300),
+        (86_400_001, 86_400_001),
+        ("08", 8_000),
+        ("30", 30_000),
+        ("01:00", 60_000),
+        ("02:34:10", 9_250_000),
+        (timedelta(minutes=1, milliseconds=5), 60_005),
+    ],
 )
-def test_seconds_become_whole_milliseconds(seconds: float, milliseconds: int) -> None:
-    assert to_milliseconds(seconds) == milliseconds
+def test_ticks_are_parsed_as_milliseconds(ticks: Ticks, milliseconds: int) -> None:
+    assert parse_ticks(ticks) == milliseconds
 
 
-@pytest.mark.parametrize("seconds", [-0.001, 0.0005, 1.00001, float("nan"), float("inf"), -float("inf")])
-def test_what_is_negative_too_fine_or_not_finite_is_refused(seconds: float) -> None:
-    with pytest.raises(ClockError, match="give whole milliseconds, 0 or more"):
-        to_milliseconds(seconds)
+@pytest.mark.parametrize(
+    "ticks",
+    [
+        *(-1, 0.5, 1000.01, float("nan"), float("inf"), -float("inf")),
+        *("", "1:2:3:4", "99:99", "soon", "-1"),
+        *(timedelta(microseconds=1), timedelta(seconds=-1)),
+        *(True, None, [1]),
+    ],
+)
+def test_invalid_ticks_raise_clock_error(ticks: Ticks) -> None:
+    with pytest.raises(ClockError, match="give whole milliseconds"):
+        parse_ticks(ticks)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        946_684_800_000,
+        946_684_800_000.0,
+        "2000-01-01T00:00:00Z",
+        "2000-01-01T01:00:00+01:00",
+        datetime(2000, 1, 1, tzinfo=timezone.utc),
+    ],
+)
+def test_dates_are_parsed_as_milliseconds_since_1970(time: float | str | datetime) -> None:
+    assert parse_time(time) == 946_684_800_000
+
+
+@pytest.mark.parametrize("time", ["tomorrow", "", float("nan"), True])
+def test_invalid_dates_raise_clock_error(time: float | str) -> None:
+    with pytest.raises(ClockError, match="is no date"):
+        parse_time(time)
 
 
 def test_real_time_counts_from_the_workers_start() -> None:
-    assert RealClock(time.monotonic() - 60).now == pytest.approx(60, abs=5)
+    assert RealClock(time.monotonic() - 60).now == pytest.approx(60_000, abs=5_000)
 
 
-def test_real_time_that_has_passed_already_is_not_waited_for_again() -> None:
+def test_real_clock_does_not_wait_for_time_that_has_passed() -> None:
     clock = RealClock(time.monotonic() - 5)
-    begun = time.monotonic()
-    clock.advance(3)
-    clock.advance(1)
-    assert time.monotonic() - begun < 1
+    started = time.monotonic()
+    clock.run_for(3_000)
+    clock.run_for(1_000)
+    assert time.monotonic() - started < 1
 
 
-def test_real_time_that_a_person_took_in_between_is_not_taken_for_the_tests() -> None:
-    clock = RealClock(time.monotonic() - INTERRUPTION_SECONDS - 50)
-    begun = clock.now
-    clock.advance(0.1)
-    assert clock.now >= begun + 0.1
+def test_real_clock_starts_over_after_a_pause_in_a_debugger() -> None:
+    clock = RealClock(time.monotonic() - INTERRUPTION_MS / 1000 - 50)
+    started = clock.now
+    clock.run_for(100)
+    assert clock.now >= started + 100
 
 
-def test_real_time_is_waited_for_together_with_the_time_to_settle() -> None:
+def test_real_clock_adds_the_time_to_settle() -> None:
     clock = RealClock(time.monotonic())
-    clock.advance(0.1)
-    assert clock.now >= 0.1 + SETTLE_SECONDS
+    clock.run_for(100)
+    assert clock.now >= 100 + SETTLE_MS
 
 
-def test_real_time_does_not_run_backwards() -> None:
-    with pytest.raises(ClockError, match="does not run backwards"):
-        RealClock(time.monotonic()).advance(-1)
+def test_real_clock_refuses_negative_time() -> None:
+    with pytest.raises(ClockError, match="0 or more"):
+        RealClock(time.monotonic()).run_for(-1_000)
 
 
-def test_real_timers_cannot_be_listed() -> None:
+def test_real_clock_names_the_methods_it_does_not_have() -> None:
+    clock = RealClock(time.monotonic())
     with pytest.raises(UnsupportedError, match="use the virtual clock"):
-        _ = RealClock(time.monotonic()).pending_timers
+        _ = clock.pending_timers
+    for call in (clock.run_next, lambda: clock.fast_forward(1), lambda: clock.set_system_time(0)):
+        with pytest.raises(UnsupportedError, match="use the virtual clock"):
+            call()

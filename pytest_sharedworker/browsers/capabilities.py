@@ -1,0 +1,48 @@
+"""What each browser can do for the plugin, as data.
+
+A new browser is one more entry of `CAPABILITIES`. docs/browsers.md holds the measurements behind each value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """The abilities of one browser, by Playwright's name of its type."""
+
+    name: str
+    has_devtools: bool
+    """DevTools reach SharedWorkers: evaluate, console, heap, coverage, end a worker at once."""
+    has_devtools_clock: bool
+    """DevTools control the time of an untouched worker script."""
+    can_crash_pages: bool
+    """A page's renderer crashes on demand."""
+
+
+CAPABILITIES = MappingProxyType(
+    {
+        "chromium": Capabilities(
+            "chromium", has_devtools=True, has_devtools_clock=True, can_crash_pages=True
+        ),
+        "firefox": Capabilities(
+            "firefox", has_devtools=False, has_devtools_clock=False, can_crash_pages=False
+        ),
+        "webkit": Capabilities("webkit", has_devtools=False, has_devtools_clock=False, can_crash_pages=False),
+    }
+)
+
+
+def get_capabilities(browser_name: str) -> Capabilities:
+    """Return the capabilities of a browser; those of an unknown browser are the fewest."""
+    return CAPABILITIES.get(
+        browser_name,
+        Capabilities(browser_name, has_devtools=False, has_devtools_clock=False, can_crash_pages=False),
+    )
+
+
+def list_browsers_with(capability: str) -> list[str]:
+    """Return the names of the browsers that have a capability (a field of Capabilities)."""
+    return [name for name, each in CAPABILITIES.items() if getattr(each, capability)]

@@ -1,0 +1,169 @@
+"""One clock for all SharedWorkers of a test."""
+
+from __future__ import annotations
+
+import asyncio
+import time as real_time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from pytest_sharedworker.clock.base import (
+    DEFAULT_TIMEOUT,
+    STATE_TIMEOUT,
+    Clock,
+    ClockKind,
+    Ticks,
+    Timer,
+    parse_ticks,
+    parse_time,
+    to_date,
+    unsupported,
+)
+from pytest_sharedworker.clock.devtools import DevToolsClock
+from pytest_sharedworker.clock.real import RealClock
+from pytest_sharedworker.clock.virtual import VirtualClock, advancing, require_idle
+from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
+from pytest_sharedworker.errors import WorkerClosedError
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.tabs.message_barrier import MessageBarrier, TabSnapshot
+
+_RESOLUTIONS: dict[ClockKind, float] = {
+    clock.kind: clock.resolution for clock in (RealClock, VirtualClock, DevToolsClock)
+}
+
+
+class SharedClock:
+    """The clock of all SharedWorkers of a test; each method acts on every worker that is alive.
+
+    Its `now` counts from the test's start. A worker that starts later starts at the date of this clock.
+    """
+
+    def __init__(
+        self,
+        kind: ClockKind,
+        clocks: Callable[[], Sequence[Clock]],
+        *,
+        registry: WorkerRegistry,
+        barrier: MessageBarrier,
+        loop_thread: LoopThread,
+        on_moved: Callable[[], None],
+    ) -> None:
+        """Move the clocks that `clocks` returns, those of the workers that are alive.
+
+        Call `on_moved` after each move, in the test's thread.
+        """
+        self.kind: ClockKind = kind
+        self.resolution = _RESOLUTIONS[kind]
+        self._clocks = clocks
+        self._registry = registry
+        self._barrier = barrier
+        self._loop_thread = loop_thread
+        self._real = RealClock(real_time.monotonic())
+        self._on_moved = on_moved
+        self._now = 0.0
+
+    @property
+    def now(self) -> float:
+        """Milliseconds since the test's start: virtual ones, on the real clock real ones."""
+        return self._real.now if self.kind == "real" else self._now
+
+    @property
+    def date(self) -> datetime:
+        """The date at which a worker starts that starts now (aware, UTC)."""
+        return to_date(self._registry.start_date_ms())
+
+    @property
+    def pending_timers(self) -> list[Timer]:
+        """The pending timers of all workers, in the order in which they fire, due on this clock's `now`."""
+        timers = []
+        for clock in self._clocks():
+            with suppress(WorkerClosedError):
+                offset = self.now - clock.now
+                timers += [Timer(timer.due + offset, timer.interval) for timer in clock.pending_timers]
+        return sorted(timers, key=lambda timer: timer.due)
+
+    def run_for(self, ticks: Ticks, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Let time pass in every worker at once and fire every timer that becomes due, in order.
+
+        Raise ClockError as a worker's own clock does.
+        """
+        duration = parse_ticks(ticks)
+        if self.kind == "virtual":
+            self._move_all("runFor", duration, timeout)
+        else:
+            for clock in self._clocks():
+                clock.run_for(duration, timeout=timeout)
+        self._count(duration)
+
+    def fast_forward(self, ticks: Ticks, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Jump ahead in every worker and fire each timer that is due at most once.
+
+        Raise ClockError as `run_for` does, UnsupportedError on the real and the DevTools clock.
+        """
+        duration = parse_ticks(ticks)
+        self._require_virtual("fast_forward", "its time cannot jump")
+        self._move_all("fastForward", duration, timeout)
+        self._count(duration)
+
+    def run_next(self, *, timeout: float = DEFAULT_TIMEOUT) -> bool:
+        """Move all workers to the next timer of any of them; return False if no timer is pending."""
+        self.settle(timeout=timeout)
+        timers = self.pending_timers
+        if timers:
+            self.run_for(max(0.0, timers[0].due - self.now), timeout=timeout)
+        return bool(timers)
+
+    def settle(self, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Wait until messages are read and started work has ended, without letting time pass."""
+        if self.kind == "virtual":
+            self._move_all("runFor", 0, timeout)
+        else:
+            for clock in self._clocks():
+                clock.settle(timeout=timeout)
+
+    def set_system_time(self, time: float | str | datetime) -> None:
+        """Change the date that all workers read, those that start later too; no timer fires."""
+        milliseconds = parse_time(time)
+        self._require_virtual("set_system_time", "its date is the machine's")
+        for clock in self._clocks():
+            with suppress(WorkerClosedError):
+                clock.set_system_time(milliseconds)
+        self._registry.date_offset_ms = milliseconds - real_time.time() * 1000
+
+    def state(self, *, timeout: float = STATE_TIMEOUT) -> dict[str, object]:
+        """Return `kind` and `now`; the workers' own clocks tell more."""
+        return {"kind": self.kind, "now": self.now}
+
+    def _require_virtual(self, method: str, reason: str) -> None:
+        if self.kind != "virtual":
+            raise unsupported(self.kind, method, reason)
+
+    def _count(self, duration: float) -> None:
+        if self.kind != "real":
+            self._now += duration
+            self._registry.date_offset_ms += duration
+        self._on_moved()
+
+    def _move_all(self, method: str, milliseconds: int, timeout: float) -> None:
+        require_idle(self._registry.sessions)
+        snapshot = self._barrier.wait()
+        channels = [channel for channel in self._registry.sessions if not channel.ended]
+        with advancing(channels, timeout):
+            self._loop_thread.run(
+                _call_all(channels, method, milliseconds, snapshot),
+                timeout_seconds=timeout / 1000,
+                what=f"the clocks of {len(channels)} workers to finish",
+            )
+
+
+async def _call_all(
+    channels: Sequence[ControlChannel], method: str, milliseconds: int, snapshot: TabSnapshot
+) -> None:
+    async def call(channel: ControlChannel) -> None:
+        with suppress(WorkerClosedError):  # A worker may end because of what its timers do.
+            params = {"ms": milliseconds, **snapshot.clock_params(channel)}
+            channel.departures_sent = snapshot.departures
+            await channel.ask(method, params)
+
+    await asyncio.gather(*map(call, channels))
