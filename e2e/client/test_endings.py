@@ -49,7 +49,7 @@ class DeliveryModel:
 
     def expect_stored_once(self) -> None:
         """Assert that the server has stored every click exactly once, and nothing else."""
-        records = self._loop_thread.run(self._server.store.records())
+        records = self._loop_thread.run(self._server.store.read_records())
         stored = Counter(record.as_dict()["params"]["componentId"] for record in records)  # type: ignore[index]
         expected = Counter(self.clicked)
         assert {

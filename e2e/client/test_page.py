@@ -37,7 +37,7 @@ def test_clicks_of_all_tabs_are_stored_by_one_post(
     shared_workers.clock.run_for(FLUSH_INTERVAL_SECONDS * 1000)
     (post,) = gateway.journal.select(POST)
     assert len(post.json()["records"]) == 6
-    records = sharedworker_loop.run(reference_server.store.records())
+    records = sharedworker_loop.run(reference_server.store.read_records())
     stored: list[Any] = [record.as_dict() for record in records]
     assert [record["params"]["componentId"] for record in stored] == ["demo.search", "demo.create-run"] * 3
     assert len({record["session_id"] for record in stored}) == 1
