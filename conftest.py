@@ -1,4 +1,4 @@
-"""Command-line options, and the hooks that tie the rooms together."""
+"""The options of the conformance suite, and pytest's hooks that call its engine."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set up the report."""
+    """Install the report."""
     report.install(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every case on every implementation that was asked for."""
+    """Run every case on every selected implementation."""
     selection.parametrize_targets(metafunc)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Pick the cases that were asked for."""
+    """Select the cases that the command line names."""
     selection.select_cases(config, items)
 
 

@@ -1,4 +1,4 @@
-"""The accounting: what became of every event that a case logged, in Jepsen's words."""
+"""The accounting: every event that a case logged against what the server stored, in Jepsen's terms."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+SHOWN_KEYS = 5
+
 
 class Fate(Enum):
-    """What has to become of an event.
+    """What must happen to an event.
 
-    STORED: accepted, so it has to be stored. DROPPED: it must never be stored. EITHER: its tab or worker
-    died before the flush; it may be stored, and counts as recovered then.
+    STORED: it was accepted and must be stored. DROPPED: it must never be stored. OPTIONAL: its tab or worker
+    ended before the flush; it may be stored, and counts as recovered then.
     """
 
     STORED = "stored"
     DROPPED = "dropped"
-    OPTIONAL = "either"
+    OPTIONAL = "optional"
 
 
 @dataclass
 class Event:
-    """One event that a tab logged. `key` is its identity on the wire: `<tab>/<sequence number>`."""
+    """An event that a tab logged. `key` is its identity on the wire: `<tab>/<sequence number>`."""
 
     key: str
     tab: str
@@ -32,7 +34,7 @@ class Event:
 
 
 def get_event_key(record: dict[str, Any]) -> str:
-    """The key of a record: its params' componentViewId, else a name `<tab>/<number>`, else all of it."""
+    """Return the record's componentViewId, else its name if that is `<tab>/<number>`, else its repr."""
     params = record.get("params")
     if isinstance(params, dict) and "componentViewId" in params:
         return str(params["componentViewId"])
@@ -42,9 +44,9 @@ def get_event_key(record: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Accounting:
-    """How many events came to each end; the lists name the ones that should not have.
+    """How many events had each outcome; the tuples have the keys of events with a wrong outcome.
 
-    `unknown`: events of which nothing can be said, because the store was not read.
+    `unknown`: number of events whose outcome is not known, because the store could not be read.
     """
 
     ok: int
@@ -57,40 +59,40 @@ class Accounting:
 
     @property
     def balanced(self) -> bool:
-        """Whether it is known that nothing was lost, duplicated or unexpected."""
+        """Whether no event is lost, duplicated, unexpected or unknown."""
         return not (self.lost or self.duplicated or self.unexpected or self.unknown)
 
     def __str__(self) -> str:
         if self.unknown:
             return f"{self.unknown} unknown: the store could not be read"
-        counted = [f"{self.ok} ok"]
-        counted += [f"{self.recovered} recovered"] if self.recovered else []
-        counted += [f"{self.dropped} dropped as they had to be"] if self.dropped else []
+        parts = [f"{self.ok} ok"]
+        parts += [f"{self.recovered} recovered"] if self.recovered else []
+        parts += [f"{self.dropped} dropped as required"] if self.dropped else []
         for word in ("lost", "duplicated", "unexpected"):
             keys: tuple[str, ...] = getattr(self, word)
-            shown = ", ".join(keys[:5]) + (", …" if len(keys) > 5 else "")
-            counted.append(f"{len(keys)} {word}" + (f" ({shown})" if keys else ""))
-        return ", ".join(counted)
+            shown = ", ".join(keys[:SHOWN_KEYS]) + (", …" if len(keys) > SHOWN_KEYS else "")
+            parts.append(f"{len(keys)} {word}" + (f" ({shown})" if keys else ""))
+        return ", ".join(parts)
 
 
 def account(logged: Iterable[Event], stored: Iterable[str] | None) -> Accounting:
-    """Compare what was logged with what was stored (a key for every stored record, in any order).
+    """Compare the logged events with the stored records, given as one key for each record, in any order.
 
-    `stored` is None where the store could not be read.
+    `stored` is None if the store could not be read.
     """
     events = {event.key: event for event in logged}
     if stored is None:
         return Accounting(0, 0, 0, (), (), (), unknown=len(events))
     times = Counter(stored)
-    wanted = [event for event in events.values() if event.fate is Fate.STORED]
+    required = [event for event in events.values() if event.fate is Fate.STORED]
     optional = [event for event in events.values() if event.fate is Fate.OPTIONAL]
-    unwanted = [event for event in events.values() if event.fate is Fate.DROPPED]
+    forbidden = [event for event in events.values() if event.fate is Fate.DROPPED]
     unknown_keys = [key for key in times if key not in events]
     return Accounting(
-        ok=sum(times[event.key] == 1 for event in wanted),
+        ok=sum(times[event.key] == 1 for event in required),
         recovered=sum(times[event.key] == 1 for event in optional),
-        dropped=sum(event.key not in times for event in unwanted),
-        lost=tuple(event.key for event in wanted if event.key not in times),
+        dropped=sum(event.key not in times for event in forbidden),
+        lost=tuple(event.key for event in required if event.key not in times),
         duplicated=tuple(key for key, count in times.items() if count > 1),
-        unexpected=tuple([event.key for event in unwanted if event.key in times] + unknown_keys),
+        unexpected=tuple([event.key for event in forbidden if event.key in times] + unknown_keys),
     )

@@ -1,7 +1,7 @@
-"""What a numbered conformance case is: its identity, its level, and how it says what it saw.
+"""Numbered conformance cases: id, level, requirement, and the finding of a case that does not hold.
 
-A case is a test function (or one parameter of it) under the decorator `case`. Everything a reader of
-the report needs stands in that decorator; the test's body only finds out whether it holds.
+A case is a test function (or one parameter of it) with the decorator `case`. The decorator has everything
+that a reader of the report needs; the test's body checks the requirement.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from types import MappingProxyType
 import pytest
 
 MARKER_NAME = "case"
-MARKER_HELP = "case(case): a numbered conformance case; written as e2e.conformance.case.case(id, level, ...)"
+MARKER_HELP = (
+    "case(case): a numbered conformance case; use the decorator e2e.conformance.case.case(id, level, ...)"
+)
 
 _ID_SHAPE = re.compile(r"[a-z][a-z0-9-]*(?:/[a-z][a-z0-9-]*)*/[1-9][0-9]*/[1-9][0-9]*")
 
 
 RETIRED: Mapping[str, str] = MappingProxyType(
     {
-        "identity/4/4": "identity/4/6",  # An event may be refused for its size.
+        "identity/4/4": "identity/4/6",  # A server may refuse an event for its size.
         "load/3/2": "load/3/3",
     }
 )
-"""Ids whose requirement no longer stands, each with the one that stands in its place."""
+"""Ids whose requirement was withdrawn, each with the id that replaces it."""
 
 
 class Level(Enum):
-    """How binding a requirement is: what the protocol demands, what is safe, what is convenient."""
+    """How binding a requirement is: required by the protocol, safe, or convenient."""
 
     MUST = "MUST"
     SHOULD = "SHOULD"
@@ -38,7 +40,7 @@ class Level(Enum):
 
 
 class Verdict(Enum):
-    """What a run says about a case; the order is from best to worst."""
+    """The verdict of a run on a case, in order from best to worst."""
 
     OK = "ok"
     UNIMPLEMENTED = "unimplemented"
@@ -46,15 +48,15 @@ class Verdict(Enum):
     FAILED = "failed"
 
     @property
-    def badness(self) -> int:
-        """0 for the best verdict; grows with how bad it is."""
+    def severity(self) -> int:
+        """0 for the best verdict; higher for worse verdicts."""
         return list(Verdict).index(self)
 
 
 class FindingError(AssertionError):
-    """A requirement that does not hold, in the two halves that the report shows.
+    """A requirement does not hold; the report shows `expected` and `actual`.
 
-    Raise it where the sentence of an `assert` would not tell a reader what was seen.
+    Raise it instead of an `assert` whose message would not say what was seen.
     """
 
     def __init__(self, expected: str, actual: str) -> None:
@@ -65,10 +67,10 @@ class FindingError(AssertionError):
 
 @dataclass(frozen=True)
 class Case:
-    """One requirement. `id` is family/group/number, like `flush/2/1`, and is never used again.
+    """One requirement. `id` is family/group/number, like `flush/2/1`, and is never reused.
 
     `expected` says what a conforming implementation does, `source` where the requirement comes from.
-    Raises ValueError for an id of another shape, one that is retired, or an empty text.
+    Raises ValueError for an id of another shape, a retired id, or an empty text.
     """
 
     id: str
@@ -81,7 +83,7 @@ class Case:
         if not is_case_id(self.id):
             raise ValueError(f"case id {self.id!r}: expected family/group/number, like flush/2/1")
         if self.id in RETIRED:
-            raise ValueError(f"case id {self.id}: is retired, see {RETIRED[self.id]}; take a new one")
+            raise ValueError(f"case id {self.id}: is retired, see {RETIRED[self.id]}; use a new id")
         for field in ("requirement", "expected", "source"):
             if not getattr(self, field).strip():
                 raise ValueError(f"case {self.id}: {field} is empty")
@@ -98,18 +100,18 @@ def is_case_id(text: str) -> bool:
 
 
 def get_family(case_id: str) -> str:
-    """The family of a case id: everything before its two numbers."""
+    """Return the family of a case id: everything before its two numbers."""
     return case_id.rsplit("/", 2)[0]
 
 
 def sort_key(case_id: str) -> tuple[str, int, int]:
-    """Orders case ids by family, then by number as numbers: flush/2/1 comes before flush/10/1."""
+    """Return a key that sorts case ids by family, then numerically: flush/2/1 comes before flush/10/1."""
     family, group, number = case_id.rsplit("/", 2)
     return family, int(group), int(number)
 
 
 def case(id: str, level: Level, requirement: str, *, expected: str, source: str) -> pytest.MarkDecorator:
-    """Decorate a test function, or give `marks=` of a `pytest.param`, with its case.
+    """Return the decorator of a case, for a test function or as `marks=` of a `pytest.param`.
 
     Raises ValueError as `Case` does.
     """
@@ -118,9 +120,9 @@ def case(id: str, level: Level, requirement: str, *, expected: str, source: str)
 
 
 def get_case(item: pytest.Item) -> Case | None:
-    """The case that an item carries, or None for an ordinary test.
+    """Return the case of a test, or None for an ordinary test.
 
-    Raises pytest.UsageError where there is more than one, or the marker was used by itself.
+    Raises pytest.UsageError for several cases, or the marker without a case.
     """
     marks = list(item.iter_markers(MARKER_NAME))
     if not marks:
@@ -128,8 +130,8 @@ def get_case(item: pytest.Item) -> Case | None:
     cases = [argument for mark in marks for argument in mark.args if isinstance(argument, Case)]
     if len(marks) > 1:
         raise pytest.UsageError(
-            f"{item.nodeid} carries several cases ({', '.join(found.id for found in cases)}): "
-            "a test has one; give each parameter its own with pytest.param(..., marks=case(...))"
+            f"{item.nodeid} has several cases ({', '.join(found.id for found in cases)}): "
+            "a test can have one; mark each parameter with pytest.param(..., marks=case(...))"
         )
     if len(cases) != 1:
         raise pytest.UsageError(

@@ -1,7 +1,7 @@
-"""The main job: run the conformance cases on one or more implementations and say which requirements hold.
+"""The main job: run the conformance cases on one or more implementations and report which requirements hold.
 
-pytest runs the cases, in this process or in several. First it only collects them, so that wrong use is
-told before anything starts. What the run comes to is read off the verdicts, not off pytest's own status.
+pytest runs the cases, in this process or in several. A first pass only collects them, so that wrong use is
+reported before anything starts. The exit status follows from the verdicts, not from pytest's own status.
 """
 
 from __future__ import annotations
@@ -24,83 +24,106 @@ from e2e.conformance.report.plugin import RESULTS
 from e2e.conformance.report.results import Results
 from e2e.conformance.targets.worker import ImplementationError, load_implementation
 
-EXIT_HOLDS = 0
+EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 130
 
 
+class _WrongUseError(Exception):
+    """The command line is wrong; the message is for the user."""
+
+
+class _CollectionError(Exception):
+    """The cases cannot be collected; the message is for the user."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; gives the exit status."""
+    """Run the command and return the exit status."""
     options = parser().parse_args(arguments)
     try:
         return _run(options)
-    except ImplementationError as error:
-        return _complain(f"--worker: {error}")
+    except _WrongUseError as error:
+        print(f"scripts/verify: {error}", file=sys.stderr)
+        return EXIT_WRONG_USE
+    except _CollectionError as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads on, as in `scripts/verify | head`. Python would complain once more when it ends.
+        # The reader has closed the pipe, as in `scripts/verify | head`. Python would write to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
 
 
 def _run(options: argparse.Namespace) -> int:
-    cases_directory = Path(options.invoked_from, options.cases_dir).resolve()
-    if not cases_directory.is_dir():
-        return _complain(f"--cases-dir {options.cases_dir}: no such folder")
-    workers = [_from_where_invoked(options.invoked_from, spec) for spec in options.worker or []]
-    for spec in workers:
-        load_implementation(spec)
-    servers = [_from_where_invoked(options.invoked_from, spec) for spec in options.server or []]
-    chosen = (
-        _repeat("--worker", workers) + _repeat("--server", servers) + _repeat("--case", options.case or [])
-    )
-    chosen += [f"--level={options.level}"] if options.level else []
-    base = ["-c", str(CHECKOUT / "pyproject.toml"), "--rootdir", str(CHECKOUT), *chosen]
-    base += [str(cases_directory), "-m", MARKER_NAME, "-qq", "--no-header", "--no-summary"]
-    # Cases use no property-based tests, and this plugin costs a second to load.
-    base += ["-p", "no:hypothesispytest"]
-
-    collected = _Collected()
-    status, output = _silently(lambda: pytest.main([*base, "--collect-only", "-n", "0"], [collected]))
-    if collected.interrupted:
-        return EXIT_INTERRUPTED
-    if status == pytest.ExitCode.USAGE_ERROR:
-        return _complain(_usage_error_in(output))
-    if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-        print(*(collected.errors or [output]), "The cases could not be collected.", sep="\n", file=sys.stderr)
-        return EXIT_FAILED
+    selection_arguments = _build_selection_arguments(options)
+    cases = _collect_cases(selection_arguments)
     if options.list:
-        _print_list(collected.cases)
-        return EXIT_HOLDS
-
+        _print_list(cases)
+        return EXIT_OK
     outcome = _Outcome()
-    status = pytest.main([*base, *_run_arguments(options)], [outcome])
+    status = pytest.main([*selection_arguments, *_build_run_arguments(options)], [outcome])
     if outcome.interrupted:
-        return EXIT_INTERRUPTED
+        raise KeyboardInterrupt
     if status == pytest.ExitCode.USAGE_ERROR:
         return EXIT_WRONG_USE
-    return EXIT_HOLDS if outcome.book is not None and outcome.book.successful else EXIT_FAILED
+    return EXIT_OK if outcome.results is not None and outcome.results.successful else EXIT_FAILED
 
 
-def _run_arguments(options: argparse.Namespace) -> list[str]:
-    """Arguments of the run itself; what the user did not say is left to pytest's own defaults."""
+def _build_selection_arguments(options: argparse.Namespace) -> list[str]:
+    """Return pytest's arguments for both passes. Raises _WrongUseError."""
+    cases_directory = Path(options.invoked_from, options.cases_dir).resolve()
+    if not cases_directory.is_dir():
+        raise _WrongUseError(f"--cases-dir {options.cases_dir}: no such folder")
+    workers = [_resolve_spec(options.invoked_from, spec) for spec in options.worker or []]
+    servers = [_resolve_spec(options.invoked_from, spec) for spec in options.server or []]
+    # Before pytest, whose output the first pass suppresses: loading a worker may download it, and says so.
+    for spec in workers:
+        try:
+            load_implementation(spec)
+        except ImplementationError as error:
+            raise _WrongUseError(f"--worker: {error}") from None
+    result = ["-c", str(CHECKOUT / "pyproject.toml"), "--rootdir", str(CHECKOUT)]
+    result += [f"--worker={spec}" for spec in workers]
+    result += [f"--server={spec}" for spec in servers]
+    result += [f"--case={prefix}" for prefix in options.case or []]
+    result += [f"--level={options.level}"] if options.level else []
+    result += [str(cases_directory), "-m", MARKER_NAME, "-qq", "--no-header", "--no-summary"]
+    # Cases use no property-based tests, and this plugin takes a second to load.
+    return [*result, "-p", "no:hypothesispytest"]
+
+
+def _collect_cases(arguments: Sequence[str]) -> dict[str, Case]:
+    """Return the selected cases by id. Raises _WrongUseError, _CollectionError or KeyboardInterrupt."""
+    collected = _Collected()
+    status, output = _capture(lambda: pytest.main([*arguments, "--collect-only", "-n", "0"], [collected]))
+    if collected.interrupted:
+        raise KeyboardInterrupt
+    if status == pytest.ExitCode.USAGE_ERROR:
+        raise _WrongUseError(_extract_usage_error(output))
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        errors = collected.errors or [output]
+        raise _CollectionError("\n".join([*errors, "The cases could not be collected."]))
+    return collected.cases
+
+
+def _build_run_arguments(options: argparse.Namespace) -> list[str]:
+    """Return pytest's further arguments for the run; options that were not given keep pytest's defaults."""
     if options.report is None:
         report = CHECKOUT / "report"
     else:
         report = Path(options.invoked_from, options.report)
-    # Verdicts have lines of their own: neither pytest's tracebacks nor its percentages come between.
+    # Each verdict has its own line: no traceback and no percentage of pytest comes between them.
     result = ["--report", str(report.absolute()), "--tb=no", "-o", "console_output_style=classic"]
-    result += ["-n", str(options.processes)]
+    result += ["-n", str(options.processes), "--worker-clock", options.worker_clock]
     if options.durations:
         result.append("--case-durations")
     if options.shuffle is not None:
         result.append(f"--shuffle={options.shuffle}")
     if options.rollout_samples is not None:
         result += ["--rollout-samples", str(options.rollout_samples)]
-    if options.worker_clock is not None:
-        result += ["--worker-clock", options.worker_clock]
     if options.browser is not None:
         result += ["--browser", options.browser]
     if options.headed:
@@ -111,18 +134,18 @@ def _run_arguments(options: argparse.Namespace) -> list[str]:
 
 
 class _Interruptible:
-    """Notices Ctrl-C, which pytest turns into a status that it uses for other things too."""
+    """A pytest plugin that notices Ctrl-C; pytest's exit status has other causes too."""
 
     def __init__(self) -> None:
         self.interrupted = False
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Tell Ctrl-C from pytest.exit and from pytest's own interruptions, whose types derive from it."""
+        """Distinguish Ctrl-C from pytest.exit and pytest's own interruptions, whose types derive from it."""
         self.interrupted = excinfo.type is KeyboardInterrupt
 
 
 class _Collected(_Interruptible):
-    """Keeps the cases that a collection ends with."""
+    """Keeps the cases of a collection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,7 +153,7 @@ class _Collected(_Interruptible):
         self.errors: list[str] = []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep why a file could not be read; pytest itself was asked for silence."""
+        """Keep the reason why a file cannot be collected; pytest's own output is suppressed."""
         if report.failed:
             self.errors.append(report.longreprtext)
 
@@ -141,35 +164,32 @@ class _Collected(_Interruptible):
 
 
 class _Outcome(_Interruptible):
-    """Keeps the book of a run."""
+    """Keeps the results of a run."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.book: Results | None = None
+        self.results: Results | None = None
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """Take the book, which the run has filled by now."""
-        self.book = config.stash.get(RESULTS, None)
+        """Keep the results, which are complete now."""
+        self.results = config.stash.get(RESULTS, None)
 
 
-def _from_where_invoked(directory: Path, spec: str) -> str:
+def _resolve_spec(directory: Path, spec: str) -> str:
+    """Return a path relative to `directory` as an absolute path; a name or a URL stays as it is."""
     return str(Path(directory, spec).resolve()) if spec.endswith((".toml", ".js")) else spec
 
 
-def _repeat(option: str, values: Sequence[str]) -> list[str]:
-    return [f"{option}={value}" for value in values]
-
-
-def _silently(run: Callable[[], Any]) -> tuple[Any, str]:
-    """Call pytest and keep what it writes."""
+def _capture(run: Callable[[], Any]) -> tuple[Any, str]:
+    """Return the result of `run` and what it wrote."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         status = run()
     return status, output.getvalue()
 
 
-def _usage_error_in(output: str) -> str:
-    """pytest's own sentence, without what it puts around it."""
+def _extract_usage_error(output: str) -> str:
+    """Return the message of pytest's usage error without the lines around it."""
     lines = [line for line in output.splitlines() if line.strip()]
     start = next((number for number, line in enumerate(lines) if line.startswith("ERROR: ")), 0)
     return "\n".join(lines[start:]).removeprefix("ERROR: ")
@@ -179,11 +199,6 @@ def _print_list(cases: dict[str, Case]) -> None:
     width = max(map(len, cases), default=0)
     for case in cases.values():
         print(f"{case.id:<{width}}  {case.level.value:<6}  {case.requirement}")
-
-
-def _complain(message: str) -> int:
-    print(f"scripts/verify: {message}", file=sys.stderr)
-    return EXIT_WRONG_USE
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Run the cases repeatedly, each time in another random order, and report every verdict that differs.
 
-Each run is `python -m e2e.conformance.cli` in its own process. What differs is named with the run and its
-number for --shuffle, under which it can be tried again. The exit status is 1 where a verdict differs or a
-run is not whole.
+Each run is `python -m e2e.conformance.cli` in its own process. A difference is reported with the run and its
+seed for --shuffle, which repeats the order of that run. The exit status is 1 if a verdict differs or a run is
+incomplete.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pathlib import Path
 
 from e2e.conformance.case import sort_key
 from e2e.conformance.paths import CHECKOUT
-from e2e.conformance.report.results import RESULTS_FILE
+from e2e.conformance.report.formats.results_json import RESULTS_FILE
 from e2e.conformance.selection.options import parse_positive_integer
 
 SEED_LIMIT = 1_000_000
 EXIT_SAME = 0
-EXIT_DIFFERS = 1
+EXIT_DIFFERENT = 1
 EXIT_INTERRUPTED = 130
 NOT_JUDGED = "not judged"
 
@@ -36,7 +36,7 @@ Verdicts = Mapping[tuple[str, str], str]
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its number from 1, the seed of its order, what it found, and why it is not whole."""
+    """One run: its number from 1, the seed of its order, its verdicts, and why it is incomplete."""
 
     number: int
     seed: int
@@ -45,28 +45,27 @@ class Run:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; gives the exit status."""
-    options, passed_on = _parser().parse_known_args(arguments)
+    """Run the command and return the exit status."""
+    options, verify_arguments = _build_parser().parse_known_args(arguments)
     first_seed = options.seed if options.seed is not None else random.randrange(SEED_LIMIT)
     runs: list[Run] = []
     try:
         for number in range(1, options.runs + 1):
             started = time.monotonic()
-            run = run_once(number, first_seed + number - 1, passed_on)
-            runs.append(run)
-            print(_progress(runs, options.runs, time.monotonic() - started), flush=True)
+            runs.append(run_once(number, first_seed + number - 1, verify_arguments))
+            print(_format_progress(runs, options.runs, time.monotonic() - started), flush=True)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    problems = differences(runs)
+    problems = list_differences(runs)
     print(*problems, sep="\n")
     judged = len({key for run in runs for key in run.verdicts})
     print(
         f"{len(runs)} runs of {judged} verdicts: {f'{len(problems)} differ' if problems else 'none differ'}."
     )
-    return EXIT_DIFFERS if problems else EXIT_SAME
+    return EXIT_DIFFERENT if problems else EXIT_SAME
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/flakes",
         description=__doc__,
@@ -74,22 +73,25 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("runs", type=parse_positive_integer, metavar="N", help="how many times")
+    parser.add_argument("runs", type=parse_positive_integer, metavar="N", help="number of runs")
     parser.add_argument(
-        "--seed", type=int, metavar="SEED", help="of the first run; each further one adds 1 (default: any)"
+        "--seed",
+        type=int,
+        metavar="SEED",
+        help="seed of the first run; each further run adds 1 (default: random)",
     )
     return parser
 
 
-def run_once(number: int, seed: int, passed_on: Sequence[str]) -> Run:
-    """Run the cases once in the order of this seed. Wrong use ends the program with verify's own words."""
+def run_once(number: int, seed: int, verify_arguments: Sequence[str]) -> Run:
+    """Run the cases once, in the order of this seed. Wrong use exits with the message of scripts/verify."""
     with tempfile.TemporaryDirectory(prefix="flakes-") as folder:
         command = [
             sys.executable,
             "-m",
             "e2e.conformance.cli",
             f"--shuffle={seed}",
-            *passed_on,
+            *verify_arguments,
             f"--report={folder}",
         ]
         done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, errors="replace")
@@ -98,25 +100,25 @@ def run_once(number: int, seed: int, passed_on: Sequence[str]) -> Run:
             sys.exit(f"run {number} with --shuffle {seed} left no results:\n{done.stdout}{done.stderr}")
         results = json.loads(file.read_text(encoding="utf-8"))
     verdicts = {
-        (name, case_id): str(judged["verdict"])
-        for name, found in results["implementations"].items()
-        for case_id, judged in found["cases"].items()
+        (name, case_id): str(case["verdict"])
+        for name, implementation in results["implementations"].items()
+        for case_id, case in implementation["cases"].items()
     }
     return Run(number, seed, verdicts, tuple(results.get("problems", ())))
 
 
-def differences(runs: Sequence[Run]) -> list[str]:
-    """A sentence for every verdict that some run sees otherwise than most, and for every run not whole."""
+def list_differences(runs: Sequence[Run]) -> list[str]:
+    """Return a sentence for every verdict that differs from the usual one, and every incomplete run."""
     sentences = [
-        f"run {run.number} (--shuffle {run.seed}) is not whole: {problem}"
+        f"run {run.number} (--shuffle {run.seed}) is incomplete: {problem}"
         for run in runs
         for problem in run.problems
     ]
-    for name, case_id in sorted({key for run in runs for key in run.verdicts}, key=_order):
+    for name, case_id in sorted({key for run in runs for key in run.verdicts}, key=_get_sort_key):
         by_verdict: dict[str, list[Run]] = defaultdict(list)
         for run in runs:
             by_verdict[run.verdicts.get((name, case_id), NOT_JUDGED)].append(run)
-        usual = Counter({verdict: len(found) for verdict, found in by_verdict.items()}).most_common(1)[0][0]
+        usual = max(by_verdict, key=lambda verdict: len(by_verdict[verdict]))
         others = [
             f"{verdict} in run {run.number} (--shuffle {run.seed})"
             for verdict, found in by_verdict.items()
@@ -128,19 +130,19 @@ def differences(runs: Sequence[Run]) -> list[str]:
     return sentences
 
 
-def _order(key: tuple[str, str]) -> tuple[str, tuple[str, int, int]]:
+def _get_sort_key(key: tuple[str, str]) -> tuple[str, tuple[str, int, int]]:
     return key[0], sort_key(key[1])
 
 
-def _progress(runs: Sequence[Run], total: int, seconds: float) -> str:
+def _format_progress(runs: Sequence[Run], total: int, seconds: float) -> str:
     run = runs[-1]
     counts = Counter(run.verdicts.values())
-    found = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())) or "nothing"
-    differ = len(differences(runs))
+    found = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())) or "no verdicts"
+    differences = len(list_differences(runs))
     width = len(str(total))
     return (
         f"[{run.number:>{width}}/{total}] --shuffle {run.seed}: {found} in {seconds:.0f} s;"
-        f" {differ or 'none'} {'differs' if differ == 1 else 'differ'} so far"
+        f" {differences or 'none'} {'differs' if differences == 1 else 'differ'} so far"
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a case has tried anything: one whose fault met nothing must not hold."""
+"""Leave a case undecided when it did not exercise its subject, such as a fault that applied to no request."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import pytest
 
 from pytest_sharedworker.gateway.toxics import Toxic
 
-NOT_TRIED = "not tried: {what}"
+NOT_EXERCISED = "not exercised: {problem}"
 
 
-def require_exercised(tried: object, what: str) -> None:
-    """Leave the case undecided where it has not tried what it is about; `what` says what never came."""
-    if not tried:
-        pytest.skip(NOT_TRIED.format(what=what))
+def require_exercised(exercised: object, problem: str) -> None:
+    """Skip the case, which makes it "unimplemented", unless `exercised` is true; `problem` is the reason."""
+    if not exercised:
+        pytest.skip(NOT_EXERCISED.format(problem=problem))
 
 
-def require_applied(faults: Iterable[Toxic]) -> None:
-    """Leave the case undecided where one of its faults has met no request."""
-    for fault in faults:
-        require_exercised(fault.applied, f"no {fault.pattern.method} met the toxic {fault}")
+def require_applied(toxics: Iterable[Toxic]) -> None:
+    """Skip the case if one of its toxics applied to no request."""
+    for toxic in toxics:
+        require_exercised(toxic.applied, f"no {toxic.pattern.method} met the toxic {toxic}")

@@ -1,4 +1,4 @@
-"""How far a fair draw may stray."""
+"""Acceptance bounds for cases that count random events."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from math import comb
 
 
 def compute_acceptance_interval(samples: int, probability: float, false_alarm: float) -> tuple[int, int]:
-    """The fewest and most successes that are still believed of `samples` draws of `probability`.
+    """Return the fewest and most successes to accept in `samples` independent trials of `probability`.
 
-    A fair draw falls outside with a probability of at most `false_alarm`, half of it on either side
-    (exact binomial tails).
+    A correct implementation falls outside with a probability of at most `false_alarm`, half of it on either
+    side (exact binomial tails).
     """
     mass = [
         comb(samples, hits) * probability**hits * (1 - probability) ** (samples - hits)

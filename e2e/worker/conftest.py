@@ -12,8 +12,10 @@ from e2e.conformance.report.observations import Observations
 from e2e.conformance.targets.worker import Implementation
 from e2e.worker.driver.store_reader import StoreReader
 from e2e.worker.driver.system import Telemetry
+from pytest_sharedworker.clock.base import Clock
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from reference_server.api.telemetry import ENDPOINT
 
 _PASSED = pytest.StashKey[bool]()
 
@@ -35,6 +37,7 @@ def telemetry(
     gateway: Gateway,
     shared_workers: SharedWorkers,
     context: BrowserContext,
+    worker_clock: Clock,
     config_file: Path,
     database_file: Path,
     observations: Observations,
@@ -42,8 +45,12 @@ def telemetry(
 ) -> Iterator[Telemetry]:
     """Set up the system under test; fail a passed case that did not call `telemetry.account()`."""
     store = StoreReader(database_file)
-    telemetry = Telemetry(implementation, gateway, shared_workers, context, config_file, store, observations)
-    observations.at_end(timeline=telemetry.recorder.timeline, if_not_held=gateway.journal.tail)
+    telemetry = Telemetry(
+        implementation, gateway, shared_workers, context, ENDPOINT, config_file, store, observations
+    )
+    observations.build_at_end(
+        timeline=telemetry.recorder.build_timeline, details_if_failed=gateway.journal.tail
+    )
     yield telemetry
     if request.node.stash.get(_PASSED, False) and not telemetry.accounted:
         pytest.fail(f"{request.node.nodeid} ended without telemetry.account()", pytrace=False)

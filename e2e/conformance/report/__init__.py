@@ -1,1 +1,1 @@
-"""What a run found out: verdicts, results.json, index.html and the lines on the terminal."""
+"""What a run reports: verdicts, timelines, and the formats that present them."""

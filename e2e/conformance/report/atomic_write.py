@@ -1,4 +1,4 @@
-"""Writing a file so that nobody ever reads half of it."""
+"""Write a file so that a reader never sees a part of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ READABLE_BY_ALL = 0o644
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write UTF-8 text beside its place and move it there. Raises OSError, and leaves nothing behind then."""
+    """Write UTF-8 text to a temporary file beside `path` and rename it. Raises OSError and leaves no file."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:

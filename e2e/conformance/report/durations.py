@@ -1,4 +1,4 @@
-"""What the cases cost: the slowest ones, and each family's total, as lines of text."""
+"""How long the cases took: the slowest cases and the total of each family, as lines of text."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from e2e.conformance.report.results import Results
 SLOWEST = 10
 
 
-def costs(book: Results) -> Iterator[str]:
-    """Two small tables; seconds are those of the cases themselves, added up over parallel processes."""
-    judged = sorted(book, key=lambda each: -each.seconds)
-    yield f"the slowest {min(SLOWEST, len(judged))} of {len(judged)} cases:"
-    width = max((len(each.id) for each in judged[:SLOWEST]), default=0)
-    for each in judged[:SLOWEST]:
-        yield f"{each.seconds:9.2f} s  {each.id:<{width}}  {each.implementation}"
+def format_durations(results: Results) -> Iterator[str]:
+    """Yield two small tables. Seconds are those of the cases, added up over parallel processes."""
+    slowest = sorted(results, key=lambda result: -result.seconds)
+    yield f"the slowest {min(SLOWEST, len(slowest))} of {len(slowest)} cases:"
+    width = max((len(result.id) for result in slowest[:SLOWEST]), default=0)
+    for result in slowest[:SLOWEST]:
+        yield f"{result.seconds:9.2f} s  {result.id:<{width}}  {result.implementation}"
     families: dict[str, list[float]] = defaultdict(list)
-    for each in judged:
-        families[get_family(each.id)].append(each.seconds)
+    for result in slowest:
+        families[get_family(result.id)].append(result.seconds)
     yield "the families:"
     for family, seconds in sorted(families.items(), key=lambda pair: -sum(pair[1])):
         yield f"{sum(seconds):9.2f} s  {family} ({len(seconds)})"
-    yield f"{sum(each.seconds for each in judged):9.2f} s  all ({len(judged)})"
+    yield f"{sum(result.seconds for result in slowest):9.2f} s  all ({len(slowest)})"

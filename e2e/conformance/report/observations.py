@@ -1,4 +1,4 @@
-"""The words in which a case that holds says what it saw."""
+"""What a case saw, in its own words: the report shows it where the case passes."""
 
 from __future__ import annotations
 
@@ -8,50 +8,50 @@ from e2e.conformance.report.timeline import Timeline
 
 
 class Observations:
-    """What a case saw: `observations("3 records in 1 POST")`, with `observations.details(text)` behind it.
+    """What a case saw: `observations("3 records in 1 POST")`; `observations.details(text)` for long text.
 
-    Both may be called several times, also by fixtures while they end; what is said is kept in order.
+    Both may be called several times, also by fixtures during teardown; the order of the calls is kept.
     """
 
     def __init__(self) -> None:
         self._actual: list[str] = []
         self._details: list[str] = []
         self.timeline: Timeline | None = None
-        """What happened, once the case has ended."""
-        self._make_timeline: Callable[[], Timeline] | None = None
-        self._make_details: Callable[[], str] | None = None
+        """What happened; set when the case has ended."""
+        self._build_timeline: Callable[[], Timeline] | None = None
+        self._build_details: Callable[[], str] | None = None
 
     def __call__(self, actual: str) -> None:
-        """Add what was seen, in a few words; the report shows it where the case holds."""
+        """Add what was seen, in a few words; the report shows it where the case passes."""
         self._actual.append(actual)
 
     def details(self, text: str) -> None:
         """Add plain text of any length, such as an accounting or the tail of a journal."""
         self._details.append(text)
 
-    def at_end(self, *, timeline: Callable[[], Timeline], if_not_held: Callable[[], str]) -> None:
-        """Say how to make the timeline, and the details of a case that does not hold, once it has ended.
+    def build_at_end(self, *, timeline: Callable[[], Timeline], details_if_failed: Callable[[], str]) -> None:
+        """Call these functions when the case has ended, before the teardown of any fixture.
 
-        Both are called before any fixture ends.
+        `details_if_failed` is called only for a case that does not pass.
         """
-        self._make_timeline, self._make_details = timeline, if_not_held
+        self._build_timeline, self._build_details = timeline, details_if_failed
 
-    def end(self, *, held: bool) -> None:
-        """Make what `at_end` ordered. What cannot be made must not cost the case its verdict."""
+    def finish(self, *, passed: bool) -> None:
+        """Build the timeline and the details. An error here must not cost the case its verdict."""
         try:
-            if self._make_timeline is not None:
-                self.timeline = self._make_timeline()
-            if self._make_details is not None and not held:
-                self.details(self._make_details())
-        except Exception as error:  # Whatever it is: a browser that has died tells nothing more.
-            self.details(f"What happened cannot be told: {error!r}")
+            if self._build_timeline is not None:
+                self.timeline = self._build_timeline()
+            if self._build_details is not None and not passed:
+                self.details(self._build_details())
+        except Exception as error:  # any: a browser that has crashed fails in many ways
+            self.details(f"The timeline is not available: {error!r}")
 
     @property
     def actual_text(self) -> str | None:
-        """What was seen, or None where nothing was said."""
+        """What was seen, or None without any observation."""
         return "; ".join(self._actual) or None
 
     @property
     def details_text(self) -> str | None:
-        """The details, a blank line between them, or None where there are none."""
+        """The details, separated by blank lines, or None without any."""
         return "\n\n".join(self._details) or None

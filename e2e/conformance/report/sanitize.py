@@ -1,7 +1,7 @@
-"""Text that came out of a system under test, made fit to be printed, stored and sent on.
+"""Text from a system under test, made safe to print, store and send.
 
-Such text is data. It may hold terminal escapes, NUL, halves of surrogate pairs and characters that turn
-the direction of writing; each of them becomes visible instead of doing something.
+Such text is data. It may contain terminal escapes, NUL, halves of surrogate pairs and characters that change
+the direction of text. Each of them is written as a visible escape and has no effect.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ MAX_CHARACTERS = 4_000
 MAX_DETAILS_CHARACTERS = 200_000
 FIRST_LINES = 8
 
-# C0 and C1 controls but for tab and line feed; surrogates; marks, overrides and isolates of direction;
-# the two line separators that JavaScript once took for line ends; the byte order mark.
+# C0 and C1 controls except tab and line feed; surrogates; marks, overrides and isolates of direction;
+# the two line separators that JavaScript once accepted as line ends; the byte order mark.
 _ACTIVE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
 )
 
 
 def clean(text: str, limit: int = MAX_CHARACTERS) -> str:
-    """The text with its active characters written as escapes, cut to a number of characters."""
+    """Return the text with its active characters as escapes, cut to a number of characters."""
     visible = _ACTIVE.sub(_escape, text.replace("\r\n", "\n"))
     if len(visible) <= limit:
         return visible
     return f"{visible[:limit]}… ({len(visible) - limit} more characters)"
 
 
-def first_lines(text: str, count: int = FIRST_LINES) -> str:
-    """The first lines of a text, saying how many were left out."""
+def take_first_lines(text: str, count: int = FIRST_LINES) -> str:
+    """Return the first lines of a text and how many were left out."""
     lines = text.strip().splitlines()
     if len(lines) <= count:
         return "\n".join(lines)

@@ -1,7 +1,7 @@
 """What happened in a case, as marks on lanes: the data behind the picture and the lines of text.
 
-A lane is a tab, a worker, the gateway or the server. A mark has a moment, a kind (which has a shape of its
-own) and a few words; marks of one exchange carry its number, so that they can be joined.
+A lane is a tab, a worker, the gateway or the server. A mark has a time, a kind (each kind has its own shape)
+and a few words. Marks of one exchange have its number, so that a line can connect them.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from typing import Any
 from e2e.conformance.report.sanitize import clean
 
 MARK_LIMIT = 120
-"""Marks that a timeline keeps: the first half and the last half of what happened."""
+"""Most marks of a timeline: half of them from its start, half from its end."""
 
 MAX_TEXT_CHARACTERS = 110
 LONGEST_LANE = 18
-"""Characters of a lane's name that others make room for."""
+"""Most characters of a lane's name that are aligned or drawn."""
 
 
 class Kind(Enum):
-    """What a mark stands for; the value is its symbol, in text and (as a shape) in the picture."""
+    """What a mark means; the value is its symbol in text, and the picture has the same shape."""
 
     OPENED = "▷"
     EVENTS = "●"
     MESSAGE = "✦"
     CLOSED = "☒"
     STARTED = "▶"
-    ASKED = "▽"
+    REQUESTED = "▽"
     FLUSHED = "▲"
     ERROR = "‼"
     ENDED = "◀"
     TOXIC = "◆"
-    ANSWERED = "■"
+    RESPONDED = "■"
     REFUSED = "□"
-    ARRIVED = "◇"
-    CUT = "✖"
+    RECEIVED = "◇"
+    ABORTED = "✖"
 
     @property
     def word(self) -> str:
-        """Its name in lower case, which is what the picture calls the shape."""
+        """The name in lower case, which is the id of the shape in the picture."""
         return self.name.lower()
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that happened on a lane. `exchange` is the number of the exchange that it belongs to."""
+    """One thing that happened on a lane. `exchange` is the number of the exchange that it belongs to."""
 
     seconds: float
     lane: str
@@ -58,7 +58,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Marks in the order in which they happened. `axis` says whose seconds; `left_out` counts marks cut."""
+    """Marks in order of time. `axis` names the clock of the seconds; `left_out` counts removed marks."""
 
     axis: str
     lanes: tuple[str, ...]
@@ -66,7 +66,7 @@ class Timeline:
     left_out: int = 0
 
     def to_wire(self) -> dict[str, Any]:
-        """As plain values, which travel between processes."""
+        """Return the timeline as plain values, which can be sent to another process."""
         marks = [
             [mark.seconds, self.lanes.index(mark.lane), mark.kind.value, mark.text, mark.exchange]
             for mark in self.marks
@@ -75,7 +75,7 @@ class Timeline:
 
     @classmethod
     def from_wire(cls, values: dict[str, Any]) -> Timeline:
-        """The opposite of `to_wire`."""
+        """Return the timeline of the values of `to_wire`."""
         lanes = tuple(values["lanes"])
         marks = tuple(
             Mark(seconds, lanes[lane], Kind(kind), text, exchange)
@@ -83,8 +83,8 @@ class Timeline:
         )
         return cls(values["axis"], lanes, marks, values["left_out"])
 
-    def lines(self) -> Iterator[str]:
-        """The timeline as text, a line a mark under a heading."""
+    def format_lines(self) -> Iterator[str]:
+        """Yield a heading, then one line of text for each mark."""
         half = len(self.marks) // 2
         left_out = f" ({self.left_out} marks between the first {half} and the last {half} are left out)"
         yield f"{self.axis}{left_out if self.left_out else ''}:"
@@ -93,10 +93,10 @@ class Timeline:
             yield f"{mark.seconds:10.3f}  {mark.lane:<{width}}  {mark.kind.value} {mark.text}"
 
 
-def timeline(axis: str, lanes: Sequence[str], marks: Sequence[Mark]) -> Timeline:
-    """Put marks in order (those of one moment stay as they come), clean all text and cut what is too much.
+def build_timeline(axis: str, lanes: Sequence[str], marks: Sequence[Mark]) -> Timeline:
+    """Sort the marks by time (marks of one time keep their order), clean all text and limit its length.
 
-    Lanes without a mark are left out.
+    Lanes without a mark, and marks beyond MARK_LIMIT, are left out.
     """
     ordered = sorted(marks, key=lambda mark: mark.seconds)
     left_out = max(0, len(ordered) - MARK_LIMIT)
@@ -104,14 +104,14 @@ def timeline(axis: str, lanes: Sequence[str], marks: Sequence[Mark]) -> Timeline
         half = MARK_LIMIT // 2
         ordered = ordered[:half] + ordered[-half:]
     kept = tuple(
-        Mark(round(mark.seconds, 3), _one_line(mark.lane), mark.kind, _one_line(mark.text), mark.exchange)
+        Mark(round(mark.seconds, 3), _to_line(mark.lane), mark.kind, _to_line(mark.text), mark.exchange)
         for mark in ordered
     )
     used = {mark.lane for mark in kept}
-    names = dict.fromkeys(_one_line(lane) for lane in lanes)
+    names = dict.fromkeys(_to_line(lane) for lane in lanes)
     return Timeline(axis, tuple(lane for lane in names if lane in used), kept, left_out)
 
 
-def _one_line(text: str) -> str:
+def _to_line(text: str) -> str:
     line = clean(" ".join(text.split()))
     return line if len(line) <= MAX_TEXT_CHARACTERS else f"{line[: MAX_TEXT_CHARACTERS - 1]}…"

@@ -1,7 +1,7 @@
-"""Where a timeline's marks come from: what tabs do, the journal, the workers and the gateway's toxics.
+"""Builds a timeline from the actions of tabs, the journal, the workers and the gateway's toxics.
 
-On the virtual clock the axis is the sum of all time that the case let pass. A worker's own seconds count
-from its start; a mark of which only the real moment is known stands where time stood at that moment.
+On the virtual clock the axis is the sum of all advances of the case. A worker's virtual seconds count from
+its start. A mark of which only the real time is known gets the axis's time at that real time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from e2e.conformance.report.timeline import Kind, Mark, Timeline, timeline
+from e2e.conformance.report.timeline import Kind, Mark, Timeline, build_timeline
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_worker import SharedWorker
@@ -20,15 +20,15 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 GATEWAY_LANE = "gateway"
 SERVER_LANE = "server"
-MOST_LANES_OF_A_SORT = 8
+MAX_TAB_LANES = MAX_WORKER_LANES = 8
 VIRTUAL_AXIS = "seconds of virtual time"
 REAL_AXIS = "seconds of real time"
-_SHOWN_ANSWER_CHARACTERS = 60
+_SHOWN_RESPONSE_BYTES = 60
 
 
 @dataclass(frozen=True)
-class _Act:
-    """Something that a tab did. `real` counts like the journal."""
+class _TabAction:
+    """An action of a tab. `real` counts seconds as the journal does."""
 
     real: float
     tab: str
@@ -36,156 +36,165 @@ class _Act:
     text: str
 
 
-class Recorder:
-    """Notes what the journal cannot know, and makes the timeline of it all."""
+class TimelineRecorder:
+    """Records what the journal does not contain, and builds the timeline of everything."""
 
     def __init__(self, gateway: Gateway, workers: SharedWorkers) -> None:
         self._gateway = gateway
         self._workers = workers
-        self._virtual = workers.clock_kind == "virtual"
-        self._acts: list[_Act] = []
-        self._passed = 0.0
+        self._is_virtual = workers.clock.kind == "virtual"
+        self._tab_actions: list[_TabAction] = []
+        self._advanced = 0.0
         self._anchors: list[tuple[float, float]] = []
+        """Pairs of real time and axis, at the start and the end of every advance."""
 
-    def tab(self, name: str, kind: Kind, text: str) -> None:
-        """A tab does something now."""
-        self._acts.append(_Act(self._gateway.journal.seconds(), name, kind, text))
+    def record_tab(self, name: str, kind: Kind, text: str) -> None:
+        """Record that a tab does something now."""
+        self._tab_actions.append(_TabAction(self._gateway.journal.seconds(), name, kind, text))
 
     @contextmanager
-    def passing(self, seconds: float) -> Iterator[None]:
-        """Around letting this much time pass in all workers."""
-        self._anchor()
+    def record_advance(self, seconds: float) -> Iterator[None]:
+        """Record that the block advances the time of all workers."""
+        self._add_anchor()
         yield
-        self._passed += seconds
-        self._anchor()
+        self._advanced += seconds
+        self._add_anchor()
 
-    def _anchor(self) -> None:
-        self._anchors.append((self._gateway.journal.seconds(), self._passed))
+    def _add_anchor(self) -> None:
+        self._anchors.append((self._gateway.journal.seconds(), self._advanced))
 
-    def timeline(self) -> Timeline:
-        """All that has happened until now."""
-        workers = self._workers.starts
-        worker_lanes = _lanes(
+    def build_timeline(self) -> Timeline:
+        """Return the timeline of everything that has happened until now."""
+        workers = self._workers.history
+        worker_lanes = _assign_lanes(
             [worker.id for worker in workers],
             ["worker"] if len(workers) == 1 else [f"worker {number + 1}" for number in range(len(workers))],
+            MAX_WORKER_LANES,
             "other workers",
         )
-        tabs = list(dict.fromkeys(act.tab for act in self._acts))
-        tab_lanes = _lanes(tabs, tabs, "other tabs")
-        marks: list[tuple[float, Mark]] = [
-            (act.real, Mark(self._at(act.real), tab_lanes[act.tab], act.kind, act.text)) for act in self._acts
-        ]
-        starts = {worker.id: self._at(self._real(worker.started_at)) for worker in workers}
+        tabs = list(dict.fromkeys(action.tab for action in self._tab_actions))
+        tab_lanes = _assign_lanes(tabs, tabs, MAX_TAB_LANES, "other tabs")
+        starts = {worker.id: self._to_axis(self._to_real(worker.started_at)) for worker in workers}
+        # Real time orders the marks that have the same time on the axis.
+        marks = list(self._build_tab_marks(tab_lanes))
         for worker in workers:
-            marks += self._of_worker(worker, worker_lanes[worker.id], starts[worker.id])
-        for note in self._gateway.notes:
-            real = self._real(note.at)
-            marks.append(
-                (real, Mark(self._at(real), GATEWAY_LANE, Kind.TOXIC, note.text.removeprefix("gateway: ")))
-            )
+            marks += self._build_worker_marks(worker, worker_lanes[worker.id], starts[worker.id])
+        marks += self._build_toxic_marks()
         for exchange in self._gateway.journal.exchanges:
             if exchange.path_is_data:
-                marks += self._of_exchange(exchange, worker_lanes, starts)
+                marks += self._build_exchange_marks(exchange, worker_lanes, starts)
         marks.sort(key=lambda pair: pair[0])
         lanes = dict.fromkeys([*tab_lanes.values(), *worker_lanes.values(), GATEWAY_LANE, SERVER_LANE])
-        axis = VIRTUAL_AXIS if self._virtual else REAL_AXIS
-        return timeline(axis, list(lanes), [mark for _, mark in marks])
+        axis = VIRTUAL_AXIS if self._is_virtual else REAL_AXIS
+        return build_timeline(axis, list(lanes), [mark for _, mark in marks])
 
-    def _real(self, at: datetime) -> float:
+    def _to_real(self, at: datetime) -> float:
         return (at - self._gateway.journal.started_at).total_seconds()
 
-    def _at(self, real: float) -> float:
-        """The axis at a real moment: time stands between two passings, and runs evenly within one."""
-        if not self._virtual:
+    def _to_axis(self, real: float) -> float:
+        """Return the axis's time: constant between two advances, proportional to real time within one."""
+        if not self._is_virtual:
             return real
         index = bisect_right(self._anchors, (real, float("inf")))
         if index == 0:
             return 0.0
-        before, passed = self._anchors[index - 1]
+        before, advanced = self._anchors[index - 1]
         if index == len(self._anchors):
-            return passed
+            return advanced
         after, then = self._anchors[index]
-        return passed + (then - passed) * (real - before) / (after - before) if after > before else passed
+        if after <= before:
+            return advanced
+        return advanced + (then - advanced) * (real - before) / (after - before)
 
-    def _of_worker(self, worker: SharedWorker, lane: str, start: float) -> Iterator[tuple[float, Mark]]:
-        began = self._real(worker.started_at)
-        yield began, Mark(start, lane, Kind.STARTED, "starts")
-        for error in worker.errors:
-            real = self._real(error.at) if error.at else began
-            seconds = start + error.virtual_seconds if error.virtual_seconds is not None else self._at(real)
+    def _build_tab_marks(self, lanes: dict[str, str]) -> Iterator[tuple[float, Mark]]:
+        for action in self._tab_actions:
+            seconds = self._to_axis(action.real)
+            yield action.real, Mark(seconds, lanes[action.tab], action.kind, action.text)
+
+    def _build_toxic_marks(self) -> Iterator[tuple[float, Mark]]:
+        for note in self._gateway.notes:
+            real = self._to_real(note.at)
+            text = note.text.removeprefix("gateway: ")
+            yield real, Mark(self._to_axis(real), GATEWAY_LANE, Kind.TOXIC, text)
+
+    def _build_worker_marks(
+        self, worker: SharedWorker, lane: str, start: float
+    ) -> Iterator[tuple[float, Mark]]:
+        started = self._to_real(worker.started_at)
+        yield started, Mark(start, lane, Kind.STARTED, "starts")
+        for error in worker.errors():
+            real = self._to_real(error.at) if error.at else started
+            virtual = error.virtual_seconds
+            seconds = self._to_axis(real) if virtual is None else start + virtual
             yield real, Mark(seconds, lane, Kind.ERROR, f"uncaught {error}")
-        if worker.ended_at is not None:
-            real = self._real(worker.ended_at)
-            yield real, Mark(self._at(real), lane, Kind.ENDED, "ends")
+        if worker.closed_at is not None:
+            real = self._to_real(worker.closed_at)
+            yield real, Mark(self._to_axis(real), lane, Kind.ENDED, "ends")
 
-    def _of_exchange(
+    def _build_exchange_marks(
         self, exchange: Exchange, lanes: dict[str, str], starts: dict[str, float]
     ) -> Iterator[tuple[float, Mark]]:
         number, real = exchange.number, exchange.started_seconds
-        lane = lanes.get(
-            exchange.worker_id or "", _only(lanes) if exchange.sender == "worker" else GATEWAY_LANE
-        )
-        asked = self._asked_at(exchange, starts)
-        kind = Kind.FLUSHED if exchange.method == "POST" else Kind.ASKED
-        yield real, Mark(asked, lane, kind, _request_text(exchange), number)
+        default_lane = _get_only_lane(lanes) if exchange.sender == "worker" else GATEWAY_LANE
+        lane = lanes.get(exchange.worker_id or "", default_lane)
+        requested = self._get_request_time(exchange, starts)
+        kind = Kind.FLUSHED if exchange.method == "POST" else Kind.REQUESTED
+        yield real, Mark(requested, lane, kind, _describe_request(exchange), number)
         causes = [*exchange.toxics, *([f"route: {exchange.route}"] if exchange.route else [])]
         if causes:
-            yield real, Mark(asked, GATEWAY_LANE, Kind.TOXIC, f"#{number} {', '.join(causes)}", number)
+            yield real, Mark(requested, GATEWAY_LANE, Kind.TOXIC, f"#{number} {', '.join(causes)}", number)
         if exchange.upstream_status is not None:
-            text = f"#{number} {exchange.upstream_status} {_text(exchange.upstream_response_body)}"
-            yield real, Mark(asked, SERVER_LANE, _answer_kind(exchange.upstream_status), text, number)
+            text = f"#{number} {exchange.upstream_status} {_decode(exchange.upstream_response_body)}"
+            kind = Kind.RESPONDED if 200 <= exchange.upstream_status < 300 else Kind.REFUSED
+            yield real, Mark(requested, SERVER_LANE, kind, text, number)
         if exchange.ended_seconds is None:
             return
         end = max(exchange.ended_seconds, real)
-        ended = asked + exchange.paused_seconds if exchange.virtual_seconds is not None else self._at(end)
+        has_virtual_time = exchange.virtual_seconds is not None
+        ended = requested + exchange.paused_seconds if has_virtual_time else self._to_axis(end)
         if exchange.status is None:
             how = f" ({exchange.cut})" if exchange.cut else ""
-            # One that was held for ever ended with its worker: nobody but real time knows when.
-            moment = max(ended, self._at(end)) if exchange.cut is None else ended
-            yield end, Mark(moment, lane, Kind.CUT, f"#{number} no answer{how}", number)
+            # An exchange without a cut was suspended until its worker ended: only the real time is known.
+            seconds = max(ended, self._to_axis(end)) if exchange.cut is None else ended
+            yield end, Mark(seconds, lane, Kind.ABORTED, f"#{number} no response{how}", number)
         elif causes or exchange.upstream_status != exchange.status:
-            text = f"#{number} {exchange.status} {_text(exchange.response_body)} arrives"
-            yield end, Mark(ended, lane, Kind.ARRIVED, text, number)
+            text = f"#{number} {exchange.status} {_decode(exchange.response_body)} arrives"
+            yield end, Mark(ended, lane, Kind.RECEIVED, text, number)
 
-    def _asked_at(self, exchange: Exchange, starts: dict[str, float]) -> float:
+    def _get_request_time(self, exchange: Exchange, starts: dict[str, float]) -> float:
         start = starts.get(exchange.worker_id or "")
-        if self._virtual and start is not None and exchange.virtual_seconds is not None:
+        if self._is_virtual and start is not None and exchange.virtual_seconds is not None:
             return start + exchange.virtual_seconds
-        return self._at(exchange.started_seconds)
+        return self._to_axis(exchange.started_seconds)
 
 
-def _lanes(keys: Sequence[str], names: Sequence[str], rest: str) -> dict[str, str]:
-    """A lane a key; where there are too many, the last ones share one."""
-    if len(keys) <= MOST_LANES_OF_A_SORT:
-        return dict(zip(keys, names, strict=True))
-    own = MOST_LANES_OF_A_SORT - 1
+def _assign_lanes(keys: Sequence[str], names: Sequence[str], limit: int, shared: str) -> dict[str, str]:
+    """Return the name of each key's lane; beyond the limit, the last keys share one lane."""
+    separate = len(keys) if len(keys) <= limit else limit - 1
     return {
-        key: name if number < own else rest
+        key: name if number < separate else shared
         for number, (key, name) in enumerate(zip(keys, names, strict=True))
     }
 
 
-def _only(lanes: dict[str, str]) -> str:
+def _get_only_lane(lanes: dict[str, str]) -> str:
+    """Return the lane of the only worker; the gateway's where there are several."""
     names = set(lanes.values())
     return names.pop() if len(names) == 1 else GATEWAY_LANE
 
 
-def _request_text(exchange: Exchange) -> str:
-    under_way = "" if exchange.ended else ", under way at the end"
+def _describe_request(exchange: Exchange) -> str:
+    unfinished = "" if exchange.ended else ", unfinished at the end"
     what = f"#{exchange.number} {exchange.method} {exchange.path.rsplit('/', 1)[-1]}"
     if not exchange.request_body:
-        return what + under_way
+        return what + unfinished
     try:
         records = exchange.json()["records"]
     except (ValueError, KeyError, TypeError):
-        return f"{what}, {len(exchange.request_body)} bytes{under_way}"
+        return f"{what}, {len(exchange.request_body)} bytes{unfinished}"
     count = len(records) if isinstance(records, list) else 0
-    return f"{what}, {count} record{'' if count == 1 else 's'}{under_way}"
+    return f"{what}, {count} record{'' if count == 1 else 's'}{unfinished}"
 
 
-def _answer_kind(status: int) -> Kind:
-    return Kind.ANSWERED if 200 <= status < 300 else Kind.REFUSED
-
-
-def _text(body: bytes) -> str:
-    return body[:_SHOWN_ANSWER_CHARACTERS].decode("utf-8", "backslashreplace")
+def _decode(body: bytes) -> str:
+    return body[:_SHOWN_RESPONSE_BYTES].decode("utf-8", "backslashreplace")

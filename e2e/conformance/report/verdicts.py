@@ -1,15 +1,16 @@
-"""From one phase of one test (set up, call, tear down) to a verdict, by the rules of the suite.
+"""From one phase of one test (setup, call, teardown) to a verdict, by the rules of the suite.
 
 | what happened | verdict |
 |---|---|
-| the case held | ok |
-| it did not, level MUST | failed |
-| it did not, level SHOULD or MAY | non-strict |
-| it was skipped | unimplemented |
-| it could not be set up, or not be cleaned up | failed |
-| it broke off: its call raised anything but an AssertionError (such as a FindingError) | failed |
+| the call passed | ok |
+| the call raised an AssertionError (such as a FindingError), level MUST | failed |
+| the call raised an AssertionError, level SHOULD or MAY | non-strict |
+| the test was skipped | unimplemented |
+| setup or teardown failed | failed |
+| the call raised another exception | failed |
 
-The last two say nothing about the requirement: they are marked as broken off.
+The last two say nothing about the requirement: such results are marked `broke_off`. Only a teardown that
+raises an AssertionError, such as an accounting that does not balance, is judged like a call.
 """
 
 from __future__ import annotations
@@ -20,23 +21,26 @@ from typing import Any
 import pytest
 
 from e2e.conformance.case import Case, FindingError, Level, Verdict
-from e2e.conformance.report.sanitize import MAX_DETAILS_CHARACTERS, clean, first_lines
+from e2e.conformance.report.sanitize import MAX_DETAILS_CHARACTERS, clean, take_first_lines
 from e2e.conformance.report.timeline import Timeline
 
 AS_EXPECTED = "as expected"
 NO_IMPLEMENTATION = "none"
-"""Column of a case that asks for no implementation."""
-NOT_RUN = "the case could not be run"
-BROKE_OFF = "the case broke off"
-NOT_CLEANED_UP = "the case could not be cleaned up"
+"""Column of a case that takes no implementation."""
+SETUP_FAILED = "the setup of the case failed"
+CALL_FAILED = "the case broke off"
+TEARDOWN_FAILED = "the teardown of the case failed"
+STALE_ADVICE = "the case passes now, remove it from known_deviations"
+
+_XPASS = "[XPASS(strict)] "
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What a run says about a case on an implementation; all text is clean (see `sanitize`).
+    """The result of a case on an implementation; all text is clean (see `sanitize`).
 
-    `verdict` is None while only the set-up is over. `stale_deviation` is a known deviation that held.
-    `broke_off`: the case did not come to its end, so that the verdict says nothing about the requirement.
+    `verdict` is None while only the setup is over. `stale_deviation`: a known deviation did not occur.
+    `broke_off`: the case did not run to its end, so that the verdict says nothing about the requirement.
     """
 
     implementation: str
@@ -55,7 +59,7 @@ class CaseResult:
     timeline: Timeline | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        """As plain values, which travel between processes."""
+        """Return the result as plain values, which can be sent to another process."""
         return {
             **{field.name: getattr(self, field.name) for field in fields(self)},
             "level": self.level.value,
@@ -65,27 +69,28 @@ class CaseResult:
 
     @classmethod
     def from_wire(cls, values: dict[str, Any]) -> CaseResult:
-        """The opposite of `to_wire`."""
+        """Return the result of the values of `to_wire`."""
         known = {field.name: values[field.name] for field in fields(cls)}
         known["level"] = Level(values["level"])
         known["verdict"] = values["verdict"] and Verdict(values["verdict"])
         known["timeline"] = values["timeline"] and Timeline.from_wire(values["timeline"])
         return cls(**known)
 
-    def worse(self, other: CaseResult) -> CaseResult:
-        """The worse of two; at a draw this one. A stale deviation stays stale."""
+    def get_worse(self, other: CaseResult) -> CaseResult:
+        """Return the worse of two results, this one if equal. A stale deviation of either is kept."""
         stale = self.stale_deviation or other.stale_deviation
-        badness = -1 if self.verdict is None else self.verdict.badness
-        other_badness = -1 if other.verdict is None else other.verdict.badness
-        return replace(self if badness >= other_badness else other, stale_deviation=stale)
+        severity = -1 if self.verdict is None else self.verdict.severity
+        other_severity = -1 if other.verdict is None else other.verdict.severity
+        return replace(self if severity >= other_severity else other, stale_deviation=stale)
 
-    def followed_by(self, later: CaseResult) -> CaseResult:
-        """Two phases of the same run: the worse verdict, the time of both, what is known last of the rest."""
-        told = later.details is not None and self.details is not None and later.details in self.details
+    def add_phase(self, later: CaseResult) -> CaseResult:
+        """Return the result of two phases: the worse verdict, the time of both, the later details."""
+        # A teardown repeats the observations of the call, which then has a traceback too.
+        is_repeated = later.details is not None and self.details is not None and later.details in self.details
         return replace(
-            self.worse(later),
+            self.get_worse(later),
             seconds=self.seconds + later.seconds,
-            details=self.details if told else later.details or self.details,
+            details=self.details if is_repeated else later.details or self.details,
             timeline=later.timeline or self.timeline,
         )
 
@@ -96,11 +101,11 @@ def judge(
     report: pytest.TestReport,
     error: BaseException | None,
     *,
-    observed: str | None,
+    observations: str | None,
     details: str | None,
     timeline: Timeline | None = None,
 ) -> CaseResult:
-    """Judge one phase. `error` is what it raised; the rest is what the case itself told."""
+    """Return the result of one phase. `error` is what it raised; the case itself provides the rest."""
     start = CaseResult(
         implementation=clean(implementation),
         id=case.id,
@@ -108,7 +113,7 @@ def judge(
         requirement=clean(case.requirement),
         expected=clean(case.expected),
         source=clean(case.source),
-        actual=clean(observed or AS_EXPECTED),
+        actual=clean(observations or AS_EXPECTED),
         seconds=report.duration,
         details=clean(details, MAX_DETAILS_CHARACTERS) if details else None,
         timeline=timeline,
@@ -118,48 +123,51 @@ def judge(
     if error is None:
         if report.when != "call":
             return start
-        stale = _stale_reason(report)
+        stale = _get_stale_reason(report)
         return replace(start, verdict=Verdict.OK, known_deviation=stale, stale_deviation=stale is not None)
     if report.when == "setup":
-        return _broken(start, NOT_RUN, report, error)
+        return _judge_broken_off(start, SETUP_FAILED, report, error)
     if not isinstance(error, AssertionError):
-        return _broken(start, BROKE_OFF if report.when == "call" else NOT_CLEANED_UP, report, error)
-    return _not_held(start, report, error)
+        what = CALL_FAILED if report.when == "call" else TEARDOWN_FAILED
+        return _judge_broken_off(start, what, report, error)
+    return _judge_assertion(start, report, error)
 
 
-def _not_held(start: CaseResult, report: pytest.TestReport, error: BaseException) -> CaseResult:
+def _judge_assertion(start: CaseResult, report: pytest.TestReport, error: AssertionError) -> CaseResult:
     verdict = Verdict.FAILED if start.level is Level.MUST else Verdict.NON_STRICT
-    # pytest leaves the reason of an expected failure on the report, but types do not know it.
+    # pytest stores the reason of an expected failure in the report, but does not declare the attribute.
     reason: str | None = getattr(report, "wasxfail", None)
-    judged = replace(start, verdict=verdict, known_deviation=clean(reason) if reason else None)
+    result = replace(start, verdict=verdict, known_deviation=clean(reason) if reason else None)
     if isinstance(error, FindingError):
-        return replace(judged, expected=clean(error.expected), actual=clean(error.actual))
-    return replace(judged, actual=clean(first_lines(_sentence(error))), details=_with_trace(start, report))
+        return replace(result, expected=clean(error.expected), actual=clean(error.actual))
+    actual = clean(take_first_lines(_describe_error(error)))
+    return replace(result, actual=actual, details=_add_traceback(start, report))
 
 
-def _broken(start: CaseResult, what: str, report: pytest.TestReport, error: BaseException) -> CaseResult:
-    actual = clean(f"{what}: {first_lines(_sentence(error))}")
-    details = _with_trace(start, report)
+def _judge_broken_off(
+    start: CaseResult, what: str, report: pytest.TestReport, error: BaseException
+) -> CaseResult:
+    actual = clean(f"{what}: {take_first_lines(_describe_error(error))}")
+    details = _add_traceback(start, report)
     return replace(start, verdict=Verdict.FAILED, actual=actual, details=details, broke_off=True)
 
 
-def _sentence(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, (AssertionError, pytest.fail.Exception)) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _with_trace(start: CaseResult, report: pytest.TestReport) -> str:
-    trace = clean(report.longreprtext, MAX_DETAILS_CHARACTERS)
-    return f"{start.details}\n\n{trace}" if start.details else trace
+def _add_traceback(start: CaseResult, report: pytest.TestReport) -> str:
+    traceback = clean(report.longreprtext, MAX_DETAILS_CHARACTERS)
+    return f"{start.details}\n\n{traceback}" if start.details else traceback
 
 
-def _stale_reason(report: pytest.TestReport) -> str | None:
-    """The reason of an expected failure that did not happen, None where none was expected."""
-    marker = "[XPASS(strict)] "
+def _get_stale_reason(report: pytest.TestReport) -> str | None:
+    """Return the reason of an expected failure that did not occur, None where none was expected."""
     text = report.longreprtext
-    if report.failed and text.startswith(marker):
-        return clean(text[len(marker) :])
+    if report.failed and text.startswith(_XPASS):
+        return clean(text.removeprefix(_XPASS))
     reason: str | None = getattr(report, "wasxfail", None)
     return None if reason is None else clean(reason)

@@ -36,7 +36,8 @@ def log_payload(
         complete["event_name"] = event.key
     # Passed as text: Playwright sets the prototype for a key `__proto__`, JSON.parse makes it a key.
     message = {"type": telemetry.implementation.protocol.log_event, "payload": complete}
-    telemetry.recorder.tab(tab.name, Kind.EVENTS, f"logs {event.key} with its own {', '.join(payload)}")
+    text = f"logs {event.key} with its own {', '.join(payload)}"
+    telemetry.recorder.record_tab(tab.name, Kind.EVENTS, text)
     tab.page.evaluate(_POST_TEXT, json.dumps(message))
     return complete
 

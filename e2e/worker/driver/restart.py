@@ -41,7 +41,7 @@ def shut_down(telemetry: Telemetry, tab: Tab) -> None:
 
 def shut_down_before_ready(telemetry: Telemetry, tab: Tab) -> None:
     """Start the worker from the tab and post SHUTDOWN before READY can arrive."""
-    telemetry.recorder.tab(tab.name, Kind.MESSAGE, "connects and posts SHUTDOWN at once")
+    telemetry.recorder.record_tab(tab.name, Kind.MESSAGE, "connects and posts SHUTDOWN at once")
     arguments = {"message": _message(telemetry), "start": tab.get_start_arguments()}
     tab.page.evaluate(_START_AND_SHUT_DOWN, arguments)
 
@@ -51,7 +51,8 @@ def shut_down_and_restart(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, 
 
     Raises FindingError if no worker posts READY to the tab and keeps running.
     """
-    telemetry.recorder.tab(tab.name, Kind.MESSAGE, f"posts {messages} SHUTDOWN, starts {delay_ms} ms later")
+    text = f"posts {messages} SHUTDOWN, starts {delay_ms} ms later"
+    telemetry.recorder.record_tab(tab.name, Kind.MESSAGE, text)
     tab.page.evaluate(
         _SHUT_DOWN_AND_START,
         {
@@ -89,8 +90,8 @@ def _wait_until_ready(telemetry: Telemetry, tab: Tab) -> bool:
     while time.monotonic() < started_at + START_TIMEOUT_SECONDS:
         if _has_received(tab, protocol.ready):
             telemetry.settle()  # Afterwards a worker that was shutting down has ended, or posted SHUTDOWN.
-            return bool(telemetry.workers.all) and not _has_received(tab, protocol.shutdown)
-        if telemetry.workers.all:
+            return bool(telemetry.workers.alive) and not _has_received(tab, protocol.shutdown)
+        if telemetry.workers.alive:
             alive_at = time.monotonic()
         elif time.monotonic() > alive_at + LOST_START_SECONDS:
             return False

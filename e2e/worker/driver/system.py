@@ -14,9 +14,9 @@ from e2e.conformance.accounting import Accounting, Event, Fate, account
 from e2e.conformance.case import FindingError
 from e2e.conformance.preconditions import require_applied
 from e2e.conformance.report.observations import Observations
-from e2e.conformance.report.timeline_recorder import Recorder
+from e2e.conformance.report.timeline_recorder import TimelineRecorder
 from e2e.conformance.targets.worker import Implementation
-from e2e.worker.driver.app import TAB_PATH, AppPaths, serve_app
+from e2e.worker.driver.app import TAB_PATH, serve_app
 from e2e.worker.driver.batch import Batch, read_batch
 from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnreadError
 from e2e.worker.driver.tab import Tab
@@ -46,6 +46,7 @@ class Telemetry:
         gateway: Gateway,
         shared_workers: SharedWorkers,
         context: BrowserContext,
+        server_endpoint: str,
         config_file: Path,
         store: StoreReader,
         observations: Observations,
@@ -56,7 +57,7 @@ class Telemetry:
         self.context = context
         self.flush_interval = implementation.protocol.flush_interval_ms
         """The flush interval in milliseconds."""
-        self.resolution = 1 if shared_workers.clock_kind == "virtual" else 1_000
+        self.resolution = 1 if shared_workers.clock.kind == "virtual" else 1_000
         """How close to a moment this run's clock can stop, in milliseconds."""
         self.tabs: list[Tab] = []
         self._batches: dict[int, Batch] = {}
@@ -65,14 +66,17 @@ class Telemetry:
         self._config_file = config_file
         self._store = store
         self._observations = observations
-        self.recorder = Recorder(gateway, shared_workers)
-        self.set_paths(serve_app(gateway, implementation))
+        self.recorder = TimelineRecorder(gateway, shared_workers)
+        self._server_endpoint = server_endpoint
+        self.serve_below("")
         self.configure()
 
-    def set_paths(self, paths: AppPaths) -> None:
-        """Use these paths of the app from now on."""
+    def serve_below(self, prefix: str) -> str:
+        """Serve the app below a path prefix, like a proxy that strips it; return the page's URL."""
+        paths = serve_app(self.gateway, self.implementation, self._server_endpoint, prefix)
         self.script_path = paths.script
         self.endpoint = paths.endpoint
+        return f"{self.gateway.url}{paths.tab}"
 
     # --- configuration ----------------------------------------------------------------------------
 
@@ -113,11 +117,12 @@ class Telemetry:
         """Open a tab, in another context or at another URL if given, and connect it to the worker."""
         page = (context or self.context).new_page()
         page.goto(url or self.gateway.url + TAB_PATH)
-        tab = Tab(page, f"tab-{len(self.tabs) + 1}", self.implementation, self.script_path, self.recorder.tab)
+        name = f"tab-{len(self.tabs) + 1}"
+        tab = Tab(page, name, self.implementation, self.script_path, self.recorder.record_tab)
         self.tabs.append(tab)
         if connect:
             tab.connect()
-            _ = self.workers.starts  # On the real clock a worker's time starts when the test first sees it.
+            _ = self.workers.history  # On the real clock a worker's time starts when the test first sees it.
         return tab
 
     def open_tabs(self, count: int) -> list[Tab]:
@@ -126,9 +131,9 @@ class Telemetry:
 
     def run_for(self, ms: float) -> None:
         """Run every worker's clock for `ms` milliseconds; return when the workers' requests have settled."""
-        if self.workers.clock_kind == "real" and ms > MAX_REAL_WAIT_MS:
+        if self.workers.clock.kind == "real" and ms > MAX_REAL_WAIT_MS:
             pytest.skip(f"needs {ms / 1000:.0f} s of real time at once; run it on the virtual clock")
-        with self.recorder.passing(ms / 1000):
+        with self.recorder.record_advance(ms / 1000):
             self._run_clocks(ms)
 
     def settle(self) -> None:
@@ -136,7 +141,7 @@ class Telemetry:
         self._run_clocks(0)
 
     def _run_clocks(self, ms: float) -> None:
-        self.workers.advance(ms / 1000)
+        self.workers.clock.run_for(ms)
 
     def flush(self, intervals: int = 1) -> None:
         """Run for whole flush intervals."""
