@@ -111,7 +111,7 @@ def test_events_are_dropped_without_a_config(
     telemetry: Telemetry, toxic: str, attributes: dict[str, Any]
 ) -> None:
     if toxic == "down":
-        if telemetry.workers.clock_kind == "real":
+        if telemetry.workers.clock.kind == "real":
             pytest.skip("the real clock cannot stop before the worker's first line")
         with telemetry.gateway.toxic("down", **attributes):
             telemetry.open_tab().log(3, fate=Fate.DROPPED)

@@ -93,7 +93,7 @@ def test_empty_queue_sends_nothing_in_an_hour(telemetry: Telemetry) -> None:
 def test_flushes_do_not_drift_in_a_hundred_intervals(
     telemetry: Telemetry, observations: Observations
 ) -> None:
-    if telemetry.workers.clock_kind == "real":
+    if telemetry.workers.clock.kind == "real":
         seconds = DRIFT_INTERVALS * telemetry.flush_interval / 1000
         pytest.skip(f"needs {seconds:.0f} s of real time; run it on the virtual clock")
     telemetry.break_posts("latency", latency_ms=1_000)

@@ -47,7 +47,7 @@ def test_next_worker_has_another_session(telemetry: Telemetry, observations: Obs
         telemetry.flush()
         worker = telemetry.workers.wait_for()
         tab.page.goto("about:blank")
-        worker.wait_until_ended()
+        worker.wait_for_close()
     expect_sessions(telemetry, 2)
     observations("2 workers, 2 session ids")
     telemetry.account()

@@ -70,7 +70,7 @@ def test_new_worker_works_after_a_shutdown(
     telemetry.flush(2)
     before = telemetry.batches[0].session_ids
     after = {session for key, session in get_sessions_by_key(telemetry).items() if key in new_keys}
-    if telemetry.workers.starts[0].ended and before & after:
+    if telemetry.workers.history[0].is_closed() and before & after:
         raise FindingError("another session for the new worker", f"{sorted(after)}, as before")
     telemetry.account()
 

@@ -35,7 +35,7 @@ COMPONENTS = (
     source="wire protocol, flush",
 )
 def test_ten_tabs_log_for_an_hour(telemetry: Telemetry, observations: Observations) -> None:
-    if telemetry.workers.clock_kind == "real":
+    if telemetry.workers.clock.kind == "real":
         pytest.skip("needs an hour of real time; run it on the virtual clock")
     for tab in telemetry.open_tabs(TABS):
         tab.log(EVENTS_PER_HOUR, interval_ms=1_000)

@@ -58,7 +58,7 @@ def test_large_event_is_sent_or_dropped_with_a_warning(
         expect_complete(telemetry, component)
         observations("sent complete")
     else:
-        lines = telemetry.workers.wait_for().console
+        lines = telemetry.workers.wait_for().console_messages()
         warning = next((line.text for line in lines if line.level in WARNINGS), None)
         if warning is None:
             raise FindingError("the event stored, or a warning on the console", "neither")

@@ -9,7 +9,6 @@ from e2e.conformance.case import FindingError, Level, case
 from e2e.worker.driver.assertions import expect_one_session
 from e2e.worker.driver.environments import (
     limit_bodies,
-    serve_below,
     serve_on_plain_host,
     serve_with_policy,
 )
@@ -55,7 +54,7 @@ def test_worker_runs_over_plain_http_on_another_host(telemetry: Telemetry) -> No
 )
 def test_worker_uses_the_path_prefix_of_the_app(telemetry: Telemetry) -> None:
     root_endpoint = telemetry.endpoint
-    url = serve_below(telemetry, PREFIX)
+    url = telemetry.serve_below(PREFIX)
     for _ in range(2):
         telemetry.open_tab(url=url).log(2)
     telemetry.flush(2)

@@ -27,7 +27,7 @@ def close_last_tab(telemetry: Telemetry, tab: Tab) -> None:
     """Close the only tab and return when its worker has ended."""
     worker = telemetry.workers.wait_for()
     tab.close()
-    worker.wait_until_ended()
+    worker.wait_for_close()
 
 
 def reopen_app(telemetry: Telemetry) -> None:

@@ -116,7 +116,7 @@ def test_share_of_workers_follows_the_percentage(
         tab.log(2, fate=Fate.OPTIONAL)
     for _ in range(2):  # In two steps: so many workers are slow.
         telemetry.flush()
-    if telemetry.workers.clock_kind == "real":
+    if telemetry.workers.clock.kind == "real":
         telemetry.settle()
     # Workers of one origin may send for each other; only the session identifies a worker.
     events_by_session = Counter(record.session_id for record in telemetry.stored_records)

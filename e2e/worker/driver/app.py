@@ -7,7 +7,6 @@ from urllib.parse import urljoin, urlsplit
 
 from e2e.conformance.targets.worker import Implementation
 from pytest_sharedworker.gateway.gateway import Gateway
-from reference_server.api.telemetry import ENDPOINT as SERVER_ENDPOINT
 
 TAB_PATH = "/tab.html"
 TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"
@@ -22,8 +21,10 @@ class AppPaths:
     endpoint: str
 
 
-def serve_app(gateway: Gateway, implementation: Implementation, prefix: str = "") -> AppPaths:
-    """Serve the app at the root or below a path prefix; the server itself stays at the root."""
+def serve_app(
+    gateway: Gateway, implementation: Implementation, server_endpoint: str, prefix: str = ""
+) -> AppPaths:
+    """Serve the app at the root or below a path prefix; the server keeps its endpoint."""
     worker = implementation.worker
     folder = f"{prefix}/{worker.static_path}/"
     script = folder + worker.script.name
@@ -32,7 +33,7 @@ def serve_app(gateway: Gateway, implementation: Implementation, prefix: str = ""
     else:
         gateway.mount(script, worker.script)
     endpoint = urlsplit(urljoin(gateway.url + script, implementation.protocol.endpoint)).path
-    if endpoint != SERVER_ENDPOINT:
-        gateway.rewrite(endpoint, SERVER_ENDPOINT)
+    if endpoint != server_endpoint:
+        gateway.rewrite(endpoint, server_endpoint)
     gateway.mount(prefix + TAB_PATH, TAB_PAGE, "text/html")
     return AppPaths(prefix + TAB_PATH, script, endpoint)

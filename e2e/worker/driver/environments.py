@@ -1,4 +1,4 @@
-"""Serve the app in other environments: another host name, a path prefix, a policy, a proxy."""
+"""Serve the app in other environments: another host name, a policy, a proxy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from e2e.worker.driver.app import TAB_PATH, serve_app
+from e2e.worker.driver.app import TAB_PATH
 from e2e.worker.driver.system import Telemetry
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.route import Route
@@ -34,13 +34,6 @@ def serve_on_plain_host(telemetry: Telemetry) -> str:
     # Browsers send no Sec-Fetch-Dest to such an origin: the gateway cannot recognize the script by itself.
     telemetry.gateway.add_worker_script(f"GET {telemetry.script_path}")
     return f"http://{PLAIN_HOST}:{urlsplit(telemetry.gateway.url).port}{TAB_PATH}"
-
-
-def serve_below(telemetry: Telemetry, prefix: str) -> str:
-    """Serve the app below a path prefix, like a proxy that strips it; return the URL of the tabs' page."""
-    paths = serve_app(telemetry.gateway, telemetry.implementation, prefix)
-    telemetry.set_paths(paths)
-    return str(telemetry.gateway.url) + paths.tab
 
 
 def serve_with_policy(gateway: Gateway, policy: str) -> None:

@@ -11,7 +11,7 @@ from e2e.worker.driver.waiting import HOUR_MS
 
 def require_virtual_time(telemetry: Telemetry) -> None:
     """Skip a case that runs for hours if the clock is real."""
-    if telemetry.workers.clock_kind == "real":
+    if telemetry.workers.clock.kind == "real":
         pytest.skip("needs hours of real time; run it on the virtual clock")
 
 

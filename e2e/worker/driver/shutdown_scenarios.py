@@ -33,7 +33,7 @@ def close_last_tab(telemetry: Telemetry, log: Log, request: pytest.FixtureReques
     tab = _log_in_tab(telemetry, log)
     worker = telemetry.workers.wait_for()
     tab.close()
-    worker.wait_until_ended()
+    worker.wait_for_close()
     return telemetry.open_tab()
 
 
@@ -42,7 +42,7 @@ def navigate_last_tab_away(telemetry: Telemetry, log: Log, request: pytest.Fixtu
     tab = _log_in_tab(telemetry, log)
     worker = telemetry.workers.wait_for()
     tab.page.goto("about:blank")
-    worker.wait_until_ended()
+    worker.wait_for_close()
     tab.page.goto(telemetry.gateway.url + TAB_PATH)
     tab.connect()
     return tab
@@ -74,7 +74,7 @@ def crash_host_tab(telemetry: Telemetry, log: Log, request: pytest.FixtureReques
     except UnsupportedError as reason:
         pytest.skip(str(reason))
     host.close()
-    worker.wait_until_ended()
+    worker.wait_for_close()
     other.connect()
     return other
 
