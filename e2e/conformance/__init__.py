@@ -1,0 +1,1 @@
+"""The engine of the conformance suite; it holds no cases."""

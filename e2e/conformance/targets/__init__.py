@@ -1,0 +1,1 @@
+"""The workers and servers under test, each described by a TOML file."""

@@ -1,0 +1,1 @@
+"""The reference worker in front of other servers."""

@@ -1,0 +1,1 @@
+"""What Playwright cannot do with SharedWorkers, as strict xfail tests."""

@@ -1,0 +1,1 @@
+"""The cases of servers: one file for each family."""

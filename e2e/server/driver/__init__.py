@@ -1,0 +1,1 @@
+"""How a case drives a server: its process, requests and checks."""

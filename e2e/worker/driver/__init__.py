@@ -1,0 +1,1 @@
+"""How a case drives a worker: the system under test, its tabs, batches and checks."""
