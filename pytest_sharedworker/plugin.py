@@ -164,7 +164,7 @@ def shared_workers(
         sharedworker_loop,
         worker_clock_kind,
         virtual_tabs=request.node.get_closest_marker("virtual_tabs") is not None,
-        coverage=coverage_plugin.recorder(request.config),
+        coverage=coverage_plugin.get_recorder(request.config),
     )
     workers.watch(context)
     request.node.stash[artifacts.TEST_ARTIFACTS].workers = workers

@@ -23,7 +23,7 @@ from pytest_sharedworker.clock.base import (
     to_date,
     unsupported,
 )
-from pytest_sharedworker.devtools.session import WorkerDevToolsSession
+from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import ClockError, EvaluationError, WorkerClosedError
 
 _POLICY = "pauseIfNetworkFetchesPending"
@@ -51,22 +51,22 @@ class DevToolsClock:
     kind: ClockKind = "devtools"
     resolution = 50.0
 
-    def __init__(self, attached: WorkerDevToolsSession, pages: Pages) -> None:
+    def __init__(self, session: WorkerDevToolsSession, pages: Pages) -> None:
         """Stop the time of a worker that is about to start; `pages` are those that may post to it."""
-        self._attached = attached
+        self._session = session
         self._pages = pages
         self._now_ms = 0
         self._grants = 0
         self._arrivals = 0
         self._pending: dict[str, str] = {}
-        attached.on("Emulation.virtualTimeBudgetExpired", self._expire)
-        attached.on("Network.requestWillBeSent", self._begin)
-        attached.on("Network.loadingFinished", self._end)
-        attached.on("Network.loadingFailed", self._end)
+        session.on("Emulation.virtualTimeBudgetExpired", self._expire)
+        session.on("Network.requestWillBeSent", self._begin)
+        session.on("Network.loadingFinished", self._end)
+        session.on("Network.loadingFailed", self._end)
         # The policy `pause` would hold messages back too. With an expired budget time stands still as well,
         # and messages and requests pass.
         self._grant(_MOMENT_MS)
-        attached.post("Network.enable")
+        session.post("Network.enable")
 
     @property
     def now(self) -> float:
@@ -76,7 +76,7 @@ class DevToolsClock:
     @property
     def date(self) -> datetime:
         """What the worker reads as the current date (aware, UTC)."""
-        return to_date(self._attached.evaluate("Date.now()"))
+        return to_date(self._session.evaluate("Date.now()"))
 
     @property
     def pending_timers(self) -> list[Timer]:
@@ -124,7 +124,7 @@ class DevToolsClock:
         while True:
             self._wait(self._is_quiet, deadline)
             with suppress(EvaluationError):  # The worker handles ended requests before it replies.
-                self._attached.evaluate("0")
+                self._session.evaluate("0")
             if self._is_quiet():
                 return
 
@@ -134,7 +134,7 @@ class DevToolsClock:
     def _grant(self, ms: float) -> None:
         """Let this much time pass, and no more; do not wait."""
         self._grants += 1
-        self._attached.post("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": ms})
+        self._session.post("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": ms})
 
     def _wait(self, condition: Callable[[], bool], deadline: float) -> None:
         while not condition():
@@ -143,20 +143,20 @@ class DevToolsClock:
                 if not self._pending:
                     reason = "does a younger worker of the same renderer process control its time?"
                 raise ClockError(f"the clock did not finish in time: {reason}")
-            if self._attached.gone:
+            if self._session.ended:
                 # This call fails with an error that names the worker.
-                self._attached.call("Runtime.enable")
+                self._session.call("Runtime.enable")
             self._pump_for(_POLL_SECONDS)
 
     def _pump_for(self, seconds: float) -> None:
-        self._attached.target.cdp.pump()
+        self._session.pump()
         time.sleep(seconds)
-        self._attached.target.cdp.pump()
+        self._session.pump()
 
     def _expire(self, event: dict[str, Any]) -> None:
         with suppress(WorkerClosedError):
             # Time is paused now. Without a budget it stays where it is, and the worker goes on.
-            self._attached.post("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": 0})
+            self._session.post("Emulation.setVirtualTimePolicy", {"policy": _POLICY, "budget": 0})
         self._arrivals += 1
 
     def _begin(self, event: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""From what V8 counts to lines: pure functions, no browser.
+"""Convert V8's counts to lines: pure functions, no browser.
 
-V8 tells how often ranges of characters of a script ran, function by function, each function's blocks
-inside of its own range; the innermost range counts. A line counts where it has code: something
-other than white space, comments and closing brackets. It ran as often as the part of it that ran most.
+V8 reports how often ranges of characters of a script ran, by function; the ranges of a function's blocks are
+nested in the function's range, and the innermost range counts. A line counts if it has code: anything but
+white space, comments and closing brackets. Its count is the highest count of its characters.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_BESIDE_UNICODE_PLANE_0 = re.compile(r"[\U00010000-\U0010ffff]")
-_NOT_CODE = re.compile(
+_ASTRAL_CHARACTER = re.compile(r"[\U00010000-\U0010ffff]")
+_COMMENT_OR_STRING = re.compile(
     r"""(?P<comment> //[^\n\u2028\u2029]* | /\*.*?\*/ )
     | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | `(?:\\.|[^`\\])*`""",
     re.DOTALL | re.VERBOSE,
 )
-_SILENT = re.compile(r"[\s)\]};,]*")
-"""A line of closing brackets alone is as little a statement as an empty one."""
+_WITHOUT_CODE = re.compile(r"[\s)\]};,]*")
+"""A line of closing brackets only has no statement."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Function:
-    """A function as V8 reports it: its own range first, then the blocks in it that ran otherwise."""
+    """A function as V8 reports it: its range first, then its blocks with other counts."""
 
     name: str
     ranges: Sequence[Range]
@@ -42,7 +42,7 @@ class Function:
 
 @dataclass
 class FileCoverage:
-    """Which lines and functions of one text ran how often. Lines count from 1."""
+    """How often the lines and functions of one text ran. Lines count from 1."""
 
     path: str
     digest: str
@@ -51,7 +51,7 @@ class FileCoverage:
 
     @property
     def covered(self) -> int:
-        """How many of its lines ran."""
+        """The number of lines that ran."""
         return sum(1 for hits in self.lines.values() if hits)
 
     @property
@@ -68,7 +68,7 @@ class FileCoverage:
 
 
 class Coverage:
-    """The files of a whole run. The same path with another text is another file."""
+    """The files of a run. The same path with another text is another file."""
 
     def __init__(self) -> None:
         self._files: dict[tuple[str, str], FileCoverage] = {}
@@ -93,7 +93,7 @@ class Coverage:
         return named
 
     def to_json(self) -> list[Any]:
-        """All of it as JSON values, to be sent to another process."""
+        """Return the coverage as JSON values, to send it to another process."""
         return [
             [
                 file.path,
@@ -105,50 +105,52 @@ class Coverage:
         ]
 
     def add_json(self, values: Iterable[Any]) -> None:
-        """Add what `to_json` of another process gave."""
+        """Add what `to_json` returned in another process."""
         for path, digest, lines, functions in values:
             counts = {(line, name): hits for line, name, hits in functions}
             self.add(FileCoverage(path, digest, dict(map(tuple, lines)), counts))
 
 
-def file_coverage(path: str, source: str, functions: Iterable[Function], *, skip: int = 0) -> FileCoverage:
-    """Read V8's report on one script.
+def make_file_coverage(
+    path: str, source: str, functions: Iterable[Function], *, skip: int = 0
+) -> FileCoverage:
+    """Return the coverage of one script from V8's report.
 
-    `skip`: how many characters at the beginning of `source` are not the file's own.
+    `skip`: the number of characters at the beginning of `source` that do not belong to the file.
     """
     digest = hashlib.sha256(source[skip:].encode("utf-8", "surrogatepass")).hexdigest()
     # V8 counts UTF-16 units; a character beyond plane 0 is two of them.
-    units = _BESIDE_UNICODE_PLANE_0.sub("xx", source)
-    skip = len(_BESIDE_UNICODE_PLANE_0.sub("xx", source[:skip]))
+    units = _ASTRAL_CHARACTER.sub("xx", source)
+    skip = len(_ASTRAL_CHARACTER.sub("xx", source[:skip]))
     functions = list(functions)
     result = FileCoverage(path, digest)
-    result.lines.update(_code_lines(units, skip, _counts(len(units), functions)))
+    result.lines.update(_count_lines(units, skip, _count_characters(len(units), functions)))
     for function in functions:
-        whole = function.ranges[0]
-        if function.name and whole.start >= skip:
-            line = units.count("\n", skip, whole.start) + 1
+        outer = function.ranges[0]
+        if function.name and outer.start >= skip:
+            line = units.count("\n", skip, outer.start) + 1
             key = (line, function.name)
-            result.functions[key] = result.functions.get(key, 0) + whole.count
+            result.functions[key] = result.functions.get(key, 0) + outer.count
     return result
 
 
-def _counts(length: int, functions: Iterable[Function]) -> list[int]:
-    """How often each character ran."""
+def _count_characters(length: int, functions: Iterable[Function]) -> list[int]:
+    """Return how often each character ran."""
     counts = [0] * length
     ranges = [each for function in functions for each in function.ranges]
-    # Of ranges that begin together the longer one is the outer one; the inner one paints over it.
+    # Of two ranges with the same start the longer one is the outer one; the inner one overwrites it.
     for each in sorted(ranges, key=lambda each: (each.start, -each.end)):
         end = min(each.end, length)
         counts[each.start : end] = [each.count] * (end - each.start)
     return counts
 
 
-def _code_lines(text: str, skip: int, counts: Sequence[int]) -> Iterable[tuple[int, int]]:
-    """The lines with code behind `skip`: number, and how often it ran."""
-    bare = _NOT_CODE.sub(_blank_comment, text)
+def _count_lines(text: str, skip: int, counts: Sequence[int]) -> Iterable[tuple[int, int]]:
+    """Yield the lines with code after `skip`: the number, and how often the line ran."""
+    code = _COMMENT_OR_STRING.sub(_blank_comment, text)
     start = skip
-    for number, line in enumerate(bare[skip:].split("\n"), 1):
-        if not _SILENT.fullmatch(line):
+    for number, line in enumerate(code[skip:].split("\n"), 1):
+        if not _WITHOUT_CODE.fullmatch(line):
             hits = max(counts[start + at] for at, char in enumerate(line) if not char.isspace())
             yield number, hits
         start += len(line) + 1

@@ -1,4 +1,4 @@
-"""The coverage of worker scripts as a table, as LCOV and as Cobertura's XML."""
+"""Format the coverage of worker scripts as a table, as LCOV and as Cobertura's XML."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ COBERTURA_FILE = "worker-coverage.xml"
 _DOCTYPE = '<!DOCTYPE coverage SYSTEM "http://cobertura.sourceforge.net/xml/coverage-04.dtd">'
 
 
-def table(files: Sequence[FileCoverage]) -> list[str]:
-    """The lines of the terminal's table: file, lines, covered, percent, missing lines."""
+def format_table(files: Sequence[FileCoverage]) -> list[str]:
+    """Return the lines of the terminal's table: file, lines, covered, percent, missing lines."""
     width = max([len(file.path) for file in files] + [len("TOTAL")])
     lines = [f"{'file':{width}}  lines  covered    %  missing"]
     for file in files:
-        lines.append(_row(width, file.path, len(file.lines), file.covered, _spans(file.missing)))
+        lines.append(
+            _format_row(width, file.path, len(file.lines), file.covered, _format_spans(file.missing))
+        )
     if len(files) > 1:
         total = sum(len(file.lines) for file in files)
-        lines.append(_row(width, "TOTAL", total, sum(file.covered for file in files), ""))
+        lines.append(_format_row(width, "TOTAL", total, sum(file.covered for file in files), ""))
     return lines
 
 
-def lcov(files: Sequence[FileCoverage]) -> str:
-    """LCOV's tracefile, as `man geninfo` describes it."""
+def format_lcov(files: Sequence[FileCoverage]) -> str:
+    """Return a tracefile of LCOV, as `man geninfo` describes it."""
     lines = ["TN:"]
     for file in files:
         functions = sorted(file.functions.items())
@@ -41,10 +43,10 @@ def lcov(files: Sequence[FileCoverage]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def cobertura(files: Sequence[FileCoverage], *, timestamp_seconds: float | None = None) -> str:
-    """Cobertura's XML (its DTD, version 04): a package a folder, a class a file."""
+def format_cobertura(files: Sequence[FileCoverage], *, timestamp_seconds: float | None = None) -> str:
+    """Return Cobertura's XML (DTD version 04): one package for each folder, one class for each file."""
     when = time.time() if timestamp_seconds is None else timestamp_seconds
-    root = ElementTree.Element("coverage", _rates(files), version="1", timestamp=str(int(when * 1000)))
+    root = ElementTree.Element("coverage", _make_rates(files), version="1", timestamp=str(int(when * 1000)))
     root.attrib |= {
         "lines-covered": str(sum(file.covered for file in files)),
         "lines-valid": str(sum(len(file.lines) for file in files)),
@@ -54,57 +56,61 @@ def cobertura(files: Sequence[FileCoverage], *, timestamp_seconds: float | None 
     }
     ElementTree.SubElement(ElementTree.SubElement(root, "sources"), "source").text = "."
     packages = ElementTree.SubElement(root, "packages")
-    for folder, members in groupby(sorted(files, key=_folder_and_path), key=lambda file: _folder(file)):
+    for folder, members in groupby(
+        sorted(files, key=_get_folder_and_path), key=lambda file: _get_folder(file)
+    ):
         inside = list(members)
-        package = ElementTree.SubElement(packages, "package", _rates(inside), name=folder, complexity="0")
+        package = ElementTree.SubElement(
+            packages, "package", _make_rates(inside), name=folder, complexity="0"
+        )
         classes = ElementTree.SubElement(package, "classes")
         for file in inside:
-            _class(classes, file)
+            _add_class(classes, file)
     ElementTree.indent(root)
     return f'<?xml version="1.0" ?>\n{_DOCTYPE}\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def _class(classes: ElementTree.Element, file: FileCoverage) -> None:
+def _add_class(classes: ElementTree.Element, file: FileCoverage) -> None:
     name = PurePosixPath(file.path).name
     element = ElementTree.SubElement(
-        classes, "class", _rates([file]), name=name, filename=file.path, complexity="0"
+        classes, "class", _make_rates([file]), name=name, filename=file.path, complexity="0"
     )
     methods = ElementTree.SubElement(element, "methods")
     for (line, function), hits in sorted(file.functions.items()):
         rate = "1" if hits else "0"
         method = ElementTree.SubElement(methods, "method", name=function, signature="()", complexity="0")
         method.attrib |= {"line-rate": rate, "branch-rate": "0"}
-        _line(ElementTree.SubElement(method, "lines"), line, hits)
+        _add_line(ElementTree.SubElement(method, "lines"), line, hits)
     lines = ElementTree.SubElement(element, "lines")
     for line, hits in sorted(file.lines.items()):
-        _line(lines, line, hits)
+        _add_line(lines, line, hits)
 
 
-def _line(lines: ElementTree.Element, number: int, hits: int) -> None:
+def _add_line(lines: ElementTree.Element, number: int, hits: int) -> None:
     ElementTree.SubElement(lines, "line", number=str(number), hits=str(hits))
 
 
-def _rates(files: Sequence[FileCoverage]) -> dict[str, str]:
+def _make_rates(files: Sequence[FileCoverage]) -> dict[str, str]:
     valid = sum(len(file.lines) for file in files)
     rate = sum(file.covered for file in files) / valid if valid else 1.0
     return {"line-rate": f"{rate:.4f}", "branch-rate": "0"}
 
 
-def _folder(file: FileCoverage) -> str:
+def _get_folder(file: FileCoverage) -> str:
     return str(PurePosixPath(file.path).parent)
 
 
-def _folder_and_path(file: FileCoverage) -> tuple[str, str]:
-    return _folder(file), file.path
+def _get_folder_and_path(file: FileCoverage) -> tuple[str, str]:
+    return _get_folder(file), file.path
 
 
-def _row(width: int, name: str, lines: int, covered: int, missing: str) -> str:
-    percent = 100 * covered // lines if lines else 100  # Rounded down: 100 means all.
+def _format_row(width: int, name: str, lines: int, covered: int, missing: str) -> str:
+    percent = 100 * covered // lines if lines else 100  # Rounded down: only full coverage is 100.
     return f"{name:{width}}  {lines:5}  {covered:7}  {percent:3}  {missing}".rstrip()
 
 
-def _spans(numbers: Sequence[int]) -> str:
-    """Numbers in order as text: 1, 2, 3, 7 are "1-3, 7"."""
+def _format_spans(numbers: Sequence[int]) -> str:
+    """Return ordered numbers as text: "1-3, 7" for 1, 2, 3, 7."""
     spans: list[list[int]] = []
     for number in numbers:
         if spans and number == spans[-1][1] + 1:

@@ -1,1 +1,1 @@
-"""Everything that speaks the Chrome DevTools Protocol."""
+"""The Chrome DevTools Protocol; all other packages are independent of it."""

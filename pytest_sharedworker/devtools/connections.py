@@ -9,7 +9,8 @@ from contextlib import suppress
 from playwright.sync_api import Browser, BrowserContext
 from playwright.sync_api import Error as PlaywrightError
 
-from pytest_sharedworker.devtools.session import BrowserSession, WorkerDevToolsSession, WorkerTarget
+from pytest_sharedworker.devtools.browser_session import BrowserSession, WorkerTarget
+from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import WorkerClosedError
 
 _POLL_SECONDS = 0.01
@@ -39,7 +40,7 @@ class DevToolsConnections:
                     self._sessions[browser].attach_at_start(self._prepare)
         return [session for browser, session in self._sessions.items() if browser.is_connected()]
 
-    def targets(self) -> list[WorkerTarget]:
+    def list_targets(self) -> list[WorkerTarget]:
         """Return the SharedWorkers of all browsers, as DevTools list them.
 
         Raise UnsupportedError outside Chromium.
@@ -47,17 +48,17 @@ class DevToolsConnections:
         targets = []
         for session in self.open():
             with suppress(PlaywrightError):  # The browser is closing.
-                targets += session.shared_workers()
+                targets += session.list_workers()
         return targets
 
     def find(self, worker_id: str, url: str, name: str) -> WorkerTarget | None:
         """Return the DevTools target of the worker with this control channel id; None if it has ended."""
-        for target in self.targets():
+        for target in self.list_targets():
             if target.url == url and target.name == name:
                 with suppress(WorkerClosedError):  # Another worker of this name may be ending.
-                    attached = target.cdp.attach(target)
-                    found = attached.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker_id
-                    attached.detach()
+                    session = target.browser.attach(target)
+                    found = session.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker_id
+                    session.detach()
                     if found:
                         return target
         return None
@@ -72,7 +73,7 @@ class DevToolsConnections:
         return self._context_ids.get(context)
 
     def idle(self) -> None:
-        """Let a moment pass in which Playwright's events arrive."""
+        """Wait a moment while Playwright's events arrive."""
         for browser, session in self._sessions.items():
             with suppress(PlaywrightError):
                 if browser.is_connected():

@@ -12,8 +12,9 @@ from pytest_sharedworker.clock.base import Clock
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.control.values import parse_value, serialize_argument
+from pytest_sharedworker.devtools.browser_session import WorkerTarget
 from pytest_sharedworker.devtools.connections import DevToolsConnections
-from pytest_sharedworker.devtools.session import WorkerDevToolsSession, WorkerTarget
+from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import UnsupportedError, WaitTimeoutError, WorkerClosedError
 from pytest_sharedworker.injected.prologue import offline_script
 from pytest_sharedworker.workers.expectation import EventInfo
@@ -99,7 +100,7 @@ class SharedWorker:
         if self._channel is not None:
             return self._channel.ended
         assert self._target is not None
-        return self._target.id not in {target.id for target in self._connections.targets()}
+        return self._target.id not in {target.id for target in self._connections.list_targets()}
 
     def is_running(self) -> bool:
         """Return whether its script has been loaded and parsed."""
@@ -107,7 +108,7 @@ class SharedWorker:
             return True
         try:
             with self._open_devtools() as devtools:
-                return self.url in devtools.parsed_scripts()
+                return self.url in devtools.list_parsed_scripts()
         except WorkerClosedError:
             return False
 
@@ -120,7 +121,7 @@ class SharedWorker:
         if self._has_devtools:
             target = self._find_target()
             self._before_close()
-            target.cdp.terminate(target)
+            target.browser.terminate(target)
         elif self._channel is not None:
             with suppress(WorkerClosedError):
                 self._channel.call("terminate")
@@ -266,7 +267,7 @@ class SharedWorker:
         if not self._has_devtools:
             raise UnsupportedError("only Chromium reports how much memory a SharedWorker uses")
         with self._open_devtools() as devtools:
-            return devtools.heap_used()
+            return devtools.measure_heap()
 
     # --- DevTools ---------------------------------------------------------------------------------
 
@@ -290,7 +291,7 @@ class SharedWorker:
         name, and stops that one before its first line, as if for a debugger.
         """
         target = self._find_target()
-        session = target.cdp.attach(target)
+        session = target.browser.attach(target)
         try:
             yield session
         finally:
@@ -299,7 +300,7 @@ class SharedWorker:
     def _replay(self) -> None:
         """Read console and errors, which the browser replays from the worker's start for each session."""
         with suppress(WorkerClosedError), self._open_devtools() as devtools:
-            devtools.target.cdp.pump()
+            devtools.pump()
             self._replayed_console, self._replayed_errors = devtools.console, devtools.errors
 
     def _wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:

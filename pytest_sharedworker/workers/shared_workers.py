@@ -19,9 +19,10 @@ from pytest_sharedworker.clock.shared import SharedClock
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
-from pytest_sharedworker.coverage.recorder import CoverageRecorder, before_workers_end
+from pytest_sharedworker.coverage.recorder import CoverageRecorder, call_before_workers_end
+from pytest_sharedworker.devtools.browser_session import WorkerTarget
 from pytest_sharedworker.devtools.connections import DevToolsConnections
-from pytest_sharedworker.devtools.session import WorkerDevToolsSession, WorkerTarget
+from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import (
     AmbiguousWorkerError,
     SharedWorkerError,
@@ -100,7 +101,7 @@ class SharedWorkers:
         if self._gate is not None:
             self._connections.open()  # They have to listen before the first worker starts.
         if self._coverage is not None:
-            before_workers_end(context, self.save_coverage)
+            call_before_workers_end(context, self.save_coverage)
         context.add_init_script(
             tab_script(marks=self._clock_kind == "virtual", virtual_clock=self._virtual_tabs)
         )
@@ -126,7 +127,7 @@ class SharedWorkers:
     def history(self) -> list[SharedWorker]:
         """Every worker that has started, oldest first, closed ones too."""
         if not self._has_prologue:
-            for target in self._connections.targets():
+            for target in self._connections.list_targets():
                 clock = self._devtools_clocks.get(target.id)
                 is_new = target.id not in self._handles and target.url.startswith(self._gateway.url)
                 if is_new and clock is not None:
@@ -260,18 +261,18 @@ class SharedWorkers:
     def save_coverage(self) -> None:
         """Collect coverage now, where it is measured; a terminated worker cannot report it."""
         if self._coverage is not None and self._gate is not None:
-            for session in self._gate.attached:
-                if not session.gone:
+            for session in self._gate.sessions:
+                if not session.ended:
                     with suppress(SharedWorkerError, PlaywrightError):  # The worker is just ending.
-                        self._coverage.take(session, self._gateway.scripts.prefixes)
+                        self._coverage.collect(session, self._gateway.scripts.prefixes)
 
     def close(self) -> None:
         """Release everything. Idempotent."""
         if self._coverage is not None and self._gate is not None:
             self.save_coverage()
-            self._coverage.late += self._gate.late
-            self._gate.attached.clear()
-            self._gate.late.clear()
+            self._coverage.late_scripts += self._gate.late_scripts
+            self._gate.sessions.clear()
+            self._gate.late_scripts.clear()
         self._control.close_registry(self._registry)
         self._connections.close()
 
@@ -294,7 +295,7 @@ class SharedWorkers:
         """Prepare a worker before its first line."""
         assert self._gate is not None
         if self._coverage is not None:
-            self._coverage.begin(session)
+            self._coverage.start(session)
         if self._clock_kind == "devtools":
             self._devtools_clocks[session.target.id] = DevToolsClock(session, self._tabs)
         self._gate.admit(session)

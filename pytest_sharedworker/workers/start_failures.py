@@ -1,4 +1,4 @@
-"""Why a worker did not start, according to pages, journal and DevTools."""
+"""Explain why a worker did not start, from pages, journal and DevTools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_sharedworker.tabs.pages import Tabs
 _END_SECONDS = 1.0
 """How long to wait for the end of the script's exchange."""
 
-_UNKNOWN = "a syntax error, a failed import, or a module started without {type: 'module'}"
+_POSSIBLE_REASONS = "a syntax error, a failed import, or a module started without {type: 'module'}"
 
 
 class FailedStarts:
@@ -29,7 +29,7 @@ class FailedStarts:
 
     def reported_by_pages(self, url: str = "*", name: str | None = None) -> list[str]:
         """Return a line for each worker with this URL and name that a page reports as failed."""
-        return [f"{each}: {self._why(each)}" for each in self._tabs.failed_scripts(url, name)]
+        return [f"{each}: {self._explain(each)}" for each in self._tabs.failed_scripts(url, name)]
 
     def never_started(self) -> list[str]:
         """Return a line for each script with a prologue that was requested and did not run.
@@ -38,16 +38,16 @@ class FailedStarts:
         """
         started = {session.url.partition("?")[0] for session in self._registry.sessions}
         never_started = [url for url in self._gateway.worker_script_urls if url not in started]
-        return [f"{url}: {self._why(url)}" for url in never_started]
+        return [f"{url}: {self._explain(url)}" for url in never_started]
 
-    def _why(self, url: str) -> str:
-        asked = [exchange for exchange in self._gateway.journal if exchange.url == url]
-        if not asked:
+    def _explain(self, url: str) -> str:
+        requests = [exchange for exchange in self._gateway.journal if exchange.url == url]
+        if not requests:
             return (
                 "the gateway received no request for its script; is the script of another origin, does a"
                 " Content-Security-Policy (worker-src) forbid it, or is the gateway down?"
             )
-        script = asked[-1]
+        script = requests[-1]
         # A browser may notify the page as soon as it has the headers, before the exchange ends here.
         self._gateway.journal.wait_for_end(script, timeout_seconds=_END_SECONDS)
         if script.status is None:
@@ -57,16 +57,16 @@ class FailedStarts:
         content_type = script.response_headers.get("Content-Type", "")
         if "javascript" not in content_type:
             return f"its script has the type {content_type!r}; browsers run text/javascript only"
-        return f"its script was served but did not run: {self._syntax_error(url) or _UNKNOWN}"
+        return f"its script was served but did not run: {self._find_syntax_error(url) or _POSSIBLE_REASONS}"
 
-    def _syntax_error(self, url: str) -> str | None:
+    def _find_syntax_error(self, url: str) -> str | None:
         with suppress(UnsupportedError):
-            for target in self._connections.targets():
+            for target in self._connections.list_targets():
                 if target.url == url:
                     with suppress(WorkerClosedError):
-                        attached = target.cdp.attach(target)
-                        target.cdp.pump()
-                        attached.detach()
-                        if attached.errors:
-                            return str(attached.errors[0])
+                        session = target.browser.attach(target)
+                        session.pump()
+                        session.detach()
+                        if session.errors:
+                            return str(session.errors[0])
         return None
