@@ -42,7 +42,7 @@ FORMS = {
     "request with a referrer": "fetch(new Request('/data', { referrer: '/elsewhere' }))",
     "request without a referrer": "fetch(new Request('/data', { referrer: '' }))",
     "referrer in init": "fetch('/data', { referrer: '/elsewhere' })",
-    "request as init": "fetch('/data', new Request('/other', { method: 'PATCH', headers: { 'X-Own': '1' } }))",
+    "request as init": "fetch('/data', new Request('/', { method: 'PATCH', headers: { 'X-Own': '1' } }))",
     "request with a body as init": "fetch('/data', new Request('/other', { method: 'POST', body: 'text' }))",
     "inherited init": "fetch('/data', Object.create({ method: 'DELETE' }))",
     "used request": """(async () => {

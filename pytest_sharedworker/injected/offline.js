@@ -21,17 +21,14 @@
 
   const { fetch } = self;
   Object.assign(self, {
-    /**
-     * @param {RequestInfo | URL} input
-     * @param {RequestInit} [init]
-     */
-    fetch(input, init) {
+    fetch(/** @type {Parameters<typeof fetch>} */ ...args) {
+      const [input, init] = args;
       const request = input instanceof Request ? input : null;
       if (isOffline && needsNetwork(request ? request.url : /** @type {string} */ (input))) {
         const signal = (init && init.signal) || (request && request.signal) || undefined;
         return fetch.call(self, NOWHERE, { signal });
       }
-      return fetch.call(self, input, init);
+      return fetch.apply(self, args);
     },
   });
 

@@ -47,23 +47,20 @@ const requestTags = (() => {
     }
   };
   Object.assign(self, {
-    /**
-     * @param {RequestInfo | URL} input
-     * @param {RequestInit} [init]
-     */
-    fetch(input, init) {
+    fetch(/** @type {Parameters<typeof fetch>} */ ...args) {
+      const [input, init] = args;
       const request = input instanceof NativeRequest ? input : null;
-      let url;
+      let url = "";
       try {
         url = request ? request.url : String(input);
       } catch {
-        return fetch.call(self, input, init);
+        // fetch rejects, as it does without a URL.
       }
       const number = nextNumber++;
       const method = (init && init.method) || (request ? request.method : "GET");
       const signal = (init && init.signal) || (request && request.signal);
-      const tagged = isSameOrigin(url) ? makeTagged(number, input, init) : null;
-      const response = tagged ? fetch.call(self, tagged) : fetch.call(self, input, init);
+      const tagged = args.length > 0 && isSameOrigin(url) ? makeTagged(number, input, init) : null;
+      const response = tagged ? fetch.call(self, tagged) : fetch.apply(self, args);
       return followFetch({ number, what: `${method} ${url}` }, response, signal);
     },
   });
