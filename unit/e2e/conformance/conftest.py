@@ -1,4 +1,4 @@
-"""A small suite of made-up cases in a folder of its own, for tests that let pytest really run."""
+"""A small suite of made-up cases in its own folder, for tests that run pytest."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ ReadResults = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def write_suite() -> WriteSuite:
-    """Write cases, the conftest that a suite has, and two workers (one.js, two.js) into a folder."""
+    """Write cases, a suite's conftest, and two workers (one.js, two.js) into a folder."""
 
     def write(folder: Path, cases: str = ONE_CASE, **files: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def suite(
 ) -> Callable[..., pytest.RunResult]:
     """Run made-up cases under pytest: `suite(cases, "--case", "flush", implementation_toml=...)`.
 
-    Only pytest-xdist is loaded beside pytest itself, so that nothing else decides how a run goes.
+    Only pytest-xdist is loaded beside pytest itself, so that no other plugin affects the run.
     """
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
@@ -82,7 +82,7 @@ def suite(
 
 @pytest.fixture
 def results() -> ReadResults:
-    """The cases in a folder's results.json, of one implementation."""
+    """Read the cases of one implementation from a folder's results.json."""
 
     def read(folder: Path, implementation: str = "one") -> dict[str, Any]:
         data = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -93,8 +93,8 @@ def results() -> ReadResults:
     return read
 
 
-def toml_of(name: str, script: str = "one.js", **deviations: str) -> str:
-    """An implementation's TOML; keyword `flush_2_1="reason"` is a known deviation of flush/2/1."""
+def make_toml(name: str, script: str = "one.js", **deviations: str) -> str:
+    """Return a worker's TOML; the keyword `flush_2_1="reason"` is a known deviation of flush/2/1."""
     lines = [f'name = "{name}"', "[worker]", f'script = "{script}"', 'type = "classic"', "[known_deviations]"]
     lines += [f'"{case_id.replace("_", "/")}" = "{reason}"' for case_id, reason in deviations.items()]
     return "\n".join(lines)
@@ -102,5 +102,5 @@ def toml_of(name: str, script: str = "one.js", **deviations: str) -> str:
 
 @pytest.fixture
 def toml() -> Callable[..., str]:
-    """`toml_of`, for tests."""
-    return toml_of
+    """Return `make_toml`."""
+    return make_toml

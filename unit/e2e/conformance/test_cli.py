@@ -1,6 +1,6 @@
-"""The command and its exit status, each as a real process on made-up cases.
+"""The command and its exit status; most tests start a real process on made-up cases.
 
-The shell script in front of it, which sets the checkout up first, is not here.
+The shell script scripts/verify, which sets up the checkout first, is not tested here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from e2e.conformance.paths import CHECKOUT
 Results = Callable[..., dict[str, Any]]
 Toml = Callable[..., str]
 
-HOLDS = '@numbered("flush/1/1")\ndef test_a(implementation): pass\n'
+PASSES = '@numbered("flush/1/1")\ndef test_a(implementation): pass\n'
 FAILS = '@numbered("flush/1/2")\ndef test_b(implementation): raise FindingError("1 POST", "3 POSTs")\n'
 SHOULD_FAILS = FAILS.replace('"flush/1/2"', '"flush/1/3", Level.SHOULD').replace("test_b", "test_c")
 SKIPS = '@numbered("flush/1/4")\ndef test_d(implementation): pytest.skip("no such feature")\n'
@@ -34,7 +34,7 @@ def verify(
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(cases: str, *arguments: str, **files: str) -> subprocess.CompletedProcess[str]:
         write_suite(tmp_path / "cases", cases, **files)
-        command = command_for(tmp_path, *arguments)
+        command = build_command(tmp_path, *arguments)
         return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=ENDLESS_SECONDS)
 
     return run
@@ -43,7 +43,7 @@ def verify(
 Verify = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def command_for(folder: Path, *arguments: str) -> list[str]:
+def build_command(folder: Path, *arguments: str) -> list[str]:
     worker = [] if "--worker" in arguments else ["--worker", "cases/one.js"]
     processes = [] if "-n" in arguments else ["-n", "0"]
     where = ["--invoked-from", str(folder), "--cases-dir", "cases", "--report", "out"]
@@ -53,31 +53,31 @@ def command_for(folder: Path, *arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("cases", "status"),
     [
-        (HOLDS, 0),
-        (HOLDS + SHOULD_FAILS, 0),
-        (HOLDS + SKIPS, 0),
-        (HOLDS + FAILS, 1),
+        (PASSES, 0),
+        (PASSES + SHOULD_FAILS, 0),
+        (PASSES + SKIPS, 0),
+        (PASSES + FAILS, 1),
         (SKIPS, 1),
-        ("def test_that_is_no_case(): pass\n", 1),
+        ("def test_without_case(): pass\n", 1),
     ],
     ids=[
-        "all hold",
-        "a SHOULD does not",
+        "all pass",
+        "a SHOULD fails",
         "one is unimplemented",
         "a MUST fails",
         "nothing judged",
         "no case",
     ],
 )
-def test_the_exit_status_follows_from_the_verdicts(verify: Verify, cases: str, status: int) -> None:
+def test_exit_status_follows_from_the_verdicts(verify: Verify, cases: str, status: int) -> None:
     assert verify(cases).returncode == status
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-def test_a_run_prints_verdicts_and_nothing_of_pytest(
+def test_run_prints_verdicts_and_no_pytest_output(
     verify: Verify, results: Results, tmp_path: Path, processes: str
 ) -> None:
-    done = verify(HOLDS + FAILS + "def test_that_is_no_case(): pass\n", "-n", processes)
+    done = verify(PASSES + FAILS + "def test_without_case(): pass\n", "-n", processes)
     lines = done.stdout.splitlines()
     assert lines[0].startswith("[1/2] ")
     assert sum(line.startswith("[2/2] ") for line in lines) == 1
@@ -89,98 +89,98 @@ def test_a_run_prints_verdicts_and_nothing_of_pytest(
     assert results(tmp_path / "out")["flush/1/2"]["verdict"] == "failed"
 
 
-def test_a_known_deviation_still_fails_the_run(verify: Verify, toml: Toml) -> None:
-    done = verify(HOLDS + FAILS, "--worker", "cases/mine.toml", mine=toml("mine", flush_1_2="posts thrice"))
+def test_known_deviation_of_a_must_fails_the_run(verify: Verify, toml: Toml) -> None:
+    done = verify(PASSES + FAILS, "--worker", "cases/mine.toml", mine=toml("mine", flush_1_2="posts thrice"))
     assert done.returncode == 1
     assert "known:    posts thrice" in done.stdout
 
 
-def test_a_known_deviation_that_holds_fails_the_run(verify: Verify, toml: Toml) -> None:
-    done = verify(HOLDS, "--worker", "cases/mine.toml", mine=toml("mine", flush_1_1="long ago"))
+def test_stale_known_deviation_fails_the_run(verify: Verify, toml: Toml) -> None:
+    done = verify(PASSES, "--worker", "cases/mine.toml", mine=toml("mine", flush_1_1="long ago"))
     assert done.returncode == 1
-    assert "flush/1/1 holds on mine now: remove it from known_deviations." in done.stdout
+    assert "flush/1/1 on mine: the case passes now, remove it from known_deviations." in done.stdout
 
 
-def test_only_a_level_is_judged(verify: Verify, results: Results, tmp_path: Path) -> None:
-    assert verify(HOLDS + SHOULD_FAILS, "--level", "must").returncode == 0
+def test_level_limits_the_cases(verify: Verify, results: Results, tmp_path: Path) -> None:
+    assert verify(PASSES + SHOULD_FAILS, "--level", "must").returncode == 0
     assert list(results(tmp_path / "out")) == ["flush/1/1"]
 
 
-def test_costs_are_shown_where_they_are_asked_for(verify: Verify) -> None:
-    assert "the slowest" not in verify(HOLDS).stdout
-    lines = verify(HOLDS + FAILS, "--durations", "-n", "2").stdout.splitlines()
+def test_durations_are_shown_on_request(verify: Verify) -> None:
+    assert "the slowest" not in verify(PASSES).stdout
+    lines = verify(PASSES + FAILS, "--durations", "-n", "2").stdout.splitlines()
     assert "the slowest 2 of 2 cases:" in lines
     assert "flush (2)" in lines[-3]
 
 
-def test_github_is_told_what_does_not_hold(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_github_gets_annotations(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    lines = verify(HOLDS + FAILS + SHOULD_FAILS).stdout.splitlines()
+    lines = verify(PASSES + FAILS + SHOULD_FAILS).stdout.splitlines()
     commands = [line.split("::")[1] for line in lines if line.startswith("::")]
     assert commands == ["error title=flush/1/2 on one", "warning title=flush/1/3 on one"]
 
 
-def test_junit_stands_beside_the_results(verify: Verify, tmp_path: Path) -> None:
-    verify(HOLDS + FAILS)
+def test_junit_is_written_with_the_results(verify: Verify, tmp_path: Path) -> None:
+    verify(PASSES + FAILS)
     suites = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
     assert [test.attrib["name"] for test in suites.iter("testcase")] == ["flush/1/1", "flush/1/2"]
 
 
-TELLS = """
-from e2e.conformance.report.timeline import Kind, Mark, timeline
+WITH_TIMELINE = """
+from e2e.conformance.report.timeline import Kind, Mark, build_timeline
 
-def told():
+def build():
     marks = [Mark(float(n), "worker", Kind.FLUSHED, f"#{n}") for n in range(60)]
-    return timeline("seconds", ("worker",), marks)
+    return build_timeline("seconds", ("worker",), marks)
 
 @numbered("flush/1/5")
 def test_e(implementation, observations):
-    observations.at_end(timeline=told, if_not_held=lambda: "the journal's end")
+    observations.build_at_end(timeline=build, details_if_failed=lambda: "the journal's end")
     raise FindingError("1 POST", "60 POSTs")
 """
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-def test_a_failure_tells_requirement_expected_actual_and_the_end_of_the_timeline(
+def test_failure_is_printed_with_the_end_of_its_timeline(
     verify: Verify, results: Results, tmp_path: Path, processes: str
 ) -> None:
-    lines = verify(TELLS, "-n", processes).stdout.splitlines()
+    lines = verify(WITH_TIMELINE, "-n", processes).stdout.splitlines()
     assert [line.split(":")[0].strip() for line in lines[1:5]] == [
         "requires",
         "expected",
         "actual",
         "timeline",
     ]
-    assert "… 20 marks before these stand in the report" in lines[5]
+    assert "… 20 earlier marks are in the report" in lines[5]
     assert lines[6].split() == ["20.000", "worker", "▲", "#20"]
     assert results(tmp_path / "out")["flush/1/5"]["details"] == "the journal's end"
     assert (tmp_path / "out" / "index.html").read_text().count('href="#mark-flushed"') == 60
 
 
-def test_a_known_failure_is_told_in_short(verify: Verify, toml: Toml) -> None:
+def test_known_failure_is_printed_without_timeline(verify: Verify, toml: Toml) -> None:
     known = toml("mine", flush_1_5="posts too often")
-    done = verify(TELLS, "--worker", "cases/mine.toml", mine=known)
+    done = verify(WITH_TIMELINE, "--worker", "cases/mine.toml", mine=known)
     assert "known:    posts too often" in done.stdout
     assert "timeline" not in done.stdout
 
 
-def test_a_timeline_that_cannot_be_made_costs_no_verdict(
-    verify: Verify, results: Results, tmp_path: Path
-) -> None:
+def test_timeline_that_raises_costs_no_verdict(verify: Verify, results: Results, tmp_path: Path) -> None:
     done = verify(
-        TELLS.replace("range(60)", "1 / 0").replace('raise FindingError("1 POST", "60 POSTs")', "pass")
+        WITH_TIMELINE.replace("range(60)", "1 / 0").replace(
+            'raise FindingError("1 POST", "60 POSTs")', "pass"
+        )
     )
     assert done.returncode == 0
     assert "ZeroDivisionError" in results(tmp_path / "out")["flush/1/5"]["details"]
 
 
-def test_only_the_cases_asked_for_are_judged(verify: Verify) -> None:
-    assert verify(HOLDS + FAILS, "--case", "flush/1/1").returncode == 0
+def test_case_option_limits_the_cases(verify: Verify) -> None:
+    assert verify(PASSES + FAILS, "--case", "flush/1/1").returncode == 0
 
 
-def test_the_list_has_every_case_once_and_runs_none(verify: Verify, tmp_path: Path) -> None:
+def test_list_has_each_case_once_and_runs_none(verify: Verify, tmp_path: Path) -> None:
     done = verify(
-        HOLDS + FAILS + SHOULD_FAILS, "--list", "--worker", "cases/one.js", "--worker", "cases/two.js"
+        PASSES + FAILS + SHOULD_FAILS, "--list", "--worker", "cases/one.js", "--worker", "cases/two.js"
     )
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
@@ -194,24 +194,24 @@ def test_the_list_has_every_case_once_and_runs_none(verify: Verify, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--worker", "nobody"], "scripts/verify: --worker: no implementation is called 'nobody'"),
+        (["--worker", "absent"], "scripts/verify: --worker: no implementation is called 'absent'"),
         (["--worker", "absent.js"], "absent.js: no such file"),
         (["--rollout-samples", "0"], "expected a whole number above 0"),
         (["-n", "-1"], "expected a whole number above 0"),
         (["--worker-clock", "slow"], "invalid choice"),
-        (["--colour"], "unrecognized arguments: --colour"),
+        (["--color"], "unrecognized arguments: --color"),
         (["--cases-dir", "absent"], "--cases-dir absent: no such folder"),
     ],
 )
-def test_wrong_options_end_in_one_sentence(
+def test_wrong_option_is_reported_in_one_line(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert status_of("--invoked-from", str(tmp_path), *arguments) == 2
+    assert get_status("--invoked-from", str(tmp_path), *arguments) == 2
     assert message in capsys.readouterr().err
 
 
-def status_of(*arguments: str) -> object:
-    """The exit status of the command in this process, for what ends before any case is collected."""
+def get_status(*arguments: str) -> object:
+    """Run the command in this process, for a command that collects no case; return the exit status."""
     try:
         return main(arguments)
     except SystemExit as exit:
@@ -222,21 +222,21 @@ def status_of(*arguments: str) -> object:
     ("arguments", "message"),
     [
         (["--worker", "cases/one.js", "--worker", "cases/one.js"], "two of them are named 'one'"),
-        (["--case", "flsh"], "scripts/verify: --case flsh: no case is called so; the families are flush"),
-        (["--report", "cases/one.js"], "cases/one.js: cannot be made a folder"),
+        (["--case", "flsh"], "scripts/verify: --case flsh: no case has this prefix; the families are flush"),
+        (["--report", "cases/one.js"], "cases/one.js: the folder cannot be created"),
     ],
 )
-def test_wrong_use_of_a_suite_ends_in_one_sentence(
+def test_wrong_use_of_a_suite_is_reported_in_one_line(
     verify: Verify, arguments: list[str], message: str, tmp_path: Path
 ) -> None:
-    done = verify(HOLDS, *arguments)
+    done = verify(PASSES, *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_cases_that_cannot_be_read_are_a_failure_with_the_reason(verify: Verify) -> None:
+def test_uncollectable_case_is_a_failure_with_the_reason(verify: Verify) -> None:
     done = verify("import no_such_module\n")
     assert done.returncode == 1
     assert "no_such_module" in done.stderr
@@ -244,7 +244,7 @@ def test_cases_that_cannot_be_read_are_a_failure_with_the_reason(verify: Verify)
 
 
 @pytest.mark.parametrize("processes", ["0", "1"])
-def test_an_interrupted_run_keeps_what_was_judged(
+def test_interrupted_run_keeps_its_verdicts(
     tmp_path: Path, write_suite: Callable[..., Path], results: Results, processes: str
 ) -> None:
     endless = f"""
@@ -253,8 +253,8 @@ import threading
 @numbered("flush/1/2")
 def test_b(implementation): threading.Event().wait({ENDLESS_SECONDS})
 """
-    write_suite(tmp_path / "cases", HOLDS + endless)
-    command = command_for(tmp_path, "-n", processes)
+    write_suite(tmp_path / "cases", PASSES + endless)
+    command = build_command(tmp_path, "-n", processes)
     with subprocess.Popen(
         command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
@@ -265,12 +265,12 @@ def test_b(implementation): threading.Event().wait({ENDLESS_SECONDS})
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
     assert process.returncode == 130
-    assert "The report is not whole: interrupted." in rest
+    assert "The report is incomplete: interrupted." in rest
     assert list(results(tmp_path / "out")) == ["flush/1/1"]
 
 
-def test_the_help_names_every_option_and_status(capsys: pytest.CaptureFixture[str]) -> None:
-    assert status_of("--help") == 0
+def test_help_names_every_option_and_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert get_status("--help") == 0
     text = capsys.readouterr().out
     options = ["--worker", "--case", "--list", "--report", "--rollout-samples", "--worker-clock", "--headed"]
     options += ["--browser"]

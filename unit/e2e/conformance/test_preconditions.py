@@ -1,4 +1,4 @@
-"""A case that tried nothing is neither well nor ill."""
+"""A case that did not exercise its subject is left undecided."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from e2e.conformance.preconditions import require_applied, require_exercised
 from pytest_sharedworker.gateway.toxics import Toxic, make_toxic
 
 
-@pytest.mark.parametrize("tried", [1, True, ["an event"]])
-def test_a_case_that_tried_something_goes_on(tried: object) -> None:
-    require_exercised(tried, "nothing")
+@pytest.mark.parametrize("exercised", [1, True, ["an event"]])
+def test_exercised_case_continues(exercised: object) -> None:
+    require_exercised(exercised, "nothing")
 
 
-@pytest.mark.parametrize("tried", [0, False, []])
-def test_a_case_that_tried_nothing_is_left_undecided(tried: object) -> None:
-    with pytest.raises(pytest.skip.Exception, match="not tried: no POST met the toxic"):
-        require_exercised(tried, "no POST met the toxic")
+@pytest.mark.parametrize("exercised", [0, False, []])
+def test_case_that_exercised_nothing_is_skipped(exercised: object) -> None:
+    with pytest.raises(pytest.skip.Exception, match="not exercised: no POST met the toxic"):
+        require_exercised(exercised, "no POST met the toxic")
 
 
-def fault(applied: int) -> Toxic:
+def make_applied_toxic(applied: int) -> Toxic:
     toxic = make_toxic("status", on="POST *", on_remove=lambda toxic: None, status=503)
     toxic.applied = applied
     return toxic
 
 
-def test_every_fault_has_to_meet_a_request() -> None:
+def test_each_toxic_must_apply_to_a_request() -> None:
     require_applied([])
-    require_applied([fault(1), fault(7)])
-    with pytest.raises(pytest.skip.Exception, match="not tried: no POST met the toxic status status=503"):
-        require_applied([fault(1), fault(0)])
+    require_applied([make_applied_toxic(1), make_applied_toxic(7)])
+    with pytest.raises(pytest.skip.Exception, match="not exercised: no POST met the toxic status status=503"):
+        require_applied([make_applied_toxic(1), make_applied_toxic(0)])

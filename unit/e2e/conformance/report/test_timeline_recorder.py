@@ -29,8 +29,12 @@ class FakeSystem:
     clock_kind: str = "virtual"
     real: float = 0.0
     exchanges: list[Exchange] = field(default_factory=list)
-    starts: list[Any] = field(default_factory=list)
+    history: list[Any] = field(default_factory=list)
     notes: list[TimelineEvent] = field(default_factory=list)
+
+    @property
+    def clock(self) -> Any:
+        return SimpleNamespace(kind=self.clock_kind)
 
     def make_recorder(self) -> TimelineRecorder:
         journal = SimpleNamespace(seconds=lambda: self.real, started_at=START, exchanges=self.exchanges)
@@ -39,8 +43,8 @@ class FakeSystem:
         return TimelineRecorder(gateway, workers)
 
     def add_worker(self, worker_id: str, real: float, **values: Any) -> None:
-        known = {"id": worker_id, "started_at": to_datetime(real), "ended_at": None, "errors": []}
-        self.starts.append(SimpleNamespace(**{**known, **values}))
+        known = {"id": worker_id, "started_at": to_datetime(real), "closed_at": None, "errors": list}
+        self.history.append(SimpleNamespace(**{**known, **values}))
 
 
 def to_datetime(real: float) -> datetime:
@@ -148,7 +152,10 @@ def test_pages_and_scripts_have_no_mark() -> None:
 def test_toxics_and_uncaught_errors_have_marks() -> None:
     system = FakeSystem(notes=[TimelineEvent(to_datetime(0.5), "gateway: toxic down added")])
     system.add_worker(
-        "w", 0.0, errors=[SimpleNamespace(at=to_datetime(1), virtual_seconds=3.0)], ended_at=to_datetime(2)
+        "w",
+        0.0,
+        errors=lambda: [SimpleNamespace(at=to_datetime(1), virtual_seconds=3.0)],
+        closed_at=to_datetime(2),
     )
     found = [(mark.lane, mark.kind) for mark in get_marks(system)]
     assert ("gateway", Kind.TOXIC) in found

@@ -1,6 +1,6 @@
-"""From what a case does to its verdict in results.json and on the terminal; with real runs of pytest.
+"""From the outcome of a case to its verdict in results.json and on the terminal; with real runs of pytest.
 
-Every rule is tried in one process and in several, where verdicts travel.
+Every rule is tested in one process and in several, where results travel between processes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def unbalanced():
 def test_holds(implementation): pass
 
 @numbered("flush/1/2")
-def test_says(implementation, observations, accounting):
+def test_observes(implementation, observations, accounting):
     observations("3 records in 1 POST")
     observations("after 30 s")
     observations.details("POST at 30.000")
@@ -95,7 +95,7 @@ def test_deviates_and_has_no_browser(implementation, broken_before): pass
 @numbered("flush/5/5")
 def test_deviates_and_crashes(implementation): {}["posts"]
 
-def test_that_is_no_case(): pass
+def test_without_case(): pass
 """
 
 DEVIATIONS = {
@@ -124,7 +124,7 @@ def cases(
     return results(pytester.path / "out", "mine")
 
 
-def test_every_rule_gives_its_verdict(cases: dict[str, Any]) -> None:
+def test_each_rule_gives_its_verdict(cases: dict[str, Any]) -> None:
     assert {case_id: case["verdict"] for case_id, case in cases.items()} == {
         "flush/1/1": "ok",
         "flush/1/2": "ok",
@@ -147,7 +147,7 @@ def test_every_rule_gives_its_verdict(cases: dict[str, Any]) -> None:
     assert list(cases) == sorted(cases)
 
 
-def test_every_verdict_says_what_was_expected_and_seen(cases: dict[str, Any]) -> None:
+def test_result_has_expected_and_actual(cases: dict[str, Any]) -> None:
     assert {
         key: cases["flush/1/1"][key] for key in ("level", "requirement", "expected", "actual", "source")
     } == {
@@ -164,24 +164,24 @@ def test_every_verdict_says_what_was_expected_and_seen(cases: dict[str, Any]) ->
     assert cases["flush/2/2"]["actual"].startswith("too many\nassert 3 == 1")
     assert cases["flush/3/1"]["actual"] == "no such feature"
     assert cases["flush/3/2"]["actual"] == "not here"
-    assert cases["flush/4/1"]["actual"] == "the case could not be run: RuntimeError: no browser"
-    assert cases["flush/4/2"]["actual"] == "the case could not be cleaned up: RuntimeError: port is busy"
+    assert cases["flush/4/1"]["actual"] == "the setup of the case failed: RuntimeError: no browser"
+    assert cases["flush/4/2"]["actual"] == "the teardown of the case failed: RuntimeError: port is busy"
     assert cases["flush/4/3"]["actual"] == "1 lost"
     assert cases["flush/4/4"]["actual"] == "the case broke off: KeyError: 'posts'"
 
 
-def test_a_case_that_did_not_come_to_its_end_is_told_apart(cases: dict[str, Any]) -> None:
+def test_case_that_broke_off_is_marked(cases: dict[str, Any]) -> None:
     broke_off = {case_id for case_id, case in cases.items() if case.get("broke_off")}
     assert broke_off == {"flush/4/1", "flush/4/2", "flush/4/4", "flush/4/5", "flush/5/4", "flush/5/5"}
 
 
-def test_details_hold_what_the_case_said_and_the_place_of_a_surprise(cases: dict[str, Any]) -> None:
+def test_details_have_observations_and_traceback(cases: dict[str, Any]) -> None:
     assert cases["flush/1/2"]["details"] == "POST at 30.000\n\nok 3, lost 0"
     assert "test_crashes" in cases["flush/4/4"]["details"]
     assert "details" not in cases["flush/1/1"]
 
 
-def test_a_known_deviation_keeps_its_verdict_and_its_reason(cases: dict[str, Any]) -> None:
+def test_known_deviation_has_verdict_and_reason(cases: dict[str, Any]) -> None:
     assert cases["flush/5/1"]["known_deviation"] == "sends at once"
     assert cases["flush/5/3"]["known_deviation"] == "careless"
     assert (cases["flush/5/2"]["known_deviation"], cases["flush/5/2"]["stale_deviation"]) == (
@@ -191,18 +191,18 @@ def test_a_known_deviation_keeps_its_verdict_and_its_reason(cases: dict[str, Any
     assert "stale_deviation" not in cases["flush/5/1"]
 
 
-def test_a_known_deviation_does_not_excuse_a_case_that_could_not_be_run(cases: dict[str, Any]) -> None:
+def test_known_deviation_does_not_excuse_a_failed_setup(cases: dict[str, Any]) -> None:
     assert "known_deviation" not in cases["flush/5/4"]
-    assert cases["flush/5/4"]["actual"] == "the case could not be run: RuntimeError: no browser"
+    assert cases["flush/5/4"]["actual"] == "the setup of the case failed: RuntimeError: no browser"
 
 
-def test_a_known_deviation_does_not_excuse_a_case_that_breaks_off(cases: dict[str, Any]) -> None:
+def test_known_deviation_does_not_excuse_another_error(cases: dict[str, Any]) -> None:
     assert "known_deviation" not in cases["flush/5/5"]
     assert cases["flush/5/5"]["actual"] == "the case broke off: KeyError: 'posts'"
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-def test_the_terminal_has_a_line_a_verdict_and_the_matrix(suite: Suite, processes: str) -> None:
+def test_terminal_has_a_line_for_each_verdict_and_the_matrix(suite: Suite, processes: str) -> None:
     result = suite(CASES, "--report", "out", "-n", processes, "-qq", "--no-summary", "--tb=no")
     lines = result.stdout.lines
     result.stdout.fnmatch_lines_random(
@@ -227,14 +227,14 @@ def test_the_terminal_has_a_line_a_verdict_and_the_matrix(suite: Suite, processe
     assert "\x1b" not in result.stdout.str()
 
 
-def test_a_run_without_report_is_an_ordinary_run(suite: Suite, pytester: pytest.Pytester) -> None:
+def test_run_without_report_is_an_ordinary_run(suite: Suite, pytester: pytest.Pytester) -> None:
     result = suite(CASES)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["test_made_up_cases.py ..F*", "*6 passed*"])
     assert not (pytester.path / "out").exists()
 
 
-def test_the_worst_of_two_runs_of_a_case_counts(
+def test_worst_of_two_runs_of_a_case_counts(
     suite: Suite, results: Results, pytester: pytest.Pytester
 ) -> None:
     fails_then_holds = """
@@ -264,14 +264,14 @@ def test_finding(implementation): raise FindingError("nothing", TEXT)
 def test_assertion(implementation): assert TEXT == "", TEXT
 
 @numbered("flush/1/3")
-def test_said(implementation, observations):
+def test_observed(implementation, observations):
     observations(TEXT)
     observations.details(TEXT)
 """
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-def test_text_of_a_system_under_test_does_nothing_anywhere(
+def test_hostile_text_is_escaped_in_all_outputs(
     suite: Suite, results: Results, pytester: pytest.Pytester, processes: str
 ) -> None:
     result = suite(HOSTILE, "--report", "out", "-n", processes, "--tb=no", "--no-summary")
@@ -286,12 +286,12 @@ def test_text_of_a_system_under_test_does_nothing_anywhere(
     assert "\x1b" not in result.stdout.str()
 
 
-def test_a_process_that_dies_costs_its_case_and_no_other(
+def test_crashed_process_fails_its_case_only(
     suite: Suite, results: Results, pytester: pytest.Pytester
 ) -> None:
     cases = """
 @numbered("flush/1/1")
-def test_dies(implementation): os._exit(3)
+def test_crashes_process(implementation): os._exit(3)
 
 @numbered("flush/1/2")
 def test_lives(implementation): pass
@@ -302,18 +302,18 @@ def test_lives(implementation): pass
         "flush/1/1": "failed",
         "flush/1/2": "ok",
     }
-    assert found["flush/1/1"]["actual"].endswith("test_dies[one] died")
+    assert found["flush/1/1"]["actual"].endswith("test_crashes_process[one] crashed")
 
 
-def test_a_run_that_stops_early_says_that_it_is_not_whole(suite: Suite, pytester: pytest.Pytester) -> None:
+def test_run_that_stops_early_is_incomplete(suite: Suite, pytester: pytest.Pytester) -> None:
     result = suite(CASES, "--report", "out", "--maxfail=1")
     data = json.loads((pytester.path / "out" / "results.json").read_text())
     assert "14 of 17 cases were not judged" in data["problems"]
-    result.stdout.fnmatch_lines(["The report is not whole: 14 of 17 cases were not judged."])
-    assert "This report is not whole." in (pytester.path / "out" / "index.html").read_text()
+    result.stdout.fnmatch_lines(["The report is incomplete: 14 of 17 cases were not judged."])
+    assert "This report is incomplete." in (pytester.path / "out" / "index.html").read_text()
 
 
-def test_nothing_is_left_beside_the_three_files(suite: Suite, pytester: pytest.Pytester) -> None:
+def test_report_folder_has_only_its_three_files(suite: Suite, pytester: pytest.Pytester) -> None:
     suite(CASES, "--report", "deep/out")
     assert sorted(path.name for path in Path(pytester.path, "deep", "out").iterdir()) == [
         "index.html",

@@ -172,10 +172,10 @@ def test_duplicate_id_is_refused(suite: Suite) -> None:
     result.stderr.fnmatch_lines(["ERROR: case id flush/2/1 is used twice, by *test_a and *test_b:*"])
 
 
-def test_test_with_several_cases_is_refused(suite: Suite) -> None:
+def test_several_cases_on_one_test_are_refused(suite: Suite) -> None:
     result = suite('@numbered("flush/2/1")\n@numbered("flush/2/2")\ndef test_a(): pass\n')
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *test_a carries several cases (flush/2/2, flush/2/1)*"])
+    result.stderr.fnmatch_lines(["ERROR: *test_a has several cases (flush/2/2, flush/2/1)*"])
 
 
 def test_bare_marker_is_refused(suite: Suite) -> None:
@@ -196,7 +196,7 @@ def test_bare_marker_is_refused(suite: Suite) -> None:
         ),
         (["--rollout-samples", "0"], "*expected a whole number above 0, not '0'*"),
         (["--rollout-samples", "many"], "*expected a whole number above 0, not 'many'*"),
-        (["--report", "one.js"], "ERROR: --report *one.js: cannot be made a folder: *"),
+        (["--report", "one.js"], "ERROR: --report *one.js: the folder cannot be created: *"),
     ],
 )
 def test_wrong_option_is_reported_in_one_line(suite: Suite, arguments: list[str], message: str) -> None:

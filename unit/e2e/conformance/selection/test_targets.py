@@ -43,7 +43,7 @@ def run(pytester: pytest.Pytester, write_suite: Callable[..., Path], monkeypatch
 
 @pytest.fixture
 def listening() -> Iterator[str]:
-    """The host and port of a listening socket."""
+    """Open a listening socket; return its host and port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 

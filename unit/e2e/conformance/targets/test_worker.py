@@ -1,6 +1,6 @@
-"""Loading implementations: the ones in the tree, a stranger's, and every way in which a TOML can be wrong.
+"""Loading workers: the known ones, another project's, and the errors of a wrong TOML file.
 
-Not here: downloading a shipped worker; that is the script's own test.
+The download of a shipped worker has its own test, of its script.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def written(folder: Path, text: str) -> str:
+def write_toml(folder: Path, text: str) -> str:
     path = folder / "mine.toml"
     path.write_text(text, encoding="utf-8")
     return str(path)
 
 
-def test_the_reference_is_a_module_worker_served_with_its_siblings() -> None:
+def test_reference_is_a_module_worker_with_its_siblings() -> None:
     reference = load_implementation("reference")
     assert reference.worker.script.is_file()
     assert reference.worker.directory == reference.worker.script.parent
     assert (reference.worker.type, reference.worker.name) == ("module", "telemetry-worker")
 
 
-def test_every_implementation_in_the_tree_is_named_after_its_file() -> None:
+def test_known_worker_is_named_after_its_file() -> None:
     assert {"reference", "mlflow-3.8.0", "mlflow-3.18.0"} <= set(get_known_workers())
     for name in get_known_workers():
         assert load_toml(module.WORKERS / f"{name}.toml", dict[str, object])["name"] == name
 
 
-def test_what_a_toml_leaves_out_is_as_mlflow_has_it(folder: Path) -> None:
-    loaded = load_implementation(written(folder, MINIMAL))
+def test_defaults_are_those_of_mlflow(folder: Path) -> None:
+    loaded = load_implementation(write_toml(folder, MINIMAL))
     assert loaded.protocol == Protocol()
     assert loaded.protocol.flush_interval_ms == 30_000
     assert loaded.worker.static_path == "static-files"
     assert (loaded.worker.name, loaded.worker.directory) == ("mine", None)
 
 
-def test_a_toml_can_say_everything(folder: Path) -> None:
-    spec = written(
+def test_toml_can_set_every_key(folder: Path) -> None:
+    spec = write_toml(
         folder,
         """
         name = "mine"
-        description = "a stranger's worker"
+        description = "another project's worker"
         [worker]
         script = "*.js"
         type = "module"
@@ -85,37 +85,37 @@ def test_a_toml_can_say_everything(folder: Path) -> None:
     assert dict(loaded.known_deviations) == {"flush/2/1": "sends at once"}
 
 
-def test_a_bare_script_is_a_classic_worker_named_after_its_file(folder: Path) -> None:
+def test_script_is_a_classic_worker_named_after_its_file(folder: Path) -> None:
     loaded = load_implementation(str(folder / "worker.js"))
     assert (loaded.name, loaded.worker.name, loaded.worker.type) == ("worker", "worker", "classic")
     assert loaded.protocol == Protocol()
 
 
-def test_paths_start_from_the_toml_not_from_the_current_folder(
+def test_paths_are_relative_to_the_toml(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = written(folder, MINIMAL)
+    spec = write_toml(folder, MINIMAL)
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert load_implementation(spec).worker.script == folder / "worker.js"
 
 
-def test_a_folder_with_the_letters_of_a_pattern_in_its_name_is_just_a_folder(folder: Path) -> None:
+def test_pattern_characters_in_a_folder_name_are_literal(folder: Path) -> None:
     odd = folder / "[a]*"
     odd.mkdir()
     shutil.copy(folder / "worker.js", odd)
-    spec = written(odd, MINIMAL.replace("worker.js", "work*.js"))
+    spec = write_toml(odd, MINIMAL.replace("worker.js", "work*.js"))
     assert load_implementation(spec).worker.script == odd / "worker.js"
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+def test_unknown_name_is_reported_with_the_known_ones() -> None:
     with pytest.raises(
-        ImplementationError, match=r"no implementation is called 'nobody'.*mlflow-3\.8\.0.*reference"
+        ImplementationError, match=r"no implementation is called 'absent'.*mlflow-3\.8\.0.*reference"
     ):
-        load_implementation("nobody")
+        load_implementation("absent")
 
 
 @pytest.mark.parametrize("spec", ["missing.toml", "missing.js"])
-def test_a_path_to_nothing_is_named(spec: str) -> None:
+def test_missing_file_is_named(spec: str) -> None:
     with pytest.raises(ImplementationError, match=f"{spec}: no such file"):
         load_implementation(spec)
 
@@ -132,8 +132,8 @@ def test_a_path_to_nothing_is_named(spec: str) -> None:
         (MINIMAL.replace("mine", "a\\u0000"), "name: expected printable text"),
         ('name = "mine"\n', "worker: is missing"),
         ('name = "mine"\nworker = 1\n', "worker: expected a table, not 1"),
-        (f'colour = "red"\n{MINIMAL}', "colour: is not known; expected one of description, known_deviations"),
-        (f'{MINIMAL}colour = "red"\n', "worker.colour: is not known; expected one of directory, name"),
+        (f'color = "red"\n{MINIMAL}', "color: is not known; expected one of description, known_deviations"),
+        (f'{MINIMAL}color = "red"\n', "worker.color: is not known; expected one of directory, name"),
         (MINIMAL.replace('type = "classic"', ""), "worker.type: is missing"),
         (MINIMAL.replace("classic", "modul"), 'worker.type: expected "classic" or "module", not \'modul\''),
         (MINIMAL.replace('script = "worker.js"', ""), "worker.script: is missing"),
@@ -167,21 +167,21 @@ def test_a_path_to_nothing_is_named(spec: str) -> None:
         (f'{MINIMAL}[known_deviations]\n"flush/1/1" = ""\n', "known_deviations.flush/1/1: expected a text"),
     ],
 )
-def test_a_wrong_toml_is_refused_with_file_key_and_expectation(folder: Path, text: str, message: str) -> None:
-    spec = written(folder, text)
+def test_wrong_toml_is_reported_with_file_and_key(folder: Path, text: str, message: str) -> None:
+    spec = write_toml(folder, text)
     with pytest.raises(ImplementationError, match=message) as caught:
         load_implementation(spec)
     assert str(caught.value).startswith(spec)
 
 
-def test_bytes_that_are_not_utf8_are_refused(folder: Path) -> None:
+def test_invalid_utf8_is_refused(folder: Path) -> None:
     (folder / "mine.toml").write_bytes(b'name = "\xff"')
     with pytest.raises(ImplementationError, match="cannot be read as TOML"):
         load_implementation(str(folder / "mine.toml"))
 
 
 class TestObtain:
-    """A script that is not there yet, brought by a command of the checkout's own scripts folder."""
+    """A missing script is created by a command from the checkout's folder scripts/."""
 
     @pytest.fixture
     def checkout(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -195,9 +195,9 @@ class TestObtain:
         path.chmod(0o755)
 
     def spec(self, checkout: Path, command: str) -> str:
-        return written(checkout, f"obtain = '{command}'\n" + MINIMAL.replace("worker.js", "fetched.js"))
+        return write_toml(checkout, f"obtain = '{command}'\n" + MINIMAL.replace("worker.js", "fetched.js"))
 
-    def test_the_command_runs_once_and_says_so(
+    def test_command_runs_once_and_is_announced(
         self, checkout: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         self.script(checkout, 'echo "// $1" >> "$2"')
@@ -206,18 +206,18 @@ class TestObtain:
             assert load_implementation(spec).worker.script.read_text() == "// two words\n"
         assert capsys.readouterr().err.count("running scripts/fetch") == 1
 
-    def test_no_shell_reads_the_command(self, checkout: Path) -> None:
+    def test_command_runs_without_shell(self, checkout: Path) -> None:
         self.script(checkout, 'echo "// $*" > fetched.js')
         spec = self.spec(checkout, "scripts/fetch ; touch injected")
         assert load_implementation(spec).worker.script.read_text() == "// ; touch injected\n"
         assert not (checkout / "injected").exists()
 
-    def test_a_command_that_fails_is_quoted(self, checkout: Path) -> None:
+    def test_failed_command_is_reported_with_its_output(self, checkout: Path) -> None:
         self.script(checkout, "echo no network >&2; exit 1")
         with pytest.raises(ImplementationError, match=r"obtain: .* ended with status 1:\nno network"):
             load_implementation(self.spec(checkout, "scripts/fetch"))
 
-    def test_a_command_that_brings_nothing_is_told(self, checkout: Path) -> None:
+    def test_command_without_effect_is_reported(self, checkout: Path) -> None:
         self.script(checkout, "exit 0")
         with pytest.raises(ImplementationError, match="'scripts/fetch' ran and did not create it"):
             load_implementation(self.spec(checkout, "scripts/fetch"))
@@ -226,7 +226,7 @@ class TestObtain:
         "command",
         ["touch fetched.js", "/bin/true", "scripts/../worker.js", "scripts/no", "scripts/", '"', "./x"],
     )
-    def test_nothing_else_is_run(self, checkout: Path, command: str) -> None:
+    def test_other_commands_are_refused(self, checkout: Path, command: str) -> None:
         with pytest.raises(ImplementationError, match="obtain: expected scripts/NAME of this checkout"):
             load_implementation(self.spec(checkout, command))
         assert not (checkout / "fetched.js").exists()

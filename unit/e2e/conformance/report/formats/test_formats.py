@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from unit.support.conformance_results import FAILED, OK, collect
 
 from e2e.conformance.report import formats
 from e2e.conformance.report.formats import FORMATS
 from e2e.conformance.report.report_format import ReportContext, ReportFormat
+from unit.support.conformance_results import FAILED, OK, collect
 
 
 def test_each_module_is_a_format() -> None:
