@@ -126,3 +126,12 @@ def test_values_come_back_without_virtual_time(app: App) -> None:
         2**60,
         datetime(1970, 1, 1, tzinfo=timezone.utc),
     ]
+
+
+@pytest.mark.only_browser("chromium")
+@pytest.mark.parametrize("expression", ["1 + 1", "const one = 1; one + one", "() => 2"])
+def test_policy_against_eval_does_not_stop_devtools(app: App, expression: str) -> None:
+    served = {"Content-Type": "text/javascript", "Content-Security-Policy": "script-src 'self'"}
+    app.gateway.route("/worker.js", lambda route: route.fulfill(headers=served, body="self.ready = 1;"))
+    app.connect(app.open())
+    assert app.workers.wait_for().evaluate(expression) == 2
