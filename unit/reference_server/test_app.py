@@ -88,7 +88,7 @@ async def test_restart_keeps_the_records_of_the_file(
         assert response.status == 200
     await server.stop()
     await server.start()
-    assert [kept.as_dict() for kept in await server.store.read_records()] == [make_record()]
+    assert [record.as_dict() for record in await server.store.read_records()] == [make_record()]
 
 
 async def test_stop_finishes_a_request_that_waits_for_the_store(

@@ -119,8 +119,8 @@ def test_help_lists_every_option() -> None:
 
 
 def test_port_in_use_is_one_line_and_status_2() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
         result = run("--port", port)
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
