@@ -18,6 +18,7 @@ from e2e.conformance.case import Level, Verdict, get_family, sort_key
 from e2e.conformance.report.formats.results_json import RESULTS_FILE
 from e2e.conformance.report.report_format import FileFormat, ReportContext
 from e2e.conformance.report.results import Results
+from e2e.conformance.report.timeline import Kind
 from e2e.conformance.report.timeline_svg import draw_shapes, draw_timeline
 from e2e.conformance.report.verdicts import CaseResult
 
@@ -27,6 +28,32 @@ STYLE_FILE = "page.css"
 
 # A symbol beside color and word, because a reader may lack any one of them.
 SYMBOLS = {Verdict.OK: "✓", Verdict.NON_STRICT: "△", Verdict.FAILED: "✗", Verdict.UNIMPLEMENTED: "○"}
+VERDICT_MEANINGS = {
+    Verdict.OK: "the requirement holds",
+    Verdict.NON_STRICT: "a SHOULD or MAY does not hold; the run can still be successful",
+    Verdict.FAILED: "a MUST does not hold, or the case could not be run",
+    Verdict.UNIMPLEMENTED: "the case does not apply to the implementation",
+}
+NOTE_MEANINGS = {
+    "known": "a known deviation, with its reason; it does not excuse a MUST",
+    "stale": "a known deviation that did not occur: remove it from known_deviations",
+}
+MARK_MEANINGS = {
+    Kind.OPENED: "a tab connects to the worker",
+    Kind.EVENTS: "a tab logs events",
+    Kind.MESSAGE: "a tab posts another message",
+    Kind.CLOSED: "a tab closes",
+    Kind.STARTED: "a worker starts",
+    Kind.REQUESTED: "a request without a batch, such as the one for the configuration",
+    Kind.FLUSHED: "a worker sends a batch",
+    Kind.ERROR: "an uncaught error",
+    Kind.ENDED: "a worker ends",
+    Kind.TOXIC: "a toxic or a route of the gateway",
+    Kind.RESPONDED: "the server responds with success",
+    Kind.REFUSED: "the server responds with another status",
+    Kind.RECEIVED: "the sender receives a response that the gateway delayed or replaced",
+    Kind.ABORTED: "the sender receives no response",
+}
 VERDICTS_IN_ORDER = (Verdict.FAILED, Verdict.NON_STRICT, Verdict.UNIMPLEMENTED, Verdict.OK)
 
 
@@ -84,6 +111,9 @@ def render_page(results: Results, descriptions: Mapping[str, str], now: datetime
         ],
         problems=results.problems,
         symbols=SYMBOLS,
+        verdict_meanings=VERDICT_MEANINGS,
+        note_meanings=NOTE_MEANINGS,
+        mark_meanings=MARK_MEANINGS,
         draw_timeline=draw_timeline,
         shapes=draw_shapes(),
         written=(now or datetime.now(timezone.utc)).strftime("%Y-%m-%d %H:%M UTC"),

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 
 from e2e.conformance.case import Level, Verdict
-from e2e.conformance.report.formats.html import SYMBOLS, render_page
+from e2e.conformance.report.formats.html import MARK_MEANINGS, SYMBOLS, VERDICT_MEANINGS, render_page
 from e2e.conformance.report.results import Results
 from e2e.conformance.report.sanitize import MAX_CHARACTERS, clean, take_first_lines
 from e2e.conformance.report.timeline import Kind, Mark, build_timeline
@@ -85,6 +85,13 @@ def test_verdict_has_a_word_and_a_symbol(verdict: Verdict) -> None:
     text = render(replace(PASSES, verdict=verdict)).text
     assert verdict.value in text
     assert SYMBOLS[verdict] in text
+
+
+def test_legend_explains_each_verdict_and_mark() -> None:
+    assert set(VERDICT_MEANINGS) == set(Verdict)
+    assert set(MARK_MEANINGS) == set(Kind)
+    text = render(PASSES).text
+    assert all(meaning in text for meaning in (*VERDICT_MEANINGS.values(), *MARK_MEANINGS.values()))
 
 
 def test_symbols_differ() -> None:
