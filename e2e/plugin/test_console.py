@@ -107,3 +107,27 @@ def test_an_unhandled_rejection_is_an_error_too(app: App) -> None:
     worker.clock.settle()
     messages = [error.message for error in worker.errors()]
     assert messages == ["Unhandled rejection: Error: nobody cares", "Unhandled rejection: Symbol(odd)"]
+
+
+def test_other_console_methods_have_their_own_level(app: App) -> None:
+    worker = app.start(
+        """
+        console.assert(true, "unseen"); console.assert(1 > 2, "wrong", 7);
+        console.count("turn"); console.count("turn"); console.countReset("turn"); console.count("turn");
+        console.group("outer"); console.dir({ a: 1 }); console.table([1]); console.groupEnd();
+        console.groupCollapsed("inner"); console.trace("here");
+    """
+        + ECHO
+    )
+    assert console_texts(worker) == [
+        "assert: wrong 7",
+        "count: turn: 1",
+        "count: turn: 2",
+        "count: turn: 1",
+        "startGroup: outer",
+        'dir: {"a":1}',
+        "table: [1]",
+        "endGroup: ",
+        "startGroupCollapsed: inner",
+        "trace: here",
+    ]

@@ -146,9 +146,9 @@ class SharedClock:
         self._on_moved()
 
     def _move_all(self, method: str, milliseconds: int, timeout: float) -> None:
-        require_idle(self._registry.sessions)
+        require_idle(self._registry.channels)
         snapshot = self._barrier.wait()
-        channels = [channel for channel in self._registry.sessions if not channel.ended]
+        channels = [channel for channel in self._registry.channels if not channel.ended]
         with advancing(channels, timeout):
             self._loop_thread.run(
                 _call_all(channels, method, milliseconds, snapshot),
@@ -164,6 +164,6 @@ async def _call_all(
         with suppress(WorkerClosedError):  # A worker may end because of what its timers do.
             params = {"ms": milliseconds, **snapshot.clock_params(channel)}
             channel.departures_sent = snapshot.departures
-            await channel.ask(method, params)
+            await channel.call_async(method, params)
 
     await asyncio.gather(*map(call, channels))

@@ -101,7 +101,7 @@ class VirtualClock:
         }
 
     def _read(self, timeout: float = DEFAULT_TIMEOUT) -> dict[str, Any]:
-        state: dict[str, Any] = self._channel.call("clock", timeout_seconds=timeout / 1000)
+        state: dict[str, Any] = self._channel.call("clock", timeout=timeout)
         return state
 
     def _move(self, method: str, params: dict[str, object], timeout: float) -> object:
@@ -110,7 +110,7 @@ class VirtualClock:
         params = {**params, **snapshot.clock_params(self._channel)}
         self._channel.departures_sent = snapshot.departures
         with advancing([self._channel], timeout):
-            return self._channel.call(method, params, timeout_seconds=timeout / 1000)
+            return self._channel.call(method, params, timeout=timeout)
 
 
 def require_idle(channels: Sequence[ControlChannel]) -> None:
@@ -141,7 +141,7 @@ def advancing(channels: Sequence[ControlChannel], timeout: float) -> Iterator[No
 
 def _explain_delay(channel: ControlChannel) -> str:
     try:
-        state = channel.call("clock", timeout_seconds=STATE_TIMEOUT / 1000)
+        state = channel.call("clock", timeout=STATE_TIMEOUT)
     except WaitTimeoutError:
         return f"the {channel} is not responding; is a callback stuck in a loop?"
     except WorkerClosedError:

@@ -1,4 +1,4 @@
-"""What workers report: console lines and uncaught errors."""
+"""What workers report: console messages and uncaught errors."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class ConsoleMessage:
-    """A line that a worker wrote: `level` is debug, log, info, warn or error.
+    """A message that a worker wrote to the console.
 
-    `at` is when (real time), `virtual_seconds` the worker's own time since its start, where it has one.
+    `level` is debug, log, info, warn or error; for other methods of the console it is what DevTools call it:
+    assert, count, dir, table, trace, startGroup, startGroupCollapsed, endGroup.
+    `at` is when it was written (real time), `virtual_seconds` the virtual time since the worker's start;
+    None on another clock.
     """
 
     level: str

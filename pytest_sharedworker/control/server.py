@@ -37,7 +37,7 @@ class ControlServer:
     def __init__(self, loop_thread: LoopThread) -> None:
         self._loop_thread = loop_thread
         self._registries: dict[str, WorkerRegistry] = {}
-        self._sessions: dict[str, ControlChannel] = {}
+        self._channels: dict[str, ControlChannel] = {}
         self._sockets: set[web.WebSocketResponse] = set()
         self._last_socket_monotonic = -math.inf
         self._runner: web.AppRunner | None = None
@@ -74,19 +74,19 @@ class ControlServer:
     def close_registry(self, registry: WorkerRegistry) -> None:
         """Forget a registry: workers that start from now on with its token are rejected."""
         self._registries.pop(registry.token, None)
-        for session in registry.sessions:
-            self._sessions.pop(session.id, None)
+        for channel in registry.channels:
+            self._channels.pop(channel.id, None)
 
     def session(self, worker_id: str) -> ControlChannel | None:
         """Return the channel of a worker, by the id in its requests' tag."""
-        return self._sessions.get(worker_id)
+        return self._channels.get(worker_id)
 
     async def _start(self, request: web.Request) -> web.Response:
         message = json.loads(await request.text())
         registry = self._registries.get(message["token"])
         if registry is None:
             return web.Response(status=410, text="its test is over", headers=_CORS)
-        session = ControlChannel(
+        channel = ControlChannel(
             secrets.token_hex(6),
             message["name"],
             message["url"],
@@ -96,47 +96,47 @@ class ControlServer:
             has_virtual_clock=message["hasVirtualClock"],
         )
         browser_date = datetime.fromtimestamp(message["atMs"] / 1000, timezone.utc)
-        if abs(session.started_at - browser_date) > LARGEST_REQUEST_TIME:
-            session.clock_skew = session.started_at - browser_date
-        self._sessions[session.id] = session
-        registry.sessions.append(session)
+        if abs(channel.started_at - browser_date) > LARGEST_REQUEST_TIME:
+            channel.clock_skew = channel.started_at - browser_date
+        self._channels[channel.id] = channel
+        registry.channels.append(channel)
         for callback in registry.at_start:
-            await callback(session)
+            await callback(channel)
         registry.changes.notify()
-        self._expect_socket(session, SOCKET_TIMEOUT_SECONDS)
+        self._expect_socket(channel, SOCKET_TIMEOUT_SECONDS)
         return web.json_response(
-            {"id": session.id, "epochMs": round(registry.start_date_ms())}, headers=_CORS
+            {"id": channel.id, "epochMs": round(registry.start_date_ms())}, headers=_CORS
         )
 
-    def _expect_socket(self, session: ControlChannel, seconds: float) -> None:
+    def _expect_socket(self, channel: ControlChannel, seconds: float) -> None:
         def check() -> None:
             left = self._last_socket_monotonic + SOCKET_TIMEOUT_SECONDS - time.monotonic()
-            if left > 0 and not session.connected:
-                self._expect_socket(session, left)
+            if left > 0 and not channel.connected:
+                self._expect_socket(channel, left)
             else:
-                session.end_unless_connected()
+                channel.end_unless_connected()
 
         asyncio.get_running_loop().call_later(seconds, check)
 
     async def _end(self, request: web.Request) -> web.Response:
         """Receive the last messages of a worker that closes itself."""
-        session = self._sessions.get(request.match_info["id"])
-        if session is not None:
+        channel = self._channels.get(request.match_info["id"])
+        if channel is not None:
             for message in json.loads(await request.text()):
-                session.receive(message)
-            session.end_unless_connected()  # Where it is, the end of the socket shows when it is really gone.
+                channel.receive(message)
+            channel.end_unless_connected()  # Where it is, the end of the socket shows when it is really gone.
         return web.Response(headers=_CORS)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
-        session = self._sessions.get(request.match_info["id"])
-        if session is None:
+        channel = self._channels.get(request.match_info["id"])
+        if channel is None:
             raise web.HTTPGone
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
         self._last_socket_monotonic = time.monotonic()
         self._sockets.add(socket)
         try:
-            await session.serve(socket)
+            await channel.serve(socket)
         finally:
             self._sockets.discard(socket)
         return socket

@@ -20,7 +20,9 @@ from aiohttp import WSMsgType, web
 
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.errors import EvaluationError, WorkerClosedError
-from pytest_sharedworker.integration.event_loop_thread import DEFAULT_TIMEOUT_SECONDS, LoopThread
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+
+DEFAULT_TIMEOUT_MS = 30_000.0
 
 
 def _now() -> datetime:
@@ -100,19 +102,19 @@ class ControlChannel:
         method: str,
         params: dict[str, Any] | None = None,
         *,
-        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        timeout: float = DEFAULT_TIMEOUT_MS,
     ) -> Any:
         """Call a method of the prologue and return its result (from any thread but the loop's).
 
         Raises EvaluationError where it throws, WorkerClosedError where the worker ends, WaitTimeoutError.
         """
         return self.loop_thread.run(
-            self.ask(method, params or {}),
-            timeout_seconds=timeout_seconds,
+            self.call_async(method, params or {}),
+            timeout_seconds=timeout / 1000,
             what=f"the {self} to answer {method!r}",
         )
 
-    async def ask(self, method: str, params: dict[str, Any]) -> Any:
+    async def call_async(self, method: str, params: dict[str, Any]) -> Any:
         """Call a method of the prologue, in the loop's thread. Raises EvaluationError, WorkerClosedError."""
         if self.ended:
             raise WorkerClosedError(f"the {self} has ended; {method!r} cannot reach it")
@@ -240,7 +242,7 @@ class WorkerRegistry:
 
     token: str
     listener: EventSink | None = None
-    sessions: list[ControlChannel] = field(default_factory=list)
+    channels: list[ControlChannel] = field(default_factory=list)
     at_start: list[Callable[[ControlChannel], Awaitable[None]]] = field(default_factory=list)
     """Run in the loop's thread while a worker is held before its first line."""
     date_offset_ms: float = 0.0

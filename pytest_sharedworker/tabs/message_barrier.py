@@ -106,30 +106,30 @@ class MessageBarrier:
 
     def _has_read(self, port: str, mark: int) -> bool:
         # Where its worker has ended, no one reads this port any more.
-        owners = [session for session in self._registry.sessions if port in session.marks]
+        owners = [channel for channel in self._registry.channels if port in channel.marks]
         return port in self._orphans or any(owner.ended or owner.marks[port] >= mark for owner in owners)
 
     def _is_orphan(self, port: str, ports: dict[str, WorkerPort]) -> bool:
         """Whether the port's worker ended before it read anything, as far as can be told."""
         end = ports[port]
         same = [
-            session
-            for session in self._registry.sessions
-            if (session.url, session.name) == (end.url, end.name)
+            channel
+            for channel in self._registry.channels
+            if (channel.url, channel.name) == (end.url, end.name)
             # A worker that a tab of another context has reached is another one, also under the same name.
-            and not any(ports[each].context is not end.context for each in session.marks if each in ports)
+            and not any(ports[each].context is not end.context for each in channel.marks if each in ports)
         ]
-        if any(port in session.marks for session in same) or not any(session.ended for session in same):
+        if any(port in channel.marks for channel in same) or not any(channel.ended for channel in same):
             return False
         # Ports of a tab are connected in order: a worker that has read a later one will not get this one.
         # Firefox passes a port to a worker that is just ending.
         order = list(ports)
         later = {each for each in order[order.index(port) :] if ports[each] == end}
-        return all(session.ended or later & session.marks.keys() for session in same)
+        return all(channel.ended or later & channel.marks.keys() for channel in same)
 
     def _departures(self, tabs: list[MarkedTab]) -> int:
         """Return how many documents, as of now, and workers have gone."""
         documents = {tab.id for tab in tabs}
         self._departed_documents += len(self._documents - documents)
         self._documents = documents
-        return self._departed_documents + sum(session.ended for session in self._registry.sessions)
+        return self._departed_documents + sum(channel.ended for channel in self._registry.channels)

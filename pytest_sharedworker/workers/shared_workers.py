@@ -132,7 +132,7 @@ class SharedWorkers:
                 is_new = target.id not in self._handles and target.url.startswith(self._gateway.url)
                 if is_new and clock is not None:
                     self._handles[target.id] = self._handle(None, target, clock)
-        for channel in list(self._registry.sessions):
+        for channel in list(self._registry.channels):
             if channel.id not in self._handles:
                 self._handles[channel.id] = self._handle(channel, None, self._make_clock(channel))
         return list(self._handles.values())
@@ -221,7 +221,7 @@ class SharedWorkers:
         if self._has_devtools:
             target = worker.find_target()
             return target is not None and target.context_id == self._connections.get_context_id(context)
-        channel = next(each for each in self._registry.sessions if each.id == worker.id)
+        channel = next(each for each in self._registry.channels if each.id == worker.id)
         ports = self._tabs.ports()
         owners = [ports[port].context for port in channel.marks if port in ports]
         if not owners:

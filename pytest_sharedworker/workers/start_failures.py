@@ -36,7 +36,7 @@ class FailedStarts:
 
         In these cases the browser may not have notified the page.
         """
-        started = {session.url.partition("?")[0] for session in self._registry.sessions}
+        started = {session.url.partition("?")[0] for session in self._registry.channels}
         never_started = [url for url in self._gateway.worker_script_urls if url not in started]
         return [f"{url}: {self._explain(url)}" for url in never_started]
 

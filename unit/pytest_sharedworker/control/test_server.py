@@ -76,9 +76,9 @@ def test_start_reports_name_and_url(
             return await worker.start(http)
 
     worker_id = sharedworker_loop.run(run())
-    [session] = registry.sessions
-    assert (session.id, session.name, session.url) == (worker_id, "counter", "http://127.0.0.1:1/w.js")
-    assert not session.ended
+    [channel] = registry.channels
+    assert (channel.id, channel.name, channel.url) == (worker_id, "counter", "http://127.0.0.1:1/w.js")
+    assert not channel.ended
 
 
 def test_worker_waits_for_callbacks_at_its_start(
@@ -113,7 +113,7 @@ def test_worker_of_a_finished_test_is_rejected(
     sharedworker_control.close_registry(registry)
     with pytest.raises(PermissionError, match="its test is over"):
         sharedworker_loop.run(run())
-    assert registry.sessions == []
+    assert registry.channels == []
 
 
 def test_calls_return_results_and_errors(
@@ -121,9 +121,9 @@ def test_calls_return_results_and_errors(
 ) -> None:
     async def run() -> object:
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
-            [session] = registry.sessions
-            first = asyncio.create_task(session.ask("double", {"of": 21}))
-            second = asyncio.create_task(session.ask("fail", {}))
+            [channel] = registry.channels
+            first = asyncio.create_task(channel.call_async("double", {"of": 21}))
+            second = asyncio.create_task(channel.call_async("fail", {}))
             calls = [await socket.receive_json(), await socket.receive_json()]
             assert [call["method"] for call in calls] == ["double", "fail"]
             error = {"message": "Error: no", "stack": "at fail"}
@@ -145,7 +145,7 @@ def test_call_without_reply_times_out(
 
     sharedworker_loop.run(run())
     with pytest.raises(WaitTimeoutError, match=r"0\.05 s for the worker 'counter' to answer 'clock'"):
-        registry.sessions[0].call("clock", timeout_seconds=0.05)
+        registry.channels[0].call("clock", timeout=50)
 
 
 def test_events_are_kept_in_order(
@@ -153,7 +153,7 @@ def test_events_are_kept_in_order(
 ) -> None:
     async def run() -> None:
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
-            [session] = registry.sessions
+            [channel] = registry.channels
             await socket.send_json({"event": "console", "level": "log", "text": "one", **times(30)})
             await socket.send_json({"event": "console", "level": "warn", "text": "two", **times()})
             await socket.send_json(
@@ -162,13 +162,13 @@ def test_events_are_kept_in_order(
             await socket.send_json({"event": "mark", "port": "p", "mark": 2})
             await socket.send_json({"event": "mark", "port": "p", "mark": 1})
             await socket.send_json({"event": "mark", "port": "q", "mark": 0})
-            await until(registry, lambda: "q" in session.marks)
+            await until(registry, lambda: "q" in channel.marks)
 
     sharedworker_loop.run(run())
-    [session] = registry.sessions
-    assert [str(message) for message in session.console] == ["log: one", "warn: two"]
-    assert [str(error) for error in session.errors] == ["Error: no\n  at x"]
-    assert session.marks == {"p": 2, "q": 0}
+    [channel] = registry.channels
+    assert [str(message) for message in channel.console] == ["log: one", "warn: two"]
+    assert [str(error) for error in channel.errors] == ["Error: no\n  at x"]
+    assert channel.marks == {"p": 2, "q": 0}
 
 
 def test_closed_socket_ends_worker_and_its_calls(
@@ -177,18 +177,18 @@ def test_closed_socket_ends_worker_and_its_calls(
     async def run() -> None:
         async with aiohttp.ClientSession() as http:
             async with worker.socket(http, await worker.start(http)) as socket:
-                [session] = registry.sessions
-                waiting = asyncio.create_task(session.ask("clock", {}))
-                suspended = asyncio.create_task(session.suspend(1, None))
+                [channel] = registry.channels
+                waiting = asyncio.create_task(channel.call_async("clock", {}))
+                suspended = asyncio.create_task(channel.suspend(1, None))
                 await socket.receive_json()
             with pytest.raises(WorkerClosedError, match="'counter' ended before it answered"):
                 await waiting
             assert await suspended is False
             with pytest.raises(WorkerClosedError, match="has ended; 'clock' cannot reach it"):
-                await session.ask("clock", {})
+                await channel.call_async("clock", {})
 
     sharedworker_loop.run(run())
-    assert registry.sessions[0].ended
+    assert registry.channels[0].ended
 
 
 def test_last_messages_of_a_closing_worker_are_kept(
@@ -200,9 +200,9 @@ def test_last_messages_of_a_closing_worker_are_kept(
             await worker.end(http, worker_id, {"event": "console", "level": "log", "text": "last", **times()})
 
     sharedworker_loop.run(run())
-    [session] = registry.sessions
-    assert session.ended
-    assert [message.text for message in session.console] == ["last"]
+    [channel] = registry.channels
+    assert channel.ended
+    assert [message.text for message in channel.console] == ["last"]
 
 
 def test_worker_without_socket_counts_as_ended(
@@ -213,14 +213,14 @@ def test_worker_without_socket_counts_as_ended(
     async def run() -> None:
         async with aiohttp.ClientSession() as http:
             worker_id = await worker.start(http)
-            [session] = registry.sessions
-            await until(registry, lambda: session.ended)
+            [channel] = registry.channels
+            await until(registry, lambda: channel.ended)
             # It was only slow.
             async with worker.socket(http, worker_id):
-                assert not session.ended
+                assert not channel.ended
 
     sharedworker_loop.run(run())
-    assert registry.sessions[0].ended
+    assert registry.channels[0].ended
 
 
 def test_socket_of_an_unknown_worker_is_rejected(sharedworker_loop: LoopThread, worker: Worker) -> None:
@@ -240,8 +240,8 @@ def test_virtual_clock_ends_a_suspension(
 ) -> None:
     async def run() -> bool:
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
-            [session] = registry.sessions
-            suspended = asyncio.create_task(session.suspend(3, 250))
+            [channel] = registry.channels
+            suspended = asyncio.create_task(channel.suspend(3, 250))
             message = await socket.receive_json()
             assert message == {"method": "suspend", "params": {"request": 3, "delayMs": 250}}
             await socket.send_json({"event": "resume", "request": 3})
@@ -256,11 +256,11 @@ def test_suspended_request_waits_until_resumed(
     async def run() -> tuple[bool, list[str]]:
         resumed = False
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
-            [session] = registry.sessions
-            suspended = asyncio.create_task(session.suspend_until(3, lambda: resumed))
+            [channel] = registry.channels
+            suspended = asyncio.create_task(channel.suspend_until(3, lambda: resumed))
             messages = [await socket.receive_json()]
             resumed = True
-            session.resume(3)
+            channel.resume(3)
             messages.append(await socket.receive_json())
             return await suspended, [message["method"] for message in messages]
 
@@ -272,8 +272,8 @@ def test_abandoned_request_is_not_resumed(
 ) -> None:
     async def run() -> bool:
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
-            [session] = registry.sessions
-            suspended = asyncio.create_task(session.suspend_until(3, lambda: False))
+            [channel] = registry.channels
+            suspended = asyncio.create_task(channel.suspend_until(3, lambda: False))
             await socket.receive_json()
             await socket.send_json({"event": "resume", "request": 3})
             return await suspended
@@ -288,11 +288,11 @@ def test_real_clock_suspends_in_real_time_without_messages(
 
     async def run() -> float:
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
-            [session] = registry.sessions
+            [channel] = registry.channels
             begin = time.monotonic()
-            assert await session.suspend(1, 50)
+            assert await channel.suspend(1, 50)
             waited_seconds = time.monotonic() - begin
-            without_end = asyncio.create_task(session.suspend(2, None))
+            without_end = asyncio.create_task(channel.suspend(2, None))
             with pytest.raises(asyncio.TimeoutError):
                 await socket.receive_json(timeout=0.05)
             await socket.close()
@@ -338,7 +338,7 @@ def test_listener_receives_events_in_the_loop_thread(
             async with worker.socket(http, await worker.start(http)) as socket:
                 await socket.send_json({"event": "console", "level": "log", "text": "one", **times()})
                 await socket.send_json({"event": "error", "message": "Error: no", "stack": "", **times()})
-            await until(registry, lambda: registry.sessions[0].ended)
+            await until(registry, lambda: registry.channels[0].ended)
 
     sharedworker_loop.run(run())
     assert recorder.events == ["counter log: one", "counter Error: no", "counter closed"]

@@ -38,7 +38,7 @@ def read_part(name: str) -> str:
 
 
 def read_code_lines(name: str) -> list[str]:
-    """The lines of a part without those that hold only comments."""
+    """Return the lines of a part without those that hold only comments."""
     lines, in_comment = [], False
     for line in map(str.strip, read_part(name).splitlines()):
         starts_comment = line.startswith("/*") and (line.endswith("*/") or "*/" not in line)
