@@ -7,6 +7,7 @@ SharedWorkerError
 ├── WaitTimeoutError      an awaited event did not happen in time
 ├── EvaluationError       JavaScript threw an exception inside the worker
 ├── ClockError            wrong use of a worker's clock, or a clock that cannot move
+├── BrowserNotFoundError  the browser is not installed on this machine
 ├── UnusedFaultError      with --strict-toxics: a toxic or route matched no request
 ├── GatewayError          the gateway cannot start, or cannot do what the test requests
 │   └── ToxicError        a toxic with invalid attributes
@@ -47,6 +48,10 @@ class EvaluationError(SharedWorkerError):
 
 class ClockError(SharedWorkerError):
     """Wrong use of a worker's clock, or a clock that cannot move."""
+
+
+class BrowserNotFoundError(SharedWorkerError):
+    """The browser is not installed on this machine; the text names the command that installs it."""
 
 
 class UnusedFaultError(SharedWorkerError):

@@ -1,1 +1,1 @@
-"""Browsers: find them, start them, and know what each can do."""
+"""Find browsers, start them, and list the capabilities of each."""

@@ -1,6 +1,6 @@
-"""What each browser can do for the plugin, as data.
+"""The capabilities of each browser, as data.
 
-A new browser is one more entry of `CAPABILITIES`. docs/browsers.md holds the measurements behind each value.
+To add a browser, add an entry to `CAPABILITIES`. docs/browsers.md holds the measurements behind each value.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Capabilities:
-    """The abilities of one browser, by Playwright's name of its type."""
+    """The capabilities of one browser; `name` is that of Playwright's browser type."""
 
     name: str
     has_devtools: bool
-    """DevTools reach SharedWorkers: evaluate, console, heap, coverage, end a worker at once."""
+    """DevTools reach SharedWorkers: evaluate, console, heap, coverage, terminate."""
     has_devtools_clock: bool
-    """DevTools control the time of an untouched worker script."""
+    """DevTools control the time of a worker whose script is unchanged."""
     can_crash_pages: bool
-    """A page's renderer crashes on demand."""
+    """A test can crash a page's renderer."""
 
 
 CAPABILITIES = MappingProxyType(

@@ -1,8 +1,7 @@
-"""Which browser executable is used, and with which arguments it starts.
+"""Find a browser's executable, and choose the arguments that start it.
 
 ``python -m pytest_sharedworker.browsers.discovery [chromium|firefox|webkit]`` prints the executable's path.
-Importing this module needs the standard library alone, so that a machine can be asked for its
-browser before anything is installed on it.
+This module imports only the standard library, so that it runs before the plugin's dependencies are installed.
 """
 
 from __future__ import annotations
@@ -19,33 +18,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from pytest_sharedworker.errors import SharedWorkerError
+from pytest_sharedworker.errors import BrowserNotFoundError
 
 CHROMIUM_ARGUMENTS = (
-    # A browser that calls home fails many times a second on a closed network and slows the tests down.
+    # On a closed network, background requests fail many times a second and slow the tests down.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # The gateway speaks HTTP over TCP, and test machines have no graphics card.
+    # The gateway serves HTTP over TCP; test machines have no graphics card.
     "--disable-quic",
     "--disable-gpu",
 )
-"""What Chromium always starts with."""
+"""The arguments with which Chromium always starts."""
 
-PLAYWRIGHT_ANSWER_TIMEOUT_SECONDS = 30.0
-
-
-class BrowserNotFoundError(SharedWorkerError):
-    """There is no such browser on this machine; the text names the command that brings one."""
+PLAYWRIGHT_TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Browser:
     """A browser found on this machine.
 
-    ``channel`` is the Playwright channel that its executable has to be driven through, ``None`` for
-    Playwright's default.
+    ``channel`` is the Playwright channel that drives its executable; ``None`` for Playwright's default.
     """
 
     name: str
@@ -54,7 +48,7 @@ class Browser:
 
 
 class LaunchArguments(TypedDict, total=False):
-    """The part of the keyword arguments of Playwright's ``launch`` that depends on the machine."""
+    """The keyword arguments of Playwright's ``launch`` that depend on the machine."""
 
     executable_path: str
     channel: str
@@ -64,7 +58,7 @@ class LaunchArguments(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class _Kind:
-    """Where one kind of browser is looked for, and how a found one is driven."""
+    """Where to look for one kind of browser, and how Playwright drives it."""
 
     title: str
     variable: str | None = None
@@ -82,7 +76,7 @@ _KINDS = {
         title="Chromium",
         variable="CHROMIUM",
         commands=("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
-        # The same engine without tab strip, profile and window; a context costs a third.
+        # The same engine without tab strip, profile and window; a context takes a third of the time.
         headless_commands=("chromium-headless-shell",),
         headless_build="chromium_headless_shell",
         macos_applications=(
@@ -97,11 +91,11 @@ _KINDS = {
         commands=("firefox-esr", "firefox"),
         macos_applications=("Firefox.app/Contents/MacOS/firefox",),
         debian_package="firefox-esr",
-        # Only Playwright's patched build speaks its default protocol; any other speaks WebDriver BiDi.
+        # Only Playwright's patched build speaks Playwright's default protocol; others speak WebDriver BiDi.
         installed_channel="moz-firefox",
         prefers_own_build=True,
     ),
-    # Playwright drives its own build of WebKit and no other.
+    # Playwright drives only its own build of WebKit.
     "webkit": _Kind(title="WebKit build of Playwright"),
 }
 
@@ -110,61 +104,60 @@ def find_browser(name: str, *, headless: bool = True) -> Browser:
     """Find the browser ``"chromium"``, ``"firefox"`` or ``"webkit"`` on this machine.
 
     Chromium: the executable in ``$CHROMIUM``, else an installed Chromium or Chrome, else Playwright's own
-    build where it has been downloaded; a `headless` run takes the headless shell of either place first,
-    which is the same engine and more than twice as fast. Firefox: the executable in ``$FIREFOX``, else
-    Playwright's own build, else an installed Firefox. WebKit: Playwright's own build.
+    build if it has been downloaded; where `headless` is set, either place's headless shell comes first: it is
+    the same engine and more than twice as fast. Firefox: the executable in ``$FIREFOX``, else Playwright's
+    own build, else an installed Firefox. WebKit: Playwright's own build.
 
-    Raises `BrowserNotFoundError` when there is none, when the variable names no executable, or when
-    ``name`` is none of the three.
+    Raise BrowserNotFoundError if none is found, if the variable does not name an executable file, or if
+    `name` is another name.
     """
-    kind = _kind(name)
+    kind = _get_kind(name)
     if kind.variable is not None and (value := os.environ.get(kind.variable)):
-        return _named_by_variable(name, kind, value)
-    searches: list[Callable[[str, _Kind, bool], Browser | None]] = [_installed, _own_build]
+        return _find_by_variable(name, kind, value)
+    searches: list[Callable[[str, _Kind, bool], Browser | None]] = [_find_installed, _find_own_build]
     if kind.prefers_own_build:
         searches.reverse()
     for search in searches:
         if browser := search(name, kind, headless):
             return browser
     install = f"{shlex.quote(sys.executable)} -m playwright install --with-deps {name}"
-    ways = [f"Run `{install}`"]
+    remedies = [f"Run `{install}`"]
     if kind.debian_package is not None:
-        ways.append(f"on Debian `apt-get install {kind.debian_package}`")
+        remedies.append(f"on Debian `apt-get install {kind.debian_package}`")
     if kind.variable is not None:
-        ways.append(f"set {kind.variable} to the path of an installed one")
-    raise BrowserNotFoundError(f"No {kind.title} was found on this machine. {', or '.join(ways)}.")
+        remedies.append(f"set {kind.variable} to the path of an installed one")
+    raise BrowserNotFoundError(f"No {kind.title} was found on this machine. {', or '.join(remedies)}.")
 
 
 def launch_arguments(name: str, *, headless: bool = True, channel: str | None = None) -> LaunchArguments:
-    """Give the keyword arguments for Playwright's ``launch`` that start the browser `find_browser` finds.
+    """Return the keyword arguments for Playwright's ``launch`` that start the browser of `find_browser`.
 
-    Whether the run is `headless` decides which one that is; Playwright is to be told besides. A `channel`
-    names a browser by itself, which Playwright then looks for: none is searched here.
-    Raises `BrowserNotFoundError` as `find_browser` does.
+    `headless` only selects the executable; pass it to Playwright too. With a `channel`, Playwright finds the
+    browser itself. Raise BrowserNotFoundError as `find_browser` does.
     """
     arguments = LaunchArguments()
     if channel is not None:
         arguments["channel"] = channel
     else:
         browser = find_browser(name, headless=headless)
-        if _KINDS[name].commands:  # Where only Playwright's own build will do, Playwright knows its place.
+        if _KINDS[name].commands:  # Playwright finds its own build itself.
             arguments["executable_path"] = str(browser.executable)
         if browser.channel is not None:
             arguments["channel"] = browser.channel
     if name == "chromium":
         arguments["args"] = list(CHROMIUM_ARGUMENTS)
-        # Playwright does without it unless it is told otherwise. Chromium refuses to start it for root.
+        # Playwright's default is False. Chromium does not start with a sandbox as root.
         arguments["chromium_sandbox"] = not _is_root()
     return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the path of a browser's executable; the exit status is 1 when there is none."""
+    """Print the path of a browser's executable; the exit status is 1 if none is found."""
     parser = argparse.ArgumentParser(
         prog="python -m pytest_sharedworker.browsers.discovery", description=main.__doc__
     )
     parser.add_argument("name", nargs="?", choices=sorted(_KINDS), default="chromium")
-    parser.add_argument("--headed", action="store_true", help="one that can show its windows")
+    parser.add_argument("--headed", action="store_true", help="find a browser that can show windows")
     options = parser.parse_args(argv)
     try:
         print(find_browser(options.name, headless=not options.headed).executable)
@@ -174,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _kind(name: str) -> _Kind:
+def _get_kind(name: str) -> _Kind:
     try:
         return _KINDS[name]
     except KeyError:
@@ -182,18 +175,18 @@ def _kind(name: str) -> _Kind:
         raise BrowserNotFoundError(f"The browser {name!r} is not supported. Run with {known}.") from None
 
 
-def _named_by_variable(name: str, kind: _Kind, value: str) -> Browser:
+def _find_by_variable(name: str, kind: _Kind, value: str) -> Browser:
     executable = Path(value).expanduser().absolute()
     if not _is_executable(executable):
         raise BrowserNotFoundError(
             f"{kind.variable} is set to {value!r}, which is not an executable file. Correct it, or run "
-            f"`unset {kind.variable}` to use the {kind.title} that is found without it."
+            f"`unset {kind.variable}` to search for {kind.title} on this machine."
         )
     is_own_build = any(re.fullmatch(rf"{name}-\d+", parent.name) for parent in executable.parents)
     return Browser(name, executable, None if is_own_build else kind.installed_channel)
 
 
-def _installed(name: str, kind: _Kind, headless: bool) -> Browser | None:
+def _find_installed(name: str, kind: _Kind, headless: bool) -> Browser | None:
     for command in (*(kind.headless_commands if headless else ()), *kind.commands):
         if path := shutil.which(command):
             return Browser(name, Path(path).absolute(), kind.installed_channel)
@@ -204,40 +197,40 @@ def _installed(name: str, kind: _Kind, headless: bool) -> Browser | None:
     return None
 
 
-def _own_build(name: str, kind: _Kind, headless: bool) -> Browser | None:
-    build = _own_build_path(name)
+def _find_own_build(name: str, kind: _Kind, headless: bool) -> Browser | None:
+    build = _get_own_build_path(name)
     if build is None:
         return None
-    candidates = [*(_own_shells(name, kind, build) if headless else ()), build]
+    candidates = [*(_list_own_shells(name, kind, build) if headless else ()), build]
     return next((Browser(name, executable) for executable in candidates if _is_executable(executable)), None)
 
 
-def _own_shells(name: str, kind: _Kind, build: Path) -> Iterator[Path]:
-    """Playwright keeps its headless shell in a folder beside the full build's, under the same number."""
+def _list_own_shells(name: str, kind: _Kind, build: Path) -> Iterator[Path]:
+    """Yield Playwright's headless shells: in a folder beside the full build's, with the same number."""
     for folder in build.parents:
         if kind.headless_build and (number := re.fullmatch(rf"{name}(-\d+)", folder.name)):
             yield from folder.with_name(kind.headless_build + number[1]).glob("*/*headless*shell")
 
 
-def _own_build_path(name: str) -> Path | None:
-    """Ask Playwright where it keeps its own build of the browser, whether or not it is there."""
-    question = (
+def _get_own_build_path(name: str) -> Path | None:
+    """Return the path of Playwright's own build of the browser, which may not exist."""
+    script = (
         "import sys\n"
         "from playwright.sync_api import sync_playwright\n"
         "with sync_playwright() as playwright:\n"
         "    print(getattr(playwright, sys.argv[1]).executable_path)\n"
     )
-    # In a process of its own: Playwright's synchronous API refuses to run inside a running event loop.
+    # In another process: Playwright's synchronous API does not run inside an event loop.
     try:
-        answer = subprocess.run(
-            [sys.executable, "-c", question, name],
+        result = subprocess.run(
+            [sys.executable, "-c", script, name],
             capture_output=True,
             text=True,
-            timeout=PLAYWRIGHT_ANSWER_TIMEOUT_SECONDS,
+            timeout=PLAYWRIGHT_TIMEOUT_SECONDS,
         )
     except subprocess.TimeoutExpired:
         return None
-    return Path(answer.stdout.strip()) if answer.returncode == 0 else None
+    return Path(result.stdout.strip()) if result.returncode == 0 else None
 
 
 def _is_executable(path: Path) -> bool:

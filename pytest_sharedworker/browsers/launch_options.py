@@ -1,8 +1,8 @@
-"""Which browser a run starts and where, and the base URL of its contexts.
+"""Choose the browser of a run, its machine, and the base URL of its contexts.
 
-This module overrides fixtures of pytest-playwright. Of two plugins with a fixture of one name the last
-registered one wins, so this module is registered after all others. A project's own conftest.py still
-comes before both.
+This module overrides fixtures of pytest-playwright. If two plugins have a fixture of the same name, the one
+registered last overrides the other, so this module is registered after all others. The fixtures of a
+project's conftest.py override both.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, BrowserType
 
-from pytest_sharedworker.browsers.discovery import BrowserNotFoundError, launch_arguments
+from pytest_sharedworker.browsers.discovery import launch_arguments
+from pytest_sharedworker.errors import BrowserNotFoundError
 
 CONNECT_TIMEOUT_MS = 30_000
 EXPOSED_NETWORK = "<loopback>"
-"""What a remote browser reaches of this machine: the gateway and the control channel, on 127.0.0.1."""
+"""The hosts that a remote browser reaches through this machine: gateway and control channel, on 127.0.0.1."""
 
 
 def add_options(group: pytest.OptionGroup) -> None:
@@ -28,13 +29,13 @@ def add_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--installed-browser",
         action="store_true",
-        help="start the browser found on this machine ($CHROMIUM or $FIREFOX, else an installed one or"
-        " Playwright's own build) instead of Playwright's own build alone",
+        help="start a browser found on this machine ($CHROMIUM or $FIREFOX, an installed browser,"
+        " or Playwright's own build) instead of Playwright's own build only",
     )
     group.addoption(
         "--browser-ws-endpoint",
         metavar="URL",
-        help="run the browsers on another machine: the ws:// or wss:// address of a Playwright server"
+        help="run browsers on a remote machine: the ws:// or wss:// address of a Playwright server"
         " (`playwright run-server`) of the same Playwright version",
     )
 
@@ -42,7 +43,7 @@ def add_options(group: pytest.OptionGroup) -> None:
 def check_options(config: pytest.Config) -> None:
     """Raise pytest.UsageError for an invalid option."""
     endpoint: str | None = config.getoption("--browser-ws-endpoint")
-    if endpoint is not None and not _is_websocket_address(endpoint):
+    if endpoint is not None and not _is_web_socket_url(endpoint):
         raise pytest.UsageError(
             f"--browser-ws-endpoint {endpoint}: give an address as `playwright run-server` prints it,"
             " for example ws://browsers.example:3000/"
@@ -53,16 +54,16 @@ def check_options(config: pytest.Config) -> None:
 def browser_type_launch_args(
     browser_type_launch_args: dict[str, Any], browser_name: str, pytestconfig: pytest.Config
 ) -> dict[str, Any]:
-    """Return how to launch the browser: with --installed-browser this machine's; the project's arguments win.
+    """Return how to launch the browser, with --installed-browser one of this machine.
 
-    Fail the test if the browser does not exist.
+    The project's arguments override the plugin's. Fail the test if the browser does not exist.
     """
-    elsewhere = pytestconfig.getoption("--browser-ws-endpoint")
-    if elsewhere or not pytestconfig.getoption("--installed-browser"):
+    endpoint = pytestconfig.getoption("--browser-ws-endpoint")
+    if endpoint or not pytestconfig.getoption("--installed-browser"):
         return browser_type_launch_args
     channel = browser_type_launch_args.get("channel")
     headless = browser_type_launch_args.get("headless", True)
-    with _failing_without_traceback():
+    with _hide_traceback():
         found = launch_arguments(browser_name, headless=headless, channel=channel)
     return {**found, **browser_type_launch_args}
 
@@ -73,13 +74,13 @@ def connect_options(
     browser_type_launch_args: dict[str, Any],
     pytestconfig: pytest.Config,
 ) -> dict[str, Any] | None:
-    """Return how to connect to the browsers with --browser-ws-endpoint; None: they run on this machine."""
+    """Return how to connect to the browsers of --browser-ws-endpoint; None without the option."""
     endpoint: str | None = pytestconfig.getoption("--browser-ws-endpoint")
     if endpoint is None:
         return connect_options
     return {
         **(connect_options or {}),
-        _endpoint_parameter(): endpoint,
+        _get_endpoint_parameter(): endpoint,
         "expose_network": EXPOSED_NETWORK,
         "timeout": CONNECT_TIMEOUT_MS,
         # pytest-playwright sends it among the launch options, under a name that the server ignores.
@@ -107,21 +108,21 @@ def new_context(
 
 
 @contextmanager
-def _failing_without_traceback() -> Iterator[None]:
-    """Turn a BrowserNotFoundError into a failure without traceback: its text says what to do."""
+def _hide_traceback() -> Iterator[None]:
+    """Turn a BrowserNotFoundError into a failure without traceback: the text is sufficient."""
     try:
         yield
     except BrowserNotFoundError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
-def _endpoint_parameter() -> str:
+def _get_endpoint_parameter() -> str:
     """Return the name of connect's first parameter: `ws_endpoint`, later `endpoint`."""
     _, name, *_ = inspect.signature(BrowserType.connect).parameters
     return name
 
 
-def _is_websocket_address(text: str) -> bool:
+def _is_web_socket_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0

@@ -1,1 +1,1 @@
-"""Glue to pytest, xdist and asyncio."""
+"""Integration with pytest, pytest-xdist, pytest-timeout and asyncio."""

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, so that servers live while the test's thread waits."""
+"""An event loop in a background thread: servers run while the test's thread waits."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 
 
 class LoopThread:
-    """Runs coroutines in a background thread.
+    """Run coroutines in a background thread.
 
-    Playwright's sync API occupies the test's thread, also while it waits; the gateway and the control
-    server have to answer meanwhile.
+    Playwright's sync API blocks the test's thread while it waits; the gateway and the control server must
+    respond during that time.
     """
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._main, name="pytest-sharedworker", daemon=True)
+        self._thread = threading.Thread(target=self._run_loop, name="pytest-sharedworker", daemon=True)
         self._thread.start()
 
-    def _main(self) -> None:
+    def _run_loop(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
 
@@ -42,13 +42,12 @@ class LoopThread:
         coroutine: Coroutine[Any, Any, T],
         *,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
-        what: str = "the harness's own work",
+        what: str = "the plugin's servers",
     ) -> T:
-        """Run `coroutine` to its end and return its result.
+        """Run `coroutine` to its end and return its result; `what` names it in error texts.
 
-        Raises WaitTimeoutError after `timeout_seconds`; the coroutine is cancelled then, and also when the
-        waiting thread is interrupted. Raises SharedWorkerError in the loop's own thread, which would wait
-        for itself.
+        Raise WaitTimeoutError after `timeout_seconds`; then, and when the waiting thread is interrupted, the
+        coroutine is canceled. Raise SharedWorkerError in the loop's own thread, which would deadlock.
         """
         if self.is_current:
             coroutine.close()
@@ -58,7 +57,7 @@ class LoopThread:
             )
         if self.loop.is_closed():
             coroutine.close()
-            raise SharedWorkerError(f"no thread is left for {what}: the harness is closed")
+            raise SharedWorkerError(f"cannot wait for {what}: the plugin's servers are closed")
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         try:
             return future.result(timeout_seconds)
@@ -67,13 +66,13 @@ class LoopThread:
                 raise
             raise WaitTimeoutError(f"waited {timeout_seconds:g} s for {what}") from error
         except CancelledError as error:
-            raise WaitTimeoutError(f"{what} was cancelled: the harness is closing") from error
+            raise WaitTimeoutError(f"stopped waiting for {what}: the plugin's servers are closing") from error
         finally:
             if not future.done():
                 future.cancel()
 
     def close(self) -> None:
-        """Cancel what still runs and end the thread. Idempotent."""
+        """Cancel all running coroutines and end the thread. Idempotent."""
         if self.loop.is_closed():
             return
         asyncio.run_coroutine_threadsafe(self._cancel_all(), self.loop).result(5)

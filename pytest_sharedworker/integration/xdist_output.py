@@ -1,9 +1,9 @@
-"""Keeps artefacts safe under pytest-xdist; registered in its worker processes only.
+"""Keep the artifacts of failed tests under pytest-xdist.
 
 pytest-playwright empties the folder of `--output` when a process runs its first test. Under pytest-xdist
-every worker process does so, also one that takes the place of a crashed one in the middle of the run, and
-removes what failed tests of other processes have left there. Here the controlling process empties it,
-once, before any of them starts.
+every worker process does so, also one that replaces a crashed process in the middle of the run, and deletes
+the artifacts of other processes. With this module the controlling process empties the folder once, before
+any worker process starts.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import pytest
 
 
 def install(config: pytest.Config) -> None:
-    """Take part in a run with pytest-xdist; does nothing in any other. Call it from pytest_configure."""
+    """Install this module in a run with pytest-xdist, in pytest_configure; else do nothing."""
     if hasattr(config, "workerinput"):
-        # Registered after all plugins that came by entry point, so that this fixture overrides theirs.
+        # Registered after all plugins of entry points, so that this fixture overrides theirs.
         config.pluginmanager.register(sys.modules[__name__], "sharedworker-output-folder")
     elif config.getoption("numprocesses", None) and not config.getoption("collectonly", False):
         shutil.rmtree(Path(config.getoption("--output")).absolute(), ignore_errors=True)
@@ -26,4 +26,4 @@ def install(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def delete_output_dir() -> None:
-    """Take the place of pytest-playwright's fixture of this name, and delete nothing."""
+    """Override pytest-playwright's fixture of this name, and delete nothing."""

@@ -33,7 +33,7 @@ class StartGate:
         self._changes = changes
         self._waiting: Counter[str] = Counter()
         self._admitted: Counter[str] = Counter()
-        """How many were admitted and not yet sent; negative for scripts that were sent after the time limit."""
+        """How many were admitted and not yet sent; negative for scripts sent after the time limit."""
 
     def admit(self, session: WorkerDevToolsSession) -> None:
         """Admit this worker's script once the worker has executed what was posted (in the test's thread)."""

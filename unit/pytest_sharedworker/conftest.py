@@ -1,4 +1,4 @@
-"""The harness's own servers for real, with a real server behind the gateway; no browser."""
+"""Fixtures: the plugin's real servers, with a real server behind the gateway; no browser."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from unit.support.servers import Upstream
 
 @pytest.fixture
 def upstream(sharedworker_loop: LoopThread) -> Iterator[Upstream]:
-    """The server behind the gateway."""
+    """Start the server behind the gateway."""
     upstream = Upstream()
     sharedworker_loop.run(upstream.start())
     yield upstream
@@ -21,13 +21,13 @@ def upstream(sharedworker_loop: LoopThread) -> Iterator[Upstream]:
 
 @pytest.fixture
 def gateway_upstream(upstream: Upstream) -> str:
-    """What the plugin's fixture `gateway` stands in front of."""
+    """Return the origin of the server behind the plugin's fixture `gateway`."""
     return upstream.url
 
 
 @pytest.fixture
 def lone_gateway(sharedworker_loop: LoopThread, sharedworker_control: ControlServer) -> Iterator[Gateway]:
-    """A gateway with nothing behind it, that is not started yet."""
+    """Return a gateway without a server behind it, not started yet."""
     gateway = Gateway(sharedworker_loop, sharedworker_control)
     yield gateway
     gateway.stop()

@@ -1,7 +1,7 @@
-"""How a browser is found and started: the order of the places, the messages, the arguments.
+"""Finding a browser: the order of the places, error texts, launch arguments.
 
-The executables are small files made on the spot, in folders of the test's own. That a real browser
-starts with these arguments is for the cases to show, since each of them starts one.
+The executables are small files in the test's folders. The browser tests show that a real browser starts with
+these arguments.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from pytest_sharedworker.browsers import discovery
-from pytest_sharedworker.browsers.discovery import BrowserNotFoundError, find_browser, launch_arguments, main
-from pytest_sharedworker.errors import SharedWorkerError
+from pytest_sharedworker.browsers.discovery import find_browser, launch_arguments, main
+from pytest_sharedworker.errors import BrowserNotFoundError, SharedWorkerError
 
 
 class Machine:
-    """A machine without browsers, on which a test installs those that it wants."""
+    """A machine without browsers, on which a test installs some."""
 
     def __init__(self, folder: Path) -> None:
         self.commands = folder / "bin"
@@ -29,20 +29,20 @@ class Machine:
             each.mkdir()
 
     def install(self, command: str) -> Path:
-        return executable(self.commands / command)
+        return make_executable(self.commands / command)
 
     def install_application(self, path: str) -> Path:
-        return executable(self.home / "Applications" / path)
+        return make_executable(self.home / "Applications" / path)
 
     def download_own_build(self, name: str) -> Path:
         """Put a file where the installed Playwright keeps its own build of the browser."""
-        question = (
+        script = (
             "from playwright.sync_api import sync_playwright\n"
             "with sync_playwright() as playwright:\n"
             f"    print(playwright.{name}.executable_path)\n"
         )
-        answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True)
-        return executable(Path(answer.stdout.strip()))
+        result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        return make_executable(Path(result.stdout.strip()))
 
     def download_own_shell(self) -> Path:
         """Put a file where Playwright keeps the headless shell of its Chromium."""
@@ -50,12 +50,12 @@ class Machine:
         build.unlink()
         (folder,) = (parent for parent in build.parents if parent.name.startswith("chromium-"))
         number = folder.name.removeprefix("chromium-")
-        return executable(
+        return make_executable(
             self.builds / f"chromium_headless_shell-{number}" / "chrome-linux" / "headless_shell"
         )
 
 
-def executable(path: Path) -> Path:
+def make_executable(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("#!/bin/sh\n")
     path.chmod(0o755)
@@ -71,18 +71,18 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.delenv("FIREFOX", raising=False)
     if Path("/Applications").exists():
-        pytest.skip("applications that are installed for everyone cannot be hidden from the search")
+        pytest.skip("the search also finds the applications of this machine")
     return machine
 
 
 @pytest.mark.parametrize("command", ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"])
-def test_an_installed_chromium_is_found_under_each_of_its_names(machine: Machine, command: str) -> None:
+def test_installed_chromium_is_found_by_each_command_name(machine: Machine, command: str) -> None:
     path = machine.install(command)
     assert find_browser("chromium") == discovery.Browser("chromium", path, channel=None)
 
 
 @pytest.mark.parametrize("command", ["firefox-esr", "firefox"])
-def test_an_installed_firefox_is_driven_through_its_own_channel(machine: Machine, command: str) -> None:
+def test_installed_firefox_uses_its_own_channel(machine: Machine, command: str) -> None:
     path = machine.install(command)
     assert find_browser("firefox") == discovery.Browser("firefox", path, channel="moz-firefox")
 
@@ -95,45 +95,45 @@ def test_an_installed_firefox_is_driven_through_its_own_channel(machine: Machine
         ("firefox", "Firefox.app/Contents/MacOS/firefox"),
     ],
 )
-def test_a_macos_application_is_found(machine: Machine, name: str, application: str) -> None:
+def test_macos_application_is_found(machine: Machine, name: str, application: str) -> None:
     path = machine.install_application(application)
     assert find_browser(name).executable == path
 
 
-def test_an_installed_chromium_comes_before_playwrights_own(machine: Machine) -> None:
+def test_installed_chromium_precedes_playwrights_build(machine: Machine) -> None:
     own_build = machine.download_own_build("chromium")
     assert find_browser("chromium").executable == own_build
     installed = machine.install("chromium")
     assert find_browser("chromium").executable == installed
 
 
-def test_headless_run_takes_the_installed_shell_and_a_headed_one_the_full_browser(machine: Machine) -> None:
+def test_headless_run_uses_the_installed_headless_shell(machine: Machine) -> None:
     shell, full = machine.install("chromium-headless-shell"), machine.install("chromium")
     assert find_browser("chromium").executable == shell
     assert find_browser("chromium", headless=False).executable == full
 
 
-def test_headless_run_takes_playwrights_shell_before_its_full_build(machine: Machine) -> None:
+def test_headless_run_uses_playwrights_headless_shell(machine: Machine) -> None:
     shell = machine.download_own_shell()
     full = machine.download_own_build("chromium")
     assert find_browser("chromium").executable == shell
     assert find_browser("chromium", headless=False).executable == full
 
 
-def test_an_installed_chromium_comes_before_playwrights_shell(machine: Machine) -> None:
+def test_installed_chromium_precedes_playwrights_headless_shell(machine: Machine) -> None:
     machine.download_own_shell()
     installed = machine.install("chromium")
     assert find_browser("chromium").executable == installed
 
 
-def test_a_shell_alone_is_no_browser_for_a_headed_run(machine: Machine) -> None:
+def test_headed_run_ignores_headless_shells(machine: Machine) -> None:
     machine.install("chromium-headless-shell")
     machine.download_own_shell()
     with pytest.raises(BrowserNotFoundError):
         find_browser("chromium", headless=False)
 
 
-def test_playwrights_own_firefox_comes_before_an_installed_one(machine: Machine) -> None:
+def test_playwrights_firefox_precedes_an_installed_one(machine: Machine) -> None:
     installed = machine.install("firefox")
     assert find_browser("firefox").executable == installed
     own_build = machine.download_own_build("firefox")
@@ -141,32 +141,32 @@ def test_playwrights_own_firefox_comes_before_an_installed_one(machine: Machine)
 
 
 @pytest.mark.parametrize(("name", "variable"), [("chromium", "CHROMIUM"), ("firefox", "FIREFOX")])
-def test_the_variable_comes_before_every_other_place(
+def test_environment_variable_precedes_every_other_place(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, variable: str
 ) -> None:
     machine.install(name)
-    chosen = executable(tmp_path / "elsewhere" / "a browser")
+    chosen = make_executable(tmp_path / "elsewhere" / "a browser")
     monkeypatch.setenv(variable, str(chosen))
     assert find_browser(name).executable == chosen
 
 
-def test_a_variable_set_to_playwrights_own_firefox_keeps_the_default_channel(
+def test_variable_with_playwrights_firefox_uses_default_channel(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("FIREFOX", str(executable(tmp_path / "firefox-1234" / "firefox" / "firefox")))
+    monkeypatch.setenv("FIREFOX", str(make_executable(tmp_path / "firefox-1234" / "firefox" / "firefox")))
     assert find_browser("firefox").channel is None
-    monkeypatch.setenv("FIREFOX", str(executable(tmp_path / "firefox-nightly" / "firefox")))
+    monkeypatch.setenv("FIREFOX", str(make_executable(tmp_path / "firefox-nightly" / "firefox")))
     assert find_browser("firefox").channel == "moz-firefox"
 
 
-def test_an_empty_variable_counts_as_unset(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_counts_as_unset(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     path = machine.install("chromium")
     monkeypatch.setenv("CHROMIUM", "")
     assert find_browser("chromium").executable == path
 
 
 @pytest.mark.parametrize("wrong", ["missing", "a folder", "not executable"])
-def test_a_wrong_variable_is_an_error_even_where_a_browser_is_installed(
+def test_variable_without_an_executable_is_an_error(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str
 ) -> None:
     machine.install("chromium")
@@ -174,7 +174,7 @@ def test_a_wrong_variable_is_an_error_even_where_a_browser_is_installed(
     if wrong == "a folder":
         path.mkdir()
     elif wrong == "not executable":
-        executable(path).chmod(0o644)
+        make_executable(path).chmod(0o644)
     monkeypatch.setenv("CHROMIUM", str(path))
     with pytest.raises(
         BrowserNotFoundError, match=r"CHROMIUM is set to .* not an executable file.*unset CHROMIUM"
@@ -185,29 +185,27 @@ def test_a_wrong_variable_is_an_error_even_where_a_browser_is_installed(
 @pytest.mark.parametrize(
     ("name", "package"), [("chromium", "chromium chromium-headless-shell"), ("firefox", "firefox-esr")]
 )
-def test_the_error_names_the_commands_that_bring_the_browser(
-    machine: Machine, name: str, package: str
-) -> None:
+def test_error_names_the_commands_that_install_the_browser(machine: Machine, name: str, package: str) -> None:
     with pytest.raises(SharedWorkerError) as raised:
         find_browser(name)
     assert f"-m playwright install --with-deps {name}`" in str(raised.value)
     assert f"`apt-get install {package}`" in str(raised.value)
 
 
-def test_another_browsers_name_is_an_error_that_lists_the_supported_ones() -> None:
+def test_unknown_browser_name_is_an_error_with_the_known_names() -> None:
     with pytest.raises(
         BrowserNotFoundError, match=r"'konqueror' is not supported.*chromium.*firefox.*webkit"
     ):
         launch_arguments("konqueror")
 
 
-def test_webkit_is_playwrights_own_and_needs_no_arguments(machine: Machine) -> None:
+def test_webkit_is_playwrights_build_without_arguments(machine: Machine) -> None:
     own_build = machine.download_own_build("webkit")
     assert find_browser("webkit").executable == own_build
     assert launch_arguments("webkit") == {}
 
 
-def test_without_playwrights_webkit_the_error_names_the_one_command_that_brings_it(machine: Machine) -> None:
+def test_error_without_webkit_names_only_playwrights_command(machine: Machine) -> None:
     with pytest.raises(BrowserNotFoundError) as raised:
         launch_arguments("webkit")
     assert str(raised.value).endswith("-m playwright install --with-deps webkit`.")
@@ -215,7 +213,7 @@ def test_without_playwrights_webkit_the_error_names_the_one_command_that_brings_
 
 
 @pytest.mark.parametrize("name", ["chromium", "firefox"])
-def test_a_channel_names_its_browser_itself(machine: Machine, name: str) -> None:
+def test_channel_replaces_the_executable_path(machine: Machine, name: str) -> None:
     machine.install(name)
     arguments = launch_arguments(name, channel="another")
     assert arguments["channel"] == "another"
@@ -224,7 +222,7 @@ def test_a_channel_names_its_browser_itself(machine: Machine, name: str) -> None
 
 
 @pytest.mark.parametrize(("user_id", "has_sandbox"), [(0, False), (1000, True)])
-def test_only_root_goes_without_the_sandbox(
+def test_only_root_runs_without_sandbox(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, user_id: int, has_sandbox: bool
 ) -> None:
     path = machine.install("chromium")
@@ -236,20 +234,18 @@ def test_only_root_goes_without_the_sandbox(
     assert "--disable-background-networking" in arguments["args"]
 
 
-def test_a_system_without_user_ids_keeps_the_sandbox(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_system_without_user_ids_keeps_the_sandbox(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.install("chromium")
     monkeypatch.delattr(os, "geteuid")
     assert launch_arguments("chromium")["chromium_sandbox"]
 
 
-def test_an_installed_firefox_gets_its_channel_and_no_chromium_arguments(machine: Machine) -> None:
+def test_installed_firefox_gets_no_chromium_arguments(machine: Machine) -> None:
     path = machine.install("firefox-esr")
     assert launch_arguments("firefox") == {"executable_path": str(path), "channel": "moz-firefox"}
 
 
-def test_the_command_prints_the_path(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_prints_the_path(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     chromium, firefox = machine.install("chromium"), machine.install("firefox")
     shell = machine.install("chromium-headless-shell")
     assert main([]) == 0
@@ -258,22 +254,20 @@ def test_the_command_prints_the_path(machine: Machine, capsys: pytest.CaptureFix
     assert capsys.readouterr().out.splitlines() == [str(shell), str(chromium), str(firefox)]
 
 
-def test_the_command_fails_with_the_message_when_there_is_none(
-    machine: Machine, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_fails_with_the_error_text(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["chromium"]) == 1
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.startswith("No Chromium was found on this machine.")
 
 
-def test_the_module_can_be_asked_before_anything_is_installed(machine: Machine) -> None:
+def test_command_runs_without_installed_packages(machine: Machine) -> None:
     path = machine.install("chromium")
-    answer = subprocess.run(
+    result = subprocess.run(
         # -S: without site-packages, so that an import of anything but the standard library fails.
         [sys.executable, "-S", "-m", "pytest_sharedworker.browsers.discovery"],
         cwd=Path(discovery.__file__).parents[2],
         capture_output=True,
         text=True,
     )
-    assert (answer.returncode, answer.stdout, answer.stderr) == (0, f"{path}\n", "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"{path}\n", "")

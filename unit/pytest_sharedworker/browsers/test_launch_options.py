@@ -1,7 +1,7 @@
-"""The options that choose a browser, and what pytest-playwright is told by them.
+"""The options that choose a browser, and the fixture values that they produce.
 
-Each test is a project of its own, that looks at the fixtures. No browser is started: the remote one has its
-test with a real server, and the installed one with the example project.
+Each test runs a small project that prints the fixtures, without a browser. e2e/plugin tests a remote browser
+with a real server, and an installed browser with the example project.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ def test_show(browser_type_launch_args, connect_options):
 
 @pytest.fixture
 def chromium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The one that this machine has."""
+    """Return the path of the only Chromium of this machine."""
     path = tmp_path / "a chromium"
     path.touch(0o755)
     monkeypatch.setenv("CHROMIUM", str(path))
     return path
 
 
-def shown(pytester: pytest.Pytester, *options: str) -> tuple[dict[str, object], dict[str, object] | None]:
-    """What the fixtures are worth in a run with these options."""
+def read_fixtures(
+    pytester: pytest.Pytester, *options: str
+) -> tuple[dict[str, object], dict[str, object] | None]:
+    """Return the values of both fixtures in a run with these options."""
     pytester.makepyfile(test_show=SHOW)
     result = pytester.runpytest_subprocess("-s", "-p", "no:cacheprovider", *options, timeout=60)
     result.assert_outcomes(passed=1)
@@ -45,12 +47,12 @@ def shown(pytester: pytest.Pytester, *options: str) -> tuple[dict[str, object], 
 
 
 @pytest.mark.usefixtures("chromium")
-def test_without_options_all_is_as_without_the_plugin(pytester: pytest.Pytester) -> None:
-    assert shown(pytester) == ({}, None)
+def test_fixtures_without_options_equal_pytest_playwrights(pytester: pytest.Pytester) -> None:
+    assert read_fixtures(pytester) == ({}, None)
 
 
-def test_installed_browser_is_started_from_its_path(pytester: pytest.Pytester, chromium: Path) -> None:
-    launch_args, _ = shown(pytester, "--installed-browser", "--headed")
+def test_installed_browser_is_launched_by_path(pytester: pytest.Pytester, chromium: Path) -> None:
+    launch_args, _ = read_fixtures(pytester, "--installed-browser", "--headed")
     assert launch_args["executable_path"] == str(chromium)
     assert launch_args["headless"] is False
     assert set(CHROMIUM_ARGUMENTS) <= set(launch_args["args"])  # type: ignore[call-overload]
@@ -63,21 +65,21 @@ def test_headed_run_does_not_start_the_headless_shell(
     for command in ("chromium", "chromium-headless-shell"):
         (tmp_path / command).touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    headless, _ = shown(pytester, "--installed-browser")
+    headless, _ = read_fixtures(pytester, "--installed-browser")
     assert headless["executable_path"] == str(tmp_path / "chromium-headless-shell")
-    headed, _ = shown(pytester, "--installed-browser", "--headed")
+    headed, _ = read_fixtures(pytester, "--installed-browser", "--headed")
     assert headed["executable_path"] == str(tmp_path / "chromium")
 
 
 @pytest.mark.usefixtures("chromium")
-def test_channel_comes_before_the_installed_browser(pytester: pytest.Pytester) -> None:
-    launch_args, _ = shown(pytester, "--installed-browser", "--browser-channel", "chrome-beta")
+def test_channel_precedes_the_installed_browser(pytester: pytest.Pytester) -> None:
+    launch_args, _ = read_fixtures(pytester, "--installed-browser", "--browser-channel", "chrome-beta")
     assert launch_args["channel"] == "chrome-beta"
     assert "executable_path" not in launch_args
 
 
 @pytest.mark.usefixtures("chromium")
-def test_projects_own_fixture_comes_before_the_plugin(pytester: pytest.Pytester) -> None:
+def test_projects_fixture_overrides_the_plugin(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         """
         import pytest
@@ -87,11 +89,11 @@ def test_projects_own_fixture_comes_before_the_plugin(pytester: pytest.Pytester)
             return {**browser_type_launch_args, "executable_path": "mine"}
         """
     )
-    launch_args, _ = shown(pytester, "--installed-browser")
+    launch_args, _ = read_fixtures(pytester, "--installed-browser")
     assert launch_args["executable_path"] == "mine"
 
 
-def test_browser_that_is_not_there_fails_in_one_sentence(
+def test_missing_browser_fails_in_one_sentence(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
@@ -104,8 +106,8 @@ def test_browser_that_is_not_there_fails_in_one_sentence(
 
 
 @pytest.mark.usefixtures("chromium")
-def test_browser_elsewhere_is_not_looked_for_here(pytester: pytest.Pytester) -> None:
-    launch_args, connect_options = shown(
+def test_remote_browser_is_not_searched_locally(pytester: pytest.Pytester) -> None:
+    launch_args, connect_options = read_fixtures(
         pytester, "--installed-browser", "--browser-ws-endpoint", ENDPOINT, "--slowmo", "5"
     )
     assert launch_args == {"slow_mo": 5}

@@ -1,4 +1,4 @@
-"""Clocks without a browser: durations and dates, and real time. Virtual time: e2e/plugin."""
+"""Durations, dates and the real clock, without a browser; e2e/plugin tests virtual time."""
 
 from __future__ import annotations
 

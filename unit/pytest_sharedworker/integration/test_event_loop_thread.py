@@ -1,4 +1,4 @@
-"""The servers' thread: results, errors, limits and its end."""
+"""The servers' thread: results, errors, time limits and closing."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def loop_thread() -> Iterator[LoopThread]:
     loop_thread.close()
 
 
-async def wait_for_ever() -> None:
+async def wait_forever() -> None:
     await asyncio.Event().wait()
 
 
-def test_it_runs_in_a_thread_of_its_own_and_returns_the_result(loop_thread: LoopThread) -> None:
-    async def whose() -> int:
+def test_run_returns_the_result_from_another_thread(loop_thread: LoopThread) -> None:
+    async def get_thread_id() -> int:
         return threading.get_ident()
 
-    assert loop_thread.run(whose()) not in (0, threading.get_ident())
+    assert loop_thread.run(get_thread_id()) not in (0, threading.get_ident())
 
 
-def test_an_exception_comes_back_as_it_is(loop_thread: LoopThread) -> None:
+def test_run_raises_the_coroutines_exception(loop_thread: LoopThread) -> None:
     async def fail() -> None:
         raise KeyError("key")
 
@@ -40,7 +40,7 @@ def test_an_exception_comes_back_as_it_is(loop_thread: LoopThread) -> None:
         loop_thread.run(fail())
 
 
-def test_a_coroutines_own_timeout_is_not_taken_for_the_limit(loop_thread: LoopThread) -> None:
+def test_coroutines_own_timeout_error_is_raised_unchanged(loop_thread: LoopThread) -> None:
     async def fail() -> None:
         raise asyncio.TimeoutError("its own")
 
@@ -49,27 +49,27 @@ def test_a_coroutines_own_timeout_is_not_taken_for_the_limit(loop_thread: LoopTh
     assert not isinstance(error.value, WaitTimeoutError)
 
 
-def test_the_limit_names_what_was_awaited_and_cancels_it(loop_thread: LoopThread) -> None:
-    cancelled = threading.Event()
+def test_time_limit_names_and_cancels_the_coroutine(loop_thread: LoopThread) -> None:
+    canceled = threading.Event()
 
     async def wait() -> None:
         try:
-            await wait_for_ever()
+            await wait_forever()
         finally:
-            cancelled.set()
+            canceled.set()
 
     with pytest.raises(WaitTimeoutError, match=r"waited 0\.05 s for the moon"):
         loop_thread.run(wait(), timeout_seconds=SHORT_SECONDS, what="the moon")
-    assert cancelled.wait(5)
+    assert canceled.wait(5)
 
 
-def test_close_is_idempotent_and_releases_who_still_waits(loop_thread: LoopThread) -> None:
+def test_close_is_idempotent_and_ends_waiting_calls(loop_thread: LoopThread) -> None:
     errors: list[BaseException] = []
     begun = threading.Event()
 
     async def wait() -> None:
         begun.set()
-        await wait_for_ever()
+        await wait_forever()
 
     def run() -> None:
         try:
@@ -83,18 +83,20 @@ def test_close_is_idempotent_and_releases_who_still_waits(loop_thread: LoopThrea
     loop_thread.close()
     loop_thread.close()
     waiter.join(5)
-    assert [str(error) for error in errors] == ["the moon was cancelled: the harness is closing"]
+    assert [str(error) for error in errors] == [
+        "stopped waiting for the moon: the plugin's servers are closing"
+    ]
 
 
-def test_after_close_nothing_runs_any_more(loop_thread: LoopThread) -> None:
+def test_run_after_close_is_an_error(loop_thread: LoopThread) -> None:
     loop_thread.close()
-    with pytest.raises(SharedWorkerError, match="no thread is left for the moon"):
-        loop_thread.run(wait_for_ever(), what="the moon")
+    with pytest.raises(SharedWorkerError, match="cannot wait for the moon: the plugin's servers are closed"):
+        loop_thread.run(wait_forever(), what="the moon")
 
 
-def test_waiting_for_itself_is_refused(loop_thread: LoopThread) -> None:
+def test_run_in_its_own_thread_is_an_error(loop_thread: LoopThread) -> None:
     async def wait_for_itself() -> None:
-        loop_thread.run(wait_for_ever(), what="the moon")
+        loop_thread.run(wait_forever(), what="the moon")
 
     with pytest.raises(SharedWorkerError, match="cannot wait for the moon"):
         loop_thread.run(wait_for_itself())
