@@ -64,7 +64,7 @@ def get_one_case(data: dict[str, Any]) -> dict[str, Any]:
         (lambda data: data.update(schema=2), "$.schema: 2 is not 1"),
         (lambda data: data.update(schema=True), "$.schema: True is not 1"),
         (lambda data: data.pop("implementations"), "$: implementations is missing"),
-        (lambda data: data.update(colour="red"), "$: colour is not known"),
+        (lambda data: data.update(color="red"), "$: color is not known"),
         (lambda data: data.update(problems=[]), "$.problems: too few items"),
         (
             lambda data: data["implementations"].update(one=[]),

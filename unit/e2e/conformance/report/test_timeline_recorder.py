@@ -107,10 +107,10 @@ def test_virtual_seconds_of_a_worker_count_from_its_start() -> None:
 def test_stored_batch_has_two_marks() -> None:
     system = FakeSystem(exchanges=[make_exchange()])
     system.add_worker("w", 0.0)
-    _, flushed, answered = get_marks(system)
+    _, flushed, responded = get_marks(system)
     assert (flushed.lane, flushed.kind, flushed.text) == ("worker", Kind.FLUSHED, "#1 POST batch, 2 records")
-    assert (answered.lane, answered.kind, answered.text) == ("server", Kind.RESPONDED, "#1 200 fine")
-    assert flushed.exchange == answered.exchange == 1
+    assert (responded.lane, responded.kind, responded.text) == ("server", Kind.RESPONDED, "#1 200 fine")
+    assert flushed.exchange == responded.exchange == 1
 
 
 def test_delayed_response_is_received_later() -> None:

@@ -78,7 +78,7 @@ def test_loses(implementation, unbalanced): pass
 def test_crashes(implementation): {}["posts"]
 
 @numbered("flush/4/5", Level.MAY)
-def test_crashes_too(implementation): raise TimeoutError("no answer")
+def test_crashes_too(implementation): raise TimeoutError("no response")
 
 @numbered("flush/5/1")
 def test_deviates(implementation): assert False, "sent at once"

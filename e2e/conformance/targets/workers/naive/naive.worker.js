@@ -1,6 +1,6 @@
 /**
- * What one would write first: every event leaves at once, in a request of its own, and what fails is gone.
- * It keeps the protocol's messages and its switches, but neither batches nor tries again.
+ * A first draft of a worker: it sends each event at once in a separate request, and loses it if that fails.
+ * It implements the protocol's messages and its configuration, but no batches and no retries.
  */
 "use strict";
 
@@ -10,9 +10,9 @@ const SESSION_ID = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte)
 ).join("");
 const SAMPLE = Math.random() * 100;
 
-/** Settles with the configuration, or null where there is none that can be read. */
+/** Resolves to the configuration, or to null if it cannot be read. */
 const configuration = fetch(ENDPOINT).then(
-  (answer) => (answer.ok ? answer.json().catch(() => null) : null),
+  (response) => (response.ok ? response.json().catch(() => null) : null),
   () => null,
 );
 
@@ -24,10 +24,10 @@ async function send(payload) {
   const body = JSON.stringify({ records: [{ ...payload, session_id: SESSION_ID }] });
   try {
     const headers = { "Content-Type": "application/json" };
-    const answer = await fetch(ENDPOINT, { method: "POST", headers, body });
-    if ((await answer.json()).status === "disabled") stopped = true;
+    const response = await fetch(ENDPOINT, { method: "POST", headers, body });
+    if ((await response.json()).status === "disabled") stopped = true;
   } catch {
-    // Lost: there is no queue to put it back into.
+    // The event is lost: this worker has no queue.
   }
 }
 
