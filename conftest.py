@@ -33,5 +33,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any], browser_name: str) -> dict[str, Any]:
-    """How the browser is started: as it is, and with a name for this machine that is not localhost."""
+    """Give the browser a host name of this machine that is not localhost."""
     return add_plain_host(browser_type_launch_args, browser_name)
