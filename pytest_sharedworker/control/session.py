@@ -111,7 +111,7 @@ class ControlChannel:
         return self.loop_thread.run(
             self.call_async(method, params or {}),
             timeout_seconds=timeout / 1000,
-            what=f"the {self} to answer {method!r}",
+            what=f"the {self} to reply to {method!r}",
         )
 
     async def call_async(self, method: str, params: dict[str, Any]) -> Any:
@@ -229,7 +229,7 @@ class ControlChannel:
                 self.listener.on_close(self)
         for future in self._calls.values():
             if not future.done():
-                future.set_exception(WorkerClosedError(f"the {self} ended before it answered"))
+                future.set_exception(WorkerClosedError(f"the {self} ended before it replied"))
         self.changes.notify()
 
     def __str__(self) -> str:

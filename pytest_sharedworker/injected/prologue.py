@@ -73,7 +73,7 @@ def worker_prologue(
     values = json.dumps({**settings, "mark": MARK, "tag": TAG_HEADER, "virtualClock": virtual_clock})
     parts = WORKER_PARTS + (VIRTUAL_TIME_PARTS if virtual_clock else ())
     start = f"(() => {{ const settings = {values}; {_join(parts)} }})();"
-    # An init script is a script of its own: its declarations stay inside, a `return` is allowed.
+    # An init script is a separate script: its declarations stay inside, a `return` is allowed.
     return " ".join([start, *(f"(() => {{ {script}\n}})();" for script in init_scripts)])
 
 

@@ -1,4 +1,4 @@
-"""Tell what a worker's script is from its text: a module for certain, or strict."""
+"""Recognize a module, and a strict script, by the text of a worker's script."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _STRICT = re.compile(
 
 
 def has_static_imports(script: bytes) -> bool:
-    """Tell whether `script` has import or export statements, and so can only be a module."""
+    """Return whether `script` has import or export statements, and so can only be a module."""
     bare = _NO_CODE.sub(lambda found: b" " if found["comment"] else b'""', script)
     return _STATIC_IMPORT.search(bare) is not None
 
 
 def is_strict(script: bytes) -> bool:
-    """Tell whether `script` begins with "use strict", which counts only at the very beginning."""
+    """Return whether `script` begins with "use strict", which counts only at the very beginning."""
     return _STRICT.match(script) is not None

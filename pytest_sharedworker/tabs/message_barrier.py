@@ -79,7 +79,7 @@ class MessageBarrier:
                 self._orphans.update(port for port in expected if self._is_orphan(port, expected))
             # Tabs that went away meanwhile, and workers that failed to start, read nothing any more.
             marked = [port for port in marked if port in expected]
-        return TabSnapshot([tab for tab in tabs if tab.clock is not None], self._departures(tabs))
+        return TabSnapshot([tab for tab in tabs if tab.clock is not None], self._count_departures(tabs))
 
     def _describe(
         self, timeout: float, unread: list[str], marked: list[str], ports: dict[str, WorkerPort]
@@ -110,7 +110,7 @@ class MessageBarrier:
         return port in self._orphans or any(owner.ended or owner.marks[port] >= mark for owner in owners)
 
     def _is_orphan(self, port: str, ports: dict[str, WorkerPort]) -> bool:
-        """Whether the port's worker ended before it read anything, as far as can be told."""
+        """Return whether the port's worker ended before it read anything, as far as the plugin can see."""
         end = ports[port]
         same = [
             channel
@@ -127,7 +127,7 @@ class MessageBarrier:
         later = {each for each in order[order.index(port) :] if ports[each] == end}
         return all(channel.ended or later & channel.marks.keys() for channel in same)
 
-    def _departures(self, tabs: list[MarkedTab]) -> int:
+    def _count_departures(self, tabs: list[MarkedTab]) -> int:
         """Return how many documents, as of now, and workers have gone."""
         documents = {tab.id for tab in tabs}
         self._departed_documents += len(self._documents - documents)

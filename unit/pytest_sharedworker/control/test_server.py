@@ -144,7 +144,7 @@ def test_call_without_reply_times_out(
             await worker.start(http)
 
     sharedworker_loop.run(run())
-    with pytest.raises(WaitTimeoutError, match=r"0\.05 s for the worker 'counter' to answer 'clock'"):
+    with pytest.raises(WaitTimeoutError, match=r"0\.05 s for the worker 'counter' to reply to 'clock'"):
         registry.channels[0].call("clock", timeout=50)
 
 
@@ -181,7 +181,7 @@ def test_closed_socket_ends_worker_and_its_calls(
                 waiting = asyncio.create_task(channel.call_async("clock", {}))
                 suspended = asyncio.create_task(channel.suspend(1, None))
                 await socket.receive_json()
-            with pytest.raises(WorkerClosedError, match="'counter' ended before it answered"):
+            with pytest.raises(WorkerClosedError, match="'counter' ended before it replied"):
                 await waiting
             assert await suspended is False
             with pytest.raises(WorkerClosedError, match="has ended; 'clock' cannot reach it"):

@@ -1,4 +1,4 @@
-"""How the scripts of workers are told apart by their text."""
+"""How modules and strict scripts are recognized by their text."""
 
 from __future__ import annotations
 
