@@ -1,1 +1,1 @@
-"""Chaos: the reference client, worker and server under faults in random order, against a simple model."""
+"""Chaos tests: the reference client, worker and server under random faults, compared with a simple model."""

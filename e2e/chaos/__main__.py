@@ -1,4 +1,4 @@
-"""`python -m e2e.chaos`; see `command.py`."""
+"""`python -m e2e.chaos`; see `cli.py`."""
 
 import sys
 

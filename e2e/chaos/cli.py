@@ -1,4 +1,4 @@
-"""The command `scripts/chaos`: runs the faults at random and prints the figures."""
+"""The command `scripts/chaos`: run random faults and print a summary."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from playwright.sync_api import Playwright, sync_playwright
 from e2e.chaos.environment import Environment
 from e2e.chaos.runner import Run
 from e2e.chaos.server import ChaosServer
-from e2e.chaos.summary import Figures
-from pytest_sharedworker.browsers.discovery import BrowserNotFoundError, launch_arguments
+from e2e.chaos.summary import Summary
+from pytest_sharedworker.browsers.discovery import launch_arguments
 from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.errors import BrowserNotFoundError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 DEFAULT_MINUTES = 2.0
@@ -30,29 +31,29 @@ EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 130
 
 DESCRIPTION = """\
-Runs the reference client, worker and server through faults at random, and checks that nothing that was logged
-with consent is lost or doubled, and nothing without it is stored.
+Run the reference client, worker and server under random faults, and check that no event that was logged with
+consent is lost or duplicated, and that no event without consent is stored.
 
-Several tabs log all the time. Meanwhile tabs come, go, reload and crash; the worker is ended, or taken
-offline; the whole browser is killed (SIGKILL) and opened again on its profile; the server is killed (SIGKILL)
-and started again on its database, also while it works on a batch; requests are refused, reset, delayed and
-never answered; consent is withdrawn and given. Browser, HTTP and SIGKILL are real; only the worker's time is
-virtual.
+Several tabs log all the time. Meanwhile tabs open, close, reload and crash; the worker is terminated or taken
+offline; the whole browser is killed (SIGKILL) and reopened on its profile; the server is killed (SIGKILL) and
+restarted on its database, also while it works on a batch; requests are refused, reset, delayed and left
+without a response; consent is withdrawn and given. Browser, HTTP and SIGKILL are real; only the worker's time
+is virtual.
 """
 EPILOG = """\
 exit status:
   0    0 lost, 0 duplicated, 0 unexpected, 0 out of order
-  1    something was: the first offending events are named, what happened is told in words, with the seed
+  1    otherwise: the first offending events, all steps in words, and the seed are printed
   2    wrong use, or no browser
-  130  stopped by Ctrl-C, with the figures so far, if nothing was found
+  130  stopped by Ctrl-C before a problem was found; the summary so far is printed
 
-A seed decides every step. Real time does not replay: what depends on a race may take several runs.
+A seed decides every step. Real time does not replay: to reproduce a race may take several runs.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; gives the exit status."""
-    parser = _parser()
+    """Run the command and return its exit status."""
+    parser = _make_parser()
     options = parser.parse_args(arguments)
     seed = random.randrange(SEED_LIMIT) if options.seed is None else options.seed
     try:
@@ -65,27 +66,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return EXIT_WRONG_USE
     print(f"chaos for {options.minutes:g} min, --seed {seed} --browser {options.browser}", flush=True)
-    with _interruptions() as interruptions, _stage(options.browser, launch) as stage:
+    with _collect_interrupts() as interrupts, _open_environment(options.browser, launch) as environment:
         run = Run(
-            stage, seed, options.minutes * 60, launch,
-            stopped=lambda: bool(interruptions), tell=functools.partial(print, flush=True),
+            environment, seed, options.minutes * 60, launch,
+            is_stopped=lambda: bool(interrupts), print_line=functools.partial(print, flush=True),
         )  # fmt: skip
-        figures = run.run()
-    return _conclude(figures, seed, interrupted=bool(interruptions))
+        summary = run.run()
+    return _conclude(summary, seed, interrupted=bool(interrupts))
 
 
-def _conclude(figures: Figures, seed: int, *, interrupted: bool) -> int:
-    """Print the figures and give the exit status."""
+def _conclude(summary: Summary, seed: int, *, interrupted: bool) -> int:
+    """Print the summary and return the exit status."""
     if interrupted:
         print("stopped by Ctrl-C; so far:")
-    print(*figures.lines(), sep="\n")
-    if figures.exit_status:
-        print(f"To try this again: scripts/chaos --seed {seed}")
-        return figures.exit_status
+    print(summary)
+    if summary.exit_status:
+        print(f"To repeat these steps: scripts/chaos --seed {seed}")
+        return summary.exit_status
     return EXIT_INTERRUPTED if interrupted else 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/chaos",
         description=DESCRIPTION,
@@ -95,9 +96,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--minutes", type=_minutes, default=DEFAULT_MINUTES, metavar="N",
-        help="how long, at least; the last books take a moment more (default: %(default)g)",
+        help="how long, at least; the last check takes a moment more (default: %(default)g)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, metavar="S", help="which steps (default: any, and it is printed)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="S",
+        help="number that decides the steps (default: a random one, which is printed)",
+    )
     parser.add_argument("--headed", action="store_true", help="show the browser")
     parser.add_argument(
         "--browser", choices=("chromium", "firefox"), default="chromium",
@@ -109,23 +115,23 @@ def _parser() -> argparse.ArgumentParser:
 def _minutes(text: str) -> float:
     minutes = float(text)
     if not 0 < minutes < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no time: give minutes, above 0")
+        raise argparse.ArgumentTypeError(f"expected minutes above 0, not {text}")
     return minutes
 
 
 @contextmanager
-def _interruptions() -> Iterator[list[int]]:
-    """Collect Ctrl-C: the run looks between two steps, and ends in good order."""
-    seen: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+def _collect_interrupts() -> Iterator[list[int]]:
+    """Collect Ctrl-C in a list, which the run reads between two steps so that it ends in good order."""
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
     try:
-        yield seen
+        yield interrupts
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def _stage(browser_name: str, launch: dict[str, Any]) -> Iterator[Environment]:
+def _open_environment(browser_name: str, launch: dict[str, Any]) -> Iterator[Environment]:
     with ExitStack() as ends:
         folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="chaos-"))
         loop_thread = LoopThread()
@@ -135,15 +141,15 @@ def _stage(browser_name: str, launch: dict[str, Any]) -> Iterator[Environment]:
         ends.callback(lambda: loop_thread.run(control.stop()))
         server = ChaosServer(Path(folder))
         ends.callback(server.stop)
-        playwright = ends.enter_context(_playwright())
+        playwright = ends.enter_context(_start_playwright())
         browser = getattr(playwright, browser_name).launch(**launch)
         ends.callback(browser.close)
         yield Environment(browser, loop_thread, control, server)
 
 
 @contextmanager
-def _playwright() -> Iterator[Playwright]:
-    """Playwright, with its driver out of a terminal's reach: Ctrl-C would end it before the browsers."""
+def _start_playwright() -> Iterator[Playwright]:
+    """Start Playwright, its driver in another session than the terminal's: Ctrl-C would end it too early."""
     native = asyncio.create_subprocess_exec
     asyncio.create_subprocess_exec = functools.partial(native, start_new_session=True)
     try:

@@ -1,4 +1,4 @@
-"""What the tests of the chaos work with."""
+"""Fixtures of the chaos tests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 
 @pytest.fixture
-def stage(
+def environment(
     browser: Browser,
     sharedworker_loop: LoopThread,
     sharedworker_control: ControlServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Environment]:
-    """The reference, in one browser, in front of one server."""
+    """Provide the reference worker in one browser, in front of one reference server."""
     server = ChaosServer(tmp_path_factory.mktemp("chaos"))
     yield Environment(browser, sharedworker_loop, sharedworker_control, server)
     server.stop()

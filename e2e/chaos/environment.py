@@ -1,11 +1,12 @@
-"""What the worlds of one run share: the browser, the harness's thread, the server behind every gateway."""
+"""What the systems of one run share: the browser, the plugin's thread, the server behind every gateway."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser
 
@@ -15,6 +16,7 @@ from e2e.chaos.system import WORKER_DIRECTORY, SystemUnderTest
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 
@@ -29,32 +31,60 @@ class Environment:
     worker_directory: Path = WORKER_DIRECTORY
 
     @property
-    def is_chromium(self) -> bool:
+    def can_crash_tabs(self) -> bool:
         """Whether tabs can be crashed."""
         return self.browser.browser_type.name == "chromium"
 
     @contextmanager
-    def gateway(self) -> Iterator[Gateway]:
-        """An origin of its own in front of the server."""
+    def open_system(self, name: str) -> Iterator[SystemUnderTest]:
+        """Open a fresh system in the shared browser: a new origin and a new browser profile."""
+        with self._open_workers() as (gateway, workers):
+            context = self.browser.new_context()
+            try:
+                workers.watch(context)
+                yield SystemUnderTest(
+                    name, context, gateway, workers, self.server, can_crash_tabs=self.can_crash_tabs
+                )
+            finally:
+                # The workers first, while their context is open.
+                workers.close()
+                context.close()
+
+    @contextmanager
+    def open_killable_system(
+        self, name: str, profile: Path, launch_arguments: dict[str, Any]
+    ) -> Iterator[SystemUnderTest]:
+        """Open a fresh system in its own browser, which can be killed and reopened on its profile."""
+        with ExitStack() as ends:
+            gateway, workers = ends.enter_context(self._open_workers())
+            ends.callback(workers.close)
+            browser = PersistentBrowser(
+                self.browser.browser_type,
+                profile,
+                workers,
+                launch_arguments=launch_arguments,
+                context_arguments={},
+            )
+            ends.callback(browser.close)
+            yield SystemUnderTest(
+                name,
+                browser.context,
+                gateway,
+                workers,
+                self.server,
+                can_crash_tabs=self.can_crash_tabs,
+                browser=browser,
+            )
+
+    @contextmanager
+    def _open_workers(self) -> Iterator[tuple[Gateway, SharedWorkers]]:
+        """Start an origin in front of the server, and what follows its workers."""
         if not self.server.is_running:
             self.server.restart()
         gateway = Gateway(self.loop_thread, self.control, self.server.url)
         gateway.start()
         gateway.mount(WORKER_FOLDER, self.worker_directory)
         try:
-            yield gateway
+            yield gateway, SharedWorkers(self.browser, gateway, self.control, self.loop_thread, "virtual")
         finally:
             gateway.stop()
-
-    @contextmanager
-    def world(self, name: str) -> Iterator[SystemUnderTest]:
-        """A fresh world: an origin and a browser profile that nobody has used."""
-        with self.gateway() as gateway:
-            workers = SharedWorkers(self.browser, gateway, self.control, self.loop_thread, "virtual")
-            context = self.browser.new_context()
-            workers.watch(context)
-            try:
-                yield SystemUnderTest(name, context, gateway, workers, self.server)
-            finally:
-                workers.close()
-                context.close()

@@ -1,6 +1,6 @@
-"""Faults on the wire: what can befall requests for the configuration and batches, by names for people.
+"""Faults of requests for the configuration and of batches, by names for people.
 
-Each is put on one kind of request, for so many of them or until it is lifted, and counts those that it met.
+A fault applies to one kind of request, for a number of requests or until it is removed, and counts them.
 """
 
 from __future__ import annotations
@@ -16,76 +16,76 @@ from pytest_sharedworker.gateway.route import Route
 Method = Literal["GET", "POST"]
 
 SMALL_BODY_BYTES = 1_500
-"""What a server that takes little takes at once: a few records. One alone is smaller by far."""
+"""The largest body under a low size limit: a few records. A single record is far smaller."""
 
 _HTML = {"Content-Type": "text/html"}
 _STATUS = "status"
 TOXICS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "answered 500": (_STATUS, {"status": 500}),
-    "answered 503, try again in 2 minutes": (_STATUS, {"status": 503, "headers": {"Retry-After": "120"}}),
-    "answered 429, try again in 5 seconds": (_STATUS, {"status": 429, "headers": {"Retry-After": "5"}}),
-    "answered by a login page": (_STATUS, {"status": 200, "headers": _HTML, "body": "<p>Who are you?"}),
-    "answered 404": (_STATUS, {"status": 404}),
-    "reset": ("reset_peer", {}),
-    "never answered": ("timeout", {}),
-    "closed after 5 seconds": ("timeout", {"timeout_ms": 5_000}),
-    "taken, its answer lost": ("drop_response", {}),
-    "taken, its answer cut off": ("limit_data", {"bytes": 5}),
-    "taken, its answer 2 seconds late": ("latency", {"latency_ms": 2_000}),
-    "taken, its answer too late": ("latency", {"latency_ms": 45_000}),
-    "2 seconds on its way": ("latency", {"latency_ms": 2_000, "stream": "upstream"}),
+    "status 500": (_STATUS, {"status": 500}),
+    "status 503, retry after 2 minutes": (_STATUS, {"status": 503, "headers": {"Retry-After": "120"}}),
+    "status 429, retry after 5 seconds": (_STATUS, {"status": 429, "headers": {"Retry-After": "5"}}),
+    "login page with status 200": (_STATUS, {"status": 200, "headers": _HTML, "body": "<p>Who are you?"}),
+    # The worker sends nothing more after this one; the next worker does.
+    "status 404": (_STATUS, {"status": 404}),
+    "connection reset": ("reset_peer", {}),
+    "no response": ("timeout", {}),
+    "connection closed after 5 seconds": ("timeout", {"timeout_ms": 5_000}),
+    "response lost": ("drop_response", {}),
+    "response cut off": ("limit_data", {"bytes": 5}),
+    "response 2 seconds late": ("latency", {"latency_ms": 2_000}),
+    "response after the timeout": ("latency", {"latency_ms": 45_000}),
+    "request 2 seconds late": ("latency", {"latency_ms": 2_000, "stream": "upstream"}),
 }
 """By name: the toxic and its attributes (see `pytest_sharedworker.gateway.toxics`)."""
 
-TOO_LARGE = "answered 413 where it is large"
+TOO_LARGE = "status 413 for a large batch"
 NAMES: Mapping[Method, tuple[str, ...]] = {"GET": tuple(TOXICS), "POST": (*TOXICS, TOO_LARGE)}
-
-SENT_AWAY = "answered 404"
-"""After this one a worker sends nothing more; the next one does."""
 
 
 @dataclass
 class _Fault:
     name: str
-    lift: Callable[[], None]
-    applied: Callable[[], int]
+    remove: Callable[[], None]
+    count: Callable[[], int]
 
 
 @dataclass
-class Wire:
-    """The faults of one gateway's endpoint. `met`: how many requests each has met so far."""
+class RequestFaults:
+    """The faults of one gateway's endpoint."""
 
     gateway: Gateway
     endpoint: str
     _faults: list[_Fault] = field(default_factory=list)
 
-    def put(self, name: str, method: Method, times: int | None) -> None:
-        """Have a fault befall the next `times` requests (None: all, until it is lifted)."""
+    def add(self, name: str, method: Method, times: int | None) -> None:
+        """Add a fault to the next `times` requests (None: to all, until it is removed)."""
         pattern = f"{method} {self.endpoint}"
         if name == TOO_LARGE:
-            refused: list[Route] = []
-
-            def refuse(route: Route) -> None:
-                if len(route.request.request_body) > SMALL_BODY_BYTES:
-                    refused.append(route)
-                    route.fulfill(status=413)
-
-            rule = self.gateway.route(pattern, refuse)
-            self._faults.append(_Fault(name, rule.remove, lambda: len(refused)))
+            self._add_size_limit(pattern)
             return
         toxic_name, attributes = TOXICS[name]
         toxic = self.gateway.toxic(toxic_name, on=pattern, times=times, **attributes)
         self._faults.append(_Fault(f"{method} {name}", toxic.remove, lambda: toxic.applied))
 
-    def lift(self) -> None:
-        """Remove all faults; requests that one holds already stay held."""
-        for fault in self._faults:
-            fault.lift()
+    def _add_size_limit(self, pattern: str) -> None:
+        refused: list[Route] = []
 
-    @property
-    def met(self) -> Counter[str]:
-        """Requests met, by fault."""
-        met: Counter[str] = Counter()
+        def refuse_large(route: Route) -> None:
+            if len(route.request.request_body) > SMALL_BODY_BYTES:
+                refused.append(route)
+                route.fulfill(status=413)
+
+        rule = self.gateway.route(pattern, refuse_large)
+        self._faults.append(_Fault(TOO_LARGE, rule.remove, lambda: len(refused)))
+
+    def remove_all(self) -> None:
+        """Remove all faults. A request that one already suspends stays suspended."""
         for fault in self._faults:
-            met[fault.name] += fault.applied()
-        return met
+            fault.remove()
+
+    def count(self) -> Counter[str]:
+        """Return the number of requests to which each fault was applied."""
+        counts: Counter[str] = Counter()
+        for fault in self._faults:
+            counts[fault.name] += fault.count()
+        return counts

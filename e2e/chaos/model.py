@@ -1,15 +1,15 @@
-"""The model: what was logged, what has to become of it, and whether it did.
+"""The model: which events were logged, what must become of them, and whether it did.
 
-It knows no browser. Whoever drives the real thing tells it what was logged and what went wrong; it knows
-the promises, and at the end it compares.
+It knows no browser. The driver reports what was logged and what went wrong; the model knows the promises and
+compares them with the store at the end.
 
-- An event that was logged with consent is stored once. Of one whose tab died before the worker had
-  acknowledged it nothing is promised: either is right.
-- The same holds for an event that came to a worker which had not been told its configuration yet, because
-  the request for it had failed: the protocol has it dropped.
-- An event that was logged without consent is never stored; nor is one that was queued when consent was
-  withdrawn. What was on the wire at that moment cannot be called back: either is right.
-- Events of one tab are stored in order, as long as no worker ends between them.
+- An event that was logged with consent is stored once. If its tab ends before a worker has acknowledged it,
+  it may be stored or not.
+- The same holds for an event that reaches a worker without a configuration, because its request for the
+  configuration failed: the protocol has such an event dropped.
+- An event that was logged without consent is never stored. Neither is one that is queued when consent is
+  withdrawn. One that is in a request at that moment cannot be called back: it may be stored or not.
+- Events of one tab are stored in order, unless a worker ends between them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from typing import Any
 from e2e.conformance.accounting import Accounting, Event, Fate, account, get_event_key
 
 SHOWN = 5
+"""Number of events that a failure names."""
 
 
 @dataclass
-class Logged(Event):
-    """One event: its place among those that its tab took, and when it was logged and acknowledged.
+class LoggedEvent(Event):
+    """An event: its number among the accepted ones of its tab, and when it was logged and acknowledged.
 
-    `seq` is None where the client refused it. Times are seconds on the gateway's clock.
+    `seq` is None where the client refused the event. Times are seconds on the gateway's clock.
     """
 
     seq: int | None = None
@@ -39,124 +40,122 @@ class Logged(Event):
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the books stand: the accounting, identities that were stored twice, and what came in disorder."""
+    """The result of a comparison: the accounting, identities stored twice, and events out of order."""
 
     accounting: Accounting
-    twins: tuple[str, ...]
-    disordered: tuple[str, ...]
+    duplicate_identities: tuple[str, ...]
+    out_of_order: tuple[str, ...]
 
     @property
     def balanced(self) -> bool:
         """Whether every promise was kept."""
-        return self.accounting.balanced and not self.twins and not self.disordered
+        return self.accounting.balanced and not self.duplicate_identities and not self.out_of_order
 
     def __str__(self) -> str:
-        told = [str(self.accounting)]
-        told += [f"identities stored twice: {', '.join(self.twins[:SHOWN])}"] if self.twins else []
-        told += [f"out of order: {', '.join(self.disordered[:SHOWN])}"] if self.disordered else []
-        return "; ".join(told)
+        parts = [str(self.accounting)]
+        if self.duplicate_identities:
+            parts.append(f"identities stored twice: {', '.join(self.duplicate_identities[:SHOWN])}")
+        if self.out_of_order:
+            parts.append(f"out of order: {', '.join(self.out_of_order[:SHOWN])}")
+        return "; ".join(parts)
 
 
 class DeliveryModel:
-    """The books of one browser profile. Tabs are told by names that are never used again."""
+    """The events of one browser profile. A tab's name is never used again."""
 
     def __init__(self) -> None:
-        self.events: list[Logged] = []
-        self._by_tab: dict[str, list[Logged]] = defaultdict(list)
-        self._open: dict[str, list[Logged]] = defaultdict(list)
-        """By living tab: taken, not acknowledged."""
-        self._era: list[Logged] = []
+        self.events: list[LoggedEvent] = []
+        self._unacknowledged: dict[str, list[LoggedEvent]] = defaultdict(list)
+        """By open tab: accepted by the client, not acknowledged by a worker."""
+        self._since_worker_end: list[LoggedEvent] = []
         """Logged since a worker last ended."""
-        self._disordered: list[str] = []
-        self._taken: Counter[str] = Counter()
+        self._out_of_order: list[str] = []
+        self._accepted: Counter[str] = Counter()
         self._logged: Counter[str] = Counter()
 
-    def next_keys(self, tab: str, count: int) -> list[str]:
-        """Names for a tab's next events."""
+    def make_keys(self, tab: str, count: int) -> list[str]:
+        """Return keys for a tab's next events."""
         first = self._logged[tab]
         self._logged[tab] += count
         return [f"{tab}/{number}" for number in range(first, first + count)]
 
-    def log(self, tab: str, keys: Sequence[str], taken: Sequence[bool], at: float, *, consent: bool) -> None:
-        """Enter events, with what the client said to each and whether there was consent for them."""
-        for key, was_taken in zip(keys, taken, strict=True):
-            fate = Fate.STORED if was_taken and consent else Fate.DROPPED
-            seq = self._taken[tab] if was_taken else None
-            self._taken[tab] += was_taken
-            event = Logged(key, tab, int(key.rpartition("/")[2]), fate, seq, at)
+    def log(
+        self, tab: str, keys: Sequence[str], accepted: Sequence[bool], at: float, *, consent: bool
+    ) -> None:
+        """Add events, each with whether the client accepted it, and whether there was consent."""
+        for key, was_accepted in zip(keys, accepted, strict=True):
+            fate = Fate.STORED if was_accepted and consent else Fate.DROPPED
+            seq = self._accepted[tab] if was_accepted else None
+            self._accepted[tab] += was_accepted
+            event = LoggedEvent(key, tab, int(key.rpartition("/")[2]), fate, seq, at)
             self.events.append(event)
-            self._by_tab[tab].append(event)
-            if was_taken:
-                self._open[tab].append(event)
-                self._era.append(event)
+            if was_accepted:
+                self._unacknowledged[tab].append(event)
+                self._since_worker_end.append(event)
 
-    def awaited(self, tab: str) -> int:
-        """The seq up to which the tab has yet to hear of its events; -1 where it has heard of all."""
-        return max((event.seq for event in self._open[tab] if event.seq is not None), default=-1)
+    def get_last_unacknowledged_seq(self, tab: str) -> int:
+        """Return the highest seq of the tab that no worker has acknowledged; -1 where all are."""
+        return max((event.seq for event in self._unacknowledged[tab] if event.seq is not None), default=-1)
 
     def acknowledge(self, tab: str, seq: int, at: float) -> None:
-        """The worker said that the tab's events up to this one are safe."""
-        told = [event for event in self._open[tab] if event.seq is not None and event.seq <= seq]
-        for event in told:
+        """Note that a worker has acknowledged the tab's events up to this one."""
+        events = self._unacknowledged[tab]
+        acknowledged = [event for event in events if event.seq is not None and event.seq <= seq]
+        for event in acknowledged:
             event.acknowledged_at = at
-        self._open[tab] = self._open[tab][len(told) :]
+        self._unacknowledged[tab] = events[len(acknowledged) :]
 
-    def tab_died(self, tab: str) -> None:
-        """The tab is gone, however it went, and with it what was not acknowledged."""
-        for event in self._open.pop(tab, []):
+    def end_tab(self, tab: str) -> None:
+        """Note that the tab has ended, in whichever way: its unacknowledged events may be lost."""
+        for event in self._unacknowledged.pop(tab, []):
             self._relax(event)
 
-    def all_tabs_died(self) -> None:
-        """The browser is gone."""
-        for tab in list(self._open):
-            self.tab_died(tab)
-
     def exempt_config_gap(self, since: float, until: float) -> None:
-        """In this time a worker had to drop what it was told: it had failed to read its configuration."""
+        """Note that a worker had no configuration in this time: it had to drop the events that it got."""
         for event in self.events:
-            told_by = until if event.acknowledged_at is None else event.acknowledged_at
-            if event.logged_at <= until and told_by >= since:
+            received_by = until if event.acknowledged_at is None else event.acknowledged_at
+            if event.logged_at <= until and received_by >= since:
                 self._relax(event)
 
-    def consent_withdrawn(self, stored: Collection[str], on_the_wire: Collection[str]) -> None:
-        """Consent ended: what is not stored by now must not be any more, but for what is on the wire."""
+    def withdraw_consent(self, stored: Collection[str], in_requests: Collection[str]) -> None:
+        """Note that consent ended: only what is stored or in a request by now may be in the store."""
         for event in self.events:
-            if event.key in on_the_wire:
+            if event.key in in_requests:
                 self._relax(event)
             elif event.key not in stored:
                 event.fate = Fate.DROPPED
-        self._open.clear()
-        self._era.clear()
+        self._unacknowledged.clear()
+        self._since_worker_end.clear()
 
-    def worker_ends(self, stored: Sequence[str]) -> None:
-        """A worker is about to end, or has just ended: look at the order of what is stored by now."""
+    def end_worker(self, stored: Sequence[str]) -> None:
+        """Note that a worker ends, or has just ended, and check the order of what is stored by now."""
         place = {key: number for number, key in enumerate(stored)}
         by_tab: dict[str, list[str]] = defaultdict(list)
-        for event in self._era:
+        for event in self._since_worker_end:
             if event.key in place:
                 by_tab[event.tab].append(event.key)
         for keys in by_tab.values():
-            self._disordered += [
+            self._out_of_order += [
                 f"{later} before {earlier}"
                 for earlier, later in pairwise(keys)
                 if place[later] < place[earlier]
             ]
-        self._era.clear()
+        self._since_worker_end.clear()
 
-    def required(self) -> set[str]:
-        """The keys of all that has to be stored."""
+    def get_required_keys(self) -> set[str]:
+        """Return the keys of all events that must be stored."""
         return {event.key for event in self.events if event.fate is Fate.STORED}
 
-    def close(self, records: Iterable[Mapping[str, Any]]) -> Verdict:
+    def compare(self, records: Iterable[Mapping[str, Any]]) -> Verdict:
         """Compare with all records of the store, in order of arrival."""
         records = list(records)
         keys = [get_event_key(dict(record)) for record in records]
-        self.worker_ends(keys)
+        self.end_worker(keys)
         times = Counter((record["tab_id"], record["seq"]) for record in records if "tab_id" in record)
-        twins = tuple(f"{tab_id}/{seq}" for (tab_id, seq), count in times.items() if count > 1)
-        return Verdict(account(self.events, keys), twins, tuple(self._disordered))
+        duplicates = tuple(f"{tab_id}/{seq}" for (tab_id, seq), count in times.items() if count > 1)
+        return Verdict(account(self.events, keys), duplicates, tuple(self._out_of_order))
 
     @staticmethod
-    def _relax(event: Logged) -> None:
+    def _relax(event: LoggedEvent) -> None:
         if event.fate is Fate.STORED:
             event.fate = Fate.OPTIONAL

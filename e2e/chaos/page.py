@@ -1,4 +1,4 @@
-"""The page of the chaos: the reference client as an app uses it, and what a test has to see of it."""
+"""The page of the chaos tests: the reference client as an app uses it, and what the tests read from it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ ELSEWHERE = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>elsewhere</title><link rel=icon href=data:,>"
 )
 
-# The client keeps to itself which events the worker has acknowledged. A listener of the page's own hears the
-# same word, from whichever worker: what one has on disk is safe, also where the tab has turned to another.
+# The client does not expose which events the worker has acknowledged. The page therefore listens to the same
+# messages, from every worker: an event that a worker has on disk is safe, also after the tab has connected
+# to another worker.
 PAGE = """<!doctype html>
 <html lang=en><meta charset=utf-8><title>chaos</title><link rel=icon href=data:,>
 <script type=module>
@@ -19,29 +20,29 @@ import { ENABLED_KEY, STORED } from "./static-files/protocol.js";
 import { createTelemetryClient } from "./static-files/telemetry-client.js";
 
 const waiting = new Set();
-const look = () => waiting.forEach((each) => each());
+const checkConditions = () => waiting.forEach((check) => check());
 const chaos = window.chaos = {
     acknowledged: -1,
-    consentsHeard: 0,
+    consentChanges: 0,
     state: () => client.state(),
-    /** Tells whether each of the events was taken. */
+    /** Returns for each event whether the client accepted it. */
     log: (keys, padding) => keys.map((key) => client.logEvent({
         componentId: "chaos.button", componentViewId: key, componentType: "button", eventType: "onClick",
         padding,
     })),
     optIn: () => client.optIn(),
     optOut: () => client.optOut(),
-    /** Resolves when the condition holds, with false where it does not in time. */
+    /** Resolves with true when the condition holds, with false after the timeout. */
     until: (condition, ms) => new Promise((resolve) => {
         const end = (held) => {
-            waiting.delete(tryIt);
+            waiting.delete(check);
             clearTimeout(timer);
             resolve(held);
         };
-        const tryIt = () => condition() && end(true);
+        const check = () => condition() && end(true);
         const timer = setTimeout(end, ms, false);
-        waiting.add(tryIt);
-        tryIt();
+        waiting.add(check);
+        check();
     }),
 };
 
@@ -52,45 +53,45 @@ window.SharedWorker = class SharedWorker extends NativeWorker {
         this.port.addEventListener("message", ({ data }) => {
             if (data?.type !== STORED) return;
             chaos.acknowledged = Math.max(chaos.acknowledged, data.seq);
-            // Behind the client's own listener, which may have something to say as well.
-            queueMicrotask(look);
+            // After the client's own listener, which may change its state.
+            queueMicrotask(checkConditions);
         });
     }
 };
 const client = createTelemetryClient({
     workerUrl: "static-files/telemetry.worker.js",
     type: "module",
-    onStateChange: () => queueMicrotask(look),
+    onStateChange: () => queueMicrotask(checkConditions),
 });
-// Behind the client's own listener: when this one has heard of a change the client has.
+// After the client's own listener: the client has handled every change that is counted here.
 addEventListener("storage", ({ key }) => {
-    if (key === ENABLED_KEY) chaos.consentsHeard++;
-    look();
+    if (key === ENABLED_KEY) chaos.consentChanges++;
+    checkConditions();
 });
 </script>
 """
 
 LOG = "([keys, padding]) => chaos.log(keys, padding)"
-LOOK = "() => ({ state: chaos.state(), acknowledged: chaos.acknowledged })"
-UNTIL_STATE = "([state, ms]) => chaos.until(() => chaos.state() === state, ms)"
-UNTIL_ACKNOWLEDGED = "([seq, ms]) => chaos.until(() => chaos.acknowledged >= seq, ms)"
-UNTIL_CONSENTS_HEARD = "([count, ms]) => chaos.until(() => chaos.consentsHeard >= count, ms)"
+READ_STATE = "() => ({ state: chaos.state(), acknowledged: chaos.acknowledged })"
+WAIT_FOR_STATE = "([state, ms]) => chaos.until(() => chaos.state() === state, ms)"
+WAIT_FOR_ACKNOWLEDGMENT = "([seq, ms]) => chaos.until(() => chaos.acknowledged >= seq, ms)"
+WAIT_FOR_CONSENT_CHANGES = "([count, ms]) => chaos.until(() => chaos.consentChanges >= count, ms)"
 OPT_IN = "() => chaos.optIn()"
 LOG_AND_OPT_OUT = """(keys) => {
-    const taken = chaos.log(keys, "");
+    const accepted = chaos.log(keys, "");
     chaos.optOut();
-    return taken;
+    return accepted;
 }"""
 # Off and on again `turns` times; events are logged before, while it is off, and after.
-FLIP = """async ([before, between, after, turns, ms]) => {
+FLIP_CONSENT = """async ([before, between, after, turns, ms]) => {
     const pause = () => ms ? new Promise((resolve) => setTimeout(resolve, ms)) : undefined;
-    const taken = [chaos.log(before, "")];
+    const accepted = [chaos.log(before, "")];
     for (let turn = 0; turn < turns; turn++) {
         chaos.optOut();
-        if (turn === 0) taken.push(chaos.log(between, ""));
+        if (turn === 0) accepted.push(chaos.log(between, ""));
         await pause();
         chaos.optIn();
         await pause();
     }
-    return [...taken, chaos.log(after, "")];
+    return [...accepted, chaos.log(after, "")];
 }"""

@@ -1,114 +1,96 @@
-"""A run of the chaos: worlds one after the other, each a walk of many steps, until the time is over."""
+"""A timed run: one system after the other takes random steps, until the time is over."""
 
 from __future__ import annotations
 
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Error as PlaywrightError
 
+from e2e.chaos.checks import compare_with_model
 from e2e.chaos.environment import Environment
-from e2e.chaos.random_walk import Walk
-from e2e.chaos.summary import Figures
-from e2e.chaos.system import PageBrokenError, SystemUnderTest
+from e2e.chaos.model import Verdict
+from e2e.chaos.random_steps import RandomSteps
+from e2e.chaos.step_log import BrokenPromiseError
+from e2e.chaos.summary import Summary
+from e2e.chaos.system import SystemUnderTest
 from pytest_sharedworker.errors import SharedWorkerError
-from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
-STEPS_PER_WORLD = 60
-"""After so many the books are closed: an offence is found near its cause, and the next world is fresh."""
+STEPS_PER_SYSTEM = 60
+"""Then the system is checked: a problem is found near its cause, and the next system is fresh."""
 
 PROGRESS_SECONDS = 5.0
 
 
 @dataclass
 class Run:
-    """What one run does, and how far it is. `stopped` is asked between steps."""
+    """A run and its progress. `is_stopped` is called between steps, `print_line` gets the progress."""
 
-    stage: Environment
+    environment: Environment
     seed: int
     seconds: float
     launch_arguments: dict[str, Any]
-    stopped: Callable[[], bool]
-    tell: Callable[[str], None]
+    is_stopped: Callable[[], bool]
+    print_line: Callable[[str], None]
 
     def __post_init__(self) -> None:
-        self.figures = Figures()
+        self.summary = Summary()
         self._began = time.monotonic()
-        self._told = self._began
+        self._printed = self._began
 
-    def run(self) -> Figures:
-        """Walk until the time is over, something is found, or it is stopped."""
+    def run(self) -> Summary:
+        """Run until the time is over, a problem is found, or it is stopped."""
         number = 0
-        while not self._is_over and self.figures.exit_status == 0:
+        while not self._is_over and self.summary.exit_status == 0:
             number += 1
-            with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
-                self._walk_through(number, Path(folder))
-        return self.figures
+            with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as profile:
+                self._run_system(number, Path(profile))
+        return self.summary
 
     @property
     def _is_over(self) -> bool:
-        return self.stopped() or time.monotonic() - self._began > self.seconds
+        return self.is_stopped() or time.monotonic() - self._began > self.seconds
 
-    def _walk_through(self, number: int, profile: Path) -> None:
-        # Each world has a seed of its own: the first ones do not decide what the later ones try.
-        chance = random.Random(f"{self.seed}/{number}")
-        with self._world(f"w{number}", profile) as (world, kill_browser):
-            walk = Walk(world, chance, can_crash=self.stage.is_chromium, kill_browser=kill_browser)
+    def _run_system(self, number: int, profile: Path) -> None:
+        # Each system has its own seed: the length of one does not change the steps of the next.
+        generator = random.Random(f"{self.seed}/{number}")
+        with self.environment.open_killable_system(f"s{number}", profile, self.launch_arguments) as system:
+            verdict: Verdict | None = None
             try:
-                for _ in range(STEPS_PER_WORLD):
-                    if self._is_over:
-                        break
-                    walk.step()
-                    self._tell_progress(world)
-                verdict = world.close_books()
-                self.figures.add(verdict, len(world.books.events))
+                self._take_steps(system, RandomSteps(system, generator))
+                verdict = compare_with_model(system)
                 if not verdict.balanced:
-                    self.figures.problems.append(str(world.broken(f"world {number}: {verdict}")))
-            except (PageBrokenError, SharedWorkerError, PlaywrightError) as error:
-                text = (
-                    error if isinstance(error, PageBrokenError) else world.broken(f"world {number}: {error}")
-                )
-                self.figures.problems.append(str(text))
+                    self.summary.problems.append(
+                        str(system.step_log.make_error(f"system {number}: {verdict}"))
+                    )
+            except BrokenPromiseError as error:
+                self.summary.problems.append(str(error))
+            except (SharedWorkerError, PlaywrightError) as error:
+                self.summary.problems.append(str(system.step_log.make_error(f"system {number}: {error}")))
             finally:
-                self.figures.faults += world.faults + world.wire.met
+                self.summary.add(len(system.model.events), system.count_faults(), verdict)
 
-    @contextmanager
-    def _world(self, name: str, profile: Path) -> Iterator[tuple[SystemUnderTest, Callable[[], None]]]:
-        """A world in a browser of its own, and what kills that browser and opens it again."""
-        stage = self.stage
-        with ExitStack() as ends:
-            gateway = ends.enter_context(stage.gateway())
-            workers = SharedWorkers(stage.browser, gateway, stage.control, stage.loop_thread, "virtual")
-            ends.callback(workers.close)
-            browser = PersistentBrowser(
-                stage.browser.browser_type,
-                profile,
-                workers,
-                launch_arguments=self.launch_arguments,
-                context_arguments={},
-            )
-            ends.callback(browser.close)
-            world = SystemUnderTest(name, browser.context, gateway, workers, stage.server)
+    def _take_steps(self, system: SystemUnderTest, steps: RandomSteps) -> None:
+        for _ in range(STEPS_PER_SYSTEM):
+            if self._is_over:
+                break
+            steps.take()
+            self.summary.steps += 1
+            self._print_progress(system)
 
-            def kill() -> None:
-                world.browser_dies(browser.kill, browser.reopen)
-
-            yield world, kill
-
-    def _tell_progress(self, world: SystemUnderTest) -> None:
+    def _print_progress(self, system: SystemUnderTest) -> None:
         now = time.monotonic()
-        if now - self._told >= PROGRESS_SECONDS:
-            self._told = now
-            events = self.figures.events + len(world.books.events)
-            faults = (self.figures.faults + world.faults + world.wire.met).total()
-            self.tell(
-                f"{now - self._began:4.0f} s  {events:6} events  {faults:5} faults  {len(world.tabs)} tabs"
-                f"  last: {world.step_log[-1]}"
-            )
+        if now - self._printed < PROGRESS_SECONDS:
+            return
+        self._printed = now
+        events = self.summary.events + len(system.model.events)
+        faults = (self.summary.faults + system.count_faults()).total()
+        self.print_line(
+            f"{now - self._began:4.0f} s  {events:6} events  {faults:5} faults  {len(system.tabs)} tabs"
+            f"  last: {system.step_log.sentences[-1]}"
+        )

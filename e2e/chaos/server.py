@@ -1,4 +1,4 @@
-"""The server of the chaos: a process of its own, killed without warning and started again on its database."""
+"""The server of the chaos tests: its own process, killed with SIGKILL and restarted on its database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REFERENCE_PACKAGE = CHECKOUT / "reference_server"
 
 
 class ChaosServer:
-    """The reference server, or one of its shape; it takes every event. `url` changes with its lives."""
+    """The reference server, or a mutant of it, with telemetry enabled. `url` changes with every restart."""
 
     def __init__(self, folder: Path, package: Path = REFERENCE_PACKAGE) -> None:
         config = folder / "config.json"
@@ -24,20 +24,20 @@ class ChaosServer:
         self._process = ServerProcess(package, folder, config)
         self._records: list[dict[str, Any]] = []
         self._last_row = 0
-        self._mark = 0
+        self._skipped = 0
 
     @property
     def url(self) -> str:
-        """Where it listens, or listened."""
+        """Where it listens, or listened before it was killed."""
         return self._process.url
 
     @property
     def is_running(self) -> bool:
-        """Whether its process is there."""
+        """Whether its process runs."""
         return self._process.is_running
 
     def kill(self) -> None:
-        """SIGKILL. Nothing of what it was doing is finished."""
+        """Kill the process with SIGKILL: it cannot finish anything."""
         if self._process.is_running:
             self._process.kill()
 
@@ -46,24 +46,24 @@ class ChaosServer:
         self._process.restart()
 
     def stop(self) -> None:
-        """End it for good."""
+        """Stop the process for the last time."""
         if self._process.is_running:
             self._process.stop()
 
-    def begin_books(self) -> None:
-        """Leave out of `records` what is stored by now: it belongs to the books before."""
+    def skip_stored_records(self) -> None:
+        """Leave what is stored by now out of `get_records`: it belongs to an earlier system."""
         self._read()
-        self._mark = len(self._records)
+        self._skipped = len(self._records)
 
-    def records(self) -> Sequence[dict[str, Any]]:
-        """All that was stored since `begin_books`, in order of arrival; also while it is dead."""
+    def get_records(self) -> Sequence[dict[str, Any]]:
+        """Return the records of this system, in order of arrival; also while the process is dead."""
         self._read()
-        return self._records[self._mark :]
+        return self._records[self._skipped :]
 
-    def stored(self) -> list[str]:
-        """The keys of those records."""
-        return [get_event_key(record) for record in self.records()]
+    def get_stored_keys(self) -> list[str]:
+        """Return the keys of those records."""
+        return [get_event_key(record) for record in self.get_records()]
 
     def _read(self) -> None:
-        fresh, self._last_row = self._process.read_records(self._last_row)
-        self._records += fresh
+        new_records, self._last_row = self._process.read_records(self._last_row)
+        self._records += new_records

@@ -1,4 +1,4 @@
-"""The death of a server in the midst of its work."""
+"""Kill the server while it handles a request."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from e2e.chaos.server import ChaosServer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.route import Route
 
+FAULT = "server killed at work"
+
 
 @contextmanager
-def dying_at_next(
-    gateway: Gateway, server: ChaosServer, pattern: str, delay_ms: int, deaths: Counter[str]
+def kill_at_next_request(
+    gateway: Gateway, server: ChaosServer, pattern: str, delay_ms: int, faults: Counter[str]
 ) -> Iterator[None]:
-    """While the block runs: SIGKILL the server so long after it was handed the next request of a pattern."""
+    """While the block runs: SIGKILL the server `delay_ms` after it got the next request of a pattern."""
 
-    async def die(route: Route) -> None:
+    async def kill(route: Route) -> None:
         if not server.is_running:
             return
-        deaths["server killed at work"] += 1
-        asking = asyncio.ensure_future(route.fetch())
+        faults[FAULT] += 1
+        fetching = asyncio.ensure_future(route.fetch())
         await asyncio.sleep(delay_ms / 1000)
         await asyncio.to_thread(server.kill)
-        route.fulfill(answer=await asking)
+        route.fulfill(answer=await fetching)
 
-    with gateway.route(pattern, die, times=1):
+    with gateway.route(pattern, kill, times=1):
         yield

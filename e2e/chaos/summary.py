@@ -1,4 +1,4 @@
-"""The figures of a run: what was logged, which faults met something, and what came of it."""
+"""The summary of a run: what was logged, which faults were applied, and what was found."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ EXIT_UNBALANCED = 1
 
 
 @dataclass
-class Figures:
-    """Sums over the worlds of a run; `problems` are sentences about what should not have happened."""
+class Summary:
+    """Sums over the systems of a run; `problems` are texts of what failed."""
 
+    systems: int = 0
+    steps: int = 0
     events: int = 0
     ok: int = 0
     recovered: int = 0
@@ -26,45 +28,53 @@ class Figures:
     faults: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
-    def add(self, verdict: Verdict, events: int) -> None:
-        """Add a world whose books are closed."""
-        accounting = verdict.accounting
+    def add(self, events: int, faults: Counter[str], verdict: Verdict | None) -> None:
+        """Add a system; without a verdict where its check did not come to an end."""
+        self.systems += 1
         self.events += events
+        self.faults += faults
+        if verdict is None:
+            return
+        accounting = verdict.accounting
         self.ok += accounting.ok
         self.recovered += accounting.recovered
         self.dropped += accounting.dropped
         self.lost += accounting.lost
-        self.duplicated += [*accounting.duplicated, *verdict.twins]
+        self.duplicated += [*accounting.duplicated, *verdict.duplicate_identities]
         self.unexpected += accounting.unexpected
-        self.disordered += verdict.disordered
+        self.disordered += verdict.out_of_order
 
     @property
     def exit_status(self) -> int:
-        """0 only where nothing was lost, duplicated, unexpected or out of order, and nothing else failed."""
-        offended = self.lost or self.duplicated or self.unexpected or self.disordered or self.problems
-        return EXIT_UNBALANCED if offended else EXIT_BALANCED
+        """0 only if nothing was lost, duplicated, unexpected or out of order, and nothing else failed."""
+        found = self.lost or self.duplicated or self.unexpected or self.disordered or self.problems
+        return EXIT_UNBALANCED if found else EXIT_BALANCED
 
-    def lines(self) -> list[str]:
-        """The figures as text, a line each, and the first offenders by name."""
+    def format(self) -> list[str]:
+        """Return the summary as lines, with the first offending events by name."""
         faults = [f"  {count:6} {name}" for name, count in sorted(self.faults.items()) if count]
-        offenders = [
+        offending = [
             f"{word}: {', '.join(keys[:SHOWN])}{', …' if len(keys) > SHOWN else ''}"
-            for word, keys in self._offences().items()
+            for word, keys in self._get_offending().items()
             if keys
         ]
         return [
+            f"systems     {self.systems}, {self.steps} steps",
             f"events      {self.events}",
-            f"faults      {sum(self.faults.values())} that met something",
+            f"faults      {sum(self.faults.values())} applied",
             *faults,
             f"stored      {self.ok}",
             f"recovered   {self.recovered}",
-            f"dropped     {self.dropped} as they had to be",
-            *(f"{word:<12}{len(keys)}" for word, keys in self._offences().items()),
-            *offenders,
+            f"dropped     {self.dropped} as expected",
+            *(f"{word:<12}{len(keys)}" for word, keys in self._get_offending().items()),
+            *offending,
             *self.problems,
         ]
 
-    def _offences(self) -> dict[str, list[str]]:
+    def __str__(self) -> str:
+        return "\n".join(self.format())
+
+    def _get_offending(self) -> dict[str, list[str]]:
         return {
             "lost": self.lost,
             "duplicated": self.duplicated,

@@ -1,30 +1,30 @@
-"""The world of the chaos: real tabs, one worker, a server in a process of its own, and the books beside it.
+"""The system under test: real tabs, one worker, and a server in its own process, with the model beside them.
 
-Every method does one thing to the real world, in as little real time as that takes, enters into the books
-what it means for the events, and writes a sentence into the diary. Nothing here is random.
+Every method does one thing to the real system, in as little real time as possible, tells the model what that
+means for the events, and adds a sentence to the step log. Nothing here is random.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext
 
-from e2e.chaos.config_gaps import config_gaps, has_config
-from e2e.chaos.faults import Method, Wire
-from e2e.chaos.model import DeliveryModel, Verdict
-from e2e.chaos.page import ELSEWHERE, ELSEWHERE_PATH, PAGE, PAGE_PATH
+from e2e.chaos.config_gaps import has_config
+from e2e.chaos.faults import Method, RequestFaults
+from e2e.chaos.model import DeliveryModel
 from e2e.chaos.server import ChaosServer
-from e2e.chaos.server_crash import dying_at_next
+from e2e.chaos.server_crash import kill_at_next_request
+from e2e.chaos.step_log import StepLog
 from e2e.chaos.tab import ChaosTab
+from e2e.chaos.tabs import Tabs
 from e2e.conformance.accounting import get_event_key
 from e2e.conformance.paths import CHECKOUT
 from pytest_sharedworker.errors import WorkerClosedError
-from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.workers.crash import crash
+from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 from reference_server.api.telemetry import ENDPOINT
 
@@ -32,16 +32,13 @@ WORKER_DIRECTORY = CHECKOUT / "worker"
 CONFIGURATION = f"GET {ENDPOINT}"
 BATCHES = f"POST {ENDPOINT}"
 
-LAST_SPANS_SECONDS = (30, 30, *[900] * 12)
-"""The time that the world is given at the end: two flushes, then the longest pause after failures, often."""
-
-
-class PageBrokenError(AssertionError):
-    """A promise was not kept. The text has what was expected and seen, the diary and the journal's end."""
-
 
 class SystemUnderTest:
-    """One browser profile, its tabs and its worker, in front of a server."""
+    """One browser profile, its tabs and its worker, in front of a server.
+
+    `browser` is the browser of this profile alone, None where it cannot be killed. `can_crash_tabs`: whether
+    the browser can crash a tab's renderer.
+    """
 
     def __init__(
         self,
@@ -50,308 +47,216 @@ class SystemUnderTest:
         gateway: Gateway,
         workers: SharedWorkers,
         server: ChaosServer,
+        *,
+        can_crash_tabs: bool,
+        browser: PersistentBrowser | None = None,
     ) -> None:
-        self.context = context
         self.gateway = gateway
         self.workers = workers
         self.server = server
-        self.books = DeliveryModel()
-        self.wire = Wire(gateway, ENDPOINT)
-        self.step_log: list[str] = []
+        self.browser = browser
+        self.can_crash_tabs = can_crash_tabs
+        self.model = DeliveryModel()
+        self.step_log = StepLog(gateway, workers)
+        self.tabs = Tabs(name, context, gateway, self.model, self.step_log)
+        self.request_faults = RequestFaults(gateway, ENDPOINT)
         self.faults: Counter[str] = Counter()
-        """Faults other than those on the wire, each of which met something."""
-        self.tabs: list[ChaosTab] = []
+        """Faults other than those of requests."""
         self.consent = True
-        self._name = name
-        self._documents = 0
+        self.is_server_up = True
+        """Whether the steps so far leave the server running."""
+        self.is_offline = False
+        """Whether the last step for the network took the worker offline; a new worker is online."""
+        self.offline_sessions: list[float] = []
+        """When sessions began in an offline worker, which cannot read the configuration."""
+        self._offline_workers: set[str] = set()
         self._workers_ended = 0
-        gateway.mount(PAGE_PATH, PAGE, "text/html")
-        gateway.mount(ELSEWHERE_PATH, ELSEWHERE, "text/html")
-        server.begin_books()
+        server.skip_stored_records()
 
-    # --- tabs -------------------------------------------------------------------------------------
+    def count_faults(self) -> Counter[str]:
+        """Return how often each fault was applied."""
+        return self.faults + self.request_faults.count()
 
-    def open_tab(self) -> ChaosTab:
-        """Open a tab."""
-        tab = self._load(self.context.new_page())
-        self._say(f"{tab.name} opens")
-        return tab
+    # --- events and consent -----------------------------------------------------------------------
 
-    def close_tab(self, tab: ChaosTab) -> None:
-        """Close a tab, as a person does."""
-        self._say(f"{tab.name} closes")
-        self._leave(tab)
-        tab.page.close()
+    def log_events(self, tab: ChaosTab, count: int = 1, padding: str = "") -> None:
+        """Log events in a tab, all in one task."""
+        keys = self.model.make_keys(tab.name, count)
+        at = self._get_seconds()
+        accepted = tab.log(keys, padding)
+        self.step_log.add(f"{tab.name} logs {count} ({'accepted' if all(accepted) else 'refused'})")
+        self.model.log(tab.name, keys, accepted, at, consent=self.consent)
 
-    def reload_tab(self, tab: ChaosTab) -> None:
-        """Reload a tab."""
-        self._leave(tab)
-        self._say(f"{tab.name} reloads, as {self._load(tab.page).name}")
+    def opt_out(self, tab: ChaosTab, count: int = 0) -> None:
+        """Withdraw consent in a tab, in the same task in which it logs `count` events."""
+        self.step_log.add(f"{tab.name} logs {count} and opts out")
+        self.settle()
+        in_requests = self._get_keys_in_requests()
+        stored = self.server.get_stored_keys()
+        keys = self.model.make_keys(tab.name, count)
+        accepted = tab.log_and_opt_out(keys)
+        self.model.log(tab.name, keys, accepted, self._get_seconds(), consent=self.consent)
+        self._withdraw_consent(stored, in_requests)
+        self.tabs.wait_for_consent_changes(tab, 1 if self.consent else 0)
+        self.consent = False
 
-    def leave_and_return(self, tab: ChaosTab) -> None:
-        """Follow a link to another page of the origin, and come back to a fresh document."""
-        self._leave(tab)
-        tab.page.goto(self.gateway.url + ELSEWHERE_PATH)
-        self._say(f"{tab.name} goes elsewhere and returns, as {self._load(tab.page).name}")
+    def opt_in(self, tab: ChaosTab) -> None:
+        """Give consent in a tab."""
+        self.step_log.add(f"{tab.name} opts in")
+        self._note_new_session()
+        tab.opt_in()
+        self.tabs.wait_for_consent_changes(tab, 0 if self.consent else 1)
+        self.consent = True
 
-    def crash_tab(self, tab: ChaosTab) -> None:
-        """Crash a tab's renderer, which may take the worker along."""
-        self._connect()
-        self._say(f"{tab.name} crashes")
-        self.faults["tab crashed"] += 1
-        self._leave(tab)
-        crash(tab.page)
-        tab.page.close()
-        self.notice_crashes()
+    def flip_consent(self, tab: ChaosTab, count: int, turns: int, spacing_ms: int) -> None:
+        """Withdraw and give consent `turns` times, so far apart, with events before, between and after."""
+        self.step_log.add(
+            f"{tab.name} opts out and in {turns} times, {spacing_ms} ms apart, logs {count} each time"
+        )
+        self.settle()
+        in_requests = self._get_keys_in_requests()
+        stored = self.server.get_stored_keys()
+        before, between, after = (self.model.make_keys(tab.name, count) for _ in range(3))
+        at = self._get_seconds()
+        self._note_new_session()
+        accepted = tab.flip_consent(before, between, after, turns, spacing_ms)
+        self.model.log(tab.name, before, accepted[0], at, consent=True)
+        self.model.log(tab.name, between, accepted[1], at, consent=False)
+        self._withdraw_consent(stored, in_requests)
+        self.model.log(tab.name, after, accepted[2], at, consent=True)
+        # Writing the same value to localStorage again sends no event.
+        self.tabs.wait_for_consent_changes(tab, 2 * turns - (not self.consent))
+        self.consent = True
 
-    def browser_dies(self, kill: Callable[[], None], reopen: Callable[[], BrowserContext]) -> None:
-        """SIGKILL the whole browser, and open it again with as many tabs, one at least.
+    def _note_new_session(self) -> None:
+        """Note that consent is given: a worker that is alive begins a new session."""
+        if self._offline_workers & {worker.id for worker in self.workers.alive}:
+            self.offline_sessions.append(self._get_seconds())
 
-        Chromium writes localStorage with a delay of seconds, so that a change of consent just before may be
-        forgotten: what the next tab finds there counts from now on.
-        """
-        self._say("the browser is killed, and opened again")
-        self.faults["browser killed"] += 1
-        count = len(self.tabs)
-        for tab in list(self.tabs):
-            self._leave(tab)
-        kill()
-        self.context = reopen()
-        self.consent = self.open_tab().look()[0] != "off"
-        for _ in range(count - 1):
-            self.open_tab()
-
-    def log(self, tab: ChaosTab, count: int = 1, padding: str = "") -> None:
-        """Log events in a tab, all in one turn."""
-        keys = self.books.next_keys(tab.name, count)
-        at = self._now
-        taken = tab.log(keys, padding)
-        self._say(f"{tab.name} logs {count} ({'taken' if all(taken) else 'refused'})")
-        self.books.log(tab.name, keys, taken, at, consent=self.consent)
+    def _withdraw_consent(self, stored: list[str], in_requests: set[str]) -> None:
+        self.model.end_worker(stored)
+        self.model.withdraw_consent(set(stored), in_requests)
 
     # --- faults -----------------------------------------------------------------------------------
 
-    def break_wire(self, name: str, method: Method, times: int | None) -> None:
-        """Put a fault on the wire."""
-        self._say(f"the next {'' if times is None else f'{times} '}{method}: {name}")
-        self.wire.put(name, method, times)
+    def add_request_fault(self, name: str, method: Method, times: int | None) -> None:
+        """Add a fault to the next requests of a method."""
+        self.step_log.add(f"fault for the next {'' if times is None else f'{times} '}{method}: {name}")
+        self.request_faults.add(name, method, times)
 
-    def lift_faults(self) -> None:
-        """Take all faults off the wire."""
-        self._say("all faults on the wire are lifted")
-        self.wire.lift()
+    def remove_request_faults(self) -> None:
+        """Remove all faults of requests."""
+        self.step_log.add("all faults of requests are removed")
+        self.request_faults.remove_all()
+
+    def crash_tab(self, tab: ChaosTab) -> None:
+        """Crash a tab's renderer, which may take the worker along."""
+        self.tabs.wait_until_connected(consent=self.consent)
+        self.faults["tab crashed"] += 1
+        self.tabs.crash(tab)
+
+    def kill_browser(self) -> None:
+        """SIGKILL the whole browser, and reopen it with as many tabs, at least one.
+
+        Chromium writes localStorage with a delay of seconds, so that a recent change of consent may be lost:
+        the state of the next tab decides.
+        """
+        assert self.browser is not None
+        self.step_log.add("the browser is killed and reopened")
+        self.faults["browser killed"] += 1
+        count = len(self.tabs)
+        for tab in self.tabs:
+            self.tabs.end(tab)
+        self.browser.kill()
+        self.tabs.context = self.browser.reopen()
+        self.consent = self.tabs.open().read_state()[0] != "off"
+        for _ in range(count - 1):
+            self.tabs.open()
 
     def terminate_worker(self) -> None:
-        """End the worker under its tabs, without a word to them."""
-        self._connect()
-        for worker in self.workers.all:
-            self._say("the worker is terminated")
+        """Terminate the worker while its tabs continue; they are not notified."""
+        # The plugin cannot reach a worker that ends before its first line.
+        self.tabs.wait_until_connected(consent=self.consent)
+        for worker in self.workers.alive:
+            self.step_log.add("the worker is terminated")
             with suppress(WorkerClosedError):
                 worker.terminate()
                 self.faults["worker terminated"] += 1
 
     def set_offline(self, offline: bool) -> None:
         """Take the worker off the network, or back on."""
-        for worker in self.workers.all:
-            self._say(f"the worker goes {'off' if offline else 'on'}line")
+        self.is_offline = offline
+        for worker in self.workers.alive:
+            self.step_log.add(f"the worker goes {'off' if offline else 'on'}line")
             with suppress(WorkerClosedError):
                 worker.set_offline(offline)
+                (self._offline_workers.add if offline else self._offline_workers.discard)(worker.id)
                 self.faults["worker offline"] += offline
 
     def kill_server(self) -> None:
         """SIGKILL the server."""
-        self._say("the server is killed")
+        self.step_log.add("the server is killed")
         self.faults["server killed"] += self.server.is_running
+        self.is_server_up = False
         self.server.kill()
 
     @contextmanager
-    def server_dying_at_next_post(self, delay_ms: int) -> Iterator[None]:
-        """While the block runs: SIGKILL the server so long after the next batch was handed to it."""
-        self._say(f"the server is to die {delay_ms} ms after it gets the next batch")
-        with dying_at_next(self.gateway, self.server, BATCHES, delay_ms, self.faults):
+    def kill_server_at_next_batch(self, delay_ms: int) -> Iterator[None]:
+        """While the block runs: SIGKILL the server so long after it got the next batch; then restart it."""
+        self.step_log.add(f"the server will be killed {delay_ms} ms after it gets the next batch")
+        with kill_at_next_request(self.gateway, self.server, BATCHES, delay_ms, self.faults):
             yield
+        if not self.server.is_running:
+            self.restart_server()
 
     def restart_server(self) -> None:
         """Start the server again on its database."""
-        self._say("the server is started again")
+        self.step_log.add("the server is restarted")
+        self.is_server_up = True
         self.server.restart()
         self.gateway.upstream.origin = self.server.url.rstrip("/")
-
-    # --- consent ----------------------------------------------------------------------------------
-
-    def opt_out(self, tab: ChaosTab, count: int = 0) -> None:
-        """Withdraw consent in a tab, in the same turn in which it logs `count` events."""
-        self._say(f"{tab.name} logs {count} and opts out")
-        self.settle()
-        on_the_wire = self._keys_on_the_wire()
-        stored = self.server.stored()
-        keys = self.books.next_keys(tab.name, count)
-        taken = tab.log_and_opt_out(keys)
-        self.books.log(tab.name, keys, taken, self._now, consent=self.consent)
-        self._withdraw(stored, on_the_wire)
-        self._told_others(tab, 1 if self.consent else 0)
-        self.consent = False
-
-    def opt_in(self, tab: ChaosTab) -> None:
-        """Give consent in a tab."""
-        self._say(f"{tab.name} opts in")
-        tab.opt_in()
-        self._told_others(tab, 0 if self.consent else 1)
-        self.consent = True
-
-    def flip(self, tab: ChaosTab, count: int, turns: int, spacing_ms: int) -> None:
-        """Withdraw and give consent `turns` times, so far apart, with events before, between and after."""
-        self._say(f"{tab.name} opts out and in {turns} times, {spacing_ms} ms apart, logs {count} each time")
-        self.settle()
-        on_the_wire = self._keys_on_the_wire()
-        stored = self.server.stored()
-        before, between, after = (self.books.next_keys(tab.name, count) for _ in range(3))
-        at = self._now
-        taken = tab.flip(before, between, after, turns, spacing_ms)
-        self.books.log(tab.name, before, taken[0], at, consent=True)
-        self.books.log(tab.name, between, taken[1], at, consent=False)
-        self._withdraw(stored, on_the_wire)
-        self.books.log(tab.name, after, taken[2], at, consent=True)
-        # A value that is written again is no change, and is not told.
-        self._told_others(tab, 2 * turns - (not self.consent))
-        self.consent = True
-
-    def _withdraw(self, stored: list[str], on_the_wire: set[str]) -> None:
-        self.books.worker_ends(stored)
-        self.books.consent_withdrawn(set(stored), on_the_wire)
-
-    def _told_others(self, tab: ChaosTab, changes: int) -> None:
-        for other in self.tabs:
-            if other is not tab and not other.wait_for_consents(changes):
-                raise self.broken(f"{other.name} does not hear of the consent that {tab.name} changed")
 
     # --- time -------------------------------------------------------------------------------------
 
     def pass_time(self, seconds: float) -> None:
-        """Let virtual time pass."""
-        self._say(f"{seconds:g} s pass")
+        """Let the workers' virtual time pass."""
+        self.step_log.add(f"{seconds:g} s pass")
         self.settle()
-        self.workers.advance(seconds)
+        self.advance_clocks(seconds)
         self.observe()
 
     def settle(self) -> None:
-        """Wait until every tab is where its consent wants it, and the worker has done what it was told."""
-        self._connect()
-        self.workers.advance(0)
+        """Wait until every tab is connected, or off, and the worker has handled all messages."""
+        self.tabs.wait_until_connected(consent=self.consent)
+        self.advance_clocks(0)
         self.observe()
 
-    def settle_down(self) -> None:
-        """As `settle`, and where the worker knows its configuration, until it has acknowledged all events."""
+    def settle_and_acknowledge(self) -> None:
+        """Settle; if every worker has its configuration, wait until all events are acknowledged."""
         self.settle()
-        if all(has_config(self.gateway.journal, CONFIGURATION, worker.id) for worker in self.workers.all):
-            self._await_acknowledgements()
+        if all(has_config(self.gateway.journal, CONFIGURATION, worker.id) for worker in self.workers.alive):
+            self.wait_for_acknowledgments()
+
+    def wait_for_acknowledgments(self) -> None:
+        """Wait until workers have acknowledged all events that the clients accepted."""
+        self.tabs.wait_for_acknowledgments()
+        self.observe()
+
+    def advance_clocks(self, seconds: float) -> None:
+        """Advance the workers' clocks, without a sentence in the log."""
+        self.workers.clock.run_for(seconds * 1000)
 
     def observe(self) -> None:
-        """Enter into the books what has become known."""
-        for tab in self.tabs:
-            _, acknowledged = tab.look()
-            self.books.acknowledge(tab.name, acknowledged, self._now)
-        ended = sum(worker.ended for worker in self.workers.starts)
+        """Tell the model what is acknowledged, and whether a worker has ended."""
+        self.tabs.observe()
+        ended = sum(worker.is_closed() for worker in self.workers.history)
         if ended != self._workers_ended:
             self._workers_ended = ended
-            self.books.worker_ends(self.server.stored())
+            self.model.end_worker(self.server.get_stored_keys())
 
-    def notice_crashes(self) -> None:
-        """Take tabs off the books that crashed together with another, whose renderer they shared."""
-        for tab in [tab for tab in self.tabs if tab.crashed]:
-            self._say(f"{tab.name} has crashed too")
-            self._leave(tab)
-            tab.page.close()
-
-    # --- the end ----------------------------------------------------------------------------------
-
-    def close_books(self) -> Verdict:
-        """Mend everything, give it time, and compare. Raise PageBrokenError where a promise was not kept."""
-        self._mend()
-        if not self.tabs:
-            self.open_tab()
-        if not self.consent:  # What was dropped must not come with a later consent either.
-            self.opt_in(self.tabs[0])
-        self.log(self.tabs[0])
-        self.settle()
-        # A server that said 404 hears from the next worker only.
-        self.terminate_worker()
-        self._say(f"up to {sum(LAST_SPANS_SECONDS) / 3600:.1f} h pass")
-        for seconds in LAST_SPANS_SECONDS:
-            self.settle()
-            if self.books.required() <= set(self.server.stored()):
-                break
-            self.workers.advance(seconds)
-        self._await_acknowledgements()
-        for since, until in config_gaps(self.gateway.journal, CONFIGURATION):
-            self.books.exempt_config_gap(since, until)
-        self.gateway.raise_handler_error()
-        return self.books.close(self.server.records())
-
-    def check(self) -> Verdict:
-        """Close the books. Raise PageBrokenError where they do not balance."""
-        verdict = self.close_books()
-        if not verdict.balanced:
-            raise self.broken(str(verdict))
-        return verdict
-
-    def _mend(self) -> None:
-        self.lift_faults()
-        if not self.server.is_running:
-            self.restart_server()
-        self.set_offline(False)
-
-    def _await_acknowledgements(self) -> None:
-        for tab in self.tabs:
-            awaited = self.books.awaited(tab.name)
-            if not tab.wait_for_acknowledgement(awaited):
-                raise self.broken(f"no worker has acknowledged what {tab.name} took, up to seq {awaited}")
-        self.observe()
-
-    def broken(self, what: str) -> PageBrokenError:
-        """The failure, with all that led to it."""
-        steps = "\n".join(f"{number:4}. {sentence}" for number, sentence in enumerate(self.step_log, 1))
-        return PageBrokenError(
-            f"{what}\n\nWhat happened:\n{steps}\n\n{self.gateway.journal.tail()}\n{self.workers.explain()}"
-        )
-
-    # --- helpers ----------------------------------------------------------------------------------
-
-    @property
-    def _now(self) -> float:
+    def _get_seconds(self) -> float:
         return self.gateway.journal.seconds()
 
-    def _say(self, sentence: str) -> None:
-        self.step_log.append(sentence)
-
-    def _connect(self) -> None:
-        """Wait until every tab is where its consent wants it.
-
-        Also before a worker ends: the harness waits in vain for one that ended before its first line.
-        """
-        wanted = "worker" if self.consent else "off"
-        for tab in self.tabs:
-            if not tab.wait_for_state(wanted):
-                raise self.broken(f"{tab.name} is {tab.look()[0]!r}, not {wanted!r}")
-
-    def _load(self, page: Page) -> ChaosTab:
-        self._documents += 1
-        page.goto(self.gateway.url + PAGE_PATH)
-        tab = ChaosTab(page, f"{self._name}-tab-{self._documents}")
-        self.tabs.append(tab)
-        return tab
-
-    def _leave(self, tab: ChaosTab) -> None:
-        """The tab's document ends; what it has heard by now counts."""
-        if not tab.crashed:
-            self.books.acknowledge(tab.name, tab.look()[1], self._now)
-        self.books.tab_died(tab.name)
-        self.tabs.remove(tab)
-
-    def _keys_on_the_wire(self) -> set[str]:
-        under_way = [each for each in self.gateway.journal.select(BATCHES) if not each.ended]
-        return {key for exchange in under_way for key in _keys_of(exchange)}
-
-
-def _keys_of(exchange: Exchange) -> list[str]:
-    return [get_event_key(record) for record in exchange.json()["records"]]
+    def _get_keys_in_requests(self) -> set[str]:
+        pending = [exchange for exchange in self.gateway.journal.select(BATCHES) if not exchange.ended]
+        return {get_event_key(record) for exchange in pending for record in exchange.json()["records"]}

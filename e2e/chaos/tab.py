@@ -1,4 +1,4 @@
-"""One tab of the chaos: a document with the reference client, from its loading to its end."""
+"""One tab of a chaos test: a document with the reference client, from its loading to its end."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 from playwright.sync_api import Page
 
 from e2e.chaos.page import (
-    FLIP,
+    FLIP_CONSENT,
     LOG,
     LOG_AND_OPT_OUT,
-    LOOK,
     OPT_IN,
-    UNTIL_ACKNOWLEDGED,
-    UNTIL_CONSENTS_HEARD,
-    UNTIL_STATE,
+    READ_STATE,
+    WAIT_FOR_ACKNOWLEDGMENT,
+    WAIT_FOR_CONSENT_CHANGES,
+    WAIT_FOR_STATE,
 )
 
-PATIENCE_MS = 40_000
-"""A client gives a worker that says nothing 5 s, then 10, then 20, of the tab's real time."""
+TIMEOUT_MS = 40_000
+"""A client waits for a silent worker 5 s, then 10, then 20, of the tab's real time."""
 
 
 class ChaosTab:
-    """A loaded page with the client in it. `name` stands for this document alone: a reload makes another."""
+    """A loaded page with the client in it. `name` belongs to this document: a reload makes another tab."""
 
     def __init__(self, page: Page, name: str) -> None:
         self.page = page
         self.name = name
-        self.consents_heard = 0
-        """How many changes of consent in other tabs it has been told of."""
+        self.consent_changes = 0
+        """Number of changes of consent in other tabs, of which this tab gets an event each."""
         self.crashed = False
         page.on("crash", self._note_crash)
 
@@ -37,41 +37,38 @@ class ChaosTab:
         self.crashed = True
 
     def log(self, keys: Sequence[str], padding: str = "") -> list[bool]:
-        """Log events in one turn; tells which the client took."""
-        taken: list[bool] = self.page.evaluate(LOG, [keys, padding])
-        return taken
+        """Log events in one task, and return for each whether the client accepted it."""
+        accepted: list[bool] = self.page.evaluate(LOG, [keys, padding])
+        return accepted
 
-    def look(self) -> tuple[str, int]:
-        """The client's state, and the highest seq that a worker has acknowledged (-1: none)."""
-        seen: dict[str, Any] = self.page.evaluate(LOOK)
-        return seen["state"], seen["acknowledged"]
+    def read_state(self) -> tuple[str, int]:
+        """Return the client's state, and the highest seq that a worker has acknowledged (-1: none)."""
+        values: dict[str, Any] = self.page.evaluate(READ_STATE)
+        return values["state"], values["acknowledged"]
 
     def wait_for_state(self, state: str) -> bool:
-        """Wait until the client is in a state; False where it does not come to it."""
-        held: bool = self.page.evaluate(UNTIL_STATE, [state, PATIENCE_MS])
-        return held
+        """Wait until the client is in a state. Return False after the timeout."""
+        return self._wait(WAIT_FOR_STATE, state)
 
-    def wait_for_acknowledgement(self, seq: int) -> bool:
-        """Wait until a worker has acknowledged all events up to this one; False where none does."""
-        held: bool = self.page.evaluate(UNTIL_ACKNOWLEDGED, [seq, PATIENCE_MS])
-        return held
+    def wait_for_acknowledgment(self, seq: int) -> bool:
+        """Wait until a worker has acknowledged all events up to this one. Return False after the timeout."""
+        return self._wait(WAIT_FOR_ACKNOWLEDGMENT, seq)
 
-    def wait_for_consents(self, count: int) -> bool:
-        """Wait until the tab has heard of so many more changes of consent in other tabs."""
-        self.consents_heard += count
-        held: bool = self.page.evaluate(UNTIL_CONSENTS_HEARD, [self.consents_heard, PATIENCE_MS])
-        return held
+    def wait_for_consent_changes(self, count: int) -> bool:
+        """Wait for so many further changes of consent in other tabs. Return False after the timeout."""
+        self.consent_changes += count
+        return self._wait(WAIT_FOR_CONSENT_CHANGES, self.consent_changes)
 
     def opt_in(self) -> None:
         """Give consent."""
         self.page.evaluate(OPT_IN)
 
     def log_and_opt_out(self, keys: Sequence[str]) -> list[bool]:
-        """Log events and withdraw consent in the same turn; tells which the client took."""
-        taken: list[bool] = self.page.evaluate(LOG_AND_OPT_OUT, keys)
-        return taken
+        """Log events and withdraw consent in the same task; return which ones the client accepted."""
+        accepted: list[bool] = self.page.evaluate(LOG_AND_OPT_OUT, keys)
+        return accepted
 
-    def flip(
+    def flip_consent(
         self,
         before: Sequence[str],
         between: Sequence[str],
@@ -79,6 +76,12 @@ class ChaosTab:
         turns: int,
         spacing_ms: int,
     ) -> list[list[bool]]:
-        """Withdraw and give consent `turns` times; log events before, at the first time off, and after."""
-        taken: list[list[bool]] = self.page.evaluate(FLIP, [before, between, after, turns, spacing_ms])
-        return taken
+        """Withdraw and give consent `turns` times; log events before, while it is first off, and after."""
+        accepted: list[list[bool]] = self.page.evaluate(
+            FLIP_CONSENT, [before, between, after, turns, spacing_ms]
+        )
+        return accepted
+
+    def _wait(self, expression: str, value: object) -> bool:
+        held: bool = self.page.evaluate(expression, [value, TIMEOUT_MS])
+        return held

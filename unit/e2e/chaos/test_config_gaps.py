@@ -1,4 +1,4 @@
-"""When a worker knew no configuration, read off a journal."""
+"""Times without a configuration, read from a journal."""
 
 from __future__ import annotations
 
@@ -7,46 +7,53 @@ from datetime import datetime, timezone
 
 from multidict import CIMultiDict
 
-from e2e.chaos.config_gaps import MARGIN_SECONDS, config_gaps, has_config
+from e2e.chaos.config_gaps import MARGIN_SECONDS, config_gaps, end_of_gap, has_config
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.journal import Journal
 
 PATTERN = "GET /config"
 
 
-def journal(*told: bool, worker: str = "one", first_second: int = 0) -> Journal:
+def make_journal(*successes: bool, worker: str = "one", first_second: int = 0) -> Journal:
     journal = Journal()
-    for second, was_told in enumerate(told, first_second):
+    for second, succeeded in enumerate(successes, first_second):
         journal.add(
             Exchange(
-                number=second, method="GET", url="", path="/config", request_headers=CIMultiDict(), request_body=b"",
+                number=second, method="GET", url="", path="/config",
+                request_headers=CIMultiDict(), request_body=b"",
                 sender="worker", worker_id=worker, request_number=None, virtual_seconds=None,
                 started_at=datetime.now(timezone.utc), started_seconds=second, ended_seconds=second + 0.5,
-                status=200 if was_told else 503, upstream_status=200,
+                status=200 if succeeded else 503, upstream_status=200,
             )
         )  # fmt: skip
     return journal
 
 
-def test_worker_that_is_told_at_once_is_never_blind() -> None:
-    assert list(config_gaps(journal(True, True), PATTERN)) == []
+def test_worker_without_failed_requests_has_no_gap() -> None:
+    assert list(config_gaps(make_journal(True, True), PATTERN)) == []
 
 
-def test_worker_is_blind_from_its_failed_request_to_the_one_that_succeeds() -> None:
-    assert list(config_gaps(journal(False, False, True), PATTERN)) == [(0, 2.5 + MARGIN_SECONDS)]
+def test_gap_ends_with_the_next_successful_request() -> None:
+    assert list(config_gaps(make_journal(False, False, True), PATTERN)) == [(0, 2.5 + MARGIN_SECONDS)]
 
 
-def test_worker_that_is_never_told_is_blind_for_ever() -> None:
-    assert list(config_gaps(journal(True, False), PATTERN)) == [(1, math.inf)]
+def test_gap_without_a_successful_request_has_no_end() -> None:
+    assert list(config_gaps(make_journal(True, False), PATTERN)) == [(1, math.inf)]
 
 
-def test_last_answer_decides_whether_a_worker_is_told() -> None:
-    assert has_config(journal(False, True), PATTERN, "one")
-    assert not has_config(journal(True, False), PATTERN, "one")
-    assert not has_config(journal(True), PATTERN, "two")
+def test_last_request_decides_whether_a_worker_has_a_configuration() -> None:
+    assert has_config(make_journal(False, True), PATTERN, "one")
+    assert not has_config(make_journal(True, False), PATTERN, "one")
+    assert not has_config(make_journal(True), PATTERN, "two")
 
 
-def test_answer_that_differs_from_the_servers_tells_nothing() -> None:
-    cut_off = journal(True)
+def test_response_that_was_cut_off_delivers_no_configuration() -> None:
+    cut_off = make_journal(True)
     cut_off.exchanges[0].upstream_response_body = b"{}"
     assert not has_config(cut_off, PATTERN, "one")
+
+
+def test_gap_of_an_offline_worker_ends_with_the_next_successful_request() -> None:
+    journal = make_journal(True, False, True)
+    assert end_of_gap(journal, PATTERN, 0.2) == 2.5 + MARGIN_SECONDS
+    assert end_of_gap(journal, PATTERN, 2.2) == math.inf

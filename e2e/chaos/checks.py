@@ -1,0 +1,61 @@
+"""The check at the end of a system: remove all faults, give it time, and compare the store with the model."""
+
+from __future__ import annotations
+
+from e2e.chaos.config_gaps import config_gaps, end_of_gap
+from e2e.chaos.model import Verdict
+from e2e.chaos.system import CONFIGURATION, SystemUnderTest
+
+LAST_SPANS_SECONDS = (30, 30, *[900] * 12)
+"""The time that a system gets at the end: two flushes, then the longest pause after failures, repeatedly."""
+
+
+def compare_with_model(system: SystemUnderTest) -> Verdict:
+    """Bring the system to rest and return what the model says about the store.
+
+    Raise BrokenPromiseError where a tab does not connect or a worker does not acknowledge.
+    """
+    _repair(system)
+    if not system.tabs:
+        system.tabs.open()
+    tab = system.tabs.get(0)
+    if not system.consent:  # What was dropped must not arrive after a later consent either.
+        system.opt_in(tab)
+    system.log_events(tab)
+    system.settle()
+    # A worker that got a 404 sends nothing more; the next one does.
+    system.terminate_worker()
+    _wait_until_stored(system)
+    system.wait_for_acknowledgments()
+    journal = system.gateway.journal
+    for since, until in config_gaps(journal, CONFIGURATION):
+        system.model.exempt_config_gap(since, until)
+    for since in system.offline_sessions:
+        system.model.exempt_config_gap(since, end_of_gap(journal, CONFIGURATION, since))
+    system.gateway.raise_handler_error()
+    return system.model.compare(system.server.get_records())
+
+
+def check(system: SystemUnderTest) -> Verdict:
+    """Do as `compare_with_model`, and raise BrokenPromiseError unless the verdict is balanced."""
+    verdict = compare_with_model(system)
+    if not verdict.balanced:
+        raise system.step_log.make_error(str(verdict))
+    return verdict
+
+
+def _repair(system: SystemUnderTest) -> None:
+    system.remove_request_faults()
+    if not system.server.is_running:
+        system.restart_server()
+    system.set_offline(False)
+
+
+def _wait_until_stored(system: SystemUnderTest) -> None:
+    """Let time pass until all required events are stored, or the last time span is over."""
+    system.step_log.add(f"up to {sum(LAST_SPANS_SECONDS) / 3600:.1f} h pass")
+    for seconds in LAST_SPANS_SECONDS:
+        system.settle()
+        if system.model.get_required_keys() <= set(system.server.get_stored_keys()):
+            break
+        system.advance_clocks(seconds)

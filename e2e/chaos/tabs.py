@@ -1,0 +1,118 @@
+"""The open tabs of a system: they open, reload, close and crash, and the model knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from playwright.sync_api import BrowserContext, Page
+
+from e2e.chaos.model import DeliveryModel
+from e2e.chaos.page import ELSEWHERE, ELSEWHERE_PATH, PAGE, PAGE_PATH
+from e2e.chaos.step_log import StepLog
+from e2e.chaos.tab import ChaosTab
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.workers.crash import crash
+
+
+class Tabs:
+    """The tabs of one browser profile. `context` is replaced when the browser is killed and reopened."""
+
+    def __init__(
+        self, name: str, context: BrowserContext, gateway: Gateway, model: DeliveryModel, log: StepLog
+    ) -> None:
+        self.context = context
+        self._name = name
+        self._gateway = gateway
+        self._model = model
+        self._log = log
+        self._open: list[ChaosTab] = []
+        self._documents = 0
+        gateway.mount(PAGE_PATH, PAGE, "text/html")
+        gateway.mount(ELSEWHERE_PATH, ELSEWHERE, "text/html")
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[ChaosTab]:
+        return iter(list(self._open))
+
+    def get(self, number: int) -> ChaosTab:
+        """Return a tab by any number from 0."""
+        return self._open[number % len(self._open)]
+
+    def open(self) -> ChaosTab:
+        """Open a tab."""
+        tab = self._load(self.context.new_page())
+        self._log.add(f"{tab.name} opens")
+        return tab
+
+    def close(self, tab: ChaosTab) -> None:
+        """Close a tab, as a person does."""
+        self._log.add(f"{tab.name} closes")
+        self.end(tab)
+        tab.page.close()
+
+    def reload(self, tab: ChaosTab) -> None:
+        """Reload a tab."""
+        self.end(tab)
+        self._log.add(f"{tab.name} reloads, as {self._load(tab.page).name}")
+
+    def leave_and_return(self, tab: ChaosTab) -> None:
+        """Follow a link to another page of the origin, and come back to a new document."""
+        self.end(tab)
+        tab.page.goto(self._gateway.url + ELSEWHERE_PATH)
+        self._log.add(f"{tab.name} leaves and returns, as {self._load(tab.page).name}")
+
+    def crash(self, tab: ChaosTab) -> None:
+        """Crash a tab's renderer, which other tabs and the worker may share."""
+        self._log.add(f"{tab.name} crashes")
+        self.end(tab)
+        crash(tab.page)
+        tab.page.close()
+        for other in [other for other in self._open if other.crashed]:
+            self._log.add(f"{other.name} crashes too")
+            self.end(other)
+            other.page.close()
+
+    def end(self, tab: ChaosTab) -> None:
+        """Tell the model that the tab's document ends; acknowledgments that arrived by now count."""
+        if not tab.crashed:
+            self._observe(tab)
+        self._model.end_tab(tab.name)
+        self._open.remove(tab)
+
+    def observe(self) -> None:
+        """Tell the model which events workers have acknowledged."""
+        for tab in self:
+            self._observe(tab)
+
+    def wait_until_connected(self, *, consent: bool) -> None:
+        """Wait until every tab is connected to a worker, or off without consent."""
+        wanted = "worker" if consent else "off"
+        for tab in self:
+            if not tab.wait_for_state(wanted):
+                raise self._log.make_error(f"{tab.name} is in state {tab.read_state()[0]!r}, not {wanted!r}")
+
+    def wait_for_consent_changes(self, changed: ChaosTab, count: int) -> None:
+        """Wait until all tabs but the changed one have received so many changes of consent."""
+        for other in self:
+            if other is not changed and not other.wait_for_consent_changes(count):
+                raise self._log.make_error(f"{other.name} receives no change of consent from {changed.name}")
+
+    def wait_for_acknowledgments(self) -> None:
+        """Wait until workers have acknowledged all events that the clients accepted."""
+        for tab in self:
+            seq = self._model.get_last_unacknowledged_seq(tab.name)
+            if not tab.wait_for_acknowledgment(seq):
+                raise self._log.make_error(f"no worker acknowledges the events of {tab.name} up to seq {seq}")
+
+    def _observe(self, tab: ChaosTab) -> None:
+        _, acknowledged = tab.read_state()
+        self._model.acknowledge(tab.name, acknowledged, self._gateway.journal.seconds())
+
+    def _load(self, page: Page) -> ChaosTab:
+        self._documents += 1
+        page.goto(self._gateway.url + PAGE_PATH)
+        tab = ChaosTab(page, f"{self._name}-tab-{self._documents}")
+        self._open.append(tab)
+        return tab
