@@ -12,9 +12,7 @@ from e2e.conformance.report.observations import Observations
 from e2e.conformance.targets.worker import Implementation
 from e2e.worker.driver.store_reader import StoreReader
 from e2e.worker.driver.system import Telemetry
-from pytest_sharedworker.clock.base import Clock
-from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from pytest_sharedworker import Clock, Gateway, SharedWorkers
 from reference_server.api.telemetry import ENDPOINT
 
 _PASSED = pytest.StashKey[bool]()
@@ -43,7 +41,10 @@ def telemetry(
     observations: Observations,
     request: pytest.FixtureRequest,
 ) -> Iterator[Telemetry]:
-    """Set up the system under test; fail a passed case that did not call `telemetry.account()`."""
+    """Set up the system under test; fail a passed case that did not call `telemetry.account()`.
+
+    `worker_clock` makes the clock of the workers virtual, unless an option or a marker names another kind.
+    """
     store = StoreReader(database_file)
     telemetry = Telemetry(
         implementation, gateway, shared_workers, context, ENDPOINT, config_file, store, observations

@@ -184,7 +184,7 @@ def test_opening_and_closing_tabs_loses_nothing(telemetry: Telemetry, observatio
             tabs.pop(random.randrange(len(tabs))).close()
         random.choice(tabs).log(random.randint(1, 3))
         if random.random() < 0.2:
-            telemetry.run_for(telemetry.flush_interval / 2)
+            telemetry.run_for(telemetry.flush_interval // 2)
     telemetry.flush(2)
     expect_one_session(telemetry)
     observations(f"{len(telemetry.tabs)} tabs")

@@ -10,7 +10,7 @@ from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_stored_order
 from e2e.worker.driver.system import Telemetry, set_fate
 from e2e.worker.driver.waiting import HOUR_MS
-from pytest_sharedworker.errors import UnsupportedError
+from pytest_sharedworker import UnsupportedError
 
 OUTAGE_EVENTS = 20_000
 OUTAGE_PARTS = 20

@@ -19,7 +19,7 @@ from e2e.worker.driver.requests import advance_until_posted, advance_within_post
 from e2e.worker.driver.retry import drain, expect_all_stored_in_order, require_virtual_time
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import HOUR_MS
-from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker import Route
 
 RETRY_AFTER = "RFC 9110, 10.2.3: Retry-After; RFC 6585, 4: 429"
 SERVER_LOAD = "data safety: clients do not keep a failing or rejecting server busy"

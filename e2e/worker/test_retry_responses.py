@@ -19,7 +19,7 @@ from e2e.worker.driver.requests import advance_until_posted
 from e2e.worker.driver.retry import expect_all_stored_in_order, require_virtual_time
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import HOUR_MS, count_responses
-from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker import Route
 
 REJECTED = "RFC 9110, 15.5: a request with a client error fails again however often it is sent"
 ACCEPTED = "wire protocol, failed POST: only the records of a failed POST return to the queue"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from e2e.conformance.targets.worker import Implementation
-from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker import Gateway
 
 TAB_PATH = "/tab.html"
 TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"

@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e.conformance.accounting import get_event_key
 from e2e.conformance.case import FindingError
-from pytest_sharedworker.gateway.exchange import Exchange
+from pytest_sharedworker import Exchange
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from e2e.worker.driver.app import TAB_PATH
 from e2e.worker.driver.system import Telemetry
-from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker import Gateway, Route
 
 PLAIN_HOST = "host.test"
 """A name for 127.0.0.1 that is not localhost: no secure context over plain HTTP (W3C, Secure Contexts)."""

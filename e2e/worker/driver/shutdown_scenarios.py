@@ -10,9 +10,7 @@ from e2e.conformance.accounting import Event
 from e2e.worker.driver.app import TAB_PATH
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import Tab
-from pytest_sharedworker.errors import UnsupportedError
-from pytest_sharedworker.workers.crash import crash
-from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
+from pytest_sharedworker import PersistentBrowser, UnsupportedError, crash
 
 Log = Callable[[Tab], list[Event]]
 """Logs events in a tab; the worker still has some of them in its queue when it ends."""

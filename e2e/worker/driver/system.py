@@ -20,11 +20,8 @@ from e2e.worker.driver.app import TAB_PATH, serve_app
 from e2e.worker.driver.batch import Batch, read_batch
 from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnreadError
 from e2e.worker.driver.tab import Tab
-from pytest_sharedworker.errors import WaitTimeoutError
-from pytest_sharedworker.gateway.exchange import Exchange
-from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker import Exchange, Gateway, SharedWorkers, WaitTimeoutError
 from pytest_sharedworker.gateway.toxics import Toxic
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 MAX_REAL_WAIT_MS = 120_000
 """A case that needs more real time than this in one step is skipped on the real clock."""
@@ -57,7 +54,7 @@ class Telemetry:
         self.context = context
         self.flush_interval = implementation.protocol.flush_interval_ms
         """The flush interval in milliseconds."""
-        self.resolution = 1 if shared_workers.clock.kind == "virtual" else 1_000
+        self.resolution = shared_workers.clock.resolution
         """How close to a moment this run's clock can stop, in milliseconds."""
         self.tabs: list[Tab] = []
         self._batches: dict[int, Batch] = {}
@@ -134,14 +131,11 @@ class Telemetry:
         if self.workers.clock.kind == "real" and ms > MAX_REAL_WAIT_MS:
             pytest.skip(f"needs {ms / 1000:.0f} s of real time at once; run it on the virtual clock")
         with self.recorder.record_advance(ms / 1000):
-            self._run_clocks(ms)
+            self.workers.clock.run_for(ms)
 
     def settle(self) -> None:
         """Wait until workers have read all messages and their requests have settled."""
-        self._run_clocks(0)
-
-    def _run_clocks(self, ms: float) -> None:
-        self.workers.clock.run_for(ms)
+        self.workers.clock.settle()
 
     def flush(self, intervals: int = 1) -> None:
         """Run for whole flush intervals."""

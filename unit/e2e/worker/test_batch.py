@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from e2e.conformance.case import FindingError
 from e2e.worker.driver.assertions import group_by_tab
 from e2e.worker.driver.batch import read_batch
-from pytest_sharedworker.gateway.exchange import Exchange
+from pytest_sharedworker import Exchange
 
 BODY = json.dumps(
     {

@@ -20,7 +20,7 @@ from e2e.worker.driver.requests import (
 )
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import HOUR_MS
-from pytest_sharedworker.gateway.exchange import Exchange
+from pytest_sharedworker import Exchange
 
 
 class Scheduled:
