@@ -84,7 +84,7 @@ def failed(project: pytest.Pytester) -> tuple[pytest.RunResult, Path]:
     return result, folder
 
 
-def test_a_failed_test_leaves_all_files_and_its_text_names_the_folder(
+def test_failed_test_leaves_all_files_and_names_the_folder(
     failed: tuple[pytest.RunResult, Path],
 ) -> None:
     result, folder = failed
@@ -102,7 +102,7 @@ def test_a_failed_test_leaves_all_files_and_its_text_names_the_folder(
     assert len((folder / "journal.txt").read_text().splitlines()) == 4
 
 
-def test_the_timeline_has_everything_in_the_order_of_time(failed: tuple[pytest.RunResult, Path]) -> None:
+def test_timeline_lists_all_events_in_order_of_time(failed: tuple[pytest.RunResult, Path]) -> None:
     text = (failed[1] / "timeline.txt").read_text()
     # In two parts: the gateway's clock and the worker's may differ by less than the steps between them.
     on_the_wire = [
@@ -130,7 +130,7 @@ def test_the_timeline_has_everything_in_the_order_of_time(failed: tuple[pytest.R
     assert seconds == sorted(seconds)
 
 
-def test_console_and_clock_tell_the_workers_state(failed: tuple[pytest.RunResult, Path]) -> None:
+def test_console_and_clock_files_show_the_workers_state(failed: tuple[pytest.RunResult, Path]) -> None:
     console = (failed[1] / "worker-console.txt").read_text()
     assert "worker 'asker' http://127.0.0.1:" in console
     assert "alive)" in console
@@ -144,7 +144,7 @@ def test_console_and_clock_tell_the_workers_state(failed: tuple[pytest.RunResult
     assert state["date"].endswith("+00:00")
 
 
-def test_only_tests_that_fail_unexpectedly_leave_something(project: pytest.Pytester) -> None:
+def test_only_unexpectedly_failed_tests_leave_files(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         import pytest
@@ -169,7 +169,7 @@ def test_only_tests_that_fail_unexpectedly_leave_something(project: pytest.Pytes
     assert folder.name.endswith("-test-setup")
 
 
-def test_a_worker_in_an_endless_loop_costs_its_clock_only(project: pytest.Pytester) -> None:
+def test_worker_in_an_endless_loop_leaves_all_files(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         def test_stuck(context, gateway, shared_workers):
@@ -187,7 +187,7 @@ def test_a_worker_in_an_endless_loop_costs_its_clock_only(project: pytest.Pytest
     assert "waited 2 s" in state["error"]
 
 
-def test_a_handler_that_raises_fails_the_test_in_its_own_call_and_leaves_files(
+def test_failing_route_handler_fails_the_test_and_leaves_files(
     project: pytest.Pytester,
 ) -> None:
     project.makepyfile(
@@ -217,7 +217,7 @@ def test_a_handler_that_raises_fails_the_test_in_its_own_call_and_leaves_files(
     assert len(folders(project)) == 2
 
 
-def test_under_xdist_no_process_deletes_what_another_has_left(project: pytest.Pytester) -> None:
+def test_xdist_process_keeps_the_files_of_other_processes(project: pytest.Pytester) -> None:
     """The second test crashes its process; the one that takes its place used to empty the folder."""
     project.makepyfile(
         """

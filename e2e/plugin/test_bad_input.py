@@ -14,14 +14,14 @@ from pytest_sharedworker.errors import AmbiguousWorkerError, ToxicError, WaitTim
 SHORT_SECONDS = 0.5
 
 
-def test_a_worker_that_never_appears(app: App) -> None:
+def test_missing_worker_is_an_error(app: App) -> None:
     with pytest.raises(
         WorkerNotFoundError, match=r"a SharedWorker '\*\*/none.js' did not appear within 500 ms"
     ):
         app.workers.wait_for("**/none.js", timeout=SHORT_SECONDS * 1000)
 
 
-def test_a_worker_that_never_appears_is_told_those_that_did(app: App) -> None:
+def test_error_for_missing_worker_lists_the_workers_seen(app: App) -> None:
     app.start(name="echo")
     with pytest.raises(
         WorkerNotFoundError, match=r"workers seen: \[<SharedWorker 'echo' .*/worker.js>\]"
@@ -31,7 +31,7 @@ def test_a_worker_that_never_appears_is_told_those_that_did(app: App) -> None:
 
 
 @pytest.mark.parametrize("kind", ["classic", "module"])
-def test_a_syntax_error(app: App, kind: str, browser_name: str) -> None:
+def test_syntax_error_is_named(app: App, kind: str, browser_name: str) -> None:
     app.gateway.mount("/worker.js", "let = ;")
     app.connect(app.open(), type=kind)
     reason = (
@@ -43,7 +43,7 @@ def test_a_syntax_error(app: App, kind: str, browser_name: str) -> None:
         app.workers.wait_for()
 
 
-def test_a_module_that_is_started_as_a_classic_script(app: App) -> None:
+def test_module_started_as_classic_script_is_named(app: App) -> None:
     app.gateway.mount("/worker.js", "export const a = 1;")
     app.connect(app.open())
     with pytest.raises(
@@ -53,14 +53,14 @@ def test_a_module_that_is_started_as_a_classic_script(app: App) -> None:
         app.workers.wait_for()
 
 
-def test_an_import_that_is_not_there(app: App) -> None:
+def test_missing_import_is_named(app: App) -> None:
     app.gateway.mount("/worker.js", 'import "./missing.js";')
     app.connect(app.open(), type="module")
     with pytest.raises(WorkerNotFoundError, match=r"(?s)a failed import.*/missing.js → 404"):
         app.workers.wait_for(timeout=4_000)  # Firefox tells the tab nothing of it.
 
 
-def test_a_script_that_is_not_there(app: App) -> None:
+def test_missing_script_is_named(app: App) -> None:
     app.connect(app.open(), path="/missing.js")
     with pytest.raises(
         WorkerNotFoundError, match=r"/missing.js: the response to its script is 404; serve the script, or correct the URL"
@@ -68,7 +68,7 @@ def test_a_script_that_is_not_there(app: App) -> None:
         app.workers.wait_for()
 
 
-def test_a_script_of_the_wrong_type(app: App) -> None:
+def test_script_with_wrong_content_type_is_named(app: App) -> None:
     app.gateway.mount("/worker.js", ECHO, "text/html")
     app.connect(app.open(), type="module")
     with pytest.raises(
@@ -77,7 +77,7 @@ def test_a_script_of_the_wrong_type(app: App) -> None:
         app.workers.wait_for()
 
 
-def test_a_script_whose_connection_is_reset(app: App) -> None:
+def test_script_without_response_is_named(app: App) -> None:
     app.gateway.mount("/worker.js", ECHO)
     app.gateway.toxic("reset_peer", on="/worker.js")
     app.connect(app.open())
@@ -87,7 +87,7 @@ def test_a_script_whose_connection_is_reset(app: App) -> None:
         app.workers.wait_for()
 
 
-def test_a_policy_that_forbids_the_worker(app: App) -> None:
+def test_content_security_policy_is_named(app: App) -> None:
     app.gateway.mount("/worker.js", ECHO)
     policy = "<meta http-equiv=Content-Security-Policy content=\"worker-src 'none'\">"
     app.gateway.mount(PAGE, f"<!doctype html>{policy}<title>stage</title>")
@@ -96,7 +96,7 @@ def test_a_policy_that_forbids_the_worker(app: App) -> None:
         app.workers.wait_for()
 
 
-def test_a_server_that_is_dead(app: App) -> None:
+def test_unreachable_server_is_named(app: App) -> None:
     app.gateway.upstream.origin = "http://127.0.0.1:9"  # The discard service: no test machine has one.
     app.connect(app.open(), path="/app/worker.js")
     with pytest.raises(
@@ -105,7 +105,7 @@ def test_a_server_that_is_dead(app: App) -> None:
         app.workers.wait_for()
 
 
-def test_an_attempt_that_failed_does_not_spoil_the_next(app: App) -> None:
+def test_worker_is_found_after_a_failed_start(app: App) -> None:
     page = app.open()
     app.connect(page)
     with pytest.raises(WorkerNotFoundError, match="the response to its script is 404"):
@@ -117,25 +117,25 @@ def test_an_attempt_that_failed_does_not_spoil_the_next(app: App) -> None:
     assert worker.clock.now == 1_000
 
 
-def test_a_worker_that_failed_does_not_stand_for_another(app: App) -> None:
+def test_failed_worker_does_not_hide_another_worker(app: App) -> None:
     app.connect(app.open(), path="/missing.js")
     assert app.start(path="/other.js").url.endswith("/other.js")
 
 
-def test_a_worker_that_failed_holds_no_time_up(app: App) -> None:
+def test_failed_worker_does_not_stop_the_clock(app: App) -> None:
     app.connect(app.open(), path="/missing.js")
     app.workers.settle_messages()  # It raises where it waits for what nobody will read.
     app.workers.clock.run_for(1_000)
 
 
-def test_a_worker_that_never_reads_is_told_with_its_error(app: App) -> None:
+def test_worker_that_never_reads_its_port_is_named(app: App) -> None:
     worker = app.start("throw new Error('before any port');")
     with pytest.raises(WaitTimeoutError, match=r"(?s)port.onmessage or call port.start\(\).*before any port"):
         app.workers.settle_messages()  # It raises where it waits for what nobody will read.
     assert not worker.is_closed()
 
 
-def test_a_glob_that_matches_two_workers(app: App) -> None:
+def test_glob_that_matches_two_workers_is_ambiguous(app: App) -> None:
     app.start(path="/one.js")
     app.start(path="/two.js")
     with pytest.raises(
@@ -144,13 +144,13 @@ def test_a_glob_that_matches_two_workers(app: App) -> None:
         app.workers.wait_for()
 
 
-def test_a_toxic_that_there_is_not(app: App) -> None:
+def test_unknown_toxic_is_an_error_with_a_suggestion(app: App) -> None:
     with pytest.raises(ToxicError, match="did you mean 'latency'"):
         app.gateway.toxic("latencies")
 
 
 @pytest.mark.worker_clock("real")
-def test_a_syntax_error_on_real_time(app: App) -> None:
+def test_syntax_error_on_the_real_clock(app: App) -> None:
     app.gateway.mount("/worker.js", "let = ;")
     app.connect(app.open())
     with pytest.raises(WorkerNotFoundError, match="its script was served but did not run"):

@@ -12,7 +12,7 @@ WORKERS = 200
 TABS = 10
 
 
-def test_two_hundred_workers_start_and_each_can_be_reached(app: App) -> None:
+def test_two_hundred_workers_start_and_respond(app: App) -> None:
     app.gateway.mount("/worker.js", ECHO)
     workers = spawn_workers(app.workers, app.open(), "/worker.js", WORKERS, prefix="echo")
     assert [worker.name for worker in workers] == [f"echo-{number}" for number in range(WORKERS)]
@@ -21,12 +21,12 @@ def test_two_hundred_workers_start_and_each_can_be_reached(app: App) -> None:
     assert {worker.clock.now for worker in workers} == {1_000}
 
 
-def test_spawned_workers_of_a_script_that_is_missing_are_named(app: App) -> None:
+def test_spawning_a_missing_script_is_an_error(app: App) -> None:
     with pytest.raises(WaitTimeoutError, match=r"3 workers of /none\.js; 3 have not started, 'worker-0'"):
         spawn_workers(app.workers, app.open(), "/none.js", 3, timeout=1000 * 0.5)
 
 
-def test_ten_tabs_open_on_one_page_and_share_one_worker(app: App) -> None:
+def test_ten_tabs_share_one_worker(app: App) -> None:
     app.gateway.mount("/worker.js", ECHO)
     tabs = open_tabs(app.context, app.gateway.url + PAGE, TABS)
     for tab in tabs:

@@ -19,7 +19,7 @@ from pytest_sharedworker.workers.shared_worker import SharedWorker
 # --- timers ---------------------------------------------------------------------------------------
 
 
-def test_timers_fire_when_due_and_not_before(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_timers_fire_when_due(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("() => { setTimeout(note, 30000, 'a'); }")
     clock.run_for(29_999)
     assert log(worker) == []
@@ -27,7 +27,7 @@ def test_timers_fire_when_due_and_not_before(worker: SharedWorker, clock: Virtua
     assert log(worker) == [["a", 30_000]]
 
 
-def test_timers_fire_in_order_and_equal_ones_as_they_were_made(
+def test_timers_fire_in_order_of_due_time_and_creation(
     worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate("""() => {
@@ -40,7 +40,7 @@ def test_timers_fire_in_order_and_equal_ones_as_they_were_made(
     ]  # fmt: skip
 
 
-def test_a_cleared_timer_never_fires_also_when_cleared_inside_a_callback(
+def test_cleared_timers_do_not_fire(
     worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate("""() => {
@@ -54,14 +54,14 @@ def test_a_cleared_timer_never_fires_also_when_cleared_inside_a_callback(
     assert clock.pending_timers == []
 
 
-def test_a_loop_of_zero_delays_comes_to_an_end(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_loop_of_zero_delays_ends(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("() => { const loop = () => { note(0); setTimeout(loop, 0); }; setTimeout(loop, 0); }")
     clock.run_for(20)
     times = [time for _, time in log(worker)]
     assert times == [0, 0, 0, 0, 0, 4, 8, 12, 16, 20]
 
 
-def test_an_interval_of_zero_comes_to_an_end(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_interval_of_zero_ends(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("() => { setInterval(note, 0, 'x'); }")
     clock.run_for(1_000)
     assert 200 <= len(log(worker)) <= 300
@@ -70,7 +70,7 @@ def test_an_interval_of_zero_comes_to_an_end(worker: SharedWorker, clock: Virtua
 @pytest.mark.parametrize(
     ("delay", "due_ms"), [("'5'", 5), ("-1", 0), ("undefined", 0), ("NaN", 0), ("1.9", 1)]
 )
-def test_a_delay_is_read_as_browsers_read_it(
+def test_delays_are_converted_as_in_browsers(
     worker: SharedWorker, clock: VirtualClock, delay: str, due_ms: int
 ) -> None:
     worker.evaluate(f"() => {{ setTimeout(note, {delay}, 'x'); }}")
@@ -78,13 +78,13 @@ def test_a_delay_is_read_as_browsers_read_it(
     assert log(worker) == [["x", due_ms]]
 
 
-def test_a_callback_may_be_text(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_callback_can_be_a_string(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("() => { setTimeout('note(\"text\")', 10); }")
     clock.run_for(10)
     assert log(worker) == [["text", 10]]
 
 
-def test_an_exception_in_a_callback_is_reported_and_stops_nothing(
+def test_exception_in_a_callback_does_not_stop_other_timers(
     worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate(
@@ -95,7 +95,7 @@ def test_an_exception_in_a_callback_is_reported_and_stops_nothing(
     assert ["broken" in error.message for error in worker.errors()] == [True]
 
 
-def test_promises_of_a_callback_run_before_the_next_timer(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_promises_of_a_callback_settle_before_the_next_timer(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("""() => {
         setTimeout(async () => { await null; await null; note("promise"); }, 10);
         setTimeout(note, 11, "timer");
@@ -104,7 +104,7 @@ def test_promises_of_a_callback_run_before_the_next_timer(worker: SharedWorker, 
     assert log(worker) == [["promise", 10], ["timer", 11]]
 
 
-def test_run_next_moves_to_the_next_timer_alone(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_run_next_fires_the_next_timer_only(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("() => { setTimeout(note, 1500, 'a'); setTimeout(note, 2500, 'b'); }")
     assert clock.run_next()
     assert (log(worker), clock.now) == ([["a", 1500]], 1_500)
@@ -120,7 +120,7 @@ def test_pending_timers_are_listed_in_order(worker: SharedWorker, clock: Virtual
     assert clock.pending_timers == [Timer(2_000, 2_000)]
 
 
-def test_a_signals_timeout_is_virtual(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_timeout_of_an_abort_signal_is_virtual(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("""() => {
         AbortSignal.timeout(5000).addEventListener("abort", ({ target }) => note(target.reason.name));
     }""")
@@ -133,7 +133,7 @@ def test_a_signals_timeout_is_virtual(worker: SharedWorker, clock: VirtualClock)
 # --- dates ----------------------------------------------------------------------------------------
 
 
-def test_dates_move_with_the_clock_in_every_form(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_all_forms_of_dates_follow_the_clock(worker: SharedWorker, clock: VirtualClock) -> None:
     forms = """() => {
         class Own extends Date {}
         return [
@@ -148,7 +148,7 @@ def test_dates_move_with_the_clock_in_every_form(worker: SharedWorker, clock: Vi
     assert len({*before[:4], before[5]}) == 1
 
 
-def test_a_date_that_is_given_is_not_moved(worker: SharedWorker) -> None:
+def test_explicit_dates_are_unchanged(worker: SharedWorker) -> None:
     assert worker.evaluate("""() => [
         new Date(7).getTime(), new Date(1970, 0, 1, 0, 0, 1) - new Date(1970, 0, 1), Date.UTC(1970, 0, 1),
         Date.parse("1970-01-01T00:00:01Z"), isNaN(new Date(undefined)), new Date() instanceof Date,
@@ -156,14 +156,14 @@ def test_a_date_that_is_given_is_not_moved(worker: SharedWorker) -> None:
     ]""") == [7, 1_000, 0, 1_000, True, True, True, 7, "Date", "string"]
 
 
-def test_a_subclass_keeps_its_methods(worker: SharedWorker) -> None:
+def test_subclass_of_date_keeps_its_methods(worker: SharedWorker) -> None:
     assert worker.evaluate("""() => {
         class Own extends Date { double() { return this.getTime() * 2; } }
         return [new Own(21).double(), new Own() instanceof Own, new Own() instanceof Date];
     }""") == [42, True, True]
 
 
-def test_the_clock_starts_at_the_present_and_can_be_set(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_date_starts_at_the_present_and_can_be_set(worker: SharedWorker, clock: VirtualClock) -> None:
     assert abs((clock.date - datetime.now(timezone.utc)).total_seconds()) < 60
     worker.evaluate("() => { setTimeout(() => note(new Date().toISOString()), 1000); }")
     clock.set_system_time(datetime(2038, 1, 19, 3, 14, 7, tzinfo=timezone.utc))
@@ -172,13 +172,13 @@ def test_the_clock_starts_at_the_present_and_can_be_set(worker: SharedWorker, cl
     assert clock.date == datetime(2038, 1, 19, 3, 14, 8, tzinfo=timezone.utc)
 
 
-def test_system_time_takes_what_playwright_takes(clock: VirtualClock) -> None:
+def test_set_system_time_accepts_the_types_of_playwright(clock: VirtualClock) -> None:
     for time in (datetime(2030, 1, 1), datetime(2030, 1, 1).timestamp() * 1000, "2030-01-01T00:00:00"):
         clock.set_system_time(0)
         clock.set_system_time(time)
         assert clock.date == datetime(2030, 1, 1).astimezone(timezone.utc)
 
 
-def test_invalid_system_time_is_refused(clock: VirtualClock) -> None:
+def test_invalid_system_time_is_an_error(clock: VirtualClock) -> None:
     with pytest.raises(ClockError, match="is no date"):
         clock.set_system_time("tomorrow")

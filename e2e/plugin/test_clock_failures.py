@@ -19,7 +19,7 @@ SHORT_MS = 500
 
 
 @pytest.mark.parametrize("ticks", [-1_000, 0.5, float("nan"), float("inf")])
-def test_a_time_that_cannot_pass_is_refused(app: App, clock: VirtualClock, ticks: float) -> None:
+def test_invalid_ticks_are_an_error(app: App, clock: VirtualClock, ticks: float) -> None:
     for run_for in (clock.run_for, app.workers.clock.run_for):
         with pytest.raises(ClockError, match="give whole milliseconds"):
             run_for(ticks)
@@ -55,7 +55,7 @@ def stuck(app: App, worker: SharedWorker, silent_server: str) -> SharedWorker:
     return worker
 
 
-def test_a_request_that_never_settles_is_named(app: App, stuck: SharedWorker) -> None:
+def test_request_without_response_is_named(app: App, stuck: SharedWorker) -> None:
     clock = stuck.clock
     assert isinstance(clock, VirtualClock)
     with pytest.raises(
@@ -64,12 +64,12 @@ def test_a_request_that_never_settles_is_named(app: App, stuck: SharedWorker) ->
         clock.run_for(2_000, timeout=SHORT_MS)
 
 
-def test_it_is_named_also_where_all_clocks_move_together(app: App, stuck: SharedWorker) -> None:
+def test_request_without_response_is_named_by_the_shared_clock(app: App, stuck: SharedWorker) -> None:
     with pytest.raises(ClockError, match="still waits for: GET /hangs"):
         app.workers.clock.run_for(2_000, timeout=SHORT_MS)
 
 
-def test_timers_that_keep_firing_are_told(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_timers_that_keep_firing_are_an_error(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate(
         "() => { const loop = () => { for (let to = 0; to < 1e6; to++); setTimeout(loop, 1); }; loop(); }"
     )
@@ -77,7 +77,7 @@ def test_timers_that_keep_firing_are_told(worker: SharedWorker, clock: VirtualCl
         clock.run_for(1_000_000_000, timeout=SHORT_MS)
 
 
-def test_a_second_advance_while_one_runs_is_refused(app: App, stuck: SharedWorker) -> None:
+def test_concurrent_move_is_an_error(app: App, stuck: SharedWorker) -> None:
     clock = stuck.clock
     assert isinstance(clock, VirtualClock)
     refused: list[str] = []
@@ -99,14 +99,14 @@ def test_a_second_advance_while_one_runs_is_refused(app: App, stuck: SharedWorke
     assert all("already moving: wait until that call returns" in text for text in refused)
 
 
-def test_a_clock_that_did_not_arrive_stays_on_its_way(app: App, stuck: SharedWorker) -> None:
+def test_move_after_a_timed_out_move_is_an_error(app: App, stuck: SharedWorker) -> None:
     with pytest.raises(ClockError, match="still waits for"):
         app.workers.clock.run_for(2_000, timeout=SHORT_MS)
     with pytest.raises(ClockError, match="already moving"):
         app.workers.clock.run_for(1_000)
 
 
-def test_a_worker_that_closes_itself_has_no_time_any_more(
+def test_clock_of_a_closed_worker_is_an_error(
     app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate("() => { setTimeout(() => self.close(), 1000); }")

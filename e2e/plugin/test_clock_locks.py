@@ -26,7 +26,7 @@ def holder(app: App, worker: SharedWorker) -> Page:
     return page
 
 
-def test_time_waits_until_locks_are_granted_one_after_the_other(
+def test_clock_waits_until_free_locks_are_granted(
     app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
     app.gateway.mount("/data", "served", "text/plain")
@@ -47,7 +47,7 @@ def test_time_waits_until_locks_are_granted_one_after_the_other(
     assert clock.state()["pending"] == []
 
 
-def test_a_lock_that_the_worker_keeps_for_life_does_not_stop_the_clock(
+def test_lock_held_by_the_worker_does_not_stop_the_clock(
     worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate(KEEP)
@@ -59,7 +59,7 @@ def test_a_lock_that_the_worker_keeps_for_life_does_not_stop_the_clock(
     assert log(worker)[1:] == [["granted", 3_601_000], ["after", 3_601_001]]
 
 
-def test_a_lock_that_a_tab_keeps_does_not_stop_the_clock_and_is_granted_once_it_is_given_back(
+def test_lock_held_by_a_tab_does_not_stop_the_clock(
     worker: SharedWorker, clock: VirtualClock, holder: Page
 ) -> None:
     worker.evaluate(WANT)
@@ -72,7 +72,7 @@ def test_a_lock_that_a_tab_keeps_does_not_stop_the_clock_and_is_granted_once_it_
     assert log(worker)[1:] == [["granted", 1_000], ["next timer", 1_001]]
 
 
-def test_a_lock_is_granted_once_the_tab_that_kept_it_is_gone(
+def test_lock_is_granted_after_its_tab_is_closed(
     worker: SharedWorker, clock: VirtualClock, holder: Page
 ) -> None:
     worker.evaluate(WANT)
@@ -83,7 +83,7 @@ def test_a_lock_is_granted_once_the_tab_that_kept_it_is_gone(
 
 
 @pytest.mark.virtual_tabs
-def test_a_lock_that_is_given_back_in_the_last_moment_of_a_move_is_granted_in_it(
+def test_lock_released_at_the_end_of_a_move_is_granted_in_it(
     worker: SharedWorker, clock: VirtualClock, holder: Page
 ) -> None:
     worker.evaluate(WANT)
@@ -94,7 +94,7 @@ def test_a_lock_that_is_given_back_in_the_last_moment_of_a_move_is_granted_in_it
     assert log(worker) == [["timer", 5], ["granted", 1_000]]
 
 
-def test_options_of_a_request_keep_their_meaning(
+def test_options_of_a_lock_request_keep_their_meaning(
     worker: SharedWorker, clock: VirtualClock, holder: Page
 ) -> None:
     worker.evaluate("""() => {
@@ -125,7 +125,7 @@ def test_options_of_a_request_keep_their_meaning(
     ]  # fmt: skip
 
 
-def test_a_rejection_that_nobody_handles_is_an_error_of_the_worker(
+def test_unhandled_rejections_are_errors_of_the_worker(
     worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate("""() => {

@@ -9,7 +9,7 @@ from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 
 
-def test_messages_posted_before_are_read_before_time_moves(app: App, worker: SharedWorker) -> None:
+def test_posted_messages_are_read_before_time_moves(app: App, worker: SharedWorker) -> None:
     [page] = app.context.pages
     page.evaluate("() => { for (let number = 0; number < 100; number++) worker.port.postMessage(number); }")
     worker.clock.run_for(1_000)
@@ -28,7 +28,7 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS.keys())
-def test_time_waits_for_a_chain_of_requests(
+def test_clock_waits_for_a_chain_of_requests(
     app: App, worker: SharedWorker, clock: VirtualClock, request_of: str
 ) -> None:
     app.gateway.mount("/data.json", '{"step": 1}')
@@ -58,7 +58,7 @@ def test_latency_is_exact_in_virtual_time(
     assert log(worker) == [[1, 6_000]]
 
 
-def test_a_held_request_that_the_worker_gives_up_ends(
+def test_delayed_request_ends_when_the_worker_aborts_it(
     app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
     app.gateway.mount("/data.json", "{}")
@@ -73,7 +73,7 @@ def test_a_held_request_that_the_worker_gives_up_ends(
     assert exchange.status is None
 
 
-def test_the_clocks_of_several_workers_move_together(app: App, worker: SharedWorker) -> None:
+def test_shared_clock_moves_all_workers(app: App, worker: SharedWorker) -> None:
     other = app.start(ECHO, "/other.js")
     for each in (worker, other):
         each.evaluate("() => { setInterval(note, 1000, 'tick'); }")

@@ -43,7 +43,7 @@ def tools(worker: SharedWorker) -> None:
     worker.evaluate(TOOLS)
 
 
-def test_time_waits_for_a_chain_of_databases_and_transactions(
+def test_clock_waits_for_databases_and_transactions(
     worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate("""() => {
@@ -68,7 +68,7 @@ def test_time_waits_for_a_chain_of_databases_and_transactions(
     ]  # fmt: skip
 
 
-def test_transactions_that_are_under_way_are_waited_for_before_time_begins_to_move(
+def test_clock_waits_for_running_transactions_before_it_moves(
     worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate("async () => { await open_database(1); }")
@@ -80,7 +80,7 @@ def test_transactions_that_are_under_way_are_waited_for_before_time_begins_to_mo
     assert log(worker) == [*[["complete", 0]] * 100, ["timer", 1]]
 
 
-def test_transactions_that_fail_or_ask_for_nothing_end_too(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_failed_and_empty_transactions_do_not_stop_the_clock(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("async () => { await open_database(1); await store('key', 'event'); }")
     worker.evaluate("""() => {
         setTimeout(async () => {
@@ -99,7 +99,7 @@ def test_transactions_that_fail_or_ask_for_nothing_end_too(worker: SharedWorker,
     assert clock.state()["pending"] == []
 
 
-def test_a_database_that_a_tab_keeps_open_does_not_stop_the_clock(
+def test_blocked_database_does_not_stop_the_clock(
     app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
     [page] = app.context.pages
@@ -118,7 +118,7 @@ def test_a_database_that_a_tab_keeps_open_does_not_stop_the_clock(
     assert clock.state()["pending"] == []
 
 
-def test_a_transaction_that_never_ends_is_named(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_endless_transaction_is_named(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("async () => { await open_database(1); }")
     worker.evaluate("""() => {
         const store = db.transaction("events").objectStore("events");

@@ -47,7 +47,7 @@ PROMISES = {
 
 
 @pytest.mark.parametrize("title", PROMISES)
-def test_time_waits_for_what_the_browser_answers_by_a_promise(
+def test_clock_waits_for_promises_of_the_browser(
     worker: SharedWorker, clock: VirtualClock, title: str
 ) -> None:
     worker.evaluate(f"""() => {{
@@ -115,7 +115,7 @@ SOURCES = {
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("reader", READERS)
-def test_time_waits_for_the_pieces_of_a_stream(
+def test_clock_waits_for_the_chunks_of_a_stream(
     app: App, worker: SharedWorker, clock: VirtualClock, source: str, reader: str
 ) -> None:
     app.gateway.mount("/data", "x" * SIZE, "text/plain")
@@ -133,7 +133,7 @@ def test_time_waits_for_the_pieces_of_a_stream(
     assert log(worker) == [[SIZE, 1_000], ["after", 1_001]]
 
 
-def test_a_stream_that_nobody_reads_does_not_stop_the_clock(
+def test_unread_stream_does_not_stop_the_clock(
     app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
     app.gateway.mount("/data", "x" * SIZE, "text/plain")
@@ -147,7 +147,7 @@ def test_a_stream_that_nobody_reads_does_not_stop_the_clock(
     assert clock.state()["pending"] == []
 
 
-def test_a_stream_that_a_script_fills_by_a_timer_goes_with_virtual_time(
+def test_stream_filled_by_a_timer_follows_virtual_time(
     worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate("""async () => {
@@ -160,7 +160,7 @@ def test_a_stream_that_a_script_fills_by_a_timer_goes_with_virtual_time(
     assert log(worker) == [[time, time] for time in range(1_000, 600_001, 1_000)]
 
 
-def test_what_a_script_streams_into_an_answer_and_never_ends_does_not_stop_the_clock(
+def test_endless_stream_of_the_worker_does_not_stop_the_clock(
     worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate("() => { new Response(new ReadableStream()).text(); setTimeout(note, 1000, 'timer'); }")
@@ -205,7 +205,7 @@ def open_answer(sharedworker_loop: LoopThread) -> Iterator[tuple[str, OpenAnswer
     sharedworker_loop.run(server.stop())
 
 
-def test_an_answer_that_stays_open_and_silent_does_not_stop_the_clock(
+def test_idle_response_stream_does_not_stop_the_clock(
     worker: SharedWorker,
     clock: VirtualClock,
     open_answer: tuple[str, OpenAnswer],

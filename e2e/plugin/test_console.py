@@ -9,7 +9,7 @@ from pytest_sharedworker.control.messages import ConsoleMessage
 from pytest_sharedworker.errors import WaitTimeoutError
 
 
-def test_a_console_line_is_waited_for(app: App) -> None:
+def test_expect_console_message_waits_for_the_message(app: App) -> None:
     worker = app.start("fetch('/slow').then(() => console.warn('ready at', 7)); " + ECHO)
     assert wait_for_console(worker, "ready").text == "ready at 7"
     with worker.expect_console_message(lambda message: message.text == "again") as info:
@@ -52,14 +52,14 @@ def test_removed_event_handler_is_not_called(app: App) -> None:
     assert seen == []
 
 
-def test_a_console_line_that_does_not_come_shows_those_that_did(app: App) -> None:
+def test_error_for_missing_message_lists_the_messages(app: App) -> None:
     worker = app.start("console.log('begun'); " + ECHO)
     with pytest.raises(WaitTimeoutError, match=r"(?s)waited 500 ms .*; it wrote:\n  log: begun"):
         with worker.expect_console_message(lambda message: message.text == "ended", timeout=500):
             pass
 
 
-def test_the_console_is_kept_from_the_first_line_on(app: App) -> None:
+def test_console_messages_start_with_the_first_line(app: App) -> None:
     worker = app.start(
         """
         console.log("first", 1, { a: [1] }, undefined, null);
@@ -76,7 +76,7 @@ def test_the_console_is_kept_from_the_first_line_on(app: App) -> None:
     ]
 
 
-def test_a_worker_that_dies_at_start_is_found_with_its_words_and_its_error(app: App) -> None:
+def test_worker_that_throws_at_start_keeps_messages_and_error(app: App) -> None:
     app.gateway.mount("/worker.js", 'console.log("begun");\n\nthrow new Error("cannot go on");')
     app.connect(app.open())
     worker = app.workers.wait_for()
@@ -87,7 +87,7 @@ def test_a_worker_that_dies_at_start_is_found_with_its_words_and_its_error(app: 
 
 @pytest.mark.parametrize("kind", ["classic", "module"])
 @pytest.mark.parametrize("prefix", ["", 'import "./imported.js";'], ids=["plain", "imports"])
-def test_line_numbers_stay_the_scripts_own(app: App, kind: str, prefix: str) -> None:
+def test_line_numbers_are_those_of_the_script(app: App, kind: str, prefix: str) -> None:
     if kind == "classic" and prefix:
         pytest.skip("a classic script has no imports")
     app.gateway.mount("/imported.js", "1;")
@@ -99,7 +99,7 @@ def test_line_numbers_stay_the_scripts_own(app: App, kind: str, prefix: str) -> 
     assert "/worker.js:3:" in error.stack
 
 
-def test_an_unhandled_rejection_is_an_error_too(app: App) -> None:
+def test_unhandled_rejection_is_an_error(app: App) -> None:
     worker = app.start(ECHO)
     worker.evaluate("() => { setTimeout(() => { Promise.reject(new Error('nobody cares')); }, 10); }")
     worker.evaluate("() => { setTimeout(() => { Promise.reject(Symbol('odd')); }, 20); }")

@@ -84,7 +84,7 @@ def run(project: pytest.Pytester, *arguments: str) -> list[str]:
     return [" ".join(row.split()) for row in rows]
 
 
-def test_lines_count_from_the_first_one_on_whatever_the_clock(project: pytest.Pytester) -> None:
+def test_coverage_starts_at_the_first_line_on_every_clock(project: pytest.Pytester) -> None:
     write(project, "def test_ask(page): assert page.evaluate(ASK, 'first') == 1\n")
     missing = "js/counter.worker.js 16 11 68 4, 10, 17, 21-22"
     assert run(project) == [missing]
@@ -92,7 +92,7 @@ def test_lines_count_from_the_first_one_on_whatever_the_clock(project: pytest.Py
     assert run(project, "--worker-clock", "policy") == [missing]
 
 
-def test_tests_add_up(project: pytest.Pytester) -> None:
+def test_coverage_of_tests_is_added(project: pytest.Pytester) -> None:
     write(
         project,
         "def test_first(page): assert page.evaluate(ASK, 'first') == 1\n"
@@ -101,7 +101,7 @@ def test_tests_add_up(project: pytest.Pytester) -> None:
     assert run(project) == ["js/counter.worker.js 16 12 75 4, 10, 21-22"]
 
 
-def test_processes_add_up_and_reports_are_written(project: pytest.Pytester) -> None:
+def test_coverage_of_processes_is_added_and_reported(project: pytest.Pytester) -> None:
     write(
         project,
         "def test_first(page): assert page.evaluate(ASK, 'first') == 1\n"
@@ -120,7 +120,7 @@ def test_processes_add_up_and_reports_are_written(project: pytest.Pytester) -> N
     assert [line.get("number") for line in lines if line.get("hits") == "0"] == ["4", "10", "21", "22"]
 
 
-def test_a_module_counts_with_what_it_imports(project: pytest.Pytester) -> None:
+def test_coverage_of_a_module_includes_its_imports(project: pytest.Pytester) -> None:
     worker = (
         'import { part } from "./part.js";\nonconnect = ({ ports: [port] }) => port.postMessage(part());\n'
     )
@@ -143,7 +143,7 @@ def test_a_module_counts_with_what_it_imports(project: pytest.Pytester) -> None:
         "from pytest_sharedworker import crash; crash(page)",
     ],
 )
-def test_what_ran_before_the_worker_ended_counts(project: pytest.Pytester, end: str) -> None:
+def test_coverage_is_collected_before_the_worker_ends(project: pytest.Pytester, end: str) -> None:
     write(
         project,
         f"def test_ask(page, shared_workers):\n    assert page.evaluate(ASK, 'second') == 2\n    {end}\n",
@@ -151,7 +151,7 @@ def test_what_ran_before_the_worker_ended_counts(project: pytest.Pytester, end: 
     assert run(project) == ["js/counter.worker.js 16 11 68 4, 10, 15, 21-22"]
 
 
-def test_a_browser_that_cannot_count_is_refused(project: pytest.Pytester) -> None:
+def test_browser_without_coverage_is_a_usage_error(project: pytest.Pytester) -> None:
     write(project, "def test_nothing(): pass\n")
     result = project.runpytest_subprocess("--worker-coverage", "--browser", "firefox")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -22,13 +22,13 @@ self.note = (what) => { log.push([what, Date.now() - start_ms]); };
 TICKS = f"{NOTE} setInterval(() => note('tick'), 30000); onconnect = () => {{}};"
 
 
-def test_the_script_is_served_byte_for_byte(app: App) -> None:
+def test_script_is_served_unchanged(app: App) -> None:
     app.start(TICKS)
     (script,) = app.gateway.journal.select("/worker.js")
     assert script.response_body == TICKS.encode()
 
 
-def test_timers_fire_exactly_when_their_time_has_come(app: App) -> None:
+def test_timers_fire_exactly_when_due(app: App) -> None:
     worker = app.start(TICKS)
     worker.clock.run_for(29_999)
     assert worker.evaluate("log") == []
@@ -41,7 +41,7 @@ def test_timers_fire_exactly_when_their_time_has_come(app: App) -> None:
     assert worker.clock.now == 90_000
 
 
-def test_time_stands_still_from_the_first_line_on(app: App) -> None:
+def test_time_is_stopped_from_the_first_line_on(app: App) -> None:
     worker = app.start(f"{NOTE} setTimeout(() => note('timer'), 1); onconnect = () => {{}};")
     app.open().wait_for_timeout(50)
     assert worker.evaluate("log") == []
@@ -49,7 +49,7 @@ def test_time_stands_still_from_the_first_line_on(app: App) -> None:
     assert worker.evaluate("log") == [["timer", 1]]
 
 
-def test_a_module_worker_with_imports_is_on_virtual_time_too(app: App) -> None:
+def test_module_worker_with_imports_is_on_virtual_time(app: App) -> None:
     app.gateway.mount("/delay.js", "export const delay_ms = 1000;")
     script = f"import {{ delay_ms }} from '/delay.js'; {NOTE} setTimeout(() => note('timer'), delay_ms);"
     worker = app.start(f"{script} onconnect = () => {{}};", type="module")
@@ -59,7 +59,7 @@ def test_a_module_worker_with_imports_is_on_virtual_time_too(app: App) -> None:
     assert worker.evaluate("log") == [["timer", 1000]]
 
 
-def test_messages_that_tabs_posted_before_are_read_before_time_moves(app: App) -> None:
+def test_posted_messages_are_read_before_time_moves(app: App) -> None:
     worker = app.start(ECHO)
     tabs = [app.open() for _ in range(3)]
     for number, tab in enumerate(tabs):
@@ -71,7 +71,7 @@ def test_messages_that_tabs_posted_before_are_read_before_time_moves(app: App) -
     assert max(now_ms for _, now_ms in log) - min(now_ms for _, now_ms in log) < 1000
 
 
-def test_messages_are_read_and_answered_while_time_stands_still(app: App) -> None:
+def test_messages_pass_while_time_is_stopped(app: App) -> None:
     worker = app.start(ECHO)
     tabs = [app.context.pages[0], app.open()]
     for tab in tabs:
@@ -86,7 +86,7 @@ def test_messages_are_read_and_answered_while_time_stands_still(app: App) -> Non
     } == {0}
 
 
-def test_time_waits_for_requests_and_counts_little_for_them(app: App) -> None:
+def test_clock_waits_for_requests_at_a_small_cost(app: App) -> None:
     app.gateway.mount("/data", "data", "text/plain")
     app.gateway.toxic("latency", on="/data", latency_ms=200)
     ask = "fetch('/data').then((answer) => answer.text()).then((text) => note(text))"
@@ -97,7 +97,7 @@ def test_time_waits_for_requests_and_counts_little_for_them(app: App) -> None:
     assert now_ms - 1000 <= worker.clock.resolution
 
 
-def test_a_request_that_never_settles_is_named(app: App) -> None:
+def test_request_without_response_is_named(app: App) -> None:
     app.gateway.toxic("timeout", on="/data", timeout_ms=0)
     worker = app.start("setTimeout(() => fetch('/data'), 1000); onconnect = () => {};")
     assert isinstance(worker.clock, DevToolsClock)
@@ -105,7 +105,7 @@ def test_a_request_that_never_settles_is_named(app: App) -> None:
         worker.clock.run_for(1_000, timeout=1_000)
 
 
-def test_workers_of_different_tabs_advance_together(app: App) -> None:
+def test_shared_clock_moves_workers_of_different_tabs(app: App) -> None:
     app.gateway.mount("/worker.js", TICKS)
     for name in ("first", "second"):
         app.connect(app.open(), name=name)
@@ -114,7 +114,7 @@ def test_workers_of_different_tabs_advance_together(app: App) -> None:
     assert [worker.evaluate("log") for worker in app.workers.alive] == [[["tick", 30000]]] * 2
 
 
-def test_the_next_worker_of_the_script_starts_at_zero(app: App) -> None:
+def test_next_worker_of_the_script_starts_at_zero(app: App) -> None:
     first = app.start(TICKS)
     first.clock.run_for(40_000)
     first.terminate()
@@ -124,7 +124,7 @@ def test_the_next_worker_of_the_script_starts_at_zero(app: App) -> None:
     assert second is not first
 
 
-def test_what_the_clock_cannot_do_it_says(app: App) -> None:
+def test_unsupported_methods_name_the_virtual_clock(app: App) -> None:
     worker = app.start(TICKS)
     clock = worker.clock
     assert clock.state() == {"kind": "devtools", "now": 0, "pending": []}

@@ -21,11 +21,11 @@ from pytest_sharedworker.errors import EvaluationError
         ("{ a: 1 }", [], {"a": 1}),
     ],
 )
-def test_evaluate(app: App, expression: str, args: list[object], value: object) -> None:
+def test_evaluate_returns_the_value(app: App, expression: str, args: list[object], value: object) -> None:
     assert app.start().evaluate(expression, *args) == value
 
 
-def test_evaluate_sees_what_the_script_declares(app: App) -> None:
+def test_evaluate_reads_declarations_of_the_script(app: App) -> None:
     worker = app.start("const queue = [1, 2]; let next = 3; function size() { return queue.length; }")
     assert worker.evaluate("x => queue.length + next + size() + x", 1) == 8
 
@@ -40,13 +40,13 @@ def test_evaluate_sees_what_the_script_declares(app: App) -> None:
         ("(", "SyntaxError"),
     ],
 )
-def test_what_javascript_throws_comes_as_an_exception(app: App, expression: str, message: str) -> None:
+def test_javascript_exception_is_an_evaluation_error(app: App, expression: str, message: str) -> None:
     with pytest.raises(EvaluationError, match=message) as error:
         app.start().evaluate(expression)
     assert error.value.message.startswith(message)
 
 
-def test_an_exception_has_the_stack(app: App) -> None:
+def test_evaluation_error_has_the_stack(app: App) -> None:
     worker = app.start("function inner() { throw new Error('deep'); }\nfunction outer() { inner(); }")
     with pytest.raises(EvaluationError) as error:
         worker.evaluate("() => outer()")

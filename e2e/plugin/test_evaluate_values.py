@@ -43,17 +43,17 @@ DATE = datetime(2030, 1, 2, 3, 4, 5, 678_000, timezone.utc)
         ("'\\ud800 ü \\u2028'", "\ud800 ü \u2028"),
     ],
 )
-def test_values_come_back_as_python_values(worker: SharedWorker, expression: str, value: object) -> None:
+def test_values_return_as_python_values(worker: SharedWorker, expression: str, value: object) -> None:
     assert worker.evaluate(expression) == value
 
 
-def test_not_a_number_and_negative_zero_come_back(worker: SharedWorker) -> None:
+def test_nan_and_negative_zero_return(worker: SharedWorker) -> None:
     nan, zero = worker.evaluate("[NaN, -0]")
     assert math.isnan(nan)
     assert math.copysign(1, zero) == -1
 
 
-def test_errors_come_back_unraised(worker: SharedWorker) -> None:
+def test_error_objects_return_as_values(worker: SharedWorker) -> None:
     error, other = worker.evaluate("[new TypeError('no'), new DOMException('gone', 'AbortError')]")
     assert isinstance(error, EvaluationError)
     assert error.message == "TypeError: no"
@@ -109,11 +109,11 @@ def test_arguments_arrive_as_javascript_values(worker: SharedWorker, argument: A
         ("(x) => x // the argument", 7),
     ],
 )
-def test_expressions_functions_and_statements(worker: SharedWorker, expression: str, value: object) -> None:
+def test_expressions_functions_and_statements_are_evaluated(worker: SharedWorker, expression: str, value: object) -> None:
     assert worker.evaluate(expression, 7) == value
 
 
-def test_an_expression_that_throws_a_syntax_error_runs_once(worker: SharedWorker) -> None:
+def test_expression_that_throws_a_syntax_error_runs_once(worker: SharedWorker) -> None:
     worker.evaluate("self.runs = 0")
     with pytest.raises(EvaluationError, match="SyntaxError"):
         worker.evaluate("() => { runs += 1; JSON.parse('{'); }")
@@ -121,7 +121,7 @@ def test_an_expression_that_throws_a_syntax_error_runs_once(worker: SharedWorker
 
 
 @pytest.mark.worker_clock("real")
-def test_values_come_back_without_virtual_time(app: App) -> None:
+def test_values_return_on_the_real_clock(app: App) -> None:
     assert app.start().evaluate("(x) => [x, new Date(0)]", 2**60) == [
         2**60,
         datetime(1970, 1, 1, tzinfo=timezone.utc),

@@ -28,7 +28,7 @@ PAGE = """<!doctype html><meta charset=utf-8><title>recorded</title><link rel=ic
 </script>"""
 
 
-def test_a_page_is_served_from_the_exported_archive(
+def test_playwright_serves_a_page_from_the_exported_har(
     gateway: Gateway,
     shared_workers: SharedWorkers,
     context: BrowserContext,

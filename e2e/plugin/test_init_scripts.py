@@ -34,7 +34,7 @@ def test_init_scripts_run_in_order_before_the_first_line(app: App, title: str) -
     assert worker.evaluate("seen") == expected
 
 
-def test_an_imported_module_is_on_virtual_time_too(app: App) -> None:
+def test_imported_module_is_on_virtual_time(app: App) -> None:
     app.gateway.mount(
         "/imported.js", "export const started = performance.now(); setTimeout(() => note('x'), 50);"
     )
@@ -45,7 +45,7 @@ def test_an_imported_module_is_on_virtual_time_too(app: App) -> None:
     assert worker.evaluate("[started, log]") == [0, [["x", 50]]]
 
 
-def test_a_strict_script_stays_strict_and_a_sloppy_one_sloppy(app: App) -> None:
+def test_strict_and_sloppy_mode_are_kept(app: App) -> None:
     ask = "self.strict = (function () { return this === undefined; })();"
     strict = app.start(f"'use strict';\n{ask}", "/strict.js")
     sloppy = app.start(ask, "/sloppy.js")
@@ -54,7 +54,7 @@ def test_a_strict_script_stays_strict_and_a_sloppy_one_sloppy(app: App) -> None:
 
 @pytest.mark.parametrize("policy", ["default-src 'none'", "default-src 'self'", "connect-src 'self'"])
 @pytest.mark.parametrize("title", ["classic", "module with imports"])
-def test_a_worker_under_a_policy_of_its_own_is_reached(
+def test_worker_with_content_security_policy_is_reached(
     app: App, title: str, policy: str, browser_name: str
 ) -> None:
     if "'none'" in policy and "imports" in title:

@@ -142,7 +142,7 @@ def test_next(page):
 """
 
 
-def test_a_test_whose_time_is_up_fails_and_the_next_one_runs(tmp_path: Path, browser_name: str) -> None:
+def test_timed_out_test_fails_and_the_next_one_runs(tmp_path: Path, browser_name: str) -> None:
     (tmp_path / "test_time.py").write_text(NEVER_ANSWERED)
     command = [sys.executable, "-m", "pytest", "--installed-browser", "--browser", browser_name]
     run = subprocess.run(
@@ -160,7 +160,7 @@ def test_a_test_whose_time_is_up_fails_and_the_next_one_runs(tmp_path: Path, bro
 
 @pytest.mark.parametrize("processes", [1, 2], ids=["one process", "xdist"])
 @pytest.mark.parametrize("to_all", [False, True], ids=["pytest alone", "as a terminal"])
-def test_an_interrupted_run_leaves_nothing_behind(
+def test_interrupted_run_leaves_no_processes(
     start: Callable[[int], Run], processes: int, to_all: bool
 ) -> None:
     run = start(processes)
@@ -171,7 +171,7 @@ def test_an_interrupted_run_leaves_nothing_behind(
         assert [path.name for path in run.temporary.iterdir()] == []
 
 
-def test_a_killed_run_leaves_no_process_behind(start: Callable[[int], Run]) -> None:
+def test_killed_run_leaves_no_processes(start: Callable[[int], Run]) -> None:
     run = start(1)
     run.send(signal.SIGKILL, to_all=True)
     assert run.left_behind() == []

@@ -48,7 +48,7 @@ def processes_with(profile: Path) -> list[bytes]:
 
 
 @NEEDS_CRASH
-def test_a_crash_of_the_tab_that_started_the_worker_takes_the_worker_along(app: App) -> None:
+def test_crash_of_the_starting_tab_ends_the_worker(app: App) -> None:
     app.gateway.mount("/worker.js", ECHO)
     first, second = app.open(), app.open()
     app.connect(first)
@@ -62,7 +62,7 @@ def test_a_crash_of_the_tab_that_started_the_worker_takes_the_worker_along(app: 
 
 
 @NEEDS_CRASH
-def test_a_crash_of_another_tab_leaves_the_worker_alone(app: App) -> None:
+def test_crash_of_another_tab_leaves_the_worker_alive(app: App) -> None:
     worker = app.start()
     other = app.open()
     app.connect(other)
@@ -74,7 +74,7 @@ def test_a_crash_of_another_tab_leaves_the_worker_alone(app: App) -> None:
 
 
 @NEEDS_CRASH
-def test_a_crashed_page_tells_so_and_can_be_closed(app: App) -> None:
+def test_crashed_page_reports_the_crash_and_closes(app: App) -> None:
     page = app.open()
     crashed: list[Page] = []
     page.on("crash", lambda page: crashed.append(page))
@@ -85,12 +85,12 @@ def test_a_crashed_page_tells_so_and_can_be_closed(app: App) -> None:
 
 
 @pytest.mark.only_browser("firefox")
-def test_firefox_says_in_one_line_that_it_crashes_no_tab(app: App) -> None:
+def test_crash_in_firefox_is_unsupported(app: App) -> None:
     with pytest.raises(UnsupportedError, match=r"^only Chromium crashes .*$"):
         crash(app.open())
 
 
-def test_what_was_flushed_before_the_kill_is_there_after_it(
+def test_flushed_data_survives_a_kill(
     app: App, persistent_browser: PersistentBrowser
 ) -> None:
     app.open(persistent_browser.context).evaluate(KEEP, "an event")
@@ -99,7 +99,7 @@ def test_what_was_flushed_before_the_kill_is_there_after_it(
     assert page.evaluate(READ) == "an event"
 
 
-def test_the_workers_of_a_killed_browser_end_and_new_ones_are_followed(
+def test_workers_of_a_killed_browser_end_and_new_ones_are_found(
     app: App, persistent_browser: PersistentBrowser
 ) -> None:
     app.gateway.mount("/worker.js", ECHO)
@@ -118,7 +118,7 @@ def test_the_workers_of_a_killed_browser_end_and_new_ones_are_followed(
     assert app.workers.alive == []
 
 
-def test_pages_of_a_killed_browser_are_not_told(app: App, persistent_browser: PersistentBrowser) -> None:
+def test_pages_of_a_killed_browser_receive_no_events(app: App, persistent_browser: PersistentBrowser) -> None:
     app.gateway.mount("/beacon", "", "text/plain")
     page = app.open(persistent_browser.context)
     page.evaluate("addEventListener('pagehide', () => navigator.sendBeacon('/beacon')); 0")
@@ -127,13 +127,13 @@ def test_pages_of_a_killed_browser_are_not_told(app: App, persistent_browser: Pe
     assert app.gateway.journal.select("/beacon") == []
 
 
-def test_the_other_browser_lives_on(app: App, persistent_browser: PersistentBrowser) -> None:
+def test_kill_leaves_other_browsers_alive(app: App, persistent_browser: PersistentBrowser) -> None:
     worker = app.start()
     persistent_browser.kill()
     assert worker.evaluate("1 + 1") == 2
 
 
-def test_a_browser_that_runs_is_not_reopened_and_one_that_does_not_is_not_killed(
+def test_reopen_needs_a_killed_browser_and_kill_a_running_one(
     persistent_browser: PersistentBrowser,
 ) -> None:
     with pytest.raises(SharedWorkerError, match=r"still runs: kill\(\)"):
@@ -144,7 +144,7 @@ def test_a_browser_that_runs_is_not_reopened_and_one_that_does_not_is_not_killed
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="processes are listed in /proc, on Linux only")
-def test_nothing_of_a_killed_browser_is_left_behind(app: App, persistent_browser: PersistentBrowser) -> None:
+def test_killed_browser_leaves_no_processes(app: App, persistent_browser: PersistentBrowser) -> None:
     app.open(persistent_browser.context)
     assert processes_with(persistent_browser.profile)
     persistent_browser.kill()

@@ -27,7 +27,7 @@ def worker(gateway: Gateway, shared_workers: SharedWorkers, context: BrowserCont
 
 
 @pytest.mark.usefixtures("needs_devtools")
-def test_what_the_worker_holds_counts_and_garbage_does_not(worker: SharedWorker) -> None:
+def test_heap_counts_live_objects_only(worker: SharedWorker) -> None:
     fill = f"() => {{ for (let i = 0; i < {OBJECTS}; i += 1) queue.push({{ i }}); return queue.length; }}"
     at_first = worker.heap_used()
     assert worker.evaluate(fill) == OBJECTS
@@ -37,6 +37,6 @@ def test_what_the_worker_holds_counts_and_garbage_does_not(worker: SharedWorker)
 
 
 @pytest.mark.only_browser("firefox")
-def test_firefox_says_in_one_line_that_it_cannot(worker: SharedWorker) -> None:
+def test_heap_in_firefox_is_unsupported(worker: SharedWorker) -> None:
     with pytest.raises(UnsupportedError, match=r"^only Chromium tells .*$"):
         worker.heap_used()

@@ -73,7 +73,7 @@ def requests_of(worker: SharedWorker) -> dict[str, Any]:
 
 
 @PER_CLOCK
-def test_requests_of_an_offline_worker_fail_and_never_reach_the_network(
+def test_requests_of_an_offline_worker_fail_in_the_browser(
     gateway: Gateway, shared_workers: SharedWorkers, page: Page, script: str
 ) -> None:
     gateway.mount("/worker.js", script, "text/javascript")
@@ -91,7 +91,7 @@ def test_requests_of_an_offline_worker_fail_and_never_reach_the_network(
 
 
 @PER_CLOCK
-def test_the_worker_sees_that_it_is_offline_and_is_told_each_change_once(
+def test_worker_receives_one_event_for_each_change(
     gateway: Gateway, shared_workers: SharedWorkers, page: Page, script: str
 ) -> None:
     gateway.mount("/worker.js", script, "text/javascript")
@@ -118,20 +118,20 @@ def test_tabs_and_other_workers_stay_online(
         assert second.evaluate("seen") == []
 
 
-def test_what_needs_no_network_works_offline(shared_workers: SharedWorkers, page: Page) -> None:
+def test_data_urls_work_offline(shared_workers: SharedWorkers, page: Page) -> None:
     worker = start(page, shared_workers)
     with worker.offline():
         assert worker.evaluate("() => by_fetch('data:,inside')") == "inside"
 
 
-def test_an_aborted_request_fails_as_aborted_also_offline(shared_workers: SharedWorkers, page: Page) -> None:
+def test_aborted_request_fails_with_abort_error_offline(shared_workers: SharedWorkers, page: Page) -> None:
     worker = start(page, shared_workers)
     with worker.offline():
         aborted = "fetch('/data', { signal: AbortSignal.abort() }).catch((error) => error.name)"
         assert worker.evaluate(aborted) == "AbortError"
 
 
-def test_virtual_time_goes_on_over_requests_that_fail_offline(
+def test_failed_offline_requests_do_not_stop_the_clock(
     gateway: Gateway, shared_workers: SharedWorkers, page: Page
 ) -> None:
     worker = start(page, shared_workers)
@@ -142,7 +142,7 @@ def test_virtual_time_goes_on_over_requests_that_fail_offline(
     assert worker.evaluate("seen") == ["offline", "TypeError", "TypeError", "online", "data"]
 
 
-def test_a_worker_may_end_while_it_is_offline(shared_workers: SharedWorkers, page: Page) -> None:
+def test_offline_worker_can_be_terminated(shared_workers: SharedWorkers, page: Page) -> None:
     worker = start(page, shared_workers)
     with worker.offline():
         worker.terminate()

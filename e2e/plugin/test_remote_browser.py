@@ -86,7 +86,7 @@ def run_example(endpoint: str, *options: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.usefixtures("once_a_run")
-def test_counter_project_passes_in_a_browser_elsewhere(
+def test_example_passes_in_a_remote_browser(
     server: str, browser_name: str, tmp_path: Path
 ) -> None:
     run = run_example(server, "--output", str(tmp_path / "results"))
@@ -95,7 +95,7 @@ def test_counter_project_passes_in_a_browser_elsewhere(
 
 
 @pytest.mark.usefixtures("once_a_run")
-def test_address_that_nobody_answers_fails_with_that_address(browser_name: str, tmp_path: Path) -> None:
+def test_unreachable_endpoint_is_named(browser_name: str, tmp_path: Path) -> None:
     run = run_example(
         f"ws://127.0.0.1:{CLOSED_PORT}/", "-k", "init_script", "--output", str(tmp_path / "results")
     )
@@ -104,7 +104,7 @@ def test_address_that_nobody_answers_fails_with_that_address(browser_name: str, 
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/", "ws://", "ws://[", "3000", ""])
-def test_what_is_no_websocket_address_is_wrong_use(address: str) -> None:
+def test_invalid_endpoint_is_a_usage_error(address: str) -> None:
     run = run_example(address)
     assert run.returncode == pytest.ExitCode.USAGE_ERROR
     assert "give an address as `playwright run-server` prints it" in run.stderr

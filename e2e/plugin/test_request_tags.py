@@ -91,7 +91,7 @@ def summarize(exchange: Exchange) -> tuple[object, ...]:
 
 @PER_CLOCK
 @pytest.mark.parametrize("form", FORMS)
-def test_request_stays_as_a_page_would_send_it(
+def test_request_equals_that_of_a_page(
     app: App, worker: SharedWorker, form: str, is_virtual: bool
 ) -> None:
     [page] = app.context.pages
@@ -105,7 +105,7 @@ def test_request_stays_as_a_page_would_send_it(
 
 
 @PER_CLOCK
-def test_tag_names_worker_number_and_virtual_time(app: App, worker: SharedWorker, is_virtual: bool) -> None:
+def test_tag_holds_worker_number_and_virtual_time(app: App, worker: SharedWorker, is_virtual: bool) -> None:
     assert send(worker, FORMS["text"]) == 200
     assert worker.evaluate(XHR) == 200
     first, second = app.gateway.journal.select("/data")
@@ -118,14 +118,14 @@ def test_tag_names_worker_number_and_virtual_time(app: App, worker: SharedWorker
 
 
 @pytest.mark.worker_clock("real")
-def test_synchronous_request_is_tagged_in_real_time(app: App, worker: SharedWorker) -> None:
+def test_synchronous_request_is_tagged_on_the_real_clock(app: App, worker: SharedWorker) -> None:
     assert worker.evaluate(SYNCHRONOUS_XHR) == 200
     [exchange] = app.gateway.journal.select("/data")
     assert exchange.worker_id == worker.id
 
 
 @pytest.mark.worker_clock("real")
-def test_route_suspends_a_request_in_real_time(app: App, worker: SharedWorker) -> None:
+def test_route_suspends_a_request_on_the_real_clock(app: App, worker: SharedWorker) -> None:
     rule = app.gateway.route("/data", lambda route: route.hold())
     worker.evaluate("() => { self.seen = []; fetch('/data').then(({ status }) => seen.push(status)); }")
     [route] = rule.wait_for()
@@ -138,7 +138,7 @@ def test_route_suspends_a_request_in_real_time(app: App, worker: SharedWorker) -
 
 
 @pytest.mark.worker_clock("real")
-def test_nothing_of_the_plugin_arrives_on_ports_in_real_time(app: App) -> None:
+def test_ports_carry_no_plugin_messages_on_the_real_clock(app: App) -> None:
     app.workers.add_init_script("self.ready = true;")
     worker = app.start("""
         self.log = [];

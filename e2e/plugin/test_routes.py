@@ -46,7 +46,7 @@ def worker(shared_workers: SharedWorkers, page: Page) -> SharedWorker:
     return shared_workers.wait_for(name="router")
 
 
-def test_a_worker_gets_what_the_route_fulfills(worker: SharedWorker, gateway: Gateway) -> None:
+def test_worker_receives_the_fulfilled_response(worker: SharedWorker, gateway: Gateway) -> None:
     gateway.route("POST /api/*", lambda route: route.fulfill(status=201, json=[*route.request.json(), 2]))
     worker.evaluate("() => ask('/api/items', { method: 'POST', body: '[1]' })")
     assert worker.evaluate("seen") == ["201 [1, 2]"]
@@ -54,7 +54,7 @@ def test_a_worker_gets_what_the_route_fulfills(worker: SharedWorker, gateway: Ga
     assert (exchange.sender, exchange.route) == ("worker", "fulfilled")
 
 
-def test_a_worker_gets_the_servers_answer_as_the_route_changed_it(
+def test_worker_receives_the_changed_response(
     worker: SharedWorker, gateway: Gateway
 ) -> None:
     async def add_b(route: Route) -> None:
@@ -66,7 +66,7 @@ def test_a_worker_gets_the_servers_answer_as_the_route_changed_it(
     assert worker.evaluate("seen") == ['200 {"a": 1, "b": 2}']
 
 
-def test_an_aborted_request_of_a_worker_fails(worker: SharedWorker, gateway: Gateway) -> None:
+def test_aborted_request_fails_in_the_worker(worker: SharedWorker, gateway: Gateway) -> None:
     # Firefox asks again by itself where a GET's connection is reset, so `times=1` would not do.
     with gateway.route("/data.json", lambda route: route.abort()):
         worker.evaluate("() => ask('/data.json')")
@@ -74,12 +74,12 @@ def test_an_aborted_request_of_a_worker_fails(worker: SharedWorker, gateway: Gat
     assert worker.evaluate("seen") == ["TypeError", '200 {"a": 1}']
 
 
-def test_a_tabs_request_is_routed_too(page: Page, gateway: Gateway) -> None:
+def test_request_of_a_tab_is_routed(page: Page, gateway: Gateway) -> None:
     gateway.route("/data.json", lambda route: route.fulfill(json={"sender": route.exchange.sender}))
     assert page.evaluate("fetch('/data.json').then(answer => answer.json())") == {"sender": "tab"}
 
 
-def test_virtual_time_does_not_wait_for_a_held_request_and_waits_again_once_it_is_released(
+def test_clock_does_not_wait_for_a_suspended_request(
     worker: SharedWorker, gateway: Gateway
 ) -> None:
     rule = gateway.route("/data.json", lambda route: route.hold())
@@ -93,7 +93,7 @@ def test_virtual_time_does_not_wait_for_a_held_request_and_waits_again_once_it_i
     assert worker.clock.now == 5_000
 
 
-def test_a_request_that_the_worker_gives_up_is_held_no_longer(worker: SharedWorker, gateway: Gateway) -> None:
+def test_suspended_request_ends_when_the_worker_aborts_it(worker: SharedWorker, gateway: Gateway) -> None:
     rule = gateway.route("/data.json", lambda route: route.hold())
     worker.evaluate(
         """() => {
@@ -110,7 +110,7 @@ def test_a_request_that_the_worker_gives_up_is_held_no_longer(worker: SharedWork
     assert exchange.status is None
 
 
-def test_a_worker_that_ends_lets_go_of_its_held_requests(worker: SharedWorker, gateway: Gateway) -> None:
+def test_suspended_request_ends_with_its_worker(worker: SharedWorker, gateway: Gateway) -> None:
     rule = gateway.route("/data.json", lambda route: route.hold())
     worker.evaluate("() => { ask('/data.json'); }")
     rule.wait_for()
@@ -119,7 +119,7 @@ def test_a_worker_that_ends_lets_go_of_its_held_requests(worker: SharedWorker, g
     assert exchange.status is None
 
 
-def test_a_workers_own_script_can_be_replaced(
+def test_route_replaces_the_workers_script(
     shared_workers: SharedWorkers, context: BrowserContext, gateway: Gateway
 ) -> None:
     gateway.mount("/worker.js", WORKER)
@@ -134,7 +134,7 @@ def test_a_workers_own_script_can_be_replaced(
     assert worker.clock.now == 1_000
 
 
-def test_a_handler_that_raises_gives_the_worker_a_500(worker: SharedWorker, gateway: Gateway) -> None:
+def test_failing_handler_sends_500_to_the_worker(worker: SharedWorker, gateway: Gateway) -> None:
     def wrong(route: Route) -> None:
         raise LookupError("no such thing")
 

@@ -33,13 +33,13 @@ def outcomes(worker: SharedWorker) -> list[object]:
     return [what for what, _ in log(worker)]
 
 
-def test_a_fault_with_a_count_is_used_up(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
+def test_toxic_with_times_ends_after_that_many_requests(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
     app.gateway.toxic("reset_peer", on="POST /data", times=2)
     clock.run_for(4_000)
     assert outcomes(worker) == ["TypeError", "TypeError", 200, 200]
 
 
-def test_a_fault_ends_with_its_block_and_hits_its_pattern_alone(
+def test_toxic_is_limited_to_its_block_and_pattern(
     app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
     app.gateway.toxic("status", on="GET /data", status=500)
@@ -49,7 +49,7 @@ def test_a_fault_ends_with_its_block_and_hits_its_pattern_alone(
     assert outcomes(worker) == [503, 503, 200]
 
 
-def test_a_fault_by_chance_repeats_with_its_seed(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
+def test_toxicity_is_reproducible_by_seed(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
     for _ in range(2):
         with app.gateway.toxic("status", on="POST /data", status=503, probability=0.5, seed=7):
             clock.run_for(20_000)
@@ -58,7 +58,7 @@ def test_a_fault_by_chance_repeats_with_its_seed(app: App, worker: SharedWorker,
     assert set(first) == {200, 503}
 
 
-def test_an_answer_is_lost_after_the_server_took_the_request(
+def test_dropped_response_leaves_the_request_at_the_server(
     app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
     taken: list[bytes] = []
@@ -74,7 +74,7 @@ def test_an_answer_is_lost_after_the_server_took_the_request(
     assert taken == [b"event"] * 2
 
 
-def test_requests_of_a_worker_and_of_a_tab_are_told_apart(
+def test_journal_distinguishes_requests_of_worker_and_tab(
     app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
     [page] = app.context.pages

@@ -89,7 +89,7 @@ def gateway_upstream(sharedworker_loop: LoopThread) -> Iterator[str]:
     sharedworker_loop.run(server.stop())
 
 
-def test_one_socket_serves_all_tabs_and_its_messages_are_in_the_journal(app: App) -> None:
+def test_one_socket_serves_all_tabs_and_is_in_the_journal(app: App) -> None:
     app.start(SHARED_SOCKET)
     [first] = app.context.pages
     second = app.open()
@@ -102,7 +102,7 @@ def test_one_socket_serves_all_tabs_and_its_messages_are_in_the_journal(app: App
     assert [message.data for message in exchange.messages] == ["one", "echo of one"]
 
 
-def test_the_tabs_see_a_network_that_goes_down(app: App) -> None:
+def test_down_toxic_closes_an_open_socket(app: App) -> None:
     app.start(SHARED_SOCKET)
     [page] = app.context.pages
     page.evaluate("() => worker.port.postMessage('one')")

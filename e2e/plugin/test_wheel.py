@@ -82,7 +82,7 @@ def project(tmp_path: Path) -> Path:
     return shutil.copytree(EXAMPLE, tmp_path / "counter", ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def test_wheel_holds_the_package_with_its_scripts_and_nothing_else(wheel: Path) -> None:
+def test_wheel_contains_only_the_package_with_its_scripts(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     package = {name for name in names if not name.split("/")[0].endswith(".dist-info")}
     paths = {path.relative_to(CHECKOUT) for path in PACKAGE.rglob("*") if path.is_file()}
@@ -92,13 +92,13 @@ def test_wheel_holds_the_package_with_its_scripts_and_nothing_else(wheel: Path) 
     assert [name for name in package if name.endswith(".js")]
 
 
-def test_module_that_is_imported_is_the_wheels(python: Path, project: Path) -> None:
+def test_imported_module_is_from_the_wheel(python: Path, project: Path) -> None:
     file = run(python, "-c", "import pytest_sharedworker; print(pytest_sharedworker.__file__)", cwd=project)
     assert Path(file.strip()).is_relative_to(python.parents[1])
 
 
 @pytest.mark.usefixtures("once_a_run")
-def test_counter_project_passes_with_the_wheel_alone(python: Path, project: Path, browser_name: str) -> None:
+def test_example_passes_with_the_wheel(python: Path, project: Path, browser_name: str) -> None:
     output = run(python, "-m", "pytest", "-v", "--trace-config", "--installed-browser", cwd=project)
     assert "4 passed" in output
     # Pytest names the file that each entry point led to.
@@ -106,7 +106,7 @@ def test_counter_project_passes_with_the_wheel_alone(python: Path, project: Path
     assert Path(plugin).is_relative_to(python.parents[1])
 
 
-def test_counter_project_passes_in_two_processes(python: Path, project: Path, browser_name: str) -> None:
+def test_example_passes_in_two_processes(python: Path, project: Path, browser_name: str) -> None:
     options = ("--installed-browser", "--browser", browser_name)
     output = run(python, "-m", "pytest", "-v", "--numprocesses", "2", *options, cwd=project)
     assert "4 passed" in output

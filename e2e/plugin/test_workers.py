@@ -21,19 +21,19 @@ NewContext = Callable[[], BrowserContext]
 # --- finding --------------------------------------------------------------------------------------
 
 
-def test_a_worker_is_found_by_glob_and_knows_its_url_and_name(app: App) -> None:
+def test_worker_is_found_by_glob_with_url_and_name(app: App) -> None:
     worker = app.start(path="/static/echo.4f2a.worker.js", name="echo")
     assert app.workers.wait_for("**/echo.*.worker.js") is worker
     assert (worker.name, worker.url) == ("echo", app.gateway.url + "/static/echo.4f2a.worker.js")
 
 
-def test_a_worker_without_a_name_can_be_looked_into(app: App) -> None:
+def test_worker_without_name_is_evaluated(app: App) -> None:
     worker = app.start()
     assert worker.name == ""
     assert worker.evaluate("self.name") == ""
 
 
-def test_two_tabs_share_a_worker_and_two_names_make_two(app: App) -> None:
+def test_workers_are_distinguished_by_name(app: App) -> None:
     first = app.start(name="one")
     app.connect(app.open(), name="one")
     second = app.start(name="two")
@@ -42,7 +42,7 @@ def test_two_tabs_share_a_worker_and_two_names_make_two(app: App) -> None:
     assert app.workers.wait_for(name="two") is second
 
 
-def test_a_description_of_two_workers_is_ambiguous(app: App) -> None:
+def test_glob_of_two_workers_is_ambiguous(app: App) -> None:
     app.start(name="one")
     app.start(name="two")
     with pytest.raises(
@@ -51,7 +51,7 @@ def test_a_description_of_two_workers_is_ambiguous(app: App) -> None:
         app.workers.wait_for("**/worker.js")
 
 
-def test_equal_workers_of_two_contexts_are_told_apart(app: App, new_context: NewContext) -> None:
+def test_equal_workers_of_two_contexts_are_distinct(app: App, new_context: NewContext) -> None:
     mine = app.start(name="same")
     context = new_context()
     app.workers.watch(context)
@@ -66,7 +66,7 @@ def test_equal_workers_of_two_contexts_are_told_apart(app: App, new_context: New
     assert mine.evaluate("whose") == "mine"
 
 
-def test_a_worker_that_is_started_from_a_frame_is_found(app: App) -> None:
+def test_worker_started_from_a_frame_is_found(app: App) -> None:
     app.gateway.mount("/worker.js", ECHO)
     app.gateway.mount("/frame.html", "<script>new SharedWorker('/worker.js').port.postMessage(1)</script>")
     app.open().evaluate("() => { document.body.innerHTML = '<iframe src=/frame.html></iframe>'; }")
@@ -75,7 +75,7 @@ def test_a_worker_that_is_started_from_a_frame_is_found(app: App) -> None:
     assert worker.evaluate("log.length") == 1
 
 
-def test_a_page_without_workers_holds_nothing_up(app: App) -> None:
+def test_page_without_workers_does_not_stop_the_clock(app: App) -> None:
     worker = app.start()
     app.open()
     blank = app.context.new_page()
@@ -88,7 +88,7 @@ def test_a_page_without_workers_holds_nothing_up(app: App) -> None:
 # --- ends and restarts ----------------------------------------------------------------------------
 
 
-def test_a_worker_ends_with_its_last_tab_and_starts_again_as_another(app: App) -> None:
+def test_worker_ends_with_its_last_tab_and_restarts(app: App) -> None:
     first = app.start()
     second_tab = app.open()
     app.connect(second_tab)
@@ -103,7 +103,7 @@ def test_a_worker_ends_with_its_last_tab_and_starts_again_as_another(app: App) -
     assert second.clock.now == 0
 
 
-def test_a_terminated_worker_is_gone_and_a_new_one_takes_its_place(app: App) -> None:
+def test_terminated_worker_is_closed_and_restarts(app: App) -> None:
     first = app.start()
     first.terminate()
     assert first.is_closed()
@@ -116,7 +116,7 @@ def test_a_terminated_worker_is_gone_and_a_new_one_takes_its_place(app: App) -> 
     assert second.evaluate("1 + 1") == 2
 
 
-def test_a_worker_that_was_looked_into_starts_again_with_its_next_tab(app: App) -> None:
+def test_evaluated_worker_restarts_with_its_next_tab(app: App) -> None:
     first = app.start()
     assert first.evaluate("1") == 1
     app.context.pages[0].close()
@@ -126,7 +126,7 @@ def test_a_worker_that_was_looked_into_starts_again_with_its_next_tab(app: App) 
     assert second.evaluate("2") == 2
 
 
-def test_a_worker_that_closes_itself_at_once_is_seen_and_its_last_words_are_kept(app: App) -> None:
+def test_worker_that_closes_itself_at_once_keeps_its_messages(app: App) -> None:
     app.gateway.mount("/worker.js", "console.log('in'); self.close(); console.warn('after');")
     app.connect(app.open())
     app.workers.idle()
@@ -136,7 +136,7 @@ def test_a_worker_that_closes_itself_at_once_is_seen_and_its_last_words_are_kept
     assert [message.text for message in worker.console_messages()] == ["in", "after"]
 
 
-def test_a_worker_whose_tab_is_gone_at_once_does_not_hold_time_up(app: App) -> None:
+def test_tab_closed_at_once_does_not_stop_the_clock(app: App) -> None:
     app.gateway.mount("/worker.js", ECHO)
     page = app.open()
     app.connect(page)
@@ -149,7 +149,7 @@ def test_a_worker_whose_tab_is_gone_at_once_does_not_hold_time_up(app: App) -> N
 # --- delivery -------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_ends_at_once_is_not_waited_for_while_one_of_its_name_lives_elsewhere(
+def test_ended_worker_of_another_context_does_not_stop_the_clock(
     app: App, new_context: NewContext
 ) -> None:
     living = app.start()
@@ -161,7 +161,7 @@ def test_a_worker_that_ends_at_once_is_not_waited_for_while_one_of_its_name_live
     assert living.clock.now == 1_000
 
 
-def test_a_port_to_a_worker_that_ended_at_once_is_not_waited_for_when_the_next_one_reads(
+def test_port_to_an_ended_worker_does_not_stop_the_clock(
     app: App,
 ) -> None:
     app.gateway.mount("/worker.js", "self.close();")
@@ -180,7 +180,7 @@ def test_a_port_to_a_worker_that_ended_at_once_is_not_waited_for_when_the_next_o
     assert [worker.clock.now for worker in app.workers.alive] == [1_000]
 
 
-def test_a_tab_that_navigates_away_is_not_waited_for(app: App) -> None:
+def test_navigating_tab_does_not_stop_the_clock(app: App) -> None:
     worker = app.start()
     page = app.open()
     app.connect(page)
@@ -191,7 +191,7 @@ def test_a_tab_that_navigates_away_is_not_waited_for(app: App) -> None:
     assert worker.clock.now == 2_000
 
 
-def test_a_port_that_its_tab_closed_is_not_waited_for_but_read_to_its_end(app: App) -> None:
+def test_messages_on_a_closed_port_are_read(app: App) -> None:
     worker = app.start()
     [page] = app.context.pages
     page.evaluate("() => { worker.port.postMessage('last'); worker.port.close(); }")
@@ -199,7 +199,7 @@ def test_a_port_that_its_tab_closed_is_not_waited_for_but_read_to_its_end(app: A
     assert worker.evaluate("log") == [["last", 0]]
 
 
-def test_a_worker_with_listeners_and_start_reads_the_same(app: App) -> None:
+def test_worker_with_event_listeners_reads_messages(app: App) -> None:
     worker = app.start("""
         self.log = [];
         addEventListener("connect", ({ ports: [port] }) => {
@@ -212,7 +212,7 @@ def test_a_worker_with_listeners_and_start_reads_the_same(app: App) -> None:
     assert worker.evaluate("log") == ["x"]
 
 
-def test_workers_and_tabs_see_nothing_of_the_harness_on_their_ports(app: App) -> None:
+def test_ports_carry_no_plugin_messages(app: App) -> None:
     worker = app.start()
     [page] = app.context.pages
     page.evaluate("() => worker.port.postMessage('x')")
