@@ -25,7 +25,7 @@ CONNECTING = "wire protocol, worker → tab: READY on connect"
 NEW_BUILD = "wire protocol, script: a new build is a new worker beside the old one"
 
 RANDOM_STEPS = 16
-MOST_TABS = 4
+MAX_TABS = 4
 BRIEF_VISITS = 6
 
 
@@ -126,19 +126,19 @@ def test_closing_a_context_does_not_affect_another(
     source=CONNECTING,
 )
 def test_navigating_back_and_forth_loses_nothing(telemetry: Telemetry) -> None:
-    stays, moves = telemetry.open_tabs(2)
+    other, navigating = telemetry.open_tabs(2)
     telemetry.gateway.mount("/other.html", "<!doctype html><title>other</title>", "text/html")
     for _ in range(3):
-        for tab in (stays, moves):
+        for tab in (other, navigating):
             tab.log(2)
         telemetry.settle()
-        moves.page.goto(telemetry.gateway.url + "/other.html")
-        stays.log()
-        moves.page.go_back()
+        navigating.page.goto(telemetry.gateway.url + "/other.html")
+        other.log()
+        navigating.page.go_back()
         # A page from the back/forward cache still has its port; any other page must connect again.
-        if not moves.page.evaluate("() => 'port' in window"):
-            moves.connect()
-    moves.log(2)
+        if not navigating.page.evaluate("() => 'port' in window"):
+            navigating.connect()
+    navigating.log(2)
     telemetry.flush(2)
     telemetry.account()
 
@@ -177,7 +177,7 @@ def test_opening_and_closing_tabs_loses_nothing(telemetry: Telemetry, observatio
     random = Random(19292)
     tabs = telemetry.open_tabs(2)
     for _ in range(RANDOM_STEPS):
-        if len(tabs) < 2 or (len(tabs) < MOST_TABS and random.random() < 0.5):
+        if len(tabs) < 2 or (len(tabs) < MAX_TABS and random.random() < 0.5):
             tabs.append(telemetry.open_tab())
         else:
             telemetry.settle()
@@ -199,15 +199,15 @@ def test_opening_and_closing_tabs_loses_nothing(telemetry: Telemetry, observatio
     source=CONNECTING,
 )
 def test_brief_visits_do_not_disturb_other_tabs(telemetry: Telemetry) -> None:
-    stays = telemetry.open_tab()
-    stays.log(2)
+    other = telemetry.open_tab()
+    other.log(2)
     telemetry.settle()
     for _ in range(BRIEF_VISITS):
         visitor = telemetry.open_tab(connect=False)
         visitor.start_worker()
         visitor.log(fate=Fate.OPTIONAL)
         visitor.close()
-    stays.log(2)
+    other.log(2)
     telemetry.flush(2)
     expect_one_session(telemetry)
     telemetry.account()

@@ -14,27 +14,27 @@ from pytest_sharedworker import UnsupportedError
 
 OUTAGE_EVENTS = 20_000
 OUTAGE_PARTS = 20
-LEAST_KEPT_EVENTS = 10_000
+MIN_KEPT_EVENTS = 10_000
 MANY_EVENTS = 15_000
 LAST_EVENTS = 100
 KIBIBYTE = 1 << 10
 MEBIBYTE = 1 << 20
-LARGEST_BODY_BYTES = 5 * MEBIBYTE // 4
+MAX_BODY_BYTES = 5 * MEBIBYTE // 4
 """The largest size of a body that a worker limits to about 1 MiB, with a quarter as tolerance."""
 HEAP_BYTES = 64 * MEBIBYTE
 HEAP_EVENTS = 8 * 2_500
 FOUR_KILOBYTES = "component-" * 400
-MOST_RECORDS = 500
-MOST_RECORDS_BYTES = 512 * KIBIBYTE
+MAX_BATCH_RECORDS = 500
+MAX_BATCH_BYTES = 512 * KIBIBYTE
 AROUND_RECORDS_BYTES = KIBIBYTE
 
 
 @case(
     "load/2/1",
     Level.SHOULD,
-    f"Of {OUTAGE_EVENTS:,} events logged while the server is down, at least {LEAST_KEPT_EVENTS:,} are stored"
+    f"Of {OUTAGE_EVENTS:,} events logged while the server is down, at least {MIN_KEPT_EVENTS:,} are stored"
     " afterwards, in order, and so are all later events.",
-    expected=f"at least {LEAST_KEPT_EVENTS:,} of them stored once, in order; all later ones too",
+    expected=f"at least {MIN_KEPT_EVENTS:,} of them stored once, in order; all later ones too",
     source="data safety: the queue covers an outage up to a known bound",
 )
 def test_half_of_twenty_thousand_events_survive_an_outage(
@@ -53,8 +53,8 @@ def test_half_of_twenty_thousand_events_survive_an_outage(
     expect_stored_order(telemetry)
     kept = len(set(telemetry.stored)) - 2
     observations(f"{kept:,} of {OUTAGE_EVENTS:,} events in {len(telemetry.batches)} POST")
-    if kept < LEAST_KEPT_EVENTS:
-        raise FindingError(f"at least {LEAST_KEPT_EVENTS:,} events stored", f"{kept:,} events stored")
+    if kept < MIN_KEPT_EVENTS:
+        raise FindingError(f"at least {MIN_KEPT_EVENTS:,} events stored", f"{kept:,} events stored")
     telemetry.account()
 
 
@@ -69,13 +69,13 @@ def test_body_size_after_an_outage_is_bounded(telemetry: Telemetry, observations
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
-        tab.log(LEAST_KEPT_EVENTS)
+        tab.log(MIN_KEPT_EVENTS)
         telemetry.flush(2)
     telemetry.run_for(HOUR_MS)
     largest = max((len(batch.exchange.request_body) for batch in telemetry.batches), default=0)
     observations(f"the largest body has {largest:,} bytes")
-    if largest > LARGEST_BODY_BYTES:
-        raise FindingError(f"at most {LARGEST_BODY_BYTES:,} bytes in a body", f"{largest:,} bytes")
+    if largest > MAX_BODY_BYTES:
+        raise FindingError(f"at most {MAX_BODY_BYTES:,} bytes in a body", f"{largest:,} bytes")
     telemetry.account()
 
 
@@ -106,8 +106,8 @@ def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observations: Obse
 @case(
     "load/2/4",
     Level.SHOULD,
-    f"A worker sends the backlog of an outage in batches of at most {MOST_RECORDS} records and"
-    f" {MOST_RECORDS_BYTES // KIBIBYTE} KiB.",
+    f"A worker sends the backlog of an outage in batches of at most {MAX_BATCH_RECORDS} records and"
+    f" {MAX_BATCH_BYTES // KIBIBYTE} KiB.",
     expected="no larger batch, all stored once, in order",
     source="wire protocol, upstream batches: at most 500 records per request; data safety: half of nginx's"
     " default limit",
@@ -116,16 +116,16 @@ def test_batch_size_after_an_outage_is_bounded(telemetry: Telemetry, observation
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.gateway.toxic("down"):
-        tab.log(3 * MOST_RECORDS)
-        tab.log(MOST_RECORDS, component=FOUR_KILOBYTES)
+        tab.log(3 * MAX_BATCH_RECORDS)
+        tab.log(MAX_BATCH_RECORDS, component=FOUR_KILOBYTES)
         telemetry.flush(2)
     telemetry.run_for(HOUR_MS)
     records = max((len(batch.records) for batch in telemetry.batches), default=0)
     size = max((len(batch.exchange.decoded_body) for batch in telemetry.batches), default=0)
     seen = f"up to {records} records and {size:,} bytes in a batch"
     observations(seen)
-    if records > MOST_RECORDS or size > MOST_RECORDS_BYTES + AROUND_RECORDS_BYTES:
-        raise FindingError(f"at most {MOST_RECORDS} records and {MOST_RECORDS_BYTES:,} bytes of them", seen)
+    if records > MAX_BATCH_RECORDS or size > MAX_BATCH_BYTES + AROUND_RECORDS_BYTES:
+        raise FindingError(f"at most {MAX_BATCH_RECORDS} records and {MAX_BATCH_BYTES:,} bytes of them", seen)
     telemetry.account()
     expect_stored_order(telemetry)
 

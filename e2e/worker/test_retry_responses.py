@@ -24,7 +24,7 @@ from pytest_sharedworker import Route
 REJECTED = "RFC 9110, 15.5: a request with a client error fails again however often it is sent"
 ACCEPTED = "wire protocol, failed POST: only the records of a failed POST return to the queue"
 HANGING = "wire protocol, flush: every interval while records are queued"
-MOST_BODY_BYTES = 4096
+MAX_BODY_BYTES = 4096
 HANG_MS = 45_000
 HOUR_PARTS = 24
 
@@ -73,7 +73,7 @@ def test_too_large_batch_does_not_block_others(telemetry: Telemetry, observation
     require_virtual_time(telemetry)
 
     def refuse(route: Route) -> None:
-        if len(route.exchange.decoded_body) > MOST_BODY_BYTES:
+        if len(route.exchange.decoded_body) > MAX_BODY_BYTES:
             route.fulfill(status=413, json={"error": "body_too_large"})
 
     telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse)
