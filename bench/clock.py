@@ -43,9 +43,11 @@ def main() -> None:
     loop_thread.run(control.start())
     gateway = Gateway(loop_thread, control)
     gateway.start()
-    gateway.mount("/static-files/", WORKER)
-    gateway.mount("/", "<!doctype html><title>tab</title><link rel=icon href=data:,>", "text/html")
-    gateway.mount(ENDPOINT, json.dumps(RESPONSE), "application/json")
+    gateway.serve_directory("/static-files/", WORKER)
+    gateway.serve(
+        "/", "<!doctype html><title>tab</title><link rel=icon href=data:,>", content_type="text/html"
+    )
+    gateway.serve(ENDPOINT, json.dumps(RESPONSE), content_type="application/json")
     with sync_playwright() as playwright:
         browser = getattr(playwright, options.browser).launch(**launch_arguments(options.browser))
         context = browser.new_context()

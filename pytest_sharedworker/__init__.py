@@ -30,7 +30,27 @@ if TYPE_CHECKING:
     from pytest_sharedworker.gateway.exchange import SocketMessage as SocketMessage
     from pytest_sharedworker.gateway.gateway import Gateway as Gateway
     from pytest_sharedworker.gateway.journal import Journal as Journal
+    from pytest_sharedworker.gateway.messages import Request as Request
+    from pytest_sharedworker.gateway.messages import Response as Response
+    from pytest_sharedworker.gateway.patterns import URLMatch as URLMatch
+    from pytest_sharedworker.gateway.route import AsyncRoute as AsyncRoute
     from pytest_sharedworker.gateway.route import Route as Route
+    from pytest_sharedworker.gateway.router import RouteRule as RouteRule
+    from pytest_sharedworker.gateway.toxics import AppliedToxic as AppliedToxic
+    from pytest_sharedworker.gateway.toxics import Bandwidth as Bandwidth
+    from pytest_sharedworker.gateway.toxics import Down as Down
+    from pytest_sharedworker.gateway.toxics import DropResponse as DropResponse
+    from pytest_sharedworker.gateway.toxics import HttpStatus as HttpStatus
+    from pytest_sharedworker.gateway.toxics import Latency as Latency
+    from pytest_sharedworker.gateway.toxics import LimitData as LimitData
+    from pytest_sharedworker.gateway.toxics import ResetPeer as ResetPeer
+    from pytest_sharedworker.gateway.toxics import Slicer as Slicer
+    from pytest_sharedworker.gateway.toxics import SlowClose as SlowClose
+    from pytest_sharedworker.gateway.toxics import Stream as Stream
+    from pytest_sharedworker.gateway.toxics import Timeout as Timeout
+    from pytest_sharedworker.gateway.toxics import Toxic as Toxic
+    from pytest_sharedworker.gateway.unhandled import UnhandledRequestWarning as UnhandledRequestWarning
+    from pytest_sharedworker.gateway.web_socket_route import WebSocketRoute as WebSocketRoute
     from pytest_sharedworker.workers.bulk import open_tabs as open_tabs
     from pytest_sharedworker.workers.bulk import spawn_workers as spawn_workers
     from pytest_sharedworker.workers.crash import crash as crash
@@ -58,7 +78,27 @@ _EXPORTS = {
     "gateway.exchange": ("Exchange", "SocketMessage"),
     "gateway.gateway": ("Gateway",),
     "gateway.journal": ("Journal",),
-    "gateway.route": ("Route",),
+    "gateway.route": ("AsyncRoute", "Route"),
+    "gateway.messages": ("Request", "Response"),
+    "gateway.patterns": ("URLMatch",),
+    "gateway.router": ("RouteRule",),
+    "gateway.toxics": (
+        "AppliedToxic",
+        "Bandwidth",
+        "Down",
+        "DropResponse",
+        "HttpStatus",
+        "Latency",
+        "LimitData",
+        "ResetPeer",
+        "Slicer",
+        "SlowClose",
+        "Stream",
+        "Timeout",
+        "Toxic",
+    ),
+    "gateway.unhandled": ("UnhandledRequestWarning",),
+    "gateway.web_socket_route": ("WebSocketRoute",),
     "workers.bulk": ("open_tabs", "spawn_workers"),
     "workers.crash": ("crash",),
     "workers.persistent_browser": ("PersistentBrowser",),

@@ -83,7 +83,7 @@ class Environment:
             self.server.restart()
         gateway = Gateway(self.loop_thread, self.control, self.server.url)
         gateway.start()
-        gateway.mount(WORKER_FOLDER, self.worker_directory)
+        gateway.serve_directory(WORKER_FOLDER, self.worker_directory)
         try:
             yield gateway, SharedWorkers(self.browser, gateway, self.control, self.loop_thread, "virtual")
         finally:

@@ -8,10 +8,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker import (
+    DropResponse,
+    Gateway,
+    HttpStatus,
+    Latency,
+    LimitData,
+    ResetPeer,
+    Route,
+    Stream,
+    Timeout,
+    Toxic,
+)
 
 Method = Literal["GET", "POST"]
 
@@ -19,24 +29,23 @@ SMALL_BODY_BYTES = 1_500
 """The largest body under a low size limit: a few records. A single record is far smaller."""
 
 _HTML = {"Content-Type": "text/html"}
-_STATUS = "status"
-TOXICS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "status 500": (_STATUS, {"status": 500}),
-    "status 503, retry after 2 minutes": (_STATUS, {"status": 503, "headers": {"Retry-After": "120"}}),
-    "status 429, retry after 5 seconds": (_STATUS, {"status": 429, "headers": {"Retry-After": "5"}}),
-    "login page with status 200": (_STATUS, {"status": 200, "headers": _HTML, "body": "<p>Who are you?"}),
+TOXICS: Mapping[str, tuple[Toxic, Stream | None]] = {
+    "status 500": (HttpStatus(500), None),
+    "status 503, retry after 2 minutes": (HttpStatus(503, headers={"Retry-After": "120"}), None),
+    "status 429, retry after 5 seconds": (HttpStatus(429, headers={"Retry-After": "5"}), None),
+    "login page with status 200": (HttpStatus(200, "<p>Who are you?", headers=_HTML), None),
     # The worker sends nothing more after this one; the next worker does.
-    "status 404": (_STATUS, {"status": 404}),
-    "connection reset": ("reset_peer", {}),
-    "no response": ("timeout", {}),
-    "connection closed after 5 seconds": ("timeout", {"timeout_ms": 5_000}),
-    "response lost": ("drop_response", {}),
-    "response cut off": ("limit_data", {"bytes": 5}),
-    "response 2 seconds late": ("latency", {"latency_ms": 2_000}),
-    "response after the timeout": ("latency", {"latency_ms": 45_000}),
-    "request 2 seconds late": ("latency", {"latency_ms": 2_000, "stream": "upstream"}),
+    "status 404": (HttpStatus(404), None),
+    "connection reset": (ResetPeer(), None),
+    "no response": (Timeout(), None),
+    "connection closed after 5 seconds": (Timeout(5_000), None),
+    "response lost": (DropResponse(), None),
+    "response cut off": (LimitData(bytes=5), None),
+    "response 2 seconds late": (Latency(2_000), None),
+    "response after the timeout": (Latency(45_000), None),
+    "request 2 seconds late": (Latency(2_000), "upstream"),
 }
-"""By name: the toxic and its attributes (see `pytest_sharedworker.gateway.toxics`)."""
+"""By name: the toxic and its stream, None for the default."""
 
 TOO_LARGE = "status 413 for a large batch"
 NAMES: Mapping[Method, tuple[str, ...]] = {"GET": tuple(TOXICS), "POST": (*TOXICS, TOO_LARGE)}
@@ -59,23 +68,25 @@ class RequestFaults:
 
     def add(self, name: str, method: Method, times: int | None) -> None:
         """Add a fault to the next `times` requests (None: to all, until it is removed)."""
-        pattern = f"{method} {self.endpoint}"
+        pattern = f"{method} {self.endpoint}{{,?**}}"
         if name == TOO_LARGE:
             self._add_size_limit(pattern)
             return
-        toxic_name, attributes = TOXICS[name]
-        toxic = self.gateway.toxic(toxic_name, on=pattern, times=times, **attributes)
-        self._faults.append(_Fault(f"{method} {name}", toxic.remove, lambda: toxic.applied))
+        toxic, stream = TOXICS[name]
+        applied = self.gateway.add_toxic(toxic, on=pattern, stream=stream, times=times, optional=True)
+        self._faults.append(_Fault(f"{method} {name}", applied.remove, lambda: applied.hits))
 
     def _add_size_limit(self, pattern: str) -> None:
         refused: list[Route] = []
 
         def refuse_large(route: Route) -> None:
-            if len(route.request.request_body) > SMALL_BODY_BYTES:
+            if len(route.exchange.request_body) > SMALL_BODY_BYTES:
                 refused.append(route)
                 route.fulfill(status=413)
+            else:
+                route.fallback()
 
-        rule = self.gateway.route(pattern, refuse_large)
+        rule = self.gateway.route(pattern, refuse_large, optional=True)
         self._faults.append(_Fault(TOO_LARGE, rule.remove, lambda: len(refused)))
 
     def remove_all(self) -> None:

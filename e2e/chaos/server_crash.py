@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from e2e.chaos.server import ChaosServer
-from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker import AsyncRoute, Gateway
 
 FAULT = "server killed at work"
 
@@ -20,14 +19,15 @@ def kill_at_next_request(
 ) -> Iterator[None]:
     """While the block runs: SIGKILL the server `delay_ms` after it got the next request of a pattern."""
 
-    async def kill(route: Route) -> None:
+    async def kill(route: AsyncRoute) -> None:
         if not server.is_running:
+            route.fallback()
             return
         faults[FAULT] += 1
         fetching = asyncio.ensure_future(route.fetch())
         await asyncio.sleep(delay_ms / 1000)
         await asyncio.to_thread(server.kill)
-        route.fulfill(answer=await fetching)
+        route.fulfill(response=await fetching)
 
-    with gateway.route(pattern, kill, times=1):
+    with gateway.route(pattern, kill, times=1, optional=True):
         yield

@@ -27,8 +27,8 @@ class Tabs:
         self._log = log
         self._open: list[ChaosTab] = []
         self._documents = 0
-        gateway.mount(PAGE_PATH, PAGE, "text/html")
-        gateway.mount(ELSEWHERE_PATH, ELSEWHERE, "text/html")
+        gateway.serve(PAGE_PATH, PAGE, content_type="text/html")
+        gateway.serve(ELSEWHERE_PATH, ELSEWHERE, content_type="text/html")
 
     def __len__(self) -> int:
         return len(self._open)

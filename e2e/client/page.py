@@ -6,7 +6,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from pytest_sharedworker.gateway.gateway import Gateway
 
-POST = "POST */ui-telemetry"
+POST = "POST **/ui-telemetry"
 CONNECTED = "connected to the shared worker"
 
 

@@ -46,9 +46,9 @@ def test_bundle_is_client_and_worker(
     bundle: Path, gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext
 ) -> None:
     script = f"/static-files/{bundle.name}"
-    gateway.mount(script, bundle)
+    gateway.serve_file(script, bundle)
     page = f"<!doctype html><title>app</title><link rel=icon href=data:,><script src='{script}'></script>"
-    gateway.mount("/app.html", page, "text/html")
+    gateway.serve("/app.html", page, content_type="text/html")
     tabs = [context.new_page() for _ in range(2)]
     for number, tab in enumerate(tabs):
         tab.goto(gateway.url + "/app.html")

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from e2e.client.page import CONNECTED, click, open_page
+from pytest_sharedworker import HttpStatus, Latency
 from pytest_sharedworker.errors import UnsupportedError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -119,7 +120,7 @@ def test_closing_the_last_tab_flushes(
     worker = shared_workers.wait_for()
     last.close()
     worker.wait_for_close()
-    gateway.journal.wait_for("POST */ui-telemetry", count=1)
+    gateway.journal.wait_for("POST **/ui-telemetry", count=1)
     delivery.expect_stored_once()
 
 
@@ -128,7 +129,7 @@ def test_page_restored_from_cache_reconnects(
 ) -> None:
     page = open_connected_page(gateway, context)
     delivery.click(page, "before", count=3)
-    gateway.mount("/elsewhere", "<!doctype html><title>elsewhere</title>", "text/html")
+    gateway.serve("/elsewhere", "<!doctype html><title>elsewhere</title>", content_type="text/html")
     page.goto(gateway.url + "/elsewhere")
     page.go_back()
     expect(page.locator("#state")).to_have_text(CONNECTED)
@@ -140,7 +141,7 @@ def test_page_restored_from_cache_reconnects(
 def test_clicks_before_ready_reach_the_worker(
     gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, delivery: DeliveryModel
 ) -> None:
-    with gateway.toxic("latency", on="GET *worker*", latency_ms=1_000):
+    with gateway.add_toxic(Latency(latency=1_000), on="GET **worker**"):
         page = open_page(gateway, context)
         expect(page.locator("#state")).to_contain_text("waiting for the worker")
         click(page, "Refresh")
@@ -154,7 +155,7 @@ def test_outage_of_hours_loses_nothing(
     gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, delivery: DeliveryModel
 ) -> None:
     page = open_connected_page(gateway, context)
-    with gateway.toxic("status", on="POST */ui-telemetry", status=503):
+    with gateway.add_toxic(HttpStatus(503), on="POST **/ui-telemetry"):
         for number in range(4):
             delivery.click(page, f"hour-{number}")
             shared_workers.clock.run_for(HOUR_SECONDS * 1000)

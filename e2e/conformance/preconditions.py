@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from pytest_sharedworker.gateway.toxics import Toxic
+from pytest_sharedworker import AppliedToxic
 
 NOT_EXERCISED = "not exercised: {problem}"
 
@@ -17,7 +17,7 @@ def require_exercised(exercised: object, problem: str) -> None:
         pytest.skip(NOT_EXERCISED.format(problem=problem))
 
 
-def require_applied(toxics: Iterable[Toxic]) -> None:
+def require_applied(toxics: Iterable[AppliedToxic]) -> None:
     """Skip the case if one of its toxics applied to no request."""
     for toxic in toxics:
-        require_exercised(toxic.applied, f"no {toxic.pattern.method} met the toxic {toxic}")
+        require_exercised(toxic.hits, f"no {toxic.pattern.method} met the toxic {toxic}")

@@ -140,8 +140,8 @@ def gateway_upstream(upstream: FakeUpstream, tmp_path: Path) -> Iterator[str]:
 def test_mlflow_accepts_and_forwards_records(
     gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, upstream: FakeUpstream
 ) -> None:
-    gateway.mount("/static-files/", CHECKOUT / "worker")
-    gateway.mount("/app.html", APP, "text/html")
+    gateway.serve_directory("/static-files/", CHECKOUT / "worker")
+    gateway.serve("/app.html", APP, content_type="text/html")
     for number in range(2):
         tab = context.new_page()
         tab.goto(gateway.url + "/app.html")

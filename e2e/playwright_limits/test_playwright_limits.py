@@ -63,11 +63,13 @@ def expect_unsupported_in_firefox(request: pytest.FixtureRequest, browser_name: 
 @pytest.fixture
 def tab(page: Page, gateway: Gateway) -> Page:
     """Open a page of an origin that serves both workers."""
-    gateway.mount("/", "<!doctype html><title>tab</title><link rel=icon href=data:,>", "text/html")
-    gateway.mount("/worker.js", WORKER)
-    gateway.mount("/module-worker.js", MODULE_WORKER)
-    gateway.mount("/part.js", "export const part = 'served';")
-    gateway.mount("/data", "served", "text/plain")
+    gateway.serve(
+        "/", "<!doctype html><title>tab</title><link rel=icon href=data:,>", content_type="text/html"
+    )
+    gateway.serve("/worker.js", WORKER)
+    gateway.serve("/module-worker.js", MODULE_WORKER)
+    gateway.serve("/part.js", "export const part = 'served';")
+    gateway.serve("/data", "served", content_type="text/plain")
     page.goto(gateway.url + "/")
     return page
 

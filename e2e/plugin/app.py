@@ -1,4 +1,4 @@
-"""The stage of the harness's own tests: an empty page, and workers of a few lines."""
+"""The app of the plugin's browser tests: an empty page, and workers of a few lines."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PAGE = "/page.html"
 
 ECHO = """
 self.log = [];
-self.note = (what) => { log.push([what, performance.now()]); };
+self.note = (value) => { log.push([value, performance.now()]); };
 self.onconnect = ({ ports: [port] }) => {
     port.onmessage = ({ data }) => { note(data); port.postMessage(data); };
 };
 """
-"""Keeps what it reads, each with its virtual time, and sends it back."""
+"""A worker that logs each message with its time, and sends it back."""
 
 _START = """([url, options]) => {
     window.messages = [];
@@ -30,48 +30,48 @@ _START = """([url, options]) => {
 }"""
 
 
-def log(worker: SharedWorker) -> list[Any]:
-    """What a worker of ECHO has noted: pairs of what and of the virtual milliseconds."""
+def read_log(worker: SharedWorker) -> list[Any]:
+    """Return what a worker of ECHO has logged: pairs of a value and its time in milliseconds."""
     return list(worker.evaluate("log"))
 
 
-def console_texts(worker: SharedWorker) -> list[str]:
-    """The lines that a worker has written, each with its level."""
+def read_console(worker: SharedWorker) -> list[str]:
+    """Return the console messages of a worker, each with its level."""
     return [str(message) for message in worker.console_messages()]
 
 
 def wait_for_console(worker: SharedWorker, text: str, *, timeout: float = 5_000) -> ConsoleMessage:
-    """Wait until a worker has written a message that contains `text`, also before this call."""
+    """Wait for a console message that contains `text`, written before or after this call."""
     deadline = time.monotonic() + timeout / 1000
     while time.monotonic() < deadline:
         for message in worker.console_messages():
             if text in message.text:
                 return message
         time.sleep(0.01)
-    raise AssertionError(f"no message with {text!r} within {timeout:g} ms: {console_texts(worker)}")
+    raise AssertionError(f"no message with {text!r} within {timeout:g} ms: {read_console(worker)}")
 
 
 class App:
-    """Opens pages of the gateway's origin and starts workers in them."""
+    """Open pages of the gateway's origin and start workers in them."""
 
     def __init__(self, gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext) -> None:
         self.gateway = gateway
         self.workers = shared_workers
         self.context = context
-        gateway.mount(PAGE, "<!doctype html><title>stage</title>")
+        gateway.serve(PAGE, "<!doctype html><title>app</title>")
 
     def open(self, context: BrowserContext | None = None) -> Page:
-        """Open a page, in the test's context or in another."""
+        """Open a page, in the test's context or in `context`."""
         page = (context or self.context).new_page()
         page.goto(self.gateway.url + PAGE)
         return page
 
     def connect(self, page: Page, path: str = "/worker.js", **options: Any) -> None:
-        """Start or join a worker; `window.worker` and `window.messages` belong to it."""
+        """Connect a page to a worker; the page keeps `window.worker` and `window.messages`."""
         page.evaluate(_START, [path, options])
 
     def start(self, script: str = ECHO, path: str = "/worker.js", **options: Any) -> SharedWorker:
-        """Mount a script, start it from a page of its own, and wait for the worker."""
-        self.gateway.mount(path, script)
+        """Serve a script, start it from a new page, and wait for the worker."""
+        self.gateway.serve(path, script)
         self.connect(self.open(), path, **options)
         return self.workers.wait_for(f"*{path}", name=options.get("name"))

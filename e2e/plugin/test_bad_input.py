@@ -1,7 +1,7 @@
-"""What goes wrong when a test is wrong: an exception of the plugin's own tree, in time, with what to do.
+"""Errors for workers that cannot start: each is one of the plugin's errors and names the reason.
 
-A clock's wrong use stands in test_clock.py; a port in use, a dead server and unknown toxics, which need
-no browser, in unit/pytest_sharedworker.
+Wrong use of a clock is tested in test_clock_failures.py; a port in use and invalid toxics, which need no
+browser, in unit/pytest_sharedworker.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, PAGE, App
+from pytest_sharedworker import ResetPeer
 from pytest_sharedworker.errors import AmbiguousWorkerError, ToxicError, WaitTimeoutError, WorkerNotFoundError
 
-SHORT_SECONDS = 0.5
+SHORT_MS = 500
 
 
 def test_missing_worker_is_an_error(app: App) -> None:
     with pytest.raises(
         WorkerNotFoundError, match=r"a SharedWorker '\*\*/none.js' did not appear within 500 ms"
     ):
-        app.workers.wait_for("**/none.js", timeout=SHORT_SECONDS * 1000)
+        app.workers.wait_for("**/none.js", timeout=SHORT_MS)
 
 
 def test_error_for_missing_worker_lists_the_workers_seen(app: App) -> None:
@@ -26,13 +27,13 @@ def test_error_for_missing_worker_lists_the_workers_seen(app: App) -> None:
     with pytest.raises(
         WorkerNotFoundError, match=r"workers seen: \[<SharedWorker 'echo' .*/worker.js>\]"
     ) as error:
-        app.workers.wait_for("**/none.js", timeout=SHORT_SECONDS * 1000)
+        app.workers.wait_for("**/none.js", timeout=SHORT_MS)
     assert "The journal's last" in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["classic", "module"])
 def test_syntax_error_is_named(app: App, kind: str, browser_name: str) -> None:
-    app.gateway.mount("/worker.js", "let = ;")
+    app.gateway.serve("/worker.js", "let = ;")
     app.connect(app.open(), type=kind)
     reason = (
         "SyntaxError: Unexpected" if browser_name == "chromium" and kind == "classic" else "a syntax error"
@@ -44,7 +45,7 @@ def test_syntax_error_is_named(app: App, kind: str, browser_name: str) -> None:
 
 
 def test_module_started_as_classic_script_is_named(app: App) -> None:
-    app.gateway.mount("/worker.js", "export const a = 1;")
+    app.gateway.serve("/worker.js", "export const a = 1;")
     app.connect(app.open())
     with pytest.raises(
         WorkerNotFoundError,
@@ -54,22 +55,23 @@ def test_module_started_as_classic_script_is_named(app: App) -> None:
 
 
 def test_missing_import_is_named(app: App) -> None:
-    app.gateway.mount("/worker.js", 'import "./missing.js";')
+    app.gateway.serve("/worker.js", 'import "./missing.js";')
     app.connect(app.open(), type="module")
     with pytest.raises(WorkerNotFoundError, match=r"(?s)a failed import.*/missing.js → 404"):
-        app.workers.wait_for(timeout=4_000)  # Firefox tells the tab nothing of it.
+        app.workers.wait_for(timeout=4_000)  # Firefox does not report it to the tab.
 
 
 def test_missing_script_is_named(app: App) -> None:
     app.connect(app.open(), path="/missing.js")
     with pytest.raises(
-        WorkerNotFoundError, match=r"/missing.js: the response to its script is 404; serve the script, or correct the URL"
+        WorkerNotFoundError,
+        match=r"/missing.js: the response to its script is 404; serve the script, or correct the URL",
     ):
         app.workers.wait_for()
 
 
 def test_script_with_wrong_content_type_is_named(app: App) -> None:
-    app.gateway.mount("/worker.js", ECHO, "text/html")
+    app.gateway.serve("/worker.js", ECHO, content_type="text/html")
     app.connect(app.open(), type="module")
     with pytest.raises(
         WorkerNotFoundError, match="its script has the type 'text/html'; browsers run text/javascript only"
@@ -78,8 +80,8 @@ def test_script_with_wrong_content_type_is_named(app: App) -> None:
 
 
 def test_script_without_response_is_named(app: App) -> None:
-    app.gateway.mount("/worker.js", ECHO)
-    app.gateway.toxic("reset_peer", on="/worker.js")
+    app.gateway.serve("/worker.js", ECHO)
+    app.gateway.add_toxic(ResetPeer(), on="/worker.js")
     app.connect(app.open())
     with pytest.raises(
         WorkerNotFoundError, match=r"its script got no response \(see the toxics in the journal\)"
@@ -88,19 +90,22 @@ def test_script_without_response_is_named(app: App) -> None:
 
 
 def test_content_security_policy_is_named(app: App) -> None:
-    app.gateway.mount("/worker.js", ECHO)
+    app.gateway.serve("/worker.js", ECHO)
     policy = "<meta http-equiv=Content-Security-Policy content=\"worker-src 'none'\">"
-    app.gateway.mount(PAGE, f"<!doctype html>{policy}<title>stage</title>")
+    app.gateway.serve(PAGE, f"<!doctype html>{policy}<title>app</title>")
     app.connect(app.open())
     with pytest.raises(WorkerNotFoundError, match=r"does a Content-Security-Policy \(worker-src\) forbid it"):
         app.workers.wait_for()
 
 
 def test_unreachable_server_is_named(app: App) -> None:
-    app.gateway.upstream.origin = "http://127.0.0.1:9"  # The discard service: no test machine has one.
+    app.gateway.upstream.origin = (
+        "http://127.0.0.1:9"  # The port of the discard service, which test machines do not run.
+    )
     app.connect(app.open(), path="/app/worker.js")
     with pytest.raises(
-        WorkerNotFoundError, match=r"(?s)the response to its script is 502.*cannot reach the server http://127.0.0.1:9"
+        WorkerNotFoundError,
+        match=r"(?s)the response to its script is 502.*cannot reach the server http://127.0.0.1:9",
     ):
         app.workers.wait_for()
 
@@ -110,7 +115,7 @@ def test_worker_is_found_after_a_failed_start(app: App) -> None:
     app.connect(page)
     with pytest.raises(WorkerNotFoundError, match="the response to its script is 404"):
         app.workers.wait_for()
-    app.gateway.mount("/worker.js", ECHO)
+    app.gateway.serve("/worker.js", ECHO)
     app.connect(page)
     worker = app.workers.wait_for()
     worker.clock.run_for(1_000)
@@ -124,14 +129,14 @@ def test_failed_worker_does_not_hide_another_worker(app: App) -> None:
 
 def test_failed_worker_does_not_stop_the_clock(app: App) -> None:
     app.connect(app.open(), path="/missing.js")
-    app.workers.settle_messages()  # It raises where it waits for what nobody will read.
+    app.workers.settle_messages()  # Raises if it waits for the failed worker's port.
     app.workers.clock.run_for(1_000)
 
 
 def test_worker_that_never_reads_its_port_is_named(app: App) -> None:
     worker = app.start("throw new Error('before any port');")
     with pytest.raises(WaitTimeoutError, match=r"(?s)port.onmessage or call port.start\(\).*before any port"):
-        app.workers.settle_messages()  # It raises where it waits for what nobody will read.
+        app.workers.settle_messages()
     assert not worker.is_closed()
 
 
@@ -139,19 +144,20 @@ def test_glob_that_matches_two_workers_is_ambiguous(app: App) -> None:
     app.start(path="/one.js")
     app.start(path="/two.js")
     with pytest.raises(
-        AmbiguousWorkerError, match=r"2 workers match a SharedWorker '\*\*'.*give a narrower pattern, a name or a context"
+        AmbiguousWorkerError,
+        match=r"2 workers match a SharedWorker '\*\*'.*give a narrower pattern, a name or a context",
     ):
         app.workers.wait_for()
 
 
 def test_unknown_toxic_is_an_error_with_a_suggestion(app: App) -> None:
-    with pytest.raises(ToxicError, match="did you mean 'latency'"):
-        app.gateway.toxic("latencies")
+    with pytest.raises(ToxicError, match="did you mean Latency"):
+        app.gateway.add_toxic("latencies")  # type: ignore[arg-type]
 
 
 @pytest.mark.worker_clock("real")
 def test_syntax_error_on_the_real_clock(app: App) -> None:
-    app.gateway.mount("/worker.js", "let = ;")
+    app.gateway.serve("/worker.js", "let = ;")
     app.connect(app.open())
     with pytest.raises(WorkerNotFoundError, match="its script was served but did not run"):
         app.workers.wait_for()

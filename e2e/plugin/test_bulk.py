@@ -1,4 +1,4 @@
-"""Many tabs and many workers of distinct names, started cheaply."""
+"""open_tabs and spawn_workers: many tabs, and many workers with distinct names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TABS = 10
 
 
 def test_two_hundred_workers_start_and_respond(app: App) -> None:
-    app.gateway.mount("/worker.js", ECHO)
+    app.gateway.serve("/worker.js", ECHO)
     workers = spawn_workers(app.workers, app.open(), "/worker.js", WORKERS, prefix="echo")
     assert [worker.name for worker in workers] == [f"echo-{number}" for number in range(WORKERS)]
     assert workers[-1].evaluate("self.name") == f"echo-{WORKERS - 1}"
@@ -23,11 +23,11 @@ def test_two_hundred_workers_start_and_respond(app: App) -> None:
 
 def test_spawning_a_missing_script_is_an_error(app: App) -> None:
     with pytest.raises(WaitTimeoutError, match=r"3 workers of /none\.js; 3 have not started, 'worker-0'"):
-        spawn_workers(app.workers, app.open(), "/none.js", 3, timeout=1000 * 0.5)
+        spawn_workers(app.workers, app.open(), "/none.js", 3, timeout=500)
 
 
 def test_ten_tabs_share_one_worker(app: App) -> None:
-    app.gateway.mount("/worker.js", ECHO)
+    app.gateway.serve("/worker.js", ECHO)
     tabs = open_tabs(app.context, app.gateway.url + PAGE, TABS)
     for tab in tabs:
         app.connect(tab)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.plugin.app import App, log
+from e2e.plugin.app import App, read_log
+from pytest_sharedworker import Latency
 from pytest_sharedworker.clock.base import Timer
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.workers.shared_worker import SharedWorker
@@ -18,7 +19,7 @@ def test_due_timers_fire_once_at_the_new_time_in_their_order(
         setInterval(note, 10000, "interval"); setTimeout(note, 60000, "at the target");
     }""")
     clock.fast_forward("01:00")
-    assert log(worker) == [
+    assert read_log(worker) == [
         ["first", 60_000], ["second", 60_000], ["interval", 60_000], ["at the target", 60_000]
     ]  # fmt: skip
     assert clock.now == 60_000
@@ -29,7 +30,7 @@ def test_intervals_go_on_from_the_new_time(worker: SharedWorker, clock: VirtualC
     clock.fast_forward(35_000)
     assert clock.pending_timers == [Timer(45_000, 10_000)]
     clock.run_for(20_000)
-    assert log(worker) == [["tick", 35_000], ["tick", 45_000], ["tick", 55_000]]
+    assert read_log(worker) == [["tick", 35_000], ["tick", 45_000], ["tick", 55_000]]
 
 
 def test_timers_made_on_the_way_count_from_the_new_time(worker: SharedWorker, clock: VirtualClock) -> None:
@@ -42,26 +43,26 @@ def test_timers_made_on_the_way_count_from_the_new_time(worker: SharedWorker, cl
         }, 10);
     }""")
     clock.fast_forward(1_000)
-    assert log(worker) == [[1_000, 1_000], ["now", 1_000]]
+    assert read_log(worker) == [[1_000, 1_000], ["now", 1_000]]
     clock.run_for(5)
-    assert log(worker)[2:] == [["5", 1_005]]
+    assert read_log(worker)[2:] == [["5", 1_005]]
 
 
 def test_jump_waits_for_requests_and_ends_delays(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
-    app.gateway.mount("/data.json", "{}")
-    app.gateway.toxic("latency", on="/data.json", latency_ms=5_000)
+    app.gateway.serve("/data.json", "{}")
+    app.gateway.add_toxic(Latency(latency=5_000), on="/data.json")
     worker.evaluate(
         "() => { fetch('/data.json').then(({ status }) => note(status)); setTimeout(note, 9000); }"
     )
     clock.settle()
     clock.fast_forward(8_000)
-    assert log(worker) == [[200, 8_000]]
+    assert read_log(worker) == [[200, 8_000]]
 
 
 def test_jump_without_timers_moves_time_alone(worker: SharedWorker, clock: VirtualClock) -> None:
     clock.fast_forward(3_600_000)
     clock.fast_forward(0)
-    assert (clock.now, log(worker)) == (3_600_000, [])
+    assert (clock.now, read_log(worker)) == (3_600_000, [])
     assert not clock.run_next()
 
 
@@ -74,7 +75,7 @@ def test_tabs_jump_along(app: App, worker: SharedWorker, clock: VirtualClock) ->
     }""")
     worker.evaluate("() => { setTimeout(note, 500, 'worker'); }")
     clock.fast_forward(10_500)
-    assert log(worker) == [["tab 10500", 10_500], ["worker", 10_500]]
+    assert read_log(worker) == [["tab 10500", 10_500], ["worker", 10_500]]
     clock.run_for(1_000)
-    assert log(worker)[2:] == [["tab 11500", 11_500]]
+    assert read_log(worker)[2:] == [["tab 11500", 11_500]]
     assert page.evaluate("performance.now() - begin") == 11_500

@@ -1,35 +1,35 @@
-"""Virtual time and Web Locks: time waits for a lock that is free, and not for one that somebody keeps."""
+"""Virtual time and Web Locks: the clock waits for free locks, not for held ones."""
 
 from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page
 
-from e2e.plugin.app import App, log
+from e2e.plugin.app import App, read_log
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 
-KEEP = """() => new Promise((resolve) => {
+HOLD = """() => new Promise((resolve) => {
     navigator.locks.request("outbox", () => {
         resolve();
         return new Promise((release) => { self.release = release; });
     }).catch(() => {});
 })"""
-WANT = "() => { navigator.locks.request('outbox', () => note('granted')); setTimeout(note, 5, 'timer'); }"
+REQUEST = "() => { navigator.locks.request('outbox', () => note('granted')); setTimeout(note, 5, 'timer'); }"
 
 
 @pytest.fixture
 def holder(app: App, worker: SharedWorker) -> Page:
-    """A tab that has the lock and keeps it."""
+    """Open a tab that holds the lock."""
     page = app.open()
-    page.evaluate(KEEP)
+    page.evaluate(HOLD)
     return page
 
 
 def test_clock_waits_until_free_locks_are_granted(
     app: App, worker: SharedWorker, clock: VirtualClock
 ) -> None:
-    app.gateway.mount("/data", "served", "text/plain")
+    app.gateway.serve("/data", "served", content_type="text/plain")
     worker.evaluate("""() => {
         const work = async () => note(await (await fetch("/data")).text());
         setTimeout(() => {
@@ -41,57 +41,55 @@ def test_clock_waits_until_free_locks_are_granted(
         setTimeout(note, 1001, "after");
     }""")
     clock.run_for(2_000)
-    *granted, last = log(worker)
+    *granted, last = read_log(worker)
     assert sorted(granted) == [["another", 1_000], *[["served", 1_000]] * 5]
     assert last == ["after", 1_001]
     assert clock.state()["pending"] == []
 
 
-def test_lock_held_by_the_worker_does_not_stop_the_clock(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
-    worker.evaluate(KEEP)
-    worker.evaluate(WANT)
+def test_lock_held_by_the_worker_does_not_stop_the_clock(worker: SharedWorker, clock: VirtualClock) -> None:
+    worker.evaluate(HOLD)
+    worker.evaluate(REQUEST)
     clock.run_for(3_600_000)
-    assert log(worker) == [["timer", 5]]
+    assert read_log(worker) == [["timer", 5]]
     worker.evaluate("() => { setTimeout(release, 1000); setTimeout(note, 1001, 'after'); }")
     clock.run_for(2_000)
-    assert log(worker)[1:] == [["granted", 3_601_000], ["after", 3_601_001]]
+    assert read_log(worker)[1:] == [["granted", 3_601_000], ["after", 3_601_001]]
 
 
 def test_lock_held_by_a_tab_does_not_stop_the_clock(
     worker: SharedWorker, clock: VirtualClock, holder: Page
 ) -> None:
-    worker.evaluate(WANT)
+    worker.evaluate(REQUEST)
     clock.run_for(1_000)
-    assert log(worker) == [["timer", 5]]
+    assert read_log(worker) == [["timer", 5]]
     assert clock.state()["pending"] == [{"what": "the lock outbox", "held": True}]
     worker.evaluate("() => { setTimeout(note, 1, 'next timer'); }")
     holder.evaluate("() => { release(); }")
     clock.run_for(1_000)
-    assert log(worker)[1:] == [["granted", 1_000], ["next timer", 1_001]]
+    assert read_log(worker)[1:] == [["granted", 1_000], ["next timer", 1_001]]
 
 
 def test_lock_is_granted_after_its_tab_is_closed(
     worker: SharedWorker, clock: VirtualClock, holder: Page
 ) -> None:
-    worker.evaluate(WANT)
+    worker.evaluate(REQUEST)
     clock.run_for(1_000)
     holder.close()
     clock.run_for(1_000)
-    assert log(worker)[1:] == [["granted", 1_000]]
+    assert read_log(worker)[1:] == [["granted", 1_000]]
 
 
 @pytest.mark.virtual_tabs
 def test_lock_released_at_the_end_of_a_move_is_granted_in_it(
     worker: SharedWorker, clock: VirtualClock, holder: Page
 ) -> None:
-    worker.evaluate(WANT)
+    worker.evaluate(REQUEST)
     holder.evaluate(
         "() => { new SharedWorker('/worker.js').port.start(); setTimeout(() => release(), 1000); }"
     )
     clock.run_for(1_000)
-    assert log(worker) == [["timer", 5], ["granted", 1_000]]
+    assert read_log(worker) == [["timer", 5], ["granted", 1_000]]
 
 
 def test_options_of_a_lock_request_keep_their_meaning(
@@ -99,15 +97,15 @@ def test_options_of_a_lock_request_keep_their_meaning(
 ) -> None:
     worker.evaluate("""() => {
         const failed = ({ name }) => note(name);
-        const want = (options) => navigator.locks.request("outbox", options, (lock) => {
+        const request = (options) => navigator.locks.request("outbox", options, (lock) => {
             note(lock && lock.mode);
             return "value";
         });
         setTimeout(async () => {
-            note(await want({ ifAvailable: true }));
-            await want({ signal: AbortSignal.timeout(3000) }).catch(failed);
-            note(await want({ steal: true }));
-            await want({ steal: true, ifAvailable: true }).catch(failed);
+            note(await request({ ifAvailable: true }));
+            await request({ signal: AbortSignal.timeout(3000) }).catch(failed);
+            note(await request({ steal: true }));
+            await request({ steal: true, ifAvailable: true }).catch(failed);
             await navigator.locks.request("outbox", () => { throw new RangeError(); }).catch(failed);
             await navigator.locks.request("outbox").catch(failed);
             note((await navigator.locks.query()).held.length);
@@ -115,19 +113,17 @@ def test_options_of_a_lock_request_keep_their_meaning(
         setTimeout(note, 4001, "after");
     }""")
     clock.run_for(5_000)
-    assert log(worker) in [
+    assert read_log(worker) in [
         [
             [None, 1_000], ["value", 1_000], [timeout, 4_000], ["exclusive", 4_000], ["value", 4_000],
             ["NotSupportedError", 4_000], ["RangeError", 4_000], ["TypeError", 4_000], [0, 4_000],
             ["after", 4_001],
         ]
-        for timeout in ("TimeoutError", "AbortError")  # Firefox tells every abort as an AbortError.
+        for timeout in ("TimeoutError", "AbortError")  # Firefox reports every abort as an AbortError.
     ]  # fmt: skip
 
 
-def test_unhandled_rejections_are_errors_of_the_worker(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_unhandled_rejections_are_errors_of_the_worker(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("""() => {
         navigator.locks.request("outbox", () => { throw new RangeError("in the lock"); });
         fetch("http://[");

@@ -1,6 +1,6 @@
-"""Virtual time and what the browser answers by a promise or fills a stream with: time waits for it.
+"""Virtual time, promises and streams of the browser: the clock waits until they settle or deliver.
 
-A stream that stays open and brings nothing is given up for silent after a second of real time.
+The clock no longer waits for a stream that has delivered nothing for a second of real time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
-from e2e.plugin.app import App, log, wait_for_console
+from e2e.plugin.app import App, read_log, wait_for_console
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.workers.shared_worker import SharedWorker
@@ -58,9 +58,9 @@ def test_clock_waits_for_promises_of_the_browser(
     }}""")
     clock.run_for(2_000)
     assert worker.errors() == []
-    *answers, last = log(worker)
-    assert [time for _, time in answers] == [1_000] * 3
-    assert all(answer for answer, _ in answers)
+    *values, last = read_log(worker)
+    assert [time for _, time in values] == [1_000] * 3
+    assert all(value for value, _ in values)
     assert last == ["after", 1_001]
 
 
@@ -83,12 +83,12 @@ READERS = {
             size += value.length;
         }
     """,
-    "loop": "for await (const piece of stream) size += piece.length;",
-    "pipe": "await stream.pipeTo(new WritableStream({ write: (piece) => { size += piece.length; } }));",
+    "loop": "for await (const chunk of stream) size += chunk.length;",
+    "pipe": "await stream.pipeTo(new WritableStream({ write: (chunk) => { size += chunk.length; } }));",
     "branches": """
         const branches = stream.tee();
         await Promise.all(branches.map(async (branch) => {
-            for await (const piece of branch) size += piece.length / 2;
+            for await (const chunk of branch) size += chunk.length / 2;
         }));
     """,
     "byte branch": """
@@ -104,11 +104,11 @@ READERS = {
     "compression": """
         const packed = await new Response(stream.pipeThrough(new CompressionStream("gzip"))).blob();
         const unpacked = packed.stream().pipeThrough(new DecompressionStream("gzip"));
-        for await (const piece of unpacked) size += piece.length;
+        for await (const chunk of unpacked) size += chunk.length;
     """,
 }
 SOURCES = {
-    "answer": "(await fetch('/data')).body",
+    "response": "(await fetch('/data')).body",
     "blob": "new Blob(['x'.repeat(1e6)]).stream()",
 }
 
@@ -118,7 +118,7 @@ SOURCES = {
 def test_clock_waits_for_the_chunks_of_a_stream(
     app: App, worker: SharedWorker, clock: VirtualClock, source: str, reader: str
 ) -> None:
-    app.gateway.mount("/data", "x" * SIZE, "text/plain")
+    app.gateway.serve("/data", "x" * SIZE, content_type="text/plain")
     worker.evaluate(f"""() => {{
         setTimeout(async () => {{
             const stream = {SOURCES[source]};
@@ -130,26 +130,22 @@ def test_clock_waits_for_the_chunks_of_a_stream(
     }}""")
     clock.run_for(2_000)
     assert worker.errors() == []
-    assert log(worker) == [[SIZE, 1_000], ["after", 1_001]]
+    assert read_log(worker) == [[SIZE, 1_000], ["after", 1_001]]
 
 
-def test_unread_stream_does_not_stop_the_clock(
-    app: App, worker: SharedWorker, clock: VirtualClock
-) -> None:
-    app.gateway.mount("/data", "x" * SIZE, "text/plain")
+def test_unread_stream_does_not_stop_the_clock(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
+    app.gateway.serve("/data", "x" * SIZE, content_type="text/plain")
     worker.evaluate("""() => {
         const piped = new Blob(["x".repeat(1e6)]).stream().pipeThrough(new CompressionStream("gzip"));
         fetch("/data").then(({ body }) => { self.kept = [body, piped]; });
         setTimeout(note, 3600000, "an hour");
     }""")
     clock.run_for(3_600_000)
-    assert log(worker) == [["an hour", 3_600_000]]
+    assert read_log(worker) == [["an hour", 3_600_000]]
     assert clock.state()["pending"] == []
 
 
-def test_stream_filled_by_a_timer_follows_virtual_time(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_stream_filled_by_a_timer_follows_virtual_time(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("""async () => {
         const stream = new ReadableStream({
             start: (controller) => { setInterval(() => controller.enqueue(performance.now()), 1000); },
@@ -157,7 +153,7 @@ def test_stream_filled_by_a_timer_follows_virtual_time(
         (async () => { for await (const time of stream) note(time); })();
     }""")
     clock.run_for(600_000)
-    assert log(worker) == [[time, time] for time in range(1_000, 600_001, 1_000)]
+    assert read_log(worker) == [[time, time] for time in range(1_000, 600_001, 1_000)]
 
 
 def test_endless_stream_of_the_worker_does_not_stop_the_clock(
@@ -165,42 +161,42 @@ def test_endless_stream_of_the_worker_does_not_stop_the_clock(
 ) -> None:
     worker.evaluate("() => { new Response(new ReadableStream()).text(); setTimeout(note, 1000, 'timer'); }")
     clock.run_for(1_000)
-    assert log(worker) == [["timer", 1_000]]
+    assert read_log(worker) == [["timer", 1_000]]
     assert clock.state()["pending"] == [{"what": "reading the response of the worker itself", "held": True}]
 
 
-class OpenAnswer:
-    """A server whose answer begins, stays open, and brings a piece where the test wants one."""
+class OpenResponse:
+    """A server whose response stays open and delivers a chunk when the test sends one."""
 
     def __init__(self) -> None:
-        self._pieces: asyncio.Queue[str] = asyncio.Queue()
+        self._chunks: asyncio.Queue[str] = asyncio.Queue()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
         app = web.Application()
-        app.router.add_get("/", self._answer)
+        app.router.add_get("/", self._respond)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         return f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
 
-    async def send(self, piece: str) -> None:
-        await self._pieces.put(piece)
+    async def send(self, chunk: str) -> None:
+        await self._chunks.put(chunk)
 
     async def stop(self) -> None:
         assert self._runner is not None
         await self._runner.cleanup()
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Access-Control-Allow-Origin": "*"})
         await response.prepare(request)
         while True:
-            await response.write((await self._pieces.get()).encode())
+            await response.write((await self._chunks.get()).encode())
 
 
 @pytest.fixture
-def open_answer(sharedworker_loop: LoopThread) -> Iterator[tuple[str, OpenAnswer]]:
-    server = OpenAnswer()
+def open_response(sharedworker_loop: LoopThread) -> Iterator[tuple[str, OpenResponse]]:
+    server = OpenResponse()
     yield sharedworker_loop.run(server.start()), server
     sharedworker_loop.run(server.stop())
 
@@ -208,10 +204,10 @@ def open_answer(sharedworker_loop: LoopThread) -> Iterator[tuple[str, OpenAnswer
 def test_idle_response_stream_does_not_stop_the_clock(
     worker: SharedWorker,
     clock: VirtualClock,
-    open_answer: tuple[str, OpenAnswer],
+    open_response: tuple[str, OpenResponse],
     sharedworker_loop: LoopThread,
 ) -> None:
-    url, server = open_answer
+    url, server = open_response
     sharedworker_loop.run(server.send("first"))
     worker.evaluate(
         """(url) => {

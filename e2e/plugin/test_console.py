@@ -1,10 +1,10 @@
-"""What a worker writes to the console and throws, from its first line on."""
+"""Console messages and errors of a worker, from its first line on."""
 
 from __future__ import annotations
 
 import pytest
 
-from e2e.plugin.app import ECHO, App, console_texts, wait_for_console
+from e2e.plugin.app import ECHO, App, read_console, wait_for_console
 from pytest_sharedworker.control.messages import ConsoleMessage
 from pytest_sharedworker.errors import WaitTimeoutError
 
@@ -68,7 +68,7 @@ def test_console_messages_start_with_the_first_line(app: App) -> None:
         + ECHO
     )
     worker.clock.settle()
-    assert console_texts(worker) == [
+    assert read_console(worker) == [
         'log: first 1 {"a":[1]} undefined null',
         "warn: careful",
         "error: wrong",
@@ -77,11 +77,11 @@ def test_console_messages_start_with_the_first_line(app: App) -> None:
 
 
 def test_worker_that_throws_at_start_keeps_messages_and_error(app: App) -> None:
-    app.gateway.mount("/worker.js", 'console.log("begun");\n\nthrow new Error("cannot go on");')
+    app.gateway.serve("/worker.js", 'console.log("begun");\n\nthrow new Error("cannot go on");')
     app.connect(app.open())
     worker = app.workers.wait_for()
     worker.evaluate("1")
-    assert console_texts(worker) == ["log: begun"]
+    assert read_console(worker) == ["log: begun"]
     assert [error.message for error in worker.errors()] == ["Error: cannot go on"]
 
 
@@ -90,7 +90,7 @@ def test_worker_that_throws_at_start_keeps_messages_and_error(app: App) -> None:
 def test_line_numbers_are_those_of_the_script(app: App, kind: str, prefix: str) -> None:
     if kind == "classic" and prefix:
         pytest.skip("a classic script has no imports")
-    app.gateway.mount("/imported.js", "1;")
+    app.gateway.serve("/imported.js", "1;")
     worker = app.start(
         f"{prefix}\n\nsetTimeout(() => {{ throw new Error('on line 3'); }}, 1000);\n{ECHO}", type=kind
     )
@@ -101,12 +101,12 @@ def test_line_numbers_are_those_of_the_script(app: App, kind: str, prefix: str) 
 
 def test_unhandled_rejection_is_an_error(app: App) -> None:
     worker = app.start(ECHO)
-    worker.evaluate("() => { setTimeout(() => { Promise.reject(new Error('nobody cares')); }, 10); }")
+    worker.evaluate("() => { setTimeout(() => { Promise.reject(new Error('unhandled')); }, 10); }")
     worker.evaluate("() => { setTimeout(() => { Promise.reject(Symbol('odd')); }, 20); }")
     worker.clock.run_for(1_000)
     worker.clock.settle()
     messages = [error.message for error in worker.errors()]
-    assert messages == ["Unhandled rejection: Error: nobody cares", "Unhandled rejection: Symbol(odd)"]
+    assert messages == ["Unhandled rejection: Error: unhandled", "Unhandled rejection: Symbol(odd)"]
 
 
 def test_other_console_methods_have_their_own_level(app: App) -> None:
@@ -119,7 +119,7 @@ def test_other_console_methods_have_their_own_level(app: App) -> None:
     """
         + ECHO
     )
-    assert console_texts(worker) == [
+    assert read_console(worker) == [
         "assert: wrong 7",
         "count: turn: 1",
         "count: turn: 2",

@@ -1,7 +1,7 @@
-"""Workers whose script nobody touches, on the browser's own virtual time (Chromium).
+"""Workers with unchanged scripts, on Chromium's own virtual time.
 
-The exact virtual clock stands in test_clock.py. Not here: two workers of one renderer process, which
-share one time.
+test_clock.py tests the exact virtual clock. Not covered: two workers of one renderer process, which share one
+time.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, App
+from pytest_sharedworker import Latency, Timeout
 from pytest_sharedworker.clock.devtools import DevToolsClock
 from pytest_sharedworker.errors import ClockError, UnsupportedError
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.worker_clock("devtools")
 NOTE = """
 const start_ms = Date.now();
 self.log = [];
-self.note = (what) => { log.push([what, Date.now() - start_ms]); };
+self.note = (value) => { log.push([value, Date.now() - start_ms]); };
 """
 TICKS = f"{NOTE} setInterval(() => note('tick'), 30000); onconnect = () => {{}};"
 
@@ -50,7 +51,7 @@ def test_time_is_stopped_from_the_first_line_on(app: App) -> None:
 
 
 def test_module_worker_with_imports_is_on_virtual_time(app: App) -> None:
-    app.gateway.mount("/delay.js", "export const delay_ms = 1000;")
+    app.gateway.serve("/delay.js", "export const delay_ms = 1000;")
     script = f"import {{ delay_ms }} from '/delay.js'; {NOTE} setTimeout(() => note('timer'), delay_ms);"
     worker = app.start(f"{script} onconnect = () => {{}};", type="module")
     worker.clock.run_for(999)
@@ -67,7 +68,7 @@ def test_posted_messages_are_read_before_time_moves(app: App) -> None:
         tab.evaluate("(number) => worker.port.postMessage(number)", number)
     worker.clock.run_for(10_000)
     log = worker.evaluate("log")
-    assert sorted(what for what, _ in log) == [0, 1, 2]
+    assert sorted(number for number, _ in log) == [0, 1, 2]
     assert max(now_ms for _, now_ms in log) - min(now_ms for _, now_ms in log) < 1000
 
 
@@ -77,20 +78,20 @@ def test_messages_pass_while_time_is_stopped(app: App) -> None:
     for tab in tabs:
         app.connect(tab)
         tab.evaluate("worker.port.postMessage('hello')")
-        # By hand: the function's own polling would stand still with the tab's time.
+        # Not by wait_for_function: its polling would stop with the tab's time.
         while tab.evaluate("messages") != ["hello"]:
             app.workers.idle()
     worker.clock.run_for(1_000)
     assert {
-        round(now_ms) for _, now_ms in worker.evaluate("log.map(([what, now]) => [what, now - log[0][1]])")
+        round(now_ms) for _, now_ms in worker.evaluate("log.map(([value, now]) => [value, now - log[0][1]])")
     } == {0}
 
 
 def test_clock_waits_for_requests_at_a_small_cost(app: App) -> None:
-    app.gateway.mount("/data", "data", "text/plain")
-    app.gateway.toxic("latency", on="/data", latency_ms=200)
-    ask = "fetch('/data').then((answer) => answer.text()).then((text) => note(text))"
-    worker = app.start(f"{NOTE} setTimeout(() => {ask}, 1000); onconnect = () => {{}};")
+    app.gateway.serve("/data", "data", content_type="text/plain")
+    app.gateway.add_toxic(Latency(latency=200), on="/data")
+    request = "fetch('/data').then((response) => response.text()).then((text) => note(text))"
+    worker = app.start(f"{NOTE} setTimeout(() => {request}, 1000); onconnect = () => {{}};")
     worker.clock.run_for(1_000)
     ((text, now_ms),) = worker.evaluate("log")
     assert text == "data"
@@ -98,7 +99,7 @@ def test_clock_waits_for_requests_at_a_small_cost(app: App) -> None:
 
 
 def test_request_without_response_is_named(app: App) -> None:
-    app.gateway.toxic("timeout", on="/data", timeout_ms=0)
+    app.gateway.add_toxic(Timeout(timeout=0), on="/data")
     worker = app.start("setTimeout(() => fetch('/data'), 1000); onconnect = () => {};")
     assert isinstance(worker.clock, DevToolsClock)
     with pytest.raises(ClockError, match=r"these requests are pending: \['GET .*/data'\]"):
@@ -106,7 +107,7 @@ def test_request_without_response_is_named(app: App) -> None:
 
 
 def test_shared_clock_moves_workers_of_different_tabs(app: App) -> None:
-    app.gateway.mount("/worker.js", TICKS)
+    app.gateway.serve("/worker.js", TICKS)
     for name in ("first", "second"):
         app.connect(app.open(), name=name)
         app.workers.wait_for(name=name)

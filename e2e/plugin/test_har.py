@@ -1,6 +1,6 @@
-"""The exported HAR is one that a browser's tools take: Playwright serves a page out of it.
+"""Playwright serves a page from the exported HAR.
 
-Its fields are checked against the specification without a browser.
+unit/pytest_sharedworker tests its fields against the specification, without a browser.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PAGE = """<!doctype html><meta charset=utf-8><title>recorded</title><link rel=ic
 <script>
     new SharedWorker("/worker.js", "recorder");
     fetch("/api/items?page=2", { method: "POST", body: "[1]" })
-        .then((answer) => answer.text())
+        .then((response) => response.text())
         .then((text) => { document.querySelector("p").textContent += ` ${text}`; });
 </script>"""
 
@@ -35,11 +35,11 @@ def test_playwright_serves_a_page_from_the_exported_har(
     new_context: Callable[[], BrowserContext],
     tmp_path: Path,
 ) -> None:
-    gateway.mount("/page.html", PAGE)
-    gateway.mount("/pixel.gif", ONE_PIXEL)
-    gateway.mount("/worker.js", "self.onconnect = () => {}; fetch('/data.json');")
-    gateway.mount("/data.json", "{}")
-    gateway.route("POST /api/items", lambda route: route.fulfill(json={"got": route.request.json()}))
+    gateway.serve("/page.html", PAGE)
+    gateway.serve("/pixel.gif", ONE_PIXEL)
+    gateway.serve("/worker.js", "self.onconnect = () => {}; fetch('/data.json');")
+    gateway.serve("/data.json", "{}")
+    gateway.route("POST /api/items", lambda route: route.fulfill(json={"got": route.request.post_data_json}))
     page = context.new_page()
     page.goto(f"{gateway.url}/page.html")
     page.get_by_text('Grüße {"got": [1]}').wait_for()
@@ -47,7 +47,7 @@ def test_playwright_serves_a_page_from_the_exported_har(
     gateway.journal.wait_for("/data.json")
     gateway.journal.wait_for("/pixel.gif")
     assert [exchange.worker_id for exchange in gateway.journal.select("/data.json")] == [worker.id]
-    archive = gateway.journal.to_har(tmp_path / "journal.har")
+    archive = gateway.save_har(tmp_path / "journal.har")
     recorded = len(gateway.journal)
 
     replay = new_context()

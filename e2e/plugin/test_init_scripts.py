@@ -1,10 +1,10 @@
-"""What runs before a worker's first line, in classic and module workers, and leaves the script as it was."""
+"""Init scripts run before a worker's first line, in classic and module workers."""
 
 from __future__ import annotations
 
 import pytest
 
-from e2e.plugin.app import ECHO, App, console_texts
+from e2e.plugin.app import ECHO, App, read_console
 
 SCRIPTS = {
     "classic": ("classic", "self.seen = [...order];"),
@@ -23,8 +23,8 @@ SCRIPTS = {
 @pytest.mark.parametrize("title", SCRIPTS)
 def test_init_scripts_run_in_order_before_the_first_line(app: App, title: str) -> None:
     kind, script = SCRIPTS[title]
-    app.gateway.mount("/imported.js", "export const seen = [...order];")
-    app.workers.add_init_script("self.order = ['first']; return; // what follows is not reached")
+    app.gateway.serve("/imported.js", "export const seen = [...order];")
+    app.workers.add_init_script("self.order = ['first']; return; // a function body")
     app.workers.add_init_script("self.order.push('second');")
     worker = app.start(script + ECHO, type=kind)
     expected = {
@@ -35,7 +35,7 @@ def test_init_scripts_run_in_order_before_the_first_line(app: App, title: str) -
 
 
 def test_imported_module_is_on_virtual_time(app: App) -> None:
-    app.gateway.mount(
+    app.gateway.serve(
         "/imported.js", "export const started = performance.now(); setTimeout(() => note('x'), 50);"
     )
     worker = app.start(
@@ -46,9 +46,9 @@ def test_imported_module_is_on_virtual_time(app: App) -> None:
 
 
 def test_strict_and_sloppy_mode_are_kept(app: App) -> None:
-    ask = "self.strict = (function () { return this === undefined; })();"
-    strict = app.start(f"'use strict';\n{ask}", "/strict.js")
-    sloppy = app.start(ask, "/sloppy.js")
+    test_mode = "self.strict = (function () { return this === undefined; })();"
+    strict = app.start(f"'use strict';\n{test_mode}", "/strict.js")
+    sloppy = app.start(test_mode, "/sloppy.js")
     assert (strict.evaluate("strict"), sloppy.evaluate("strict")) == (True, False)
 
 
@@ -58,14 +58,14 @@ def test_worker_with_content_security_policy_is_reached(
     app: App, title: str, policy: str, browser_name: str
 ) -> None:
     if "'none'" in policy and "imports" in title:
-        pytest.skip("the policy forbids imports, the worker's own too")
+        pytest.skip("the policy forbids the worker's imports")
     kind, script = SCRIPTS[title]
     text = script.replace("order", "[]") + ECHO + "console.log('runs');"
-    app.gateway.mount("/imported.js", "export const seen = [];")
+    app.gateway.serve("/imported.js", "export const seen = [];")
     served = {"Content-Type": "text/javascript", "Content-Security-Policy": policy}
     app.gateway.route("/worker.js", lambda route: route.fulfill(headers=served, body=text))
     app.connect(app.open(), type=kind)
     worker = app.workers.wait_for()
     worker.clock.run_for(1_000)
     assert worker.clock.now == 1_000
-    assert console_texts(worker) == ["log: runs"]
+    assert read_console(worker) == ["log: runs"]

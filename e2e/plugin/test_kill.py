@@ -1,6 +1,6 @@
-"""Crashes for real: a tab's renderer, and the whole browser without warning. Then it goes on.
+"""Real crashes: of a tab's renderer, and of the whole browser; and what works afterwards.
 
-Ending a worker alone stands in test_workers.py.
+test_workers.py tests the end of a worker alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 
 NEEDS_CRASH = pytest.mark.usefixtures("needs_crash")
 
-KEEP = """(value) => new Promise((resolve, reject) => {
+STORE = """(value) => new Promise((resolve, reject) => {
     const opening = indexedDB.open("outbox");
     opening.onupgradeneeded = () => opening.result.createObjectStore("events");
     opening.onerror = () => reject(opening.error);
@@ -39,24 +39,24 @@ READ = """() => new Promise((resolve, reject) => {
 })"""
 
 
-def processes_with(profile: Path) -> list[bytes]:
+def list_processes(profile: Path) -> list[bytes]:
     lines = []
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # It has ended meanwhile.
+        with suppress(OSError):  # The process has ended.
             lines.append((process / "cmdline").read_bytes())
     return [line for line in lines if os.fsencode(profile) in line]
 
 
 @NEEDS_CRASH
 def test_crash_of_the_starting_tab_ends_the_worker(app: App) -> None:
-    app.gateway.mount("/worker.js", ECHO)
+    app.gateway.serve("/worker.js", ECHO)
     first, second = app.open(), app.open()
     app.connect(first)
     worker = app.workers.wait_for()
     app.connect(second)
     crash(first)
     worker.wait_for_close()
-    assert second.evaluate("document.title") == "stage"
+    assert second.evaluate("document.title") == "app"
     app.connect(second)
     assert app.workers.wait_for() is not worker
 
@@ -81,7 +81,7 @@ def test_crashed_page_reports_the_crash_and_closes(app: App) -> None:
     crash(page)
     assert crashed == [page]
     page.close()
-    assert app.open().title() == "stage"
+    assert app.open().title() == "app"
 
 
 @pytest.mark.only_browser("firefox")
@@ -90,10 +90,8 @@ def test_crash_in_firefox_is_unsupported(app: App) -> None:
         crash(app.open())
 
 
-def test_flushed_data_survives_a_kill(
-    app: App, persistent_browser: PersistentBrowser
-) -> None:
-    app.open(persistent_browser.context).evaluate(KEEP, "an event")
+def test_flushed_data_survives_a_kill(app: App, persistent_browser: PersistentBrowser) -> None:
+    app.open(persistent_browser.context).evaluate(STORE, "an event")
     persistent_browser.kill()
     page = app.open(persistent_browser.reopen())
     assert page.evaluate(READ) == "an event"
@@ -102,7 +100,7 @@ def test_flushed_data_survives_a_kill(
 def test_workers_of_a_killed_browser_end_and_new_ones_are_found(
     app: App, persistent_browser: PersistentBrowser
 ) -> None:
-    app.gateway.mount("/worker.js", ECHO)
+    app.gateway.serve("/worker.js", ECHO)
     app.connect(app.open(persistent_browser.context))
     before = app.workers.wait_for()
     assert before.evaluate("1 + 1") == 2
@@ -119,7 +117,7 @@ def test_workers_of_a_killed_browser_end_and_new_ones_are_found(
 
 
 def test_pages_of_a_killed_browser_receive_no_events(app: App, persistent_browser: PersistentBrowser) -> None:
-    app.gateway.mount("/beacon", "", "text/plain")
+    app.gateway.serve("/beacon", "", content_type="text/plain")
     page = app.open(persistent_browser.context)
     page.evaluate("addEventListener('pagehide', () => navigator.sendBeacon('/beacon')); 0")
     persistent_browser.kill()
@@ -146,6 +144,6 @@ def test_reopen_needs_a_killed_browser_and_kill_a_running_one(
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="processes are listed in /proc, on Linux only")
 def test_killed_browser_leaves_no_processes(app: App, persistent_browser: PersistentBrowser) -> None:
     app.open(persistent_browser.context)
-    assert processes_with(persistent_browser.profile)
+    assert list_processes(persistent_browser.profile)
     persistent_browser.kill()
-    assert processes_with(persistent_browser.profile) == []
+    assert list_processes(persistent_browser.profile) == []

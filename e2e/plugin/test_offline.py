@@ -1,6 +1,6 @@
-"""One worker off the network: what it sees, what its requests do, and that nobody else notices.
+"""Take one worker offline: its events and requests; tabs and other workers stay online.
 
-Not here: a server that cannot be reached (the toxics), and ways out other than fetch and XMLHttpRequest.
+Not covered: an unreachable server (test_toxics.py), and requests other than fetch and XMLHttpRequest.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 pytestmark = pytest.mark.usefixtures("worker_clock")
 
 WORKER = """
-const get = fetch;  // Kept before anyone could have replaced it, as a bundle may do.
+const get = fetch;  // Stored before a test could replace it, as a bundle may do.
 self.seen = [];
 addEventListener("offline", () => seen.push("offline"));
 addEventListener("online", () => seen.push("online"));
 onconnect = ({ ports: [port] }) => port.start();
-self.by_fetch = (url) => get(url).then((answer) => answer.text(), (error) => error.name);
+self.by_fetch = (url) => get(url).then((response) => response.text(), (error) => error.name);
 self.by_xhr = (url) => new Promise((resolve) => {
   const request = new XMLHttpRequest();
   request.open("POST", url);
@@ -42,22 +42,22 @@ self.by_synchronous_xhr = (url) => {
   }
 };
 """
-WITHOUT_KEPT_FETCH = WORKER.replace("const get = fetch;", "const get = (url) => fetch(url);")
+WITHOUT_STORED_FETCH = WORKER.replace("const get = fetch;", "const get = (url) => fetch(url);")
 START = "(name) => { (self.workers ??= []).push(new SharedWorker('/worker.js', name)); }"
 PER_CLOCK = pytest.mark.parametrize(
     "script",
     [
         pytest.param(WORKER, marks=pytest.mark.worker_clock("virtual"), id="virtual"),
-        pytest.param(WITHOUT_KEPT_FETCH, marks=pytest.mark.worker_clock("real"), id="real"),
+        pytest.param(WITHOUT_STORED_FETCH, marks=pytest.mark.worker_clock("real"), id="real"),
     ],
 )
 
 
 @pytest.fixture
 def page(gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext) -> Page:
-    gateway.mount("/", "<title>a tab</title>", "text/html")
-    gateway.mount("/worker.js", WORKER, "text/javascript")
-    gateway.mount("/data", "data", "text/plain")
+    gateway.serve("/", "<title>a tab</title>", content_type="text/html")
+    gateway.serve("/worker.js", WORKER, content_type="text/javascript")
+    gateway.serve("/data", "data", content_type="text/plain")
     page = context.new_page()
     page.goto(gateway.url + "/")
     return page
@@ -68,25 +68,27 @@ def start(page: Page, shared_workers: SharedWorkers, name: str = "") -> SharedWo
     return shared_workers.wait_for(name=name)
 
 
-def requests_of(worker: SharedWorker) -> dict[str, Any]:
-    return {way: worker.evaluate(f"() => by_{way}('/data')") for way in ("fetch", "xhr", "synchronous_xhr")}
+def send_requests(worker: SharedWorker) -> dict[str, Any]:
+    return {
+        kind: worker.evaluate(f"() => by_{kind}('/data')") for kind in ("fetch", "xhr", "synchronous_xhr")
+    }
 
 
 @PER_CLOCK
 def test_requests_of_an_offline_worker_fail_in_the_browser(
     gateway: Gateway, shared_workers: SharedWorkers, page: Page, script: str
 ) -> None:
-    gateway.mount("/worker.js", script, "text/javascript")
+    gateway.serve("/worker.js", script, content_type="text/javascript")
     worker = start(page, shared_workers)
     with worker.offline():
-        while_offline = requests_of(worker)
+        while_offline = send_requests(worker)
         assert gateway.journal.select("/data") == []
     assert while_offline == {
         "fetch": "TypeError",
         "xhr": "error, status 0",
         "synchronous_xhr": "NetworkError",
     }
-    assert requests_of(worker) == {"fetch": "data", "xhr": "data", "synchronous_xhr": "data"}
+    assert send_requests(worker) == {"fetch": "data", "xhr": "data", "synchronous_xhr": "data"}
     assert [exchange.method for exchange in gateway.journal.select("/data")] == ["GET", "POST", "GET"]
 
 
@@ -94,7 +96,7 @@ def test_requests_of_an_offline_worker_fail_in_the_browser(
 def test_worker_receives_one_event_for_each_change(
     gateway: Gateway, shared_workers: SharedWorkers, page: Page, script: str
 ) -> None:
-    gateway.mount("/worker.js", script, "text/javascript")
+    gateway.serve("/worker.js", script, content_type="text/javascript")
     worker = start(page, shared_workers)
     assert worker.evaluate("navigator.onLine") is True
     worker.set_offline(True)
@@ -112,7 +114,7 @@ def test_tabs_and_other_workers_stay_online(
     first, second = start(page, shared_workers, "first"), start(page, shared_workers, "second")
     with first.offline():
         assert page.evaluate("navigator.onLine") is True
-        assert page.evaluate("fetch('/data').then((answer) => answer.text())") == "data"
+        assert page.evaluate("fetch('/data').then((response) => response.text())") == "data"
         assert second.evaluate("navigator.onLine") is True
         assert second.evaluate("() => by_fetch('/data')") == "data"
         assert second.evaluate("seen") == []
@@ -135,7 +137,7 @@ def test_failed_offline_requests_do_not_stop_the_clock(
     gateway: Gateway, shared_workers: SharedWorkers, page: Page
 ) -> None:
     worker = start(page, shared_workers)
-    worker.evaluate("() => { setInterval(() => by_fetch('/data').then((what) => seen.push(what)), 1000); }")
+    worker.evaluate("() => { setInterval(() => by_fetch('/data').then((text) => seen.push(text)), 1000); }")
     with worker.offline():
         worker.clock.run_for(2_000)
     worker.clock.run_for(1_000)

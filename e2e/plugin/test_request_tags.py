@@ -1,4 +1,4 @@
-"""Requests of a worker carry a tag, on a virtual and on the real clock, and stay otherwise as they were."""
+"""Requests of a worker carry a tag, on the virtual and the real clock, and are otherwise unchanged."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ FORMS = {
 
 @pytest.fixture
 def worker(app: App) -> SharedWorker:
-    """A worker with a prologue, whatever its clock."""
-    app.gateway.mount("/data", "data", "text/plain")
-    app.gateway.mount("/other", "other", "text/plain")
+    """Start a worker with a prologue, on the clock of the test."""
+    app.gateway.serve("/data", "data", content_type="text/plain")
+    app.gateway.serve("/other", "other", content_type="text/plain")
     app.workers.add_init_script("self.ready = true;")
     return app.start()
 
@@ -91,17 +91,15 @@ def summarize(exchange: Exchange) -> tuple[object, ...]:
 
 @PER_CLOCK
 @pytest.mark.parametrize("form", FORMS)
-def test_request_equals_that_of_a_page(
-    app: App, worker: SharedWorker, form: str, is_virtual: bool
-) -> None:
+def test_request_equals_that_of_a_page(app: App, worker: SharedWorker, form: str, is_virtual: bool) -> None:
     [page] = app.context.pages
     outcome = send(page, FORMS[form])
-    of_page = [summarize(exchange) for exchange in app.gateway.journal.select("/data")]
+    page_requests = [summarize(exchange) for exchange in app.gateway.journal.select("/data")]
     assert send(worker, FORMS[form]) == outcome
-    of_both = [summarize(exchange) for exchange in app.gateway.journal.select("/data")]
-    assert of_both == of_page * 2
+    all_requests = [summarize(exchange) for exchange in app.gateway.journal.select("/data")]
+    assert all_requests == page_requests * 2
     tagged = [exchange for exchange in app.gateway.journal.select("/data") if exchange.worker_id]
-    assert [exchange.worker_id for exchange in tagged] == [worker.id] * len(of_page)
+    assert [exchange.worker_id for exchange in tagged] == [worker.id] * len(page_requests)
 
 
 @PER_CLOCK
@@ -126,11 +124,11 @@ def test_synchronous_request_is_tagged_on_the_real_clock(app: App, worker: Share
 
 @pytest.mark.worker_clock("real")
 def test_route_suspends_a_request_on_the_real_clock(app: App, worker: SharedWorker) -> None:
-    rule = app.gateway.route("/data", lambda route: route.hold())
+    rule = app.gateway.route("/data", lambda route: None)
     worker.evaluate("() => { self.seen = []; fetch('/data').then(({ status }) => seen.push(status)); }")
     [route] = rule.wait_for()
     assert worker.evaluate("seen") == []
-    route.release()
+    route.continue_()
     app.gateway.journal.wait_for("/data")
     assert worker.evaluate("async () => { while (!seen.length) await fetch('/other'); return seen; }") == [
         200

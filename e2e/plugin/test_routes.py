@@ -1,6 +1,6 @@
 """Routes for the requests of a worker and of its tab, in a real browser, on virtual time.
 
-Everything about a route that a plain connection can show is for the tests without a browser.
+unit/pytest_sharedworker tests all that needs no browser.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
+from pytest_sharedworker import AsyncRoute
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.route import Route
 from pytest_sharedworker.workers.shared_worker import SharedWorker
@@ -17,10 +18,10 @@ pytestmark = pytest.mark.usefixtures("worker_clock")
 
 WORKER = """
 self.seen = [];
-const ask = async (path, options) => {
+const request = async (path, options) => {
     try {
-        const answer = await fetch(path, options);
-        seen.push(`${answer.status} ${await answer.text()}`);
+        const response = await fetch(path, options);
+        seen.push(`${response.status} ${await response.text()}`);
     } catch (error) {
         seen.push(error.name);
     }
@@ -33,9 +34,9 @@ PAGE = """<!doctype html><title>tab</title><link rel=icon href=data:,>
 
 @pytest.fixture
 def page(context: BrowserContext, gateway: Gateway) -> Page:
-    gateway.mount("/worker.js", WORKER)
-    gateway.mount("/page.html", PAGE)
-    gateway.mount("/data.json", '{"a": 1}')
+    gateway.serve("/worker.js", WORKER)
+    gateway.serve("/page.html", PAGE)
+    gateway.serve("/data.json", '{"a": 1}')
     page = context.new_page()
     page.goto(f"{gateway.url}/page.html")
     return page
@@ -47,58 +48,56 @@ def worker(shared_workers: SharedWorkers, page: Page) -> SharedWorker:
 
 
 def test_worker_receives_the_fulfilled_response(worker: SharedWorker, gateway: Gateway) -> None:
-    gateway.route("POST /api/*", lambda route: route.fulfill(status=201, json=[*route.request.json(), 2]))
-    worker.evaluate("() => ask('/api/items', { method: 'POST', body: '[1]' })")
+    gateway.route(
+        "POST /api/*", lambda route: route.fulfill(status=201, json=[*route.request.post_data_json, 2])
+    )
+    worker.evaluate("() => request('/api/items', { method: 'POST', body: '[1]' })")
     assert worker.evaluate("seen") == ["201 [1, 2]"]
     (exchange,) = gateway.journal.select("POST /api/*")
     assert (exchange.sender, exchange.route) == ("worker", "fulfilled")
 
 
-def test_worker_receives_the_changed_response(
-    worker: SharedWorker, gateway: Gateway
-) -> None:
-    async def add_b(route: Route) -> None:
+def test_worker_receives_the_changed_response(worker: SharedWorker, gateway: Gateway) -> None:
+    async def add_b(route: AsyncRoute) -> None:
         answer = await route.fetch()
-        route.fulfill(answer=answer, json={**answer.json(), "b": 2})
+        route.fulfill(response=answer, json={**answer.json(), "b": 2})
 
     gateway.route("/data.json", add_b)
-    worker.evaluate("() => ask('/data.json')")
+    worker.evaluate("() => request('/data.json')")
     assert worker.evaluate("seen") == ['200 {"a": 1, "b": 2}']
 
 
 def test_aborted_request_fails_in_the_worker(worker: SharedWorker, gateway: Gateway) -> None:
-    # Firefox asks again by itself where a GET's connection is reset, so `times=1` would not do.
+    # Firefox repeats a GET whose connection is reset, so `times=1` is not sufficient.
     with gateway.route("/data.json", lambda route: route.abort()):
-        worker.evaluate("() => ask('/data.json')")
-    worker.evaluate("() => ask('/data.json')")
+        worker.evaluate("() => request('/data.json')")
+    worker.evaluate("() => request('/data.json')")
     assert worker.evaluate("seen") == ["TypeError", '200 {"a": 1}']
 
 
 def test_request_of_a_tab_is_routed(page: Page, gateway: Gateway) -> None:
     gateway.route("/data.json", lambda route: route.fulfill(json={"sender": route.exchange.sender}))
-    assert page.evaluate("fetch('/data.json').then(answer => answer.json())") == {"sender": "tab"}
+    assert page.evaluate("fetch('/data.json').then(response => response.json())") == {"sender": "tab"}
 
 
-def test_clock_does_not_wait_for_a_suspended_request(
-    worker: SharedWorker, gateway: Gateway
-) -> None:
-    rule = gateway.route("/data.json", lambda route: route.hold())
-    worker.evaluate("() => { setTimeout(() => ask('/data.json'), 1000); }")
+def test_clock_does_not_wait_for_a_suspended_request(worker: SharedWorker, gateway: Gateway) -> None:
+    rule = gateway.route("/data.json", lambda route: None)
+    worker.evaluate("() => { setTimeout(() => request('/data.json'), 1000); }")
     worker.clock.run_for(5_000)
     (route,) = rule.routes
     assert (route.exchange.virtual_seconds, worker.clock.now, worker.evaluate("seen")) == (1, 5_000, [])
-    route.release()
+    route.continue_()
     worker.clock.settle()
     assert worker.evaluate("seen") == ['200 {"a": 1}']
     assert worker.clock.now == 5_000
 
 
 def test_suspended_request_ends_when_the_worker_aborts_it(worker: SharedWorker, gateway: Gateway) -> None:
-    rule = gateway.route("/data.json", lambda route: route.hold())
+    rule = gateway.route("/data.json", lambda route: None)
     worker.evaluate(
         """() => {
             self.controller = new AbortController();
-            ask('/data.json', { signal: controller.signal });
+            request('/data.json', { signal: controller.signal });
         }"""
     )
     rule.wait_for()
@@ -111,8 +110,8 @@ def test_suspended_request_ends_when_the_worker_aborts_it(worker: SharedWorker, 
 
 
 def test_suspended_request_ends_with_its_worker(worker: SharedWorker, gateway: Gateway) -> None:
-    rule = gateway.route("/data.json", lambda route: route.hold())
-    worker.evaluate("() => { ask('/data.json'); }")
+    rule = gateway.route("/data.json", lambda route: None)
+    worker.evaluate("() => { request('/data.json'); }")
     rule.wait_for()
     worker.terminate()
     (exchange,) = gateway.journal.wait_for("/data.json")
@@ -122,8 +121,8 @@ def test_suspended_request_ends_with_its_worker(worker: SharedWorker, gateway: G
 def test_route_replaces_the_workers_script(
     shared_workers: SharedWorkers, context: BrowserContext, gateway: Gateway
 ) -> None:
-    gateway.mount("/worker.js", WORKER)
-    gateway.mount("/page.html", PAGE)
+    gateway.serve("/worker.js", WORKER)
+    gateway.serve("/page.html", PAGE)
     script = "self.onconnect = ({ ports: [port] }) => port.start(); self.patched = true;"
     headers = {"Content-Type": "text/javascript"}
     with gateway.route("/worker.js", lambda route: route.fulfill(headers=headers, body=script)):
@@ -135,11 +134,11 @@ def test_route_replaces_the_workers_script(
 
 
 def test_failing_handler_sends_500_to_the_worker(worker: SharedWorker, gateway: Gateway) -> None:
-    def wrong(route: Route) -> None:
+    def fail(route: Route) -> None:
         raise LookupError("no such thing")
 
-    gateway.route("/data.json", wrong)
-    worker.evaluate("() => ask('/data.json')")
+    gateway.route("/data.json", fail)
+    worker.evaluate("() => request('/data.json')")
     assert worker.evaluate("seen.map((line) => line.split(' ')[0])") == ["500"]
     with pytest.raises(LookupError, match="no such thing"):
         gateway.raise_handler_error()

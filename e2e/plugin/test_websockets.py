@@ -1,4 +1,4 @@
-"""A worker that holds one WebSocket, or one event stream, for all its tabs, in front of a real server."""
+"""A worker shares one WebSocket, or one event stream, with all its tabs; the server is real."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import pytest
 from aiohttp import web
 
 from e2e.plugin.app import App
+from pytest_sharedworker import Down
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 SHARED_SOCKET = """
 const socket = new WebSocket(`ws:${location.host}/socket`);
 const ports = [];
 const waiting = [];
-const tell = (what) => ports.forEach((port) => port.postMessage(what));
+const send = (text) => ports.forEach((port) => port.postMessage(text));
 socket.onopen = () => waiting.splice(0).forEach((text) => socket.send(text));
-socket.onmessage = ({ data }) => tell(data);
-socket.onclose = ({ code }) => tell(`closed: ${code}`);
+socket.onmessage = ({ data }) => send(data);
+socket.onclose = ({ code }) => send(`closed: ${code}`);
 self.onconnect = ({ ports: [port] }) => {
     ports.push(port);
     port.onmessage = ({ data }) => (socket.readyState === 1 ? socket.send(data) : waiting.push(data));
@@ -46,7 +47,7 @@ async def _echo(request: web.Request) -> web.StreamResponse:
 
 
 class EchoServer:
-    """A server that sends back what it is told: on a WebSocket, or on an event stream."""
+    """A server that echoes messages: on a WebSocket, or on an event stream."""
 
     def __init__(self) -> None:
         self._listener: asyncio.Future[web.StreamResponse] | None = None
@@ -83,7 +84,7 @@ class EchoServer:
 
 @pytest.fixture
 def gateway_upstream(sharedworker_loop: LoopThread) -> Iterator[str]:
-    """The server behind the gateway."""
+    """Start the server behind the gateway; return its origin."""
     server = EchoServer()
     yield sharedworker_loop.run(server.start())
     sharedworker_loop.run(server.stop())
@@ -107,7 +108,7 @@ def test_down_toxic_closes_an_open_socket(app: App) -> None:
     [page] = app.context.pages
     page.evaluate("() => worker.port.postMessage('one')")
     page.wait_for_function("() => messages.includes('echo of one')")
-    with app.gateway.toxic("down"):
+    with app.gateway.add_toxic(Down()):
         page.wait_for_function("() => messages.includes('closed: 1006')")
 
 

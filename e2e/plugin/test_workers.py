@@ -1,7 +1,7 @@
-"""Finding workers, their ends and restarts, and what tabs post to them.
+"""Find workers, end and restart them, and deliver the messages of tabs.
 
-What is inside a worker stands in test_evaluate.py and test_console.py, clocks in test_clock.py, workers that
-cannot start in test_bad_input.py.
+test_evaluate.py and test_console.py test the inside of a worker, test_clock.py clocks, test_bad_input.py
+workers that cannot start.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def test_equal_workers_of_two_contexts_are_distinct(app: App, new_context: NewCo
 
 
 def test_worker_started_from_a_frame_is_found(app: App) -> None:
-    app.gateway.mount("/worker.js", ECHO)
-    app.gateway.mount("/frame.html", "<script>new SharedWorker('/worker.js').port.postMessage(1)</script>")
+    app.gateway.serve("/worker.js", ECHO)
+    app.gateway.serve("/frame.html", "<script>new SharedWorker('/worker.js').port.postMessage(1)</script>")
     app.open().evaluate("() => { document.body.innerHTML = '<iframe src=/frame.html></iframe>'; }")
     worker = app.workers.wait_for()
     worker.clock.run_for(1_000)
@@ -127,7 +127,7 @@ def test_evaluated_worker_restarts_with_its_next_tab(app: App) -> None:
 
 
 def test_worker_that_closes_itself_at_once_keeps_its_messages(app: App) -> None:
-    app.gateway.mount("/worker.js", "console.log('in'); self.close(); console.warn('after');")
+    app.gateway.serve("/worker.js", "console.log('in'); self.close(); console.warn('after');")
     app.connect(app.open())
     app.workers.idle()
     app.workers.settle_messages()
@@ -137,7 +137,7 @@ def test_worker_that_closes_itself_at_once_keeps_its_messages(app: App) -> None:
 
 
 def test_tab_closed_at_once_does_not_stop_the_clock(app: App) -> None:
-    app.gateway.mount("/worker.js", ECHO)
+    app.gateway.serve("/worker.js", ECHO)
     page = app.open()
     app.connect(page)
     page.close()
@@ -149,11 +149,9 @@ def test_tab_closed_at_once_does_not_stop_the_clock(app: App) -> None:
 # --- delivery -------------------------------------------------------------------------------------
 
 
-def test_ended_worker_of_another_context_does_not_stop_the_clock(
-    app: App, new_context: NewContext
-) -> None:
+def test_ended_worker_of_another_context_does_not_stop_the_clock(app: App, new_context: NewContext) -> None:
     living = app.start()
-    app.gateway.mount("/worker.js", "self.close();")
+    app.gateway.serve("/worker.js", "self.close();")
     context = new_context()
     app.workers.watch(context)
     app.connect(app.open(context))
@@ -164,17 +162,17 @@ def test_ended_worker_of_another_context_does_not_stop_the_clock(
 def test_port_to_an_ended_worker_does_not_stop_the_clock(
     app: App,
 ) -> None:
-    app.gateway.mount("/worker.js", "self.close();")
+    app.gateway.serve("/worker.js", "self.close();")
     page = app.open()
     app.connect(page)
-    app.gateway.journal.wait_for("*/worker.js")
+    app.gateway.journal.wait_for("**/worker.js")
     while not app.workers.history:
         app.workers.idle()
     app.workers.history[0].wait_for_close()
-    app.gateway.mount("/worker.js", ECHO)
+    app.gateway.serve("/worker.js", ECHO)
     while not app.workers.alive:
         app.connect(page)
-        with suppress(WorkerNotFoundError):  # Firefox hands a port to a worker that is just ending.
+        with suppress(WorkerNotFoundError):  # Firefox connects a port to a worker that is just ending.
             app.workers.wait_for(timeout=1_000)
     app.workers.clock.run_for(1_000)
     assert [worker.clock.now for worker in app.workers.alive] == [1_000]

@@ -14,6 +14,7 @@ import pytest
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
 from e2e.worker.driver.system import ENABLED, Telemetry
+from pytest_sharedworker import Down, HttpStatus, Latency, LimitData, ResetPeer, Timeout, Toxic
 
 PROTOCOL = "wire protocol, GET"
 MISSING_VALUES = "wire protocol, missing values"
@@ -61,11 +62,10 @@ def test_three_tabs_share_one_config_request(telemetry: Telemetry) -> None:
     telemetry.account()
 
 
-def make_unreadable(number: int, name: str, title: str, toxic: str, **attributes: Any) -> Any:
+def make_unreadable(number: int, name: str, title: str, toxic: Toxic) -> Any:
     """Return the parameter of one case: a configuration that cannot be read."""
     return pytest.param(
         toxic,
-        attributes,
         id=name,
         marks=case(
             f"config/2/{number}",
@@ -79,11 +79,11 @@ def make_unreadable(number: int, name: str, title: str, toxic: str, **attributes
 
 def make_unusable(number: int, name: str, title: str, body: str, status: int = 200) -> Any:
     """Return the parameter of one case: a configuration response that is unusable."""
-    return make_unreadable(number, name, title, "status", status=status, body=body)
+    return make_unreadable(number, name, title, HttpStatus(status, body))
 
 
 @pytest.mark.parametrize(
-    ("toxic", "attributes"),
+    "toxic",
     [
         make_unusable(1, "404", "its configuration is not found (404)", "not found", 404),
         make_unusable(2, "500", "its configuration is an error response (500)", "broken", 500),
@@ -91,12 +91,12 @@ def make_unusable(number: int, name: str, title: str, body: str, status: int = 2
         make_unusable(4, "empty-object", "its configuration is an empty object", "{}"),
         make_unusable(5, "null", "its configuration is null", "null"),
         make_unusable(6, "list", "its configuration is a list", "[]"),
-        make_unreadable(7, "reset", "a reset cuts off its configuration", "reset_peer"),
+        make_unreadable(7, "reset", "a reset cuts off its configuration", ResetPeer()),
         make_unreadable(
-            8, "refused", "the connection for its configuration is refused", "down", at_worker_start=True
+            8, "refused", "the connection for its configuration is refused", Down(at_worker_start=True)
         ),
-        make_unreadable(9, "never", "its configuration request gets no response", "timeout"),
-        make_unreadable(10, "half", "its configuration breaks off in the middle", "limit_data", bytes=20),
+        make_unreadable(9, "never", "its configuration request gets no response", Timeout()),
+        make_unreadable(10, "half", "its configuration breaks off in the middle", LimitData(bytes=20)),
         make_unusable(11, "empty", "its configuration is an empty response", ""),
         make_unusable(
             12,
@@ -107,20 +107,18 @@ def make_unusable(number: int, name: str, title: str, body: str, status: int = 2
         ),
     ],
 )
-def test_events_are_dropped_without_a_config(
-    telemetry: Telemetry, toxic: str, attributes: dict[str, Any]
-) -> None:
-    if toxic == "down":
+def test_events_are_dropped_without_a_config(telemetry: Telemetry, toxic: Toxic) -> None:
+    if isinstance(toxic, Down):
         if telemetry.workers.clock.kind == "real":
             pytest.skip("the real clock cannot stop before the worker's first line")
-        with telemetry.gateway.toxic("down", **attributes):
+        with telemetry.gateway.add_toxic(toxic):
             telemetry.open_tab().log(3, fate=Fate.DROPPED)
             telemetry.settle()
         telemetry.flush(WATCHED_INTERVALS)
         telemetry.expect_batches(0, "without a usable configuration")
         telemetry.account()
     else:
-        telemetry.break_config(toxic, **attributes)
+        telemetry.break_config(toxic)
         expect_all_dropped(telemetry)
 
 
@@ -288,7 +286,7 @@ def test_only_events_of_filtered_components_are_dropped(telemetry: Telemetry) ->
     source="wire protocol, GET: the configuration decides about an event, not when it was logged",
 )
 def test_late_config_loses_nothing(telemetry: Telemetry) -> None:
-    telemetry.break_config("latency", latency_ms=5_000)
+    telemetry.break_config(Latency(latency=5_000))
     tab = telemetry.open_tab()
     tab.log(3)
     telemetry.run_for(4_000)
@@ -310,7 +308,7 @@ def test_late_config_loses_nothing(telemetry: Telemetry) -> None:
     source="wire protocol, GET: the configuration decides about an event, not when it was logged",
 )
 def test_config_later_than_a_flush_loses_nothing(telemetry: Telemetry) -> None:
-    telemetry.break_config("latency", latency_ms=int(telemetry.flush_interval * 1.5))
+    telemetry.break_config(Latency(latency=int(telemetry.flush_interval * 1.5)))
     tab = telemetry.open_tab()
     tab.log(3)
     telemetry.flush()
@@ -328,7 +326,7 @@ def test_config_later_than_a_flush_loses_nothing(telemetry: Telemetry) -> None:
 )
 def test_late_config_that_disables_drops_waiting_events(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_telemetry=True)
-    telemetry.break_config("latency", latency_ms=5_000)
+    telemetry.break_config(Latency(latency=5_000))
     telemetry.open_tab().log(3, fate=Fate.DROPPED)
     telemetry.flush(WATCHED_INTERVALS)
     telemetry.expect_batches(0, "after a configuration that disables telemetry")

@@ -10,6 +10,7 @@ from e2e.conformance.accounting import Fate
 from e2e.conformance.case import Level, case
 from e2e.worker.driver.payloads import log_payload
 from e2e.worker.driver.system import Telemetry
+from pytest_sharedworker import Latency
 
 PROTOCOL = "wire protocol, filter"
 MANY = 50
@@ -179,7 +180,7 @@ def test_filter_applies_to_all_tabs(telemetry: Telemetry) -> None:
 )
 def test_filter_applies_to_waiting_events(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_events=["page.save"])
-    telemetry.break_config("latency", latency_ms=5_000)
+    telemetry.break_config(Latency(latency=5_000))
     tab = telemetry.open_tab()
     tab.log(2, component="page.save", fate=Fate.DROPPED)
     tab.log(2)

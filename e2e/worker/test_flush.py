@@ -11,6 +11,7 @@ from e2e.worker.driver.requests import advance_until_posted, expect_no_concurren
 from e2e.worker.driver.retry import drain
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import HOUR_MS
+from pytest_sharedworker import Latency
 
 PROTOCOL = "wire protocol, flush"
 DRIFT_INTERVALS = 100
@@ -96,7 +97,7 @@ def test_flushes_do_not_drift_in_a_hundred_intervals(
     if telemetry.workers.clock.kind == "real":
         seconds = DRIFT_INTERVALS * telemetry.flush_interval / 1000
         pytest.skip(f"needs {seconds:.0f} s of real time; run it on the virtual clock")
-    telemetry.break_posts("latency", latency_ms=1_000)
+    telemetry.break_posts(Latency(latency=1_000))
     tab = telemetry.open_tab()
     for _ in range(DRIFT_INTERVALS):
         tab.log()
@@ -120,7 +121,7 @@ def test_flushes_do_not_drift_in_a_hundred_intervals(
     source=PROTOCOL,
 )
 def test_response_slower_than_the_interval_loses_nothing(telemetry: Telemetry) -> None:
-    telemetry.break_posts("latency", latency_ms=int(telemetry.flush_interval * 1.5), times=1)
+    telemetry.break_posts(Latency(latency=int(telemetry.flush_interval * 1.5)), times=1)
     tab = telemetry.open_tab()
     for _ in range(4):
         tab.log(2)
@@ -137,7 +138,7 @@ def test_response_slower_than_the_interval_loses_nothing(telemetry: Telemetry) -
     source=f"{PROTOCOL}: one POST",
 )
 def test_only_one_batch_is_in_flight(telemetry: Telemetry) -> None:
-    telemetry.break_posts("latency", latency_ms=int(telemetry.flush_interval * 1.5), times=1)
+    telemetry.break_posts(Latency(latency=int(telemetry.flush_interval * 1.5)), times=1)
     tab = telemetry.open_tab()
     tab.log()
     telemetry.flush()
@@ -204,7 +205,7 @@ def test_disabled_response_drops_events_logged_meanwhile(telemetry: Telemetry) -
     tab = telemetry.open_tab()
     telemetry.settle()
     telemetry.configure(disable_telemetry=True)
-    telemetry.break_posts("latency", latency_ms=5_000, times=1)
+    telemetry.break_posts(Latency(latency=5_000), times=1)
     tab.log(fate=Fate.DROPPED)
     advance_until_posted(telemetry)
     tab.log(2, fate=Fate.DROPPED)

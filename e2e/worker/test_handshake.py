@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from e2e.conformance.case import FindingError, Level, case
 from e2e.worker.driver.system import Telemetry
+from pytest_sharedworker import Latency
 
 PROTOCOL = "wire protocol, worker → tab"
 MALFORMED: list[object] = [None, 7, "LOG_EVENT", [], {}, {"type": "NO_SUCH_TYPE"}, {"type": None}]
@@ -56,7 +57,7 @@ def test_every_tab_gets_one_ready(telemetry: Telemetry) -> None:
     source=f"{PROTOCOL}: READY on connect",
 )
 def test_ready_does_not_wait_for_the_config(telemetry: Telemetry) -> None:
-    telemetry.break_config("latency", latency_ms=5_000)
+    telemetry.break_config(Latency(latency=5_000))
     telemetry.open_tab().log()
     telemetry.flush(2)
     telemetry.account()

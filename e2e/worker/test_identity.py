@@ -15,6 +15,7 @@ from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.payloads import find_sent_records, get_sent_records, get_time_ns, log_payload
 from e2e.worker.driver.retry import drain
 from e2e.worker.driver.system import Telemetry
+from pytest_sharedworker import HttpStatus, Latency
 
 RECORD = "wire protocol, record"
 NANOSECONDS_PER_MILLISECOND = 1_000_000
@@ -140,8 +141,8 @@ def test_record_has_the_timestamp_of_the_tab(telemetry: Telemetry) -> None:
     source="wire protocol, tab → worker: timestamp_ns",
 )
 def test_timestamp_does_not_change_while_the_record_waits(telemetry: Telemetry) -> None:
-    telemetry.break_config("latency", latency_ms=5_000)
-    telemetry.break_posts("status", status=503, times=1)
+    telemetry.break_config(Latency(latency=5_000))
+    telemetry.break_posts(HttpStatus(503), times=1)
     tab = telemetry.open_tab()
     posted = [log_payload(telemetry, tab, {"params": {}})]
     drain(telemetry)
@@ -158,7 +159,7 @@ def test_timestamp_does_not_change_while_the_record_waits(telemetry: Telemetry) 
 )
 def test_identity_does_not_change_when_sent_again(telemetry: Telemetry, observations: Observations) -> None:
     tabs = telemetry.open_tabs(2)
-    with telemetry.break_posts("status", status=503):
+    with telemetry.break_posts(HttpStatus(503)):
         for tab in tabs:
             tab.log(2)
         telemetry.flush(2)

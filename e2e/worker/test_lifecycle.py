@@ -19,6 +19,7 @@ from e2e.worker.driver.shutdown_scenarios import SHUTDOWN_SCENARIOS, ShutdownSce
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import Tab
 from e2e.worker.driver.waiting import DAY_MS, HOUR_MS
+from pytest_sharedworker import Latency
 
 ONE_SESSION = "wire protocol, record: one session per worker, shared by all tabs"
 CONNECTING = "wire protocol, worker → tab: READY on connect"
@@ -127,7 +128,7 @@ def test_closing_a_context_does_not_affect_another(
 )
 def test_navigating_back_and_forth_loses_nothing(telemetry: Telemetry) -> None:
     other, navigating = telemetry.open_tabs(2)
-    telemetry.gateway.mount("/other.html", "<!doctype html><title>other</title>", "text/html")
+    telemetry.gateway.serve("/other.html", "<!doctype html><title>other</title>", content_type="text/html")
     for _ in range(3):
         for tab in (other, navigating):
             tab.log(2)
@@ -157,7 +158,7 @@ def test_new_build_runs_beside_the_old_one(telemetry: Telemetry) -> None:
     folder, _, _ = telemetry.script_path.rpartition("/")
     new.script_url = f"{folder}/new-build-of.worker.js"
     script = telemetry.implementation.worker.script.read_bytes()
-    telemetry.gateway.mount(new.script_url, script, "text/javascript")
+    telemetry.gateway.serve(new.script_url, script, content_type="text/javascript")
     new.connect()
     for tab in (new, old):
         tab.log(3)
@@ -221,7 +222,7 @@ def test_brief_visits_do_not_disturb_other_tabs(telemetry: Telemetry) -> None:
     source=CONNECTING,
 )
 def test_tab_works_that_opens_while_a_post_is_in_flight(telemetry: Telemetry) -> None:
-    telemetry.break_posts("latency", latency_ms=int(telemetry.flush_interval * 0.5), times=1)
+    telemetry.break_posts(Latency(latency=int(telemetry.flush_interval * 0.5)), times=1)
     telemetry.open_tab().log(2)
     telemetry.flush()
     telemetry.open_tab().log(2)

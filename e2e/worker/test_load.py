@@ -10,6 +10,7 @@ from e2e.worker.driver.assertions import expect_one_session, expect_stored_order
 from e2e.worker.driver.requests import advance_within_post_limit, count_flush_intervals
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import HOUR_MS
+from pytest_sharedworker import HttpStatus, Latency
 
 TABS = 10
 CHECKS = 6
@@ -94,8 +95,8 @@ def test_component_ids_of_any_characters_are_kept(telemetry: Telemetry) -> None:
 )
 def test_five_minutes_of_failures_lose_nothing(telemetry: Telemetry) -> None:
     tabs = telemetry.open_tabs(2)
-    bad = telemetry.break_posts("status", status=500, probability=0.5, seed=3)
-    late = telemetry.break_posts("latency", latency_ms=8_000, jitter_ms=8_000, probability=0.5, seed=5)
+    bad = telemetry.break_posts(HttpStatus(500), toxicity=0.5, seed=3)
+    late = telemetry.break_posts(Latency(latency=8_000, jitter=8_000), toxicity=0.5, seed=5)
     with bad, late:
         for _ in range(int(BAD_MINUTES * 60_000 / telemetry.flush_interval)):
             for tab in tabs:

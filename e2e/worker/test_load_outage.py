@@ -10,7 +10,7 @@ from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_stored_order
 from e2e.worker.driver.system import Telemetry, set_fate
 from e2e.worker.driver.waiting import HOUR_MS
-from pytest_sharedworker import UnsupportedError
+from pytest_sharedworker import Down, UnsupportedError
 
 OUTAGE_EVENTS = 20_000
 OUTAGE_PARTS = 20
@@ -42,7 +42,7 @@ def test_half_of_twenty_thousand_events_survive_an_outage(
 ) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
-    with telemetry.gateway.toxic("down"):
+    with telemetry.gateway.add_toxic(Down()):
         for _ in range(OUTAGE_PARTS):
             tab.log(OUTAGE_EVENTS // OUTAGE_PARTS, fate=Fate.OPTIONAL)
             telemetry.settle()
@@ -68,7 +68,7 @@ def test_half_of_twenty_thousand_events_survive_an_outage(
 def test_body_size_after_an_outage_is_bounded(telemetry: Telemetry, observations: Observations) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
-    with telemetry.gateway.toxic("down"):
+    with telemetry.gateway.add_toxic(Down()):
         tab.log(MIN_KEPT_EVENTS)
         telemetry.flush(2)
     telemetry.run_for(HOUR_MS)
@@ -89,7 +89,7 @@ def test_body_size_after_an_outage_is_bounded(telemetry: Telemetry, observations
 def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observations: Observations) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
-    with telemetry.gateway.toxic("down"):
+    with telemetry.gateway.add_toxic(Down()):
         for _ in range(8):
             tab.log(HEAP_EVENTS // 8, component=FOUR_KILOBYTES, fate=Fate.OPTIONAL)
             telemetry.settle()
@@ -115,7 +115,7 @@ def test_memory_in_an_outage_is_bounded(telemetry: Telemetry, observations: Obse
 def test_batch_size_after_an_outage_is_bounded(telemetry: Telemetry, observations: Observations) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
-    with telemetry.gateway.toxic("down"):
+    with telemetry.gateway.add_toxic(Down()):
         tab.log(3 * MAX_BATCH_RECORDS)
         tab.log(MAX_BATCH_RECORDS, component=FOUR_KILOBYTES)
         telemetry.flush(2)
@@ -140,7 +140,7 @@ def test_batch_size_after_an_outage_is_bounded(telemetry: Telemetry, observation
 def test_newest_events_of_an_outage_are_kept(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab()
     telemetry.settle()
-    with telemetry.gateway.toxic("down"):
+    with telemetry.gateway.add_toxic(Down()):
         for _ in range(OUTAGE_PARTS):
             tab.log(MANY_EVENTS // OUTAGE_PARTS, fate=Fate.OPTIONAL)
             telemetry.settle()

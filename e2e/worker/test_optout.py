@@ -18,6 +18,7 @@ from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.requests import advance_until_posted, get_unsent_events
 from e2e.worker.driver.restart import restart, shut_down, shut_down_and_restart, shut_down_before_ready
 from e2e.worker.driver.system import Telemetry, set_fate
+from pytest_sharedworker import HttpStatus, Latency
 
 SHUTDOWN = "wire protocol, tab → worker: SHUTDOWN"
 CONSENT = "wire protocol, opt-out: a setting in the browser that shuts the worker down"
@@ -77,7 +78,7 @@ def test_queue_is_dropped_at_shutdown(telemetry: Telemetry) -> None:
     source=CONSENT,
 )
 def test_shutdown_while_the_config_is_pending(telemetry: Telemetry) -> None:
-    telemetry.break_config("latency", latency_ms=5_000)
+    telemetry.break_config(Latency(latency=5_000))
     tab = telemetry.open_tab()
     tab.log(3, fate=Fate.DROPPED)
     shut_down(telemetry, tab)
@@ -94,8 +95,8 @@ def test_shutdown_while_the_config_is_pending(telemetry: Telemetry) -> None:
     source=CONSENT,
 )
 def test_shutdown_while_a_batch_is_in_flight(telemetry: Telemetry) -> None:
-    telemetry.break_posts("latency", latency_ms=5_000, stream="upstream", times=1)
-    telemetry.break_posts("status", status=503, times=1)
+    telemetry.break_posts(Latency(latency=5_000), stream="upstream", times=1)
+    telemetry.break_posts(HttpStatus(503), times=1)
     tab = telemetry.open_tab()
     tab.log(fate=Fate.DROPPED)  # Its POST gets a 503: only another POST could store it.
     advance_until_posted(telemetry)

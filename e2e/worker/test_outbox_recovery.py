@@ -17,6 +17,7 @@ from e2e.worker.driver.restart import shut_down
 from e2e.worker.driver.retry import drain, require_virtual_time
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import Tab
+from pytest_sharedworker import HttpStatus
 
 SESSION = "wire protocol, record: one session per worker"
 STORED = "data safety: events that the server has confirmed as stored are not sent again"
@@ -134,7 +135,7 @@ def test_nothing_is_recovered_if_the_config_disables(telemetry: Telemetry) -> No
     require_virtual_time(telemetry)
     tab = telemetry.open_tab()
     telemetry.settle()
-    with telemetry.break_posts("status", status=503):
+    with telemetry.break_posts(HttpStatus(503)):
         tab.log(3, fate=Fate.DROPPED)
         telemetry.flush()
         close_last_tab(telemetry, tab)

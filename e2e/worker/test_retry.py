@@ -13,16 +13,16 @@ from e2e.conformance.case import Level, case
 from e2e.worker.driver.retry import expect_all_stored_in_order, require_virtual_time
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import DAY_MS, HOUR_MS, advance_until_applied
+from pytest_sharedworker import Down, HttpStatus, Latency, ResetPeer, Timeout, Toxic
 
 PROTOCOL = "wire protocol, failed POST: the records return to the front of the queue"
 OUTAGE_INTERVALS = 40
 
 
-def make_failure(number: int, name: str, title: str, toxic: str, **attributes: Any) -> Any:
+def make_failure(number: int, name: str, title: str, toxic: Toxic) -> Any:
     """Return the parameter of one case: a POST that fails before the server accepts it."""
     return pytest.param(
         toxic,
-        attributes,
         id=name,
         marks=case(
             f"retry/1/{number}",
@@ -35,19 +35,20 @@ def make_failure(number: int, name: str, title: str, toxic: str, **attributes: A
 
 
 @pytest.mark.parametrize(
-    ("toxic", "attributes"),
+    "toxic",
     [
-        make_failure(1, "500", "gets a 500", "status", status=500),
-        make_failure(2, "503", "gets a 503", "status", status=503),
-        make_failure(3, "reset", "is cut off by a reset", "reset_peer"),
-        make_failure(4, "refused", "fails because the connection is refused", "down"),
+        make_failure(1, "500", "gets a 500", HttpStatus(500)),
+        make_failure(2, "503", "gets a 503", HttpStatus(503)),
+        make_failure(3, "reset", "is cut off by a reset", ResetPeer()),
+        make_failure(4, "refused", "fails because the connection is refused", Down()),
     ],
 )
-def test_failed_batch_is_sent_again(telemetry: Telemetry, toxic: str, attributes: dict[str, Any]) -> None:
+def test_failed_batch_is_sent_again(telemetry: Telemetry, toxic: Toxic) -> None:
     first, second = telemetry.open_tabs(2)
     telemetry.settle()  # The worker has its configuration now.
-    # `down` works on connections: it affects the whole origin, not one path.
-    fault = telemetry.gateway.toxic("down") if toxic == "down" else telemetry.break_posts(toxic, **attributes)
+    # Down works on connections: it affects the whole origin, not one path.
+    is_down = isinstance(toxic, Down)
+    fault = telemetry.gateway.add_toxic(toxic) if is_down else telemetry.break_posts(toxic)
     with fault:
         for tab in (first, second):
             tab.log(2)
@@ -65,8 +66,8 @@ def test_failed_batch_is_sent_again(telemetry: Telemetry, toxic: str, attributes
     source=PROTOCOL,
 )
 def test_failed_batch_precedes_events_logged_meanwhile(telemetry: Telemetry) -> None:
-    telemetry.break_posts("latency", latency_ms=5_000, stream="upstream", times=1)
-    telemetry.break_posts("status", status=500, times=1)
+    telemetry.break_posts(Latency(latency=5_000), stream="upstream", times=1)
+    telemetry.break_posts(HttpStatus(500), times=1)
     tab = telemetry.open_tab()
     tab.log(2)
     telemetry.flush()
@@ -84,7 +85,7 @@ def test_failed_batch_precedes_events_logged_meanwhile(telemetry: Telemetry) -> 
 def test_long_outage_loses_nothing(telemetry: Telemetry) -> None:
     require_virtual_time(telemetry)
     first, second = telemetry.open_tabs(2)
-    with telemetry.break_posts("status", status=503):
+    with telemetry.break_posts(HttpStatus(503)):
         for _ in range(OUTAGE_INTERVALS // 5):
             first.log()
             second.log()
@@ -103,14 +104,9 @@ def test_long_outage_loses_nothing(telemetry: Telemetry) -> None:
 def test_failures_of_every_kind_in_a_row(telemetry: Telemetry) -> None:
     require_virtual_time(telemetry)
     tab = telemetry.open_tab()
-    for toxic, attributes in [
-        ("status", {"status": 500}),
-        ("reset_peer", {}),
-        ("status", {"status": 502}),
-        ("timeout", {"timeout_ms": 5_000}),
-        ("status", {"status": 503}),
-    ]:
-        fault = telemetry.break_posts(toxic, times=1, **attributes)
+    toxics: list[Toxic] = [HttpStatus(500), ResetPeer(), HttpStatus(502), Timeout(5_000), HttpStatus(503)]
+    for toxic in toxics:
+        fault = telemetry.break_posts(toxic, times=1)
         tab.log(2)
         advance_until_applied(telemetry, fault)
     expect_all_stored_in_order(telemetry)

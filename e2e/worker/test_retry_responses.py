@@ -19,7 +19,7 @@ from e2e.worker.driver.requests import advance_until_posted
 from e2e.worker.driver.retry import expect_all_stored_in_order, require_virtual_time
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import HOUR_MS, count_responses
-from pytest_sharedworker import Route
+from pytest_sharedworker import AsyncRoute, DropResponse, LimitData, Route, Timeout
 
 REJECTED = "RFC 9110, 15.5: a request with a client error fails again however often it is sent"
 ACCEPTED = "wire protocol, failed POST: only the records of a failed POST return to the queue"
@@ -51,8 +51,10 @@ def test_rejected_batch_does_not_block_others(telemetry: Telemetry) -> None:
     def refuse(route: Route) -> None:
         if b"page.poison" in route.exchange.decoded_body:
             route.fulfill(status=400, json={"error": "body_not_json"})
+        else:
+            route.fallback()
 
-    telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse)
+    telemetry.gateway.route(telemetry.posts_pattern, refuse, optional=True)
     tab = telemetry.open_tab()
     tab.log(2, component="page.poison", fate=Fate.OPTIONAL)
     telemetry.flush()
@@ -75,8 +77,10 @@ def test_too_large_batch_does_not_block_others(telemetry: Telemetry, observation
     def refuse(route: Route) -> None:
         if len(route.exchange.decoded_body) > MAX_BODY_BYTES:
             route.fulfill(status=413, json={"error": "body_too_large"})
+        else:
+            route.fallback()
 
-    telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse)
+    telemetry.gateway.route(telemetry.posts_pattern, refuse, optional=True)
     tab = telemetry.open_tab()
     large = tab.log(40, fate=Fate.OPTIONAL)
     telemetry.flush()
@@ -114,11 +118,11 @@ def make_unreadable(number: int, name: str, title: str, status: int, body: str) 
     ],
 )
 def test_unreadable_response_stores_once(telemetry: Telemetry, status: int, body: str) -> None:
-    async def accept(route: Route) -> None:
+    async def accept(route: AsyncRoute) -> None:
         await route.fetch()
         route.fulfill(status=status, body=body, headers={"Content-Type": "application/json"})
 
-    telemetry.gateway.route(f"POST {telemetry.endpoint}", accept, times=1)
+    telemetry.gateway.route(telemetry.posts_pattern, accept, times=1, optional=True)
     expect_stored_once(telemetry)
 
 
@@ -130,7 +134,7 @@ def test_unreadable_response_stores_once(telemetry: Telemetry, status: int, body
     source=ACCEPTED,
 )
 def test_truncated_response_stores_once(telemetry: Telemetry) -> None:
-    telemetry.break_posts("limit_data", bytes=5, times=1)
+    telemetry.break_posts(LimitData(bytes=5), times=1)
     expect_stored_once(telemetry)
 
 
@@ -142,7 +146,7 @@ def test_truncated_response_stores_once(telemetry: Telemetry) -> None:
     source=ACCEPTED,
 )
 def test_lost_response_stores_once(telemetry: Telemetry) -> None:
-    telemetry.break_posts("drop_response", times=1)
+    telemetry.break_posts(DropResponse(), times=1)
     expect_stored_once(telemetry)
 
 
@@ -157,15 +161,15 @@ def test_every_second_lost_response_stores_once(telemetry: Telemetry, observatio
     require_virtual_time(telemetry)
     turns = count()
 
-    async def lose_every_second(route: Route) -> None:
+    async def lose_every_second(route: AsyncRoute) -> None:
         response = await route.fetch()
         if next(turns) % 2:
-            route.fulfill(answer=response)
+            route.fulfill(response=response)
         else:
             route.abort()
 
     tabs = telemetry.open_tabs(2)
-    with telemetry.gateway.route(f"POST {telemetry.endpoint}", lose_every_second) as lossy:
+    with telemetry.gateway.route(telemetry.posts_pattern, lose_every_second, optional=True) as lossy:
         for _ in range(HOUR_PARTS):
             for tab in tabs:
                 tab.log()
@@ -202,7 +206,7 @@ def test_hanging_post_does_not_change_the_order(telemetry: Telemetry) -> None:
 
 def log_around_a_hanging_post(telemetry: Telemetry) -> None:
     """Log before, during and after a POST that hangs and breaks off before the server gets it."""
-    telemetry.break_posts("timeout", timeout_ms=HANG_MS, times=1)
+    telemetry.break_posts(Timeout(timeout=HANG_MS), times=1)
     tab = telemetry.open_tab()
     for _ in range(2):
         tab.log(2)
@@ -221,7 +225,7 @@ def test_post_without_a_response_does_not_block_others(
     telemetry: Telemetry, observations: Observations
 ) -> None:
     require_virtual_time(telemetry)
-    telemetry.break_posts("timeout", times=1)
+    telemetry.break_posts(Timeout(), times=1)
     tab = telemetry.open_tab()
     hung = tab.log(fate=Fate.OPTIONAL)
     advance_until_posted(telemetry)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from pytest_sharedworker import ResetPeer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -31,8 +32,8 @@ OpenTab = Callable[[], Page]
 def open_tab(context: BrowserContext, gateway: Gateway, shared_workers: SharedWorkers) -> OpenTab:
     """Opens a tab of the app; the worker starts with the first one."""
     for name in ("index.html", "worker.js"):
-        gateway.mount(f"/{name}", HERE / name)
-    gateway.mount("/save", "thank you", "text/plain")
+        gateway.serve_file(f"/{name}", HERE / name)
+    gateway.serve("/save", "thank you", content_type="text/plain")
 
     def open_tab() -> Page:
         page = context.new_page()
@@ -62,7 +63,7 @@ def test_tabs_share_one_count(open_tab: OpenTab, shared_workers: SharedWorkers) 
     expect(second.locator("output")).to_have_text("2")
     worker = find(shared_workers)
     assert worker.evaluate("(more) => clicks + more", 40) == 42
-    assert not worker.errors
+    assert not worker.errors()
 
 
 def test_the_count_is_saved_at_the_interval_and_not_before(
@@ -71,13 +72,13 @@ def test_the_count_is_saved_at_the_interval_and_not_before(
     """Virtual time: exact to the millisecond, and an hour takes no time."""
     open_tab().get_by_role("button").click()
     worker = find(shared_workers)
-    worker.clock.advance(SAVE_INTERVAL_SECONDS - 0.001)
+    worker.clock.run_for((SAVE_INTERVAL_SECONDS - 0.001) * 1000)
     assert saved(gateway) == []
-    worker.clock.advance(0.001)
+    worker.clock.run_for(1)
     assert saved(gateway) == [b"1"]
-    worker.clock.advance(3600)
+    worker.clock.run_for(3_600_000)
     assert saved(gateway) == [b"1"]
-    assert [str(message) for message in worker.console] == ["info: saved 1"]
+    assert [str(message) for message in worker.console_messages()] == ["info: saved 1"]
 
 
 def test_a_count_that_could_not_be_saved_is_saved_later(
@@ -86,10 +87,10 @@ def test_a_count_that_could_not_be_saved_is_saved_later(
     """A toxic resets the connection, once."""
     open_tab().get_by_role("button").click()
     worker = find(shared_workers)
-    gateway.toxic("reset_peer", on="POST /save", times=1)
-    worker.clock.advance(SAVE_INTERVAL_SECONDS)
-    assert [str(message) for message in worker.console] == ["warn: could not save 1"]
-    worker.clock.advance(SAVE_INTERVAL_SECONDS)
+    gateway.add_toxic(ResetPeer(), on="POST /save", times=1)
+    worker.clock.run_for(SAVE_INTERVAL_SECONDS * 1000)
+    assert [str(message) for message in worker.console_messages()] == ["warn: could not save 1"]
+    worker.clock.run_for(SAVE_INTERVAL_SECONDS * 1000)
     assert saved(gateway) == [b"1", b"1"]
 
 
@@ -100,6 +101,6 @@ def test_an_init_script_runs_before_the_workers_first_line(
     shared_workers.add_init_script("self.fetch = async () => { throw new TypeError('no network'); };")
     open_tab().get_by_role("button").click()
     worker = find(shared_workers)
-    worker.clock.advance(SAVE_INTERVAL_SECONDS)
+    worker.clock.run_for(SAVE_INTERVAL_SECONDS * 1000)
     assert saved(gateway) == []
-    assert [message.level for message in worker.console] == ["warn"]
+    assert [message.level for message in worker.console_messages()] == ["warn"]

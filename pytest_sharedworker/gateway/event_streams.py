@@ -1,6 +1,6 @@
-"""Event streams: what the server sends bit by bit is handed on as it comes (HTML, server-sent events).
+"""Event streams: the gateway forwards what the server sends piece by piece, as it comes (server-sent events).
 
-Toxics and routes meet such a request before its first event; `down` breaks what is open, too.
+Toxics and routes meet such a request before its first event; `Down` breaks open streams, too.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, w
 from yarl import URL
 
 from pytest_sharedworker.gateway.exchange import Exchange
-from pytest_sharedworker.gateway.forwarding import ask_server
+from pytest_sharedworker.gateway.exchange_control import abort_connection, is_disconnected
+from pytest_sharedworker.gateway.forwarding import request_upstream
 from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
 from pytest_sharedworker.gateway.journal import Journal
-from pytest_sharedworker.gateway.responses import cut_off
-from pytest_sharedworker.gateway.route import Response, UpstreamRequest
+from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 
 CONTENT_TYPE = "text/event-stream"
 STREAM_TIMEOUT = ClientTimeout(total=None, sock_connect=60)
 """A stream has no end to wait for."""
-_LOOK_SECONDS = 0.25
-"""How often a stream that is silent is asked whether its browser is still there."""
+_DISCONNECT_POLL_SECONDS = 0.25
+"""How often the browser of a silent stream is checked."""
 
 
 def is_event_stream(request: web.Request) -> bool:
-    """Whether a browser asks for an event stream, as an EventSource does."""
+    """Return whether a browser requests an event stream, as an EventSource does."""
     return CONTENT_TYPE in request.headers.get("Accept", "")
 
 
 class EventStream:
-    """One answer of the server that goes on, and the browser's request for it."""
+    """One streamed response of the server, and the browser's request for it."""
 
     def __init__(self, request: web.Request, exchange: Exchange, journal: Journal) -> None:
         self._request = request
@@ -38,56 +38,55 @@ class EventStream:
         self._journal = journal
         self._server: ClientResponse | None = None
 
-    async def open(self, session: ClientSession, url: URL, asked: UpstreamRequest) -> Response:
-        """Ask the server: an answer without its body, or a whole one where that is no event stream."""
-        server = await ask_server(session, url, asked, timeout=STREAM_TIMEOUT)
+    async def open(self, session: ClientSession, url: URL, request: UpstreamRequest) -> RawResponse:
+        """Send the request; return a response without its body, or a whole one that is no event stream."""
+        server = await request_upstream(session, url, request, timeout=STREAM_TIMEOUT)
         headers = without(server.headers, HOP_BY_HOP)
         if server.content_type != CONTENT_TYPE:
             async with server:
-                return Response(server.status, headers, await server.read())
+                return RawResponse(server.status, headers, await server.read())
         self._server = server
-        return Response(server.status, headers, b"")
+        return RawResponse(server.status, headers, b"")
 
-    def carries(self, answer: Response) -> bool:
-        """Whether the server's stream is what follows an answer: no route has given it another body."""
-        return self._server is not None and not answer.body
+    def carries(self, response: RawResponse) -> bool:
+        """Return whether the server's stream follows a response: no route gave it another body."""
+        return self._server is not None and not response.body
 
-    async def run(self, answer: Response) -> web.StreamResponse:
-        """Hand on what comes until one side has ended, and end the other."""
-        response = web.StreamResponse(status=answer.status, headers=answer.headers)
-        response.force_close()
-        await response.prepare(self._request)
-        self._exchange.status = answer.status
-        self._exchange.response_headers = answer.headers
-        await response.write(b"")  # The headers: the first event may be long in coming.
+    async def run(self, response: RawResponse) -> web.StreamResponse:
+        """Forward pieces until one side has ended, and end the other."""
+        stream = web.StreamResponse(status=response.status, headers=response.headers)
+        stream.force_close()
+        await stream.prepare(self._request)
+        self._exchange.status = response.status
+        self._exchange.response_headers = response.headers
+        await stream.write(b"")  # The headers: the first event may come late.
         try:
-            while piece := await self._next():
+            while piece := await self._read():
                 self._exchange.response_body += piece
                 self._exchange.upstream_response_body = self._exchange.response_body
                 self._journal.update()
-                await response.write(piece)
+                await stream.write(piece)
         except ClientError:
-            self.cut()  # The server broke off, and so does this.
+            self.cut()  # The server broke off, and so does the gateway.
         else:
-            await response.write_eof()
-        return response
+            await stream.write_eof()
+        return stream
 
     async def close(self) -> None:
-        """Let go of the server. Idempotent."""
+        """Close the connection to the server. Idempotent."""
         if self._server is not None:
             self._server.close()
 
     def cut(self) -> None:
-        """End the browser's side without a word."""
-        cut_off(self._request)
+        """End the browser's side at once."""
+        abort_connection(self._request)
 
-    async def _next(self) -> bytes:
-        """What comes next; nothing where the server has ended, or the browser has gone."""
+    async def _read(self) -> bytes:
+        """Return the next piece, b"" at the end. Raise ConnectionResetError where the browser has gone."""
         assert self._server is not None
         reading = asyncio.ensure_future(self._server.content.readany())
-        while not (await asyncio.wait({reading}, timeout=_LOOK_SECONDS))[0]:
-            transport = self._request.transport
-            if transport is None or transport.is_closing():
+        while not (await asyncio.wait({reading}, timeout=_DISCONNECT_POLL_SECONDS))[0]:
+            if is_disconnected(self._request):
                 reading.cancel()
                 raise ConnectionResetError
         return reading.result()

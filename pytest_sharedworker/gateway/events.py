@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class TimelineEvent:
-    """Something that happened: when, in real and (where known) the worker's virtual time, and what."""
+    """An event: when, in real and (where known) the worker's virtual time, and what."""
 
     at: datetime
     text: str

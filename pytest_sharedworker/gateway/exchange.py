@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from multidict import CIMultiDict
 
-from pytest_sharedworker.gateway.content_encoding import unpacked
+from pytest_sharedworker.gateway.content_encoding import decode_body
 
 Sender = Literal["tab", "worker", "unknown"]
 _SHOWN_BYTES = 160
@@ -18,7 +18,7 @@ _SHOWN_BYTES = 160
 
 @dataclass(frozen=True)
 class SocketMessage:
-    """A message on a WebSocket: who sent it, text or bytes, and when (as `started_seconds` counts)."""
+    """A message on a WebSocket: its sender, its text or bytes, and when (as `started_seconds` counts)."""
 
     sender: Sender | Literal["server"]
     data: str | bytes
@@ -27,16 +27,16 @@ class SocketMessage:
 
 @dataclass
 class Exchange:
-    """One request and what became of it.
+    """One request and its response.
 
-    `started_seconds`, `received_seconds` (the whole request is there), `answered_seconds` (the answer
-    begins) and `ended_seconds` count from the gateway's start (real time);
-    `virtual_seconds` is the sender's virtual time when it asked, where it has a virtual clock;
-    `paused_seconds` is how long toxics kept the exchange, in the sender's time.
-    `status` and `answer` are what was sent back to the browser (`status` None: no answer, or not yet);
-    `upstream_status` and `upstream_answer` are what the server said, also where a toxic lost it.
-    `cut` tells how the gateway ended the connection where it did; `route` what a route did.
-    `messages` are those of a WebSocket (`status` 101), which ends when the WebSocket does.
+    `started_seconds`, `received_seconds` (the request is complete), `answered_seconds` (the response begins)
+    and `ended_seconds` count real time from the gateway's start; `virtual_seconds` is the sender's virtual
+    time at the request, where it has a virtual clock; `paused_seconds` is how long toxics delayed the
+    exchange, in the sender's time. `status` and `response_body` are what was sent to the browser (`status`
+    None: no response, or not yet); `upstream_status` and `upstream_response_body` are what the server sent,
+    also where a toxic dropped it. `cut` is how the gateway ended the connection, where it did; `route` what a
+    route did. `messages` are those of a WebSocket (`status` 101), whose exchange ends when the WebSocket
+    does.
     """
 
     number: int
@@ -67,21 +67,21 @@ class Exchange:
 
     @property
     def decoded_body(self) -> bytes:
-        """The request's body without the coding it travelled in (gzip, deflate)."""
-        return unpacked(self.request_body, self.request_headers)
+        """The request's body without its content encoding (gzip, deflate)."""
+        return decode_body(self.request_body, self.request_headers)
 
     def json(self) -> Any:
-        """The request's content as JSON; raises ValueError where it is none."""
+        """Return the request's body as JSON. Raise ValueError where it is not JSON."""
         return json.loads(self.decoded_body)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen to this exchange."""
+        """Whether the exchange is over."""
         return self.ended_seconds is not None
 
     @property
     def reason(self) -> str:
-        """The phrase that belongs to `status`, "" for none."""
+        """The reason phrase of `status`, "" for none."""
         try:
             return HTTPStatus(self.status or 0).phrase
         except ValueError:
@@ -89,13 +89,13 @@ class Exchange:
 
     @property
     def request_text(self) -> str:
-        """The method, the path and the beginning of the body."""
+        """The method, the path and the first bytes of the body."""
         return f"{self.method} {self.path}" + (f" {_shown(self.decoded_body)}" if self.request_body else "")
 
     @property
     def outcome_text(self) -> str:
-        """The status and the beginning of the answer, or that there is none; in brackets what interfered."""
-        outcome = "no answer" if self.ended else "under way"
+        """The status and the first bytes of the response; in brackets the toxics and the route."""
+        outcome = "no response" if self.ended else "under way"
         if self.status is not None:
             outcome = f"{self.status} {_shown(self.response_body)}" if self.path_is_data else str(self.status)
         if self.messages:
@@ -115,7 +115,7 @@ class Exchange:
 
     @property
     def path_is_data(self) -> bool:
-        """Whether the answer is worth showing in a line: not a script, a page or an image."""
+        """Whether the response is data that a line can show: no script, page or image."""
         kind = self.response_headers.get("Content-Type", "")
         return not any(word in kind for word in ("javascript", "html", "css", "image"))
 

@@ -1,4 +1,4 @@
-"""How the gateway asks the server: as the browser asked, with nothing added and nothing followed."""
+"""How the gateway sends a request on: as the browser sent it, with nothing added and no redirect followed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from io import BytesIO
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from yarl import URL
 
-from pytest_sharedworker.gateway.route import UpstreamRequest
+from pytest_sharedworker.gateway.messages import UpstreamRequest
 
 
-async def ask_server(
-    session: ClientSession, url: URL, asked: UpstreamRequest, *, timeout: ClientTimeout | None = None
+async def request_upstream(
+    session: ClientSession, url: URL, request: UpstreamRequest, *, timeout: ClientTimeout | None = None
 ) -> ClientResponse:
-    """Return the server's answer, whose body has yet to be read. Raises aiohttp.ClientError, TimeoutError."""
+    """Return the server's response, whose body is not read yet. Raise aiohttp.ClientError, TimeoutError."""
     return await session.request(
-        asked.method,
+        request.method,
         url,
-        headers=asked.headers,
-        data=BytesIO(asked.body) if asked.body else None,
+        headers=request.headers,
+        data=BytesIO(request.body) if request.body else None,
         allow_redirects=False,
         skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
         timeout=timeout or session.timeout,

@@ -1,29 +1,29 @@
 """The journal as an HTTP Archive (HAR 1.2), which the network panel of a browser's developer tools opens.
 
-One page a sender: the tabs, and each worker by itself. What HAR has no field for stands in fields whose
-names begin with an underscore, as the format asks of everything that it does not define.
+Each sender has a page: the tabs, and each worker. What HAR has no field for is in fields whose names begin
+with an underscore, as the format requires.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from multidict import CIMultiDict
 
-from pytest_sharedworker.gateway.content_encoding import unpacked
-
-if TYPE_CHECKING:
-    from pytest_sharedworker.gateway.exchange import Exchange
-    from pytest_sharedworker.gateway.journal import Journal
+from pytest_sharedworker.gateway.content_encoding import decode_body
+from pytest_sharedworker.gateway.exchange import Exchange
+from pytest_sharedworker.gateway.journal import Journal
 
 HAR_VERSION = "1.2"
 HTTP_VERSION = "HTTP/1.1"
-"""The gateway speaks no other."""
+"""The gateway has no other."""
 
 UNKNOWN_SIZE = -1
 """HAR's value for a size or a time that is not known."""
@@ -57,8 +57,16 @@ def har(journal: Journal) -> dict[str, Any]:
     }
 
 
+def write_har(journal: Journal, path: str | Path) -> Path:
+    """Write the journal as an HTTP Archive, and its folder where there is none; return the path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(har(journal), indent=1), encoding="utf-8")
+    return path
+
+
 def page_id(exchange: Exchange) -> str:
-    """Under which page an exchange is listed: `tab`, `worker <id>` or `unknown`."""
+    """Return the page of an exchange: `tab`, `worker <id>` or `unknown`."""
     return f"worker {exchange.worker_id}" if exchange.worker_id else exchange.sender
 
 
@@ -109,7 +117,7 @@ def _entry(exchange: Exchange) -> dict[str, Any]:
 
 
 def _messages(exchange: Exchange) -> list[dict[str, Any]]:
-    """The messages of a WebSocket, as the developer tools of Chromium write and read them."""
+    """Return the messages of a WebSocket, as the developer tools of Chromium write and read them."""
     started = exchange.started_at.timestamp() - exchange.started_seconds
     messages = []
     for message in exchange.messages:
@@ -131,7 +139,7 @@ def _date(exchange: Exchange) -> str:
 
 
 def _timings(exchange: Exchange) -> dict[str, float]:
-    """`send`, `wait` and `receive` in ms; what has not happened took no time."""
+    """Return `send`, `wait` and `receive` in ms; what has not happened takes no time."""
     start = exchange.started_seconds
     end = exchange.ended_seconds if exchange.ended_seconds is not None else start
     received = exchange.received_seconds if exchange.received_seconds is not None else start
@@ -167,7 +175,7 @@ def _request(exchange: Exchange) -> dict[str, Any]:
     if exchange.request_body:
         text, encoding = _text(exchange.request_body)
         request["postData"] = {"mimeType": headers.get("Content-Type", ""), "text": text}
-        if encoding is not None:  # HAR 1.2 knows an encoding for answers only.
+        if encoding is not None:  # HAR 1.2 has an encoding for responses only.
             request["postData"]["_encoding"] = encoding
     return request
 
@@ -190,12 +198,12 @@ def _response(exchange: Exchange) -> dict[str, Any]:
     elif exchange.cut is not None:
         response["_error"] = f"connection {exchange.cut} by the gateway"
     elif exchange.status is None:
-        response["_error"] = "no answer"
+        response["_error"] = "no response"
     return response
 
 
 def _content(wire: bytes, headers: CIMultiDict[str]) -> dict[str, Any]:
-    body = unpacked(wire, headers)
+    body = decode_body(wire, headers)
     text, encoding = _text(body)
     content: dict[str, Any] = {"size": len(body), "mimeType": headers.get("Content-Type", ""), "text": text}
     if len(body) != len(wire):
@@ -206,7 +214,7 @@ def _content(wire: bytes, headers: CIMultiDict[str]) -> dict[str, Any]:
 
 
 def _text(body: bytes) -> tuple[str, str | None]:
-    """A body as text, or as base64 where it is none; and the name of that encoding."""
+    """Return a body as text, or as base64 where it is not text; and the name of that encoding."""
     try:
         return body.decode(), None
     except UnicodeDecodeError:
@@ -219,7 +227,7 @@ def _cookies(lines: Iterable[str]) -> list[dict[str, Any]]:
         try:
             morsels = SimpleCookie(line).values()
         except CookieError:
-            continue  # A browser may send what the RFC forbids; the header itself is listed anyhow.
+            continue  # A browser may send what the RFC forbids; the header itself is listed.
         for morsel in morsels:
             attributes: Mapping[str, Any] = {
                 "path": morsel["path"],

@@ -1,4 +1,4 @@
-"""The headers that a proxy does not hand on."""
+"""The headers that a proxy does not forward."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HOP_BY_HOP = frozenset(
         "Transfer-Encoding", "Upgrade", "Content-Length", TAG_HEADER,
     )
 )  # fmt: skip
-"""Those that belong to one connection (RFC 9110 §7.6.1), and the harness's own; in lower case."""
+"""Those that belong to one connection (RFC 9110 §7.6.1), and the plugin's own; in lower case."""
 
 
 def without(headers: Mapping[str, str], names: Collection[str]) -> CIMultiDict[str]:
-    """Headers less some names, which are given in lower case."""
+    """Return headers without some names, which are given in lower case."""
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)

@@ -1,52 +1,49 @@
 """The journal: every exchange that passed the gateway, as bytes and times.
 
-Cases assert on it, not on what the server or the worker say of themselves.
+Tests assert on it, not on what the server or the worker report of themselves.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 
 from pytest_sharedworker.errors import WaitTimeoutError
 from pytest_sharedworker.gateway.exchange import Exchange, Sender
-from pytest_sharedworker.gateway.har import har
-from pytest_sharedworker.gateway.patterns import Pattern
+from pytest_sharedworker.gateway.patterns import EVERYTHING, Origin, URLMatch
+from pytest_sharedworker.gateway.worker_support import NoWorkers, WorkerSupport
 
-DEFAULT_TIMEOUT_SECONDS = 10.0
+DEFAULT_TIMEOUT = 10_000.0
+"""In ms."""
 TAIL_EXCHANGES = 12
 
 
 class Journal:
     """The exchanges of one gateway, oldest first. Safe to use from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, origin: Origin, workers: WorkerSupport | None = None) -> None:
+        self._origin = origin
+        self._workers = workers or NoWorkers()
         self._exchanges: list[Exchange] = []
         self._changed = threading.Condition()
-        self._origin = time.perf_counter()
+        self._started = time.perf_counter()
         self.started_at = datetime.now(timezone.utc)
-        """The date at which `seconds` counts from."""
-        self.explain: Callable[[], str] = lambda: ""
-        """Returns what else to show when a wait fails, for example a worker's console."""
-        self.describe_worker: Callable[[str], str] = lambda worker_id: f"worker {worker_id}"
-        """Returns the title of the worker with this id, for people."""
+        """The date from which `seconds` counts."""
 
     def seconds(self) -> float:
-        """Real seconds since the gateway's start."""
-        return time.perf_counter() - self._origin
+        """Return the real seconds since the gateway was made."""
+        return time.perf_counter() - self._started
 
     def add(self, exchange: Exchange) -> None:
-        """Append an exchange (the gateway's business)."""
+        """Append an exchange (for the gateway)."""
         with self._changed:
             self._exchanges.append(exchange)
             self._changed.notify_all()
 
     def update(self) -> None:
-        """Tell waiters that an exchange has changed (the gateway's business)."""
+        """Wake the waits, because an exchange has changed (for the gateway)."""
         with self._changed:
             self._changed.notify_all()
 
@@ -63,62 +60,79 @@ class Journal:
             return list(self._exchanges)
 
     def select(
-        self, pattern: str = "*", *, sender: Sender | None = None, worker_id: str | None = None
+        self, pattern: URLMatch = EVERYTHING, *, sender: Sender | None = None, worker_id: str | None = None
     ) -> list[Exchange]:
-        """All exchanges of a pattern (see Pattern), and of a sender or one worker where given."""
-        wanted = Pattern.parse(pattern)
+        """Return all exchanges of a pattern (see patterns.py), and of a sender or one worker where given.
+
+        Raise GatewayError for a pattern that cannot match.
+        """
+        wanted = self._origin.compile(pattern)
         return [
             exchange
             for exchange in self.exchanges
-            if wanted.matches(exchange.method, exchange.path)
+            if wanted.matches(exchange.method, exchange.url)
             and sender in (None, exchange.sender)
             and worker_id in (None, exchange.worker_id)
         ]
 
     def wait_for(
         self,
-        pattern: str = "*",
+        pattern: URLMatch = EVERYTHING,
         *,
         count: int = 1,
         ended: bool = True,
-        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> list[Exchange]:
-        """Wait until `count` exchanges of a pattern are there (and have ended) and return them all.
+        """Wait until the test has had `count` exchanges of a pattern (that have ended), and return all.
 
-        Raises WaitTimeoutError, which shows what was seen instead.
+        `timeout` is in ms. Raise WaitTimeoutError, which shows what was seen instead.
         """
+        wanted = self._origin.compile(pattern)
 
-        def found() -> list[Exchange]:
-            return [each for each in self.select(pattern) if each.ended or not ended]
+        def find() -> list[Exchange]:
+            exchanges = [each for each in self.exchanges if wanted.matches(each.method, each.url)]
+            return [each for each in exchanges if each.ended or not ended]
 
-        deadline = time.monotonic() + timeout_seconds
+        return self.wait_until(find, count, timeout, f"{count} of {str(wanted)!r}")
+
+    def wait_until(
+        self,
+        find: Callable[[], list[Exchange]],
+        count: int,
+        timeout: float,
+        what: str,
+        *,
+        deadline: float | None = None,
+    ) -> list[Exchange]:
+        """Wait up to `timeout` ms until `find` returns `count` exchanges, and return them.
+
+        `deadline` is the end of a wait that began before, as `time.monotonic` counts. Raise WaitTimeoutError,
+        which shows what was seen instead.
+        """
+        if deadline is None:
+            deadline = time.monotonic() + timeout / 1000
         with self._changed:
-            while len(seen := found()) < count:
+            while len(seen := find()) < count:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break
                 self._changed.wait(left)
         if len(seen) >= count:
             return seen
-        raise WaitTimeoutError(
-            f"waited {timeout_seconds:g} s for {count} of {pattern!r}, saw {len(seen)}.\n"
-            f"{self.tail()}\n{self.explain()}".rstrip()
-        )
+        explanation = f"{self.tail()}\n{self._workers.explain()}".rstrip()
+        raise WaitTimeoutError(f"waited {timeout:g} ms for {what}, saw {len(seen)}.\n{explanation}")
 
-    def wait_for_end(self, exchange: Exchange, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> bool:
-        """Wait until nothing more will happen to an exchange; returns whether that came in time."""
+    def wait_for_end(self, exchange: Exchange, *, timeout: float = DEFAULT_TIMEOUT) -> bool:
+        """Wait up to `timeout` ms until an exchange has ended; return whether it has."""
         with self._changed:
-            return self._changed.wait_for(lambda: exchange.ended, timeout_seconds)
+            return self._changed.wait_for(lambda: exchange.ended, timeout / 1000)
 
-    def to_har(self, path: str | Path) -> Path:
-        """Write the journal as an HTTP Archive (see har.py), its folder too, and return the path."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(har(self), indent=1), encoding="utf-8")
-        return path
+    def describe_worker(self, worker_id: str) -> str:
+        """Return a worker's title for a person."""
+        return self._workers.describe(worker_id)
 
     def tail(self, exchanges: int = TAIL_EXCHANGES) -> str:
-        """The last exchanges as text, a line each."""
+        """Return the last exchanges as text, a line each."""
         shown = self.exchanges[-exchanges:]
         lines = [f"The journal's last {len(shown)} of {len(self)} exchanges:", *map(str, shown)]
         return "\n  ".join(lines)

@@ -1,37 +1,330 @@
-"""Patterns: which requests a toxic, a route or a selection means."""
+"""Patterns: select requests by method and URL, with Playwright's globs, a regular expression, or a callable.
+
+| in a glob | matches |
+|---|---|
+| `*` | any characters except `/` |
+| `**` | any characters |
+| `{a,b}` | `a` or `b` |
+| `?`, `[`, `]` | themselves |
+| `\\*` | the character after the backslash |
+
+A pattern applies to the whole URL, with its query. A glob that begins with `/` is resolved against the
+gateway's origin. A method may precede a glob: `"POST **/api"`. A regular expression is searched in the URL; a
+callable gets the URL; both see requests of every method. A method that is not in `METHODS` (WebDAV has some)
+can be selected only with them.
+
+A string that cannot match any request of the gateway raises GatewayError, because a test that uses it would
+test nothing.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from difflib import get_close_matches
+from typing import NoReturn, TypeAlias
+from urllib.parse import quote, urljoin
 
-from pytest_sharedworker.errors import SharedWorkerError
+from pytest_sharedworker.errors import GatewayError
+
+URLMatch: TypeAlias = "str | re.Pattern[str] | Callable[[str], bool]"
+
+METHODS = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+"""The methods of `http.HTTPMethod`, which Python has since 3.11."""
+
+EVERYTHING = "**"
+
+_SCHEME = re.compile(r"[^/?]*:(?=//)")
+_METHOD_AND_GLOB = re.compile(rf"({'|'.join(METHODS)})(?=[/*])", re.IGNORECASE)
+_HOST_AND_PORT = re.compile(r"^[\w.-]+:\d+(?=/|$)")
+_NEVER_IN_URL = re.compile(r"[^\x21-\x7e]|[\"<>]")
+"""Characters that browsers percent-encode everywhere in a URL."""
+
+
+class Origin:
+    """The gateway's origin, which is known once the gateway listens; compiles patterns against it."""
+
+    def __init__(self, url: str = "") -> None:
+        self.url = url
+        """For example `http://127.0.0.1:40123`, with no slash at the end."""
+
+    def compile(self, match: URLMatch, *, web_socket: bool = False) -> Pattern:
+        """Return a compiled pattern, of URLs that begin with `ws:` for `web_socket`. Raise GatewayError."""
+        if isinstance(match, str) and not self.url:
+            raise GatewayError(f"the gateway has no origin to resolve {match!r} against: start it first")
+        return Pattern.compile(match, self.web_socket_url if web_socket else self.url)
+
+    @property
+    def web_socket_url(self) -> str:
+        """The origin as a WebSocket has it."""
+        return re.sub(r"^http", "ws", self.url)
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """`"POST **/ui-telemetry"`, `"**/api/*"` or `"*"`: a method (optional) and a glob on the path.
-
-    `*` and `**` both match any characters, slashes too; the query counts only where the glob has a `?`.
-    """
+    """A compiled pattern: a method (None: every method) and a test of the URL."""
 
     method: str | None
-    glob: str
+    text: str
+    """The pattern as a person reads it."""
+    _match_url: Callable[[str], object]
 
     @classmethod
-    def parse(cls, text: str) -> Pattern:
-        """Read a pattern; raises SharedWorkerError where there is none in `text`."""
-        words = text.split()
-        if not 1 <= len(words) <= 2:
-            raise SharedWorkerError(
-                f"{text!r} is no pattern: write a glob on the path, with a method before it if you like,"
-                ' as in "POST **/api/*"'
-            )
-        return cls(words[0].upper() if len(words) == 2 else None, words[-1])
+    def compile(cls, match: URLMatch, origin: str) -> Pattern:
+        """Compile a pattern for URLs of an origin. Raise GatewayError for one that cannot match any."""
+        if isinstance(match, re.Pattern):
+            if not isinstance(match.pattern, str):
+                raise GatewayError(f"{match!r} is a pattern of bytes; URLs are text")
+            return cls(None, repr(match), match.search)
+        if isinstance(match, str):
+            method, glob = _split_method(match)
+            return cls(method, match, _compile_glob(glob, origin, match).fullmatch)
+        if callable(match):
+            return cls(None, getattr(match, "__name__", None) or repr(match), match)
+        raise GatewayError(
+            f"a pattern is a glob, a regular expression or a callable that takes a URL, not {match!r}"
+        )
 
-    def matches(self, method: str, path: str) -> bool:
-        """Whether a request of this method and path (with or without query) is meant."""
-        if self.method is not None and self.method != method:
-            return False
-        subject = path if "?" in self.glob else path.partition("?")[0]
-        return fnmatchcase(subject, self.glob)
+    def matches(self, method: str, url: str) -> bool:
+        """Return whether a request with this method and whole URL is selected."""
+        return self.method in (None, method) and bool(self._match_url(url))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _refuse(text: str, reason: str, suggestion: str | None = None) -> NoReturn:
+    hint = f"; did you mean {suggestion!r}?" if suggestion else ""
+    raise GatewayError(f"the pattern {text!r} cannot match any request: {reason}{hint}")
+
+
+# --- method ----------------------------------------------------------------------------------------
+
+
+def _split_method(text: str) -> tuple[str | None, str]:
+    words = text.split()
+    if not words:
+        _refuse(text, "it is empty", EVERYTHING)
+    method = words[0].upper() if words[0].upper() in METHODS else None
+    if len(words) == 1 and text == words[0]:
+        return None, text
+    if len(words) == 2 and method and text == " ".join(words):
+        return method, words[1]
+    if len(words) == 1 or (len(words) == 2 and method):
+        _refuse(
+            text, "one space separates method and glob, and there is no other white space", " ".join(words)
+        )
+    if len(words) == 2 and words[1].startswith(("/", "*", "http")):
+        near = get_close_matches(words[0].upper().strip(":"), METHODS, n=1)
+        reason = f"{words[0]!r} is none of the methods {', '.join(METHODS)}"
+        _refuse(text, reason, f"{near[0]} {words[1]}" if near else None)
+    glob = "%20".join(words[1:] if method else words)
+    _refuse(text, "a URL has no white space", f"{method} {glob}" if method else glob)
+
+
+# --- glob ------------------------------------------------------------------------------------------
+
+
+def _compile_glob(glob: str, origin: str, text: str) -> re.Pattern[str]:
+    def suggest(better: str | None) -> str | None:
+        return better and text.removesuffix(glob) + better
+
+    _check_characters(glob, text, suggest)
+    absolute = _resolve(glob, origin, text, suggest)
+    tokens = _parse(absolute, text)
+    prefix = origin + "/"
+    if len(prefix) not in _advance(tokens, prefix, {0}):
+        reason = f"the URLs of this gateway begin with {prefix}"
+        _refuse(text, reason, suggest(_suggest_glob(glob)))
+    return re.compile("".join(token.regex for token in tokens), re.DOTALL)
+
+
+def _check_characters(glob: str, text: str, suggest: Callable[[str | None], str | None]) -> None:
+    if "#" in glob:
+        reason = "a browser does not send the fragment of a URL"
+        _refuse(text, reason, suggest(glob.partition("#")[0].rstrip("\\") or None))
+    if wrong := _NEVER_IN_URL.search(glob):
+        encoded = _NEVER_IN_URL.sub(lambda found: quote(found[0]), glob)
+        _refuse(text, f"a browser percent-encodes {wrong[0]!r}", suggest(encoded))
+
+
+def _resolve(glob: str, origin: str, text: str, suggest: Callable[[str | None], str | None]) -> str:
+    """Return the glob as one of absolute URLs."""
+    if glob.startswith("*"):
+        return glob
+    if glob.startswith("//"):
+        return _with_path(origin.partition(":")[0] + ":" + glob)
+    if glob.startswith("/"):
+        return origin + _resolve_dots(glob)
+    if _SCHEME.match(glob):
+        return _with_path(glob)
+    if glob.upper() in METHODS:
+        _refuse(text, f"{glob!r} is a method without a glob", f"{glob.upper()} {EVERYTHING}")
+    if method := _METHOD_AND_GLOB.match(glob):
+        _refuse(text, "a space separates method and glob", f"{method[1].upper()} {glob[method.end() :]}")
+    reason = f"a glob begins with '/', with '*' or with the gateway's origin {origin}"
+    path = _HOST_AND_PORT.sub("", glob)
+    if path != glob:
+        _refuse(text, reason, suggest(path or "/"))
+    _refuse(text, reason, suggest(f"**/{glob.lstrip('./')}" if glob[0] not in "{}?,\\" else None))
+
+
+def _with_path(url: str) -> str:
+    """Lower scheme and host, which URLs have in lower case, and add the path `/` where there is none."""
+    scheme, _, rest = url.partition("//")
+    host, slash, path = rest.partition("/")
+    if not slash and "**" not in host:
+        host, mark, query = host.partition("?")
+        return f"{scheme.lower()}//{host.lower()}/{mark}{query}"
+    return f"{scheme.lower()}//{host.lower()}{_resolve_dots(slash + path)}"
+
+
+def _resolve_dots(path: str) -> str:
+    """Resolve `.` and `..`, as a browser does before it sends a URL."""
+    if not re.search(r"/\.{1,2}(/|$)", path):
+        return path
+    segments = path.split("/")
+    # Only the dots mean something to urljoin: the rest, whose `?` may be no query, is hidden from it.
+    hidden = [
+        segment if segment in (".", "..", "") else f"s{number}" for number, segment in enumerate(segments)
+    ]
+    joined = urljoin("http://host/", "/".join(hidden)).removeprefix("http://host").split("/")
+    return "/".join(segments[int(each[1:])] if each.startswith("s") else each for each in joined)
+
+
+def _suggest_glob(glob: str) -> str | None:
+    """Return a glob near to one that names another origin or stops at a slash."""
+    if glob.startswith("//"):
+        return glob[1:]
+    if _SCHEME.match(glob):
+        _, slash, path = glob.partition("//")[2].partition("/")
+        return slash + path if path else "/"
+    if glob.startswith("*"):
+        if set(glob) == {"*"}:
+            return EVERYTHING
+        return f"*{glob}" if glob.startswith("*/") else f"**/{glob}"
+    return None
+
+
+# --- tokens ----------------------------------------------------------------------------------------
+
+
+class _Token:
+    """A part of a glob. `advance` simulates it on the text that every URL begins with."""
+
+    regex: str
+
+    def advance(self, text: str, start: int) -> Iterable[int]:
+        """Return the positions that it can reach; the text's length stands for its end and all behind it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _Literal(_Token):
+    character: str
+
+    @property
+    def regex(self) -> str:  # type: ignore[override]
+        return re.escape(self.character)
+
+    def advance(self, text: str, start: int) -> Iterable[int]:
+        if start == len(text):
+            return (start,)
+        return (start + 1,) if text[start] == self.character else ()
+
+
+class _Star(_Token):
+    regex = "[^/]*"
+
+    def advance(self, text: str, start: int) -> Iterable[int]:
+        slash = text.find("/", start)
+        return range(start, (len(text) if slash < 0 else slash) + 1)
+
+
+class _DoubleStar(_Token):
+    regex = ".*"
+
+    def advance(self, text: str, start: int) -> Iterable[int]:
+        return range(start, len(text) + 1)
+
+
+class _Folders(_Token):
+    """`**/`: everything up to a slash."""
+
+    regex = "(?:.*/)"
+
+    def advance(self, text: str, start: int) -> Iterable[int]:
+        slashes = (place + 1 for place in range(start, len(text)) if text[place] == "/")
+        return {*slashes, len(text)}
+
+
+class _InnerFolders(_Token):
+    """`**/` behind a slash: any number of folders, or none."""
+
+    regex = "(?:.+/|)"
+
+    def advance(self, text: str, start: int) -> Iterable[int]:
+        slashes = (place + 1 for place in range(start + 1, len(text)) if text[place] == "/")
+        return {start, *slashes, len(text)}
+
+
+@dataclass(frozen=True)
+class _Group(_Token):
+    alternatives: tuple[tuple[_Token, ...], ...]
+
+    @property
+    def regex(self) -> str:  # type: ignore[override]
+        return f"(?:{'|'.join(''.join(token.regex for token in each) for each in self.alternatives)})"
+
+    def advance(self, text: str, start: int) -> Iterable[int]:
+        return set().union(*(_advance(each, text, {start}) for each in self.alternatives))
+
+
+def _advance(tokens: Iterable[_Token], text: str, positions: set[int]) -> set[int]:
+    for token in tokens:
+        positions = {reached for start in positions for reached in token.advance(text, start)}
+    return positions
+
+
+def _parse(glob: str, text: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    alternatives: list[tuple[_Token, ...]] | None = None
+    before_group: list[_Token] = []
+    index = 0
+    while index < len(glob):
+        character = glob[index]
+        if character == "\\":
+            if index + 1 == len(glob):
+                _refuse(text, "it ends with a backslash that escapes nothing")
+            index += 1
+            tokens.append(_Literal(glob[index]))
+        elif character == "*":
+            end = index
+            while glob[end : end + 1] == "*":
+                end += 1
+            if end - index == 1:
+                tokens.append(_Star())
+            elif glob[end : end + 1] == "/":
+                tokens.append(_InnerFolders() if glob[index - 1 : index] == "/" else _Folders())
+                end += 1
+            else:
+                tokens.append(_DoubleStar())
+            index = end - 1
+        elif character == "{":
+            if alternatives is not None:
+                _refuse(text, "braces cannot be nested")
+            before_group, tokens, alternatives = tokens, [], []
+        elif character in ",}" and alternatives is not None:
+            alternatives.append(tuple(tokens))
+            tokens = []
+            if character == "}":
+                tokens, alternatives = [*before_group, _Group(tuple(alternatives))], None
+        elif character == "}":
+            _refuse(text, "a brace is closed that is not open; write '\\}' for the character")
+        else:
+            tokens.append(_Literal(character))
+        index += 1
+    if alternatives is not None:
+        _refuse(text, "a brace is not closed; write '\\{' for the character")
+    return tokens

@@ -1,45 +1,49 @@
-"""Upstream: what answers where nobody interferes, a mounted file or the server under test."""
+"""Upstream: the server under test, behind the gateway."""
 
 from __future__ import annotations
 
 import asyncio
-import mimetypes
-from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
-from multidict import CIMultiDict
 from yarl import URL
 
 from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.event_streams import EventStream
 from pytest_sharedworker.gateway.exchange import Exchange
-from pytest_sharedworker.gateway.forwarding import ask_server
+from pytest_sharedworker.gateway.forwarding import request_upstream
 from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
-from pytest_sharedworker.gateway.route import Response, UpstreamRequest
-from pytest_sharedworker.gateway.websockets import SocketBridge
+from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
+from pytest_sharedworker.gateway.patterns import Origin
+from pytest_sharedworker.gateway.websockets import WebSocketBridge
 
 TIMEOUT_SECONDS = 60
 
-StreamingProxy: TypeAlias = "SocketBridge | EventStream"
-"""What goes on after the server's first answer."""
-
-
-def _plain(status: int, text: str) -> Response:
-    return Response(status, CIMultiDict({"Content-Type": "text/plain"}), text.encode())
+StreamingProxy: TypeAlias = "WebSocketBridge | EventStream"
+"""What goes on after the server's first response."""
 
 
 class Upstream:
-    """Mounted content first, then the server at `origin` (None: there is none)."""
+    """The server at `origin` (None: there is none)."""
 
-    def __init__(self, origin: str | None) -> None:
-        self.origin = origin.rstrip("/") if origin else None
-        self._mounts: dict[str, tuple[Path | bytes, str]] = {}
+    def __init__(self, gateway_origin: Origin, origin: str | None) -> None:
+        self._gateway_origin = gateway_origin
+        self.origin = origin
         self._rewrites: dict[str, str] = {}
         self._session: ClientSession | None = None
 
+    @property
+    def origin(self) -> str | None:
+        """The server's origin, without a slash at its end."""
+        return self._origin
+
+    @origin.setter
+    def origin(self, origin: str | None) -> None:
+        self._origin = None if origin is None else _check_origin(origin)
+
     async def open(self) -> None:
-        """Get ready to ask the server."""
+        """Get ready for requests."""
         self._session = ClientSession(
             auto_decompress=False, cookie_jar=DummyCookieJar(), timeout=ClientTimeout(TIMEOUT_SECONDS)
         )
@@ -50,75 +54,55 @@ class Upstream:
             await self._session.close()
             self._session = None
 
-    def mount(self, path: str, content: Path | bytes | str, content_type: str | None = None) -> None:
-        """Serve a file, the files of a directory, or bytes under `path`.
-
-        A directory's `path` ends in a slash. What is mounted is never asked of the server.
-        """
-        if isinstance(content, str):
-            content = content.encode()
-        if not path.startswith("/"):
-            raise GatewayError(f"cannot mount at {path!r}: a path begins with a slash")
-        if isinstance(content, Path) and not content.exists():
-            raise GatewayError(f"cannot mount {content} at {path}: there is no such file or folder")
-        if isinstance(content, Path) and content.is_dir() and not path.endswith("/"):
-            raise GatewayError(f"cannot mount the folder {content} at {path}: end the path in a slash")
-        guessed = mimetypes.guess_type(path)[0] or "application/octet-stream"
-        self._mounts[path] = (content, content_type or guessed)
-
     def rewrite(self, path: str, upstream_path: str) -> None:
-        """Ask the server for `upstream_path` where the browser asks for `path`; the query stays.
-
-        The journal, toxics and routes know the path that the browser asked for. Raises GatewayError.
-        """
+        """Request `upstream_path` where the browser requests `path`; the query stays. Raise GatewayError."""
         for each in (path, upstream_path):
             if not each.startswith("/") or set(each) & set("?#"):
                 raise GatewayError(f"cannot rewrite {path!r} to {upstream_path!r}: both are plain paths")
         self._rewrites[path] = upstream_path
 
-    async def ask(
-        self, path: str, exchange: Exchange, asked: UpstreamRequest, lasting: StreamingProxy | None = None
-    ) -> Response:
-        """The answer where no route interferes: a mounted file's, or the server's, by `lasting` if given."""
-        mounted = self._mounted(path)
-        if mounted is not None:
-            body, kind = mounted
-            headers = CIMultiDict({"Content-Type": kind, "Cache-Control": "no-store"})
-            return Response(200, headers, body)
-        if self.origin is None:
-            return _plain(404, "nothing is mounted here")
+    async def fetch(
+        self, request: UpstreamRequest, exchange: Exchange, proxy: StreamingProxy | None = None
+    ) -> RawResponse:
+        """Return the server's response, by `proxy` where one is given."""
+        is_own = request.url.startswith(self._gateway_origin.url + "/")
+        if is_own and self.origin is None:
+            return RawResponse.plain(404, "nothing is served here")
         assert self._session is not None
+        url = self._rewrite(request.url) if is_own else URL(request.url, encoded=True)
+        if not is_own:
+            request = request.copy()
+            request.headers.popall("Host", None)
         try:
-            if lasting is not None:
-                answer = await lasting.open(self._session, self._url(exchange), asked)
+            if proxy is not None:
+                response = await proxy.open(self._session, url, request)
             else:
-                answer = await self._forward(self._session, self._url(exchange), asked)
-        except (ClientError, asyncio.TimeoutError) as error:
-            text = f"pytest-sharedworker's gateway cannot reach the server {self.origin}: {error!r}"
-            answer = _plain(502, text)
-        exchange.upstream_status, exchange.upstream_response_body = answer.status, answer.body
-        return answer
+                response = await self._forward(self._session, url, request)
+        except (ClientError, asyncio.TimeoutError, ValueError) as error:
+            server = self.origin if is_own else str(url)
+            text = f"pytest-sharedworker's gateway cannot reach the server {server}: {error!r}"
+            response = RawResponse.plain(502, text)
+        exchange.upstream_status, exchange.upstream_response_body = response.status, response.body
+        return response
 
-    def _mounted(self, path: str) -> tuple[bytes, str] | None:
-        if path in self._mounts:
-            content, content_type = self._mounts[path]
-            return (content if isinstance(content, bytes) else content.read_bytes()), content_type
-        for prefix, (folder, _) in self._mounts.items():
-            if prefix.endswith("/") and path.startswith(prefix) and isinstance(folder, Path):
-                file = (folder / path[len(prefix) :]).resolve()
-                if file.is_file() and file.is_relative_to(folder.resolve()):
-                    return file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        return None
-
-    def _url(self, exchange: Exchange) -> URL:
-        path, mark, query = exchange.path.partition("?")
+    def _rewrite(self, url: str) -> URL:
+        path, mark, query = url.removeprefix(self._gateway_origin.url).partition("?")
         # Byte for byte as the browser wrote it.
         return URL(f"{self.origin}{self._rewrites.get(path, path)}{mark}{query}", encoded=True)
 
-    async def _forward(self, session: ClientSession, url: URL, asked: UpstreamRequest) -> Response:
-        async with await ask_server(session, url, asked) as answer:
-            body = await answer.read()
-            headers = without(answer.headers, HOP_BY_HOP)
-            if asked.method == "HEAD" and "Content-Length" in answer.headers:
-                headers["Content-Length"] = answer.headers["Content-Length"]  # Of the body that GET has.
-            return Response(answer.status, headers, body)
+    async def _forward(self, session: ClientSession, url: URL, request: UpstreamRequest) -> RawResponse:
+        async with await request_upstream(session, url, request) as response:
+            body = await response.read()
+            headers = without(response.headers, HOP_BY_HOP)
+            if request.method == "HEAD" and "Content-Length" in response.headers:
+                headers["Content-Length"] = response.headers["Content-Length"]  # Of the body that GET has.
+            return RawResponse(response.status, headers, body)
+
+
+def _check_origin(origin: str) -> str:
+    parts = urlsplit(origin)
+    if parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment:
+        return origin.rstrip("/")
+    host = origin.partition("://")[2] or origin.lstrip("/")
+    hint = f"; did you mean 'http://{host.partition('?')[0].partition('#')[0]}'?" if host else ""
+    raise GatewayError(f"the upstream {origin!r} is not an http or https origin{hint}")

@@ -1,6 +1,6 @@
-"""WebSockets: the gateway hands their messages on, both ways, and notes each in the journal.
+"""WebSockets: the gateway forwards their messages, both ways, and notes each in the journal.
 
-Toxics and routes meet the handshake, which is a GET; `down` breaks what is open, too.
+Toxics and routes meet the handshake, which is a GET; `Down` breaks open connections, too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from aiohttp import (
     ClientError,
     ClientSession,
     ClientWebSocketResponse,
-    WSMsgType,
     WSServerHandshakeError,
     web,
 )
@@ -20,102 +19,114 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from pytest_sharedworker.gateway.exchange import Exchange, SocketMessage
+from pytest_sharedworker.gateway.exchange_control import abort_connection
 from pytest_sharedworker.gateway.journal import Journal
-from pytest_sharedworker.gateway.responses import cut_off
-from pytest_sharedworker.gateway.route import Response, UpstreamRequest
+from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 
 SWITCHING_PROTOCOLS = 101
-_ABNORMAL = 1006
-"""What an end says that came without a word (RFC 6455 §7.1.5); nobody may send it."""
-_NO_CODE = 1005
+ABNORMAL = 1006
+"""The code of a connection that ended without a close frame (RFC 6455 §7.1.5); no frame may carry it."""
+NO_CODE = 1005
+NORMAL = 1000
 _HANDSHAKE = "sec-websocket-"
 
-_ServerSocket: TypeAlias = "ClientWebSocketResponse[bool]"
-_Socket: TypeAlias = "ClientWebSocketResponse[bool] | web.WebSocketResponse"
+ServerSocket: TypeAlias = "ClientWebSocketResponse[bool]"
+Socket: TypeAlias = "ClientWebSocketResponse[bool] | web.WebSocketResponse"
 
 
 def is_handshake(request: web.Request) -> bool:
-    """Whether a browser asks for a WebSocket."""
+    """Return whether a browser requests a WebSocket."""
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-class SocketBridge:
+def get_protocols(request: web.Request) -> list[str]:
+    """Return the subprotocols that a browser offers."""
+    offered = request.headers.get("Sec-WebSocket-Protocol", "")
+    return [name.strip() for name in offered.split(",") if name.strip()]
+
+
+class WebSocketBridge:
     """One WebSocket of a browser, and the one to the server that belongs to it."""
 
     def __init__(self, request: web.Request, exchange: Exchange, journal: Journal) -> None:
         self._request = request
         self._exchange = exchange
         self._journal = journal
-        self._server: _ServerSocket | None = None
+        self._server: ServerSocket | None = None
 
-    async def open(self, session: ClientSession, url: URL, asked: UpstreamRequest) -> Response:
-        """Shake hands with the server; its answer is 101, or what it says instead."""
-        offered = asked.headers.get("Sec-WebSocket-Protocol", "")
+    async def open(self, session: ClientSession, url: URL, request: UpstreamRequest) -> RawResponse:
+        """Shake hands with the server; its response is 101, or the server's refusal."""
         headers = CIMultiDict(
-            (name, value) for name, value in asked.headers.items() if not name.lower().startswith(_HANDSHAKE)
+            (name, value)
+            for name, value in request.headers.items()
+            if not name.lower().startswith(_HANDSHAKE)
         )
+        protocols = get_protocols(self._request)
         try:
-            self._server = await session.ws_connect(
-                url,
-                headers=headers,
-                protocols=[name.strip() for name in offered.split(",") if name.strip()],
-                max_msg_size=0,
-            )
+            self._server = await session.ws_connect(url, headers=headers, protocols=protocols, max_msg_size=0)
         except WSServerHandshakeError as error:
-            # What is no status of an error did not shake hands either.
+            # A status that is no error is no handshake either.
             status = error.status if error.status >= 400 else 502
-            return Response(status, CIMultiDict({"Content-Type": "text/plain"}), error.message.encode())
-        return Response(SWITCHING_PROTOCOLS, CIMultiDict(), b"")
+            return RawResponse(status, CIMultiDict({"Content-Type": "text/plain"}), error.message.encode())
+        return RawResponse(SWITCHING_PROTOCOLS, CIMultiDict(), b"")
 
-    def carries(self, answer: Response) -> bool:
-        """Whether an answer has shaken hands, so that messages follow it."""
-        return self._server is not None and answer.status == SWITCHING_PROTOCOLS
+    def carries(self, response: RawResponse) -> bool:
+        """Return whether a response is a handshake, so that messages follow it."""
+        return self._server is not None and response.status == SWITCHING_PROTOCOLS
 
-    async def run(self, answer: Response) -> web.WebSocketResponse:
-        """Hand messages on until one side has ended, and end the other in the same way."""
+    async def run(self, response: RawResponse) -> web.StreamResponse:
+        """Forward messages until one side has ended, and end the other in the same way."""
         assert self._server is not None
-        protocol = self._server.protocol
-        browser = web.WebSocketResponse(
-            protocols=[protocol] if protocol else [], max_msg_size=0, compress=False, timeout=1
-        )
-        await browser.prepare(self._request)
-        self._exchange.status = answer.status
-        self._exchange.response_headers = CIMultiDict(browser.headers)
-        self._journal.update()
+        browser = await self._accept(response, self._server.protocol)
         await asyncio.gather(
-            self._hand_on(browser, self._server, from_browser=True),
-            self._hand_on(self._server, browser, from_browser=False),
+            self._forward(browser, self._server, from_browser=True),
+            self._forward(self._server, browser, from_browser=False),
         )
         return browser
 
     async def close(self) -> None:
-        """Let go of the server. Idempotent."""
+        """Close the connection to the server. Idempotent."""
         if self._server is not None:
             await self._server.close()
 
     def cut(self) -> None:
-        """End the browser's side without a word."""
-        cut_off(self._request)
+        """End the browser's side without a close frame."""
+        abort_connection(self._request)
 
-    async def _hand_on(self, source: _Socket, sink: _Socket, *, from_browser: bool) -> None:
+    async def _accept(self, response: RawResponse, protocol: str | None) -> web.WebSocketResponse:
+        """Shake hands with the browser."""
+        protocols = [protocol] if protocol else []
+        browser = web.WebSocketResponse(protocols=protocols, max_msg_size=0, compress=False, timeout=1)
+        await browser.prepare(self._request)
+        self._exchange.status = response.status
+        self._exchange.response_headers = CIMultiDict(browser.headers)
+        self._journal.update()
+        return browser
+
+    async def _forward(self, source: Socket, sink: Socket, *, from_browser: bool) -> None:
         try:
             async for message in source:
-                self._note(message.data, from_browser)
-                if message.type is WSMsgType.TEXT:
-                    await sink.send_str(message.data)
-                else:
-                    await sink.send_bytes(message.data)
+                self._note(message.data, from_browser=from_browser)
+                await send_message(sink, message.data)
         except (ClientError, ConnectionError):
             pass  # The other side has gone meanwhile.
         code = source.close_code
-        if code not in (None, _ABNORMAL):
-            await sink.close(code=1000 if code == _NO_CODE else code)
+        if code not in (None, ABNORMAL):
+            await sink.close(code=NORMAL if code == NO_CODE else code)
         elif from_browser:
             await self.close()
         else:
             self.cut()
 
-    def _note(self, data: str | bytes, from_browser: bool) -> None:
+    def _note(self, data: str | bytes, *, from_browser: bool) -> None:
         sender = self._exchange.sender if from_browser else "server"
         self._exchange.messages.append(SocketMessage(sender, data, self._journal.seconds()))
         self._journal.update()
+
+
+async def send_message(sink: Socket, data: str | bytes) -> None:
+    """Send text or bytes."""
+    if isinstance(data, str):
+        await sink.send_str(data)
+    else:
+        await sink.send_bytes(data)

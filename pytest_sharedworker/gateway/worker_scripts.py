@@ -1,54 +1,61 @@
-"""Worker scripts: how the gateway knows one, and puts the prologue in front of it."""
+"""Worker scripts: how the gateway recognizes one, and puts the prologue in front of it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from multidict import CIMultiDict
 
-from pytest_sharedworker.gateway.patterns import Pattern
+from pytest_sharedworker.gateway.patterns import Origin, Pattern, URLMatch
+from pytest_sharedworker.gateway.worker_support import WorkerSupport
 from pytest_sharedworker.injected.script_syntax import has_static_imports, is_strict
 
 OWN_PREFIX = "/__pytest_sharedworker__/"
-"""Paths below it belong to the harness; they are neither forwarded nor in the journal."""
+"""Paths below it belong to the plugin; they are neither forwarded nor in the journal."""
 
 
 class WorkerScripts:
     """The worker scripts of one origin."""
 
-    def __init__(self, control_port: int) -> None:
-        self.patterns: list[Pattern] = []
-        self.prologue: Callable[[], str | None] = lambda: None
+    def __init__(self, origin: Origin, workers: WorkerSupport, control_port: int) -> None:
         self.paths: set[str] = set()
-        """The paths of all scripts that browsers asked for as SharedWorkers."""
+        """The paths of all scripts that browsers requested as SharedWorkers."""
         self.prefixes: set[str] = set()
-        """What has been put in front of scripts, each text with the space at its end."""
-        self.gate: Callable[[str], Awaitable[None]] | None = None
-        """Awaited, with path and query, before a script's body is sent; then no script is kept in a cache."""
+        """What was put in front of scripts, each text with the space at its end."""
+        self._origin = origin
+        self._workers = workers
         self._control_port = control_port
+        self._patterns: list[Pattern] = []
         self._own: dict[str, str] = {}
 
-    def asked_for(self, request: web.Request) -> bool:
-        """Whether a browser asks for the main script of a SharedWorker."""
+    def add_pattern(self, pattern: URLMatch) -> None:
+        """Recognize scripts by a pattern, too, where browsers send no Fetch Metadata. Raise GatewayError."""
+        self._patterns.append(self._origin.compile(pattern))
+
+    def is_requested_by(self, request: web.Request) -> bool:
+        """Return whether a browser requests the main script of a SharedWorker."""
         # Modules that a worker imports are fetched with mode "cors" (HTML, "fetch a module worker script
         # graph": only the top-level script has mode "same-origin").
         destination = request.headers.get("Sec-Fetch-Dest")
         if destination is not None:
             return destination == "sharedworker" and request.headers.get("Sec-Fetch-Mode") == "same-origin"
-        return any(pattern.matches(request.method, request.path) for pattern in self.patterns)
+        return self._has_pattern(request.method, request.raw_path)
 
     def is_referred_by(self, referer: str) -> bool:
-        """Whether a request with this Referer comes from a worker."""
-        path = urlsplit(referer).path
-        return path in self.paths or any(pattern.matches("GET", path) for pattern in self.patterns)
+        """Return whether a request with this Referer comes from a worker."""
+        parts = urlsplit(referer)
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        return parts.path in self.paths or self._has_pattern("GET", target)
+
+    def _has_pattern(self, method: str, target: str) -> bool:
+        return any(pattern.matches(method, self._origin.url + target) for pattern in self._patterns)
 
     def serve(self, path: str, script: bytes, headers: CIMultiDict[str]) -> bytes:
-        """The script as it is sent: behind the prologue, if there is one; changes `headers` to fit."""
+        """Return the script as it is sent, behind the prologue, if there is one; change `headers` to fit."""
         self.paths.add(path)
-        prologue = self.prologue()
-        if prologue is not None or self.gate is not None:
+        prologue = self._workers.prologue()
+        if prologue is not None or self._workers.has_gate:
             for name in ("ETag", "Last-Modified", "Cache-Control"):
                 headers.popall(name, None)
             headers["Cache-Control"] = "no-store"
@@ -57,17 +64,21 @@ class WorkerScripts:
         _allow_control(headers, self._control_port)
         if not has_static_imports(script):
             directive = '"use strict"; ' if is_strict(script) else ""
-            return self._behind(f"{directive}{prologue} ", script)
+            return self._put_before(f"{directive}{prologue} ", script)
         own_path = f"{OWN_PREFIX}prologue-{len(self._own)}.js"
         self._own[own_path] = prologue
-        return self._behind(f'import "{own_path}"; ', script)
+        return self._put_before(f'import "{own_path}"; ', script)
 
-    def _behind(self, prefix: str, script: bytes) -> bytes:
+    async def wait_at_gate(self, path: str) -> None:
+        """Return when the script at `path` (with its query) may be sent."""
+        await self._workers.wait_at_gate(path)
+
+    def _put_before(self, prefix: str, script: bytes) -> bytes:
         self.prefixes.add(prefix)
         return prefix.encode() + script
 
-    def answer_own(self, request: web.Request) -> web.Response:
-        """Answer a request below OWN_PREFIX."""
+    def respond_own(self, request: web.Request) -> web.Response:
+        """Respond to a request below OWN_PREFIX."""
         text = self._own.get(request.path)
         if text is None:
             return web.Response(status=404)
@@ -78,7 +89,7 @@ class WorkerScripts:
 
 
 def _allow_control(headers: CIMultiDict[str], port: int) -> None:
-    """Let a worker under a Content-Security-Policy reach the control channel, and nothing else."""
+    """Allow a worker under a Content-Security-Policy the control channel, and nothing else."""
     # Several headers, or one with commas, are as many policies, and all of them count.
     lines = headers.popall("Content-Security-Policy", [])
     for policy in (policy for line in lines for policy in line.split(",")):

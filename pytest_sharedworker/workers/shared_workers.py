@@ -35,6 +35,7 @@ from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.tabs.message_barrier import MessageBarrier
 from pytest_sharedworker.tabs.pages import Tabs
 from pytest_sharedworker.workers.expectation import EventInfo
+from pytest_sharedworker.workers.gateway_support import GatewaySupport
 from pytest_sharedworker.workers.shared_worker import DEFAULT_TIMEOUT, SharedWorker
 from pytest_sharedworker.workers.start_failures import FailedStarts
 from pytest_sharedworker.workers.start_gate import StartGate
@@ -73,7 +74,6 @@ class SharedWorkers:
         self._gate: StartGate | None = None
         if clock_kind == "devtools" or coverage is not None:
             self._gate = StartGate(loop_thread, self._registry.changes)
-            gateway.scripts.gate = self._gate.wait
         self._tabs = Tabs()
         self._connections = DevToolsConnections(self._browsers, prepare=self._prepare if self._gate else None)
         self._barrier = MessageBarrier(self._tabs, self._registry, loop_thread, self.explain)
@@ -86,8 +86,9 @@ class SharedWorkers:
             loop_thread=loop_thread,
             on_moved=self.dispatch_events,
         )
-        gateway.scripts.prologue = self._prologue
-        gateway.journal.explain = self.explain
+        gateway.attach(
+            GatewaySupport(self._registry, self._gate, make_prologue=self._prologue, explain=self.explain)
+        )
 
     # --- contexts and scripts ---------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ class FailedStarts:
             )
         script = requests[-1]
         # A browser may notify the page as soon as it has the headers, before the exchange ends here.
-        self._gateway.journal.wait_for_end(script, timeout_seconds=_END_SECONDS)
+        self._gateway.journal.wait_for_end(script, timeout=_END_SECONDS * 1000)
         if script.status is None:
             return "its script got no response (see the toxics in the journal)"
         if script.status >= 300:

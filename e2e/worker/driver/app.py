@@ -29,11 +29,11 @@ def serve_app(
     folder = f"{prefix}/{worker.static_path}/"
     script = folder + worker.script.name
     if worker.directory is not None:
-        gateway.mount(folder, worker.directory)
+        gateway.serve_directory(folder, worker.directory)
     else:
-        gateway.mount(script, worker.script)
+        gateway.serve_file(script, worker.script)
     endpoint = urlsplit(urljoin(gateway.url + script, implementation.protocol.endpoint)).path
     if endpoint != server_endpoint:
         gateway.rewrite(endpoint, server_endpoint)
-    gateway.mount(prefix + TAB_PATH, TAB_PAGE, "text/html")
+    gateway.serve(prefix + TAB_PATH, TAB_PAGE, content_type="text/html")
     return AppPaths(prefix + TAB_PATH, script, endpoint)

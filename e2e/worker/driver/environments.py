@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from e2e.worker.driver.app import TAB_PATH
 from e2e.worker.driver.system import Telemetry
-from pytest_sharedworker import Gateway, Route
+from pytest_sharedworker import AsyncRoute, Gateway, Route
 
 PLAIN_HOST = "host.test"
 """A name for 127.0.0.1 that is not localhost: no secure context over plain HTTP (W3C, Secure Contexts)."""
@@ -38,18 +38,20 @@ def serve_on_plain_host(telemetry: Telemetry) -> str:
 def serve_with_policy(gateway: Gateway, policy: str) -> None:
     """Send this Content-Security-Policy with every response, also with scripts."""
 
-    async def add_policy(route: Route) -> None:
+    async def add_policy(route: AsyncRoute) -> None:
         response = await route.fetch()
-        route.fulfill(answer=response, headers={"Content-Security-Policy": policy})
+        route.fulfill(response=response, headers={**response.headers, "Content-Security-Policy": policy})
 
-    gateway.route("GET *", add_policy)
+    gateway.route("GET **", add_policy)
 
 
 def limit_bodies(telemetry: Telemetry, max_bytes: int) -> None:
     """Refuse batches above a size with 413, like a proxy in front of the server."""
 
     def refuse(route: Route) -> None:
-        if len(route.request.request_body) > max_bytes:
+        if len(route.exchange.request_body) > max_bytes:
             route.fulfill(status=413, body="the body is too large for this proxy")
+        else:
+            route.fallback()
 
-    telemetry.gateway.route(f"POST {telemetry.endpoint}", refuse)
+    telemetry.gateway.route(telemetry.posts_pattern, refuse, optional=True)

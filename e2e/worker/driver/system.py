@@ -20,11 +20,21 @@ from e2e.worker.driver.app import TAB_PATH, serve_app
 from e2e.worker.driver.batch import Batch, read_batch
 from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnreadError
 from e2e.worker.driver.tab import Tab
-from pytest_sharedworker import Exchange, Gateway, SharedWorkers, WaitTimeoutError
-from pytest_sharedworker.gateway.toxics import Toxic
+from pytest_sharedworker import (
+    AppliedToxic,
+    Exchange,
+    Gateway,
+    HttpStatus,
+    SharedWorkers,
+    Toxic,
+    WaitTimeoutError,
+)
 
 MAX_REAL_WAIT_MS = 120_000
 """A case that needs more real time than this in one step is skipped on the real clock."""
+
+ANY_QUERY = "{,?**}"
+"""At the end of a pattern: with and without a query."""
 
 ENABLED = {
     "disable_telemetry": False,
@@ -59,7 +69,7 @@ class Telemetry:
         self.tabs: list[Tab] = []
         self._batches: dict[int, Batch] = {}
         self.accounted = False
-        self._faults: list[Toxic] = []
+        self._faults: list[AppliedToxic] = []
         self._config_file = config_file
         self._store = store
         self._observations = observations
@@ -85,24 +95,35 @@ class Telemetry:
         new_file.write_text(text, encoding="utf-8")
         new_file.replace(self._config_file)
 
-    def override_config(self, body: object, status: int = 200, *, times: int | None = None) -> Toxic:
+    def override_config(self, body: object, status: int = 200, *, times: int | None = None) -> AppliedToxic:
         """Respond to configuration requests with this body instead of the server's.
 
         A string is sent unchanged, any other body as JSON.
         """
         text = body if isinstance(body, str) else json.dumps(body)
-        return self.break_config("status", status=status, body=text, times=times)
+        return self.break_config(HttpStatus(status, body=text), times=times)
 
-    def break_config(self, toxic: str, **attributes: Any) -> Toxic:
+    @property
+    def posts_pattern(self) -> str:
+        """The gateway's pattern of the batches, with and without a query."""
+        return f"POST {self.endpoint}{ANY_QUERY}"
+
+    @property
+    def config_pattern(self) -> str:
+        """The gateway's pattern of the requests for the configuration, with and without a query."""
+        return f"GET {self.endpoint}{ANY_QUERY}"
+
+    def break_config(self, toxic: Toxic, **options: Any) -> AppliedToxic:
         """Apply a toxic to configuration requests; a case whose toxic applied to none is not exercised."""
-        return self._break(toxic, f"GET {self.endpoint}", attributes)
+        return self._break(toxic, self.config_pattern, options)
 
-    def break_posts(self, toxic: str, **attributes: Any) -> Toxic:
+    def break_posts(self, toxic: Toxic, **options: Any) -> AppliedToxic:
         """Apply a toxic to batches; a case whose toxic applied to none is not exercised."""
-        return self._break(toxic, f"POST {self.endpoint}", attributes)
+        return self._break(toxic, self.posts_pattern, options)
 
-    def _break(self, toxic: str, pattern: str, attributes: dict[str, Any]) -> Toxic:
-        fault = self.gateway.toxic(toxic, on=pattern, **attributes)
+    def _break(self, toxic: Toxic, pattern: str, options: dict[str, Any]) -> AppliedToxic:
+        # The case itself checks that its faults applied.
+        fault = self.gateway.add_toxic(toxic, on=pattern, optional=True, **options)
         self._faults.append(fault)
         return fault
 
@@ -151,7 +172,7 @@ class Telemetry:
     @property
     def batches(self) -> list[Batch]:
         """All POSTs to the endpoint, oldest first."""
-        exchanges = self.gateway.journal.select(f"POST {self.endpoint}")
+        exchanges = self.gateway.journal.select(self.posts_pattern)
         for exchange in exchanges:
             known = self._batches.get(exchange.number)
             if known is None or not known.ended:
@@ -161,7 +182,7 @@ class Telemetry:
     @property
     def config_requests(self) -> list[Exchange]:
         """All requests for the configuration."""
-        return self.gateway.journal.select(f"GET {self.endpoint}")
+        return self.gateway.journal.select(self.config_pattern)
 
     @property
     def stored_records(self) -> list[StoredRecord]:
@@ -178,19 +199,19 @@ class Telemetry:
 
         Only the real clock needs this: on a virtual clock `run_for` returns when requests have settled.
         """
-        self._wait_for(f"POST {self.endpoint}", count, timeout)
+        self._wait_for(self.posts_pattern, count, timeout)
         return self.batches
 
     def wait_for_config_requests(self, count: int, *, timeout: float = 10_000) -> list[Exchange]:
         """Wait until `count` GETs of the configuration have ended; raises FindingError after `timeout` ms."""
-        return self._wait_for(f"GET {self.endpoint}", count, timeout)
+        return self._wait_for(self.config_pattern, count, timeout)
 
     def _wait_for(self, pattern: str, count: int, timeout: float) -> list[Exchange]:
         try:
-            return self.gateway.journal.wait_for(pattern, count=count, timeout_seconds=timeout / 1000)
+            return self.gateway.journal.wait_for(pattern, count=count, timeout=timeout)
         except WaitTimeoutError:
             ended = [exchange for exchange in self.gateway.journal.select(pattern) if exchange.ended]
-            expected = f"{count} {pattern} within {timeout / 1000:g} s"
+            expected = f"{count} {pattern.removesuffix(ANY_QUERY)} within {timeout / 1000:g} s"
             raise FindingError(expected, f"{len(ended)} that ended") from None
 
     def expect_batches(self, count: int, what: str) -> list[Batch]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from e2e.conformance.accounting import Event
 from e2e.worker.driver.system import Telemetry
-from pytest_sharedworker.gateway.toxics import Toxic
+from pytest_sharedworker import AppliedToxic
 
 HOUR_MS = 3_600_000
 """How long a worker may back off before it sends what is left."""
@@ -24,9 +24,9 @@ def advance_until(telemetry: Telemetry, condition: Callable[[], bool], limit_ms:
         telemetry.flush()
 
 
-def advance_until_applied(telemetry: Telemetry, fault: Toxic) -> None:
+def advance_until_applied(telemetry: Telemetry, fault: AppliedToxic) -> None:
     """Run for flush intervals, an hour at most, until the fault has been applied to a request."""
-    advance_until(telemetry, lambda: fault.applied > 0)
+    advance_until(telemetry, lambda: fault.hits > 0)
 
 
 def are_all_stored(telemetry: Telemetry, events: Iterable[Event] | None = None) -> bool:

@@ -9,7 +9,8 @@ import pytest
 from aiohttp import ClientError, ClientResponse, ClientSession, web
 
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker.gateway.route import AsyncRoute
+from pytest_sharedworker.gateway.toxics import Down, ResetPeer
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from unit.support.servers import Upstream
 
@@ -49,7 +50,7 @@ class Events:
 
 @pytest.fixture
 def events(upstream: Upstream, sharedworker_loop: LoopThread) -> Events:
-    """The server's stream."""
+    """Serve a stream that a test feeds."""
 
     async def make() -> Events:
         return Events()
@@ -98,7 +99,7 @@ def test_each_event_comes_when_the_server_sends_it(
     assert exchange.response_body == exchange.upstream_response_body == b"data: 1\n\ndata: 2\n\n"
 
 
-def test_the_server_hears_that_the_browser_has_left(events: Events, listen: Callable[..., None]) -> None:
+def test_server_sees_that_the_browser_has_left(events: Events, listen: Callable[..., None]) -> None:
     async def leave(answer: ClientResponse) -> None:
         answer.close()
         await events.left.wait()
@@ -106,9 +107,7 @@ def test_the_server_hears_that_the_browser_has_left(events: Events, listen: Call
     listen(leave)
 
 
-def test_a_stream_that_the_server_breaks_off_is_broken_off(
-    events: Events, listen: Callable[..., None]
-) -> None:
+def test_stream_breaks_where_the_server_breaks_it(events: Events, listen: Callable[..., None]) -> None:
     async def read(answer: ClientResponse) -> None:
         events.next.put_nowait(b"data: 1\n\n")
         assert await answer.content.readany() == b"data: 1\n\n"
@@ -119,37 +118,37 @@ def test_a_stream_that_the_server_breaks_off_is_broken_off(
     listen(read)
 
 
-def test_down_breaks_what_is_open(gateway: Gateway, events: Events, listen: Callable[..., None]) -> None:
+def test_down_breaks_open_streams(gateway: Gateway, events: Events, listen: Callable[..., None]) -> None:
     async def go_down(answer: ClientResponse) -> None:
-        await asyncio.to_thread(gateway.toxic, "down")
+        await asyncio.to_thread(gateway.add_toxic, Down())
         with pytest.raises(ClientError):
             await answer.content.read()
 
     listen(go_down)
 
 
-def test_a_toxic_meets_the_request(gateway: Gateway, events: Events, listen: Callable[..., None]) -> None:
+def test_toxic_meets_the_request(gateway: Gateway, events: Events, listen: Callable[..., None]) -> None:
     async def never(answer: ClientResponse) -> None:
         raise AssertionError
 
-    with gateway.toxic("reset_peer", on="GET /events"), pytest.raises(ClientError):
+    with gateway.add_toxic(ResetPeer(), on="GET /events"), pytest.raises(ClientError):
         listen(never)
 
 
-def test_a_route_answers_in_the_servers_place(
+def test_route_responds_in_the_servers_place(
     gateway: Gateway, events: Events, listen: Callable[..., None]
 ) -> None:
     async def read(answer: ClientResponse) -> None:
         assert await answer.read() == b"data: mine\n\n"
 
-    async def change(route: Route) -> None:
-        route.fulfill(answer=await route.fetch(), body="data: mine\n\n")
+    async def change(route: AsyncRoute) -> None:
+        route.fulfill(response=await route.fetch(), body="data: mine\n\n")
 
     with gateway.route("/events", change):
         listen(read)
 
 
-def test_what_is_posted_for_a_stream_reaches_the_server(
+def test_posted_body_reaches_the_server(
     gateway: Gateway, upstream: Upstream, events: Events, sharedworker_loop: LoopThread
 ) -> None:
     async def ask() -> None:
@@ -163,7 +162,7 @@ def test_what_is_posted_for_a_stream_reaches_the_server(
     assert upstream.received[0].body == b"a question"
 
 
-def test_an_answer_that_is_no_stream_comes_whole(upstream: Upstream, listen: Callable[..., None]) -> None:
+def test_response_that_is_no_stream_comes_complete(upstream: Upstream, listen: Callable[..., None]) -> None:
     upstream.respond = lambda _: web.Response(status=503, text="not now")
 
     async def read(answer: ClientResponse) -> None:

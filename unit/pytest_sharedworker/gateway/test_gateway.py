@@ -1,13 +1,13 @@
-"""The gateway between real connections and a real server: what it forwards, serves, and does in trouble.
+"""The gateway between real connections and a real server: what it forwards, and what it notes.
 
-Toxics stand in test_gateway_toxics.py, routes in test_routes.py.
+Toxics are in test_toxics_on_the_wire.py, routes in test_routes.py.
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 import socket
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,6 +17,7 @@ from multidict import CIMultiDict
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.worker_support import NoWorkers
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from unit.support.servers import Upstream, ask
 
@@ -27,7 +28,7 @@ WORKER_HEADERS = ("Sec-Fetch-Dest: sharedworker", "Sec-Fetch-Mode: same-origin")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_a_request_reaches_the_server_as_it_is(gateway: Gateway, upstream: Upstream, method: str) -> None:
+def test_request_reaches_the_server_unchanged(gateway: Gateway, upstream: Upstream, method: str) -> None:
     body = b"" if method == "GET" else bytes(range(256))
     ask(gateway, f"{method} /api HTTP/1.1", "X-Own: 1", "X-Own: 2", "Cookie: a=b", body=body)
     [received] = upstream.received
@@ -40,19 +41,17 @@ def test_a_request_reaches_the_server_as_it_is(gateway: Gateway, upstream: Upstr
     "path",
     ["/a%2Fb/%7Ec", "/a//b/./c/../d", "/q?x=%41&y=a+b%20c&z=%FF&x=", "/%C3%BC?%c3%bc", "/a;b=c,d?'(!)*"],
 )
-def test_path_and_query_are_not_rewritten(gateway: Gateway, upstream: Upstream, path: str) -> None:
+def test_path_and_query_stay_byte_for_byte(gateway: Gateway, upstream: Upstream, path: str) -> None:
     ask(gateway, f"GET {path} HTTP/1.1")
     assert upstream.received[0].raw_path == path
 
 
-def test_the_server_sees_the_origin_that_the_browser_sees(gateway: Gateway, upstream: Upstream) -> None:
+def test_server_sees_the_host_that_the_browser_sees(gateway: Gateway, upstream: Upstream) -> None:
     ask(gateway)
     assert upstream.received[0].header("Host") == [gateway.url.removeprefix("http://")]
 
 
-def test_headers_of_the_connection_and_of_the_harness_stay_behind(
-    gateway: Gateway, upstream: Upstream
-) -> None:
+def test_hop_by_hop_headers_and_the_tag_are_not_forwarded(gateway: Gateway, upstream: Upstream) -> None:
     ask(gateway, "GET / HTTP/1.1", "Connection: keep-alive", "TE: trailers", "X-Pytest-Sharedworker: w.1.0")
     received = upstream.received[0]
     assert received.header("TE") == []
@@ -62,21 +61,21 @@ def test_headers_of_the_connection_and_of_the_harness_stay_behind(
     assert "X-Pytest-Sharedworker" not in exchange.request_headers
 
 
-def test_nothing_is_added_that_the_browser_did_not_say(gateway: Gateway, upstream: Upstream) -> None:
+def test_no_header_is_added_to_a_request(gateway: Gateway, upstream: Upstream) -> None:
     ask(gateway, "POST / HTTP/1.1", body=b"x")
     assert {key.lower() for key, _ in upstream.received[0].headers} <= {
         b"host", b"accept", b"content-length", b"connection"
     }  # fmt: skip
 
 
-def test_a_chunked_body_arrives_whole(gateway: Gateway, upstream: Upstream) -> None:
+def test_chunked_body_arrives_complete(gateway: Gateway, upstream: Upstream) -> None:
     # The client's own framing: the bytes behind the headers are two chunks and the end.
     chunks = "5\r\nfirst\r\n6\r\nsecond\r\n0\r\n"
     ask(gateway, "POST / HTTP/1.1", "Transfer-Encoding: chunked", "", chunks)
     assert upstream.received[0].body == b"firstsecond"
 
 
-def test_an_answer_comes_back_as_it_is(gateway: Gateway, upstream: Upstream) -> None:
+def test_response_comes_back_unchanged(gateway: Gateway, upstream: Upstream) -> None:
     headers = CIMultiDict([("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Own", "ü")])
     upstream.respond = lambda _: web.Response(status=418, body=bytes(range(256)), headers=headers)
     reply = ask(gateway)
@@ -85,7 +84,7 @@ def test_an_answer_comes_back_as_it_is(gateway: Gateway, upstream: Upstream) -> 
     assert reply.header("Content-Length") == ["256"]
 
 
-def test_a_compressed_answer_stays_compressed(gateway: Gateway, upstream: Upstream) -> None:
+def test_compressed_response_stays_compressed(gateway: Gateway, upstream: Upstream) -> None:
     packed = gzip.compress(b"text" * 100)
     upstream.respond = lambda _: web.Response(body=packed, headers={"Content-Encoding": "gzip"})
     reply = ask(gateway, "GET / HTTP/1.1", "Accept-Encoding: gzip")
@@ -93,7 +92,7 @@ def test_a_compressed_answer_stays_compressed(gateway: Gateway, upstream: Upstre
     assert reply.header("Content-Encoding") == ["gzip"]
 
 
-def test_a_redirect_is_the_browsers_business(gateway: Gateway, upstream: Upstream) -> None:
+def test_redirect_is_left_to_the_browser(gateway: Gateway, upstream: Upstream) -> None:
     upstream.respond = lambda _: web.Response(status=302, headers={"Location": "/elsewhere"})
     reply = ask(gateway)
     assert (reply.status, reply.header("Location")) == (302, ["/elsewhere"])
@@ -101,13 +100,13 @@ def test_a_redirect_is_the_browsers_business(gateway: Gateway, upstream: Upstrea
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_an_answer_without_a_body_has_none(gateway: Gateway, upstream: Upstream, status: int) -> None:
+def test_response_without_a_body_has_no_length(gateway: Gateway, upstream: Upstream, status: int) -> None:
     upstream.respond = lambda _: web.Response(status=status)
     reply = ask(gateway)
     assert (reply.status, reply.body, reply.header("Content-Length")) == (status, b"", [])
 
 
-def test_head_tells_the_length_and_sends_no_body(gateway: Gateway, upstream: Upstream) -> None:
+def test_head_response_has_a_length_and_no_body(gateway: Gateway, upstream: Upstream) -> None:
     upstream.respond = lambda _: web.Response(body=b"x" * 37)
     reply = ask(gateway, "HEAD / HTTP/1.1")
     assert (reply.status, reply.header("Content-Length"), reply.body) == (200, ["37"], b"")
@@ -120,7 +119,7 @@ def test_five_megabytes_pass_both_ways(gateway: Gateway, upstream: Upstream) -> 
     assert upstream.received[0].body == body
 
 
-def test_a_browser_that_leaves_in_the_midst_of_an_answer_is_no_error(
+def test_client_that_leaves_during_a_response_is_not_logged(
     gateway: Gateway, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     upstream.respond = lambda _: web.Response(body=bytes(20_000_000))
@@ -133,15 +132,15 @@ def test_a_browser_that_leaves_in_the_midst_of_an_answer_is_no_error(
     assert [record.getMessage() for record in caplog.records] == []
 
 
-def test_every_answer_closes_its_connection(gateway: Gateway) -> None:
+def test_every_response_closes_its_connection(gateway: Gateway) -> None:
     # `ask` reads to the connection's end: it would wait for ever otherwise.
     assert ask(gateway, "GET / HTTP/1.1", "Connection: keep-alive").header("Connection") == ["close"]
 
 
-def test_the_journal_has_request_and_answer(gateway: Gateway, upstream: Upstream) -> None:
+def test_journal_has_request_and_response(gateway: Gateway, upstream: Upstream) -> None:
     upstream.respond = lambda _: web.json_response({"status": "success"}, status=201)
     ask(gateway, "POST /api?x=1 HTTP/1.1", "Content-Type: application/json", body=b"{}")
-    [exchange] = gateway.journal.wait_for("POST /api")
+    [exchange] = gateway.journal.wait_for("POST /api?x=1")
     assert (exchange.method, exchange.path, exchange.url) == ("POST", "/api?x=1", gateway.url + "/api?x=1")
     assert exchange.request_headers["Content-Type"] == "application/json"
     assert (exchange.request_body, exchange.json()) == (b"{}", {})
@@ -158,10 +157,11 @@ def test_the_journal_has_request_and_answer(gateway: Gateway, upstream: Upstream
         (["Sec-Fetch-Mode: navigate"], "tab"),
         (["Referer: {origin}/page.html"], "tab"),
         (["Referer: {origin}/static/own.worker.js"], "worker"),
+        (["Referer: {origin}/static/own.worker.js?v=1"], "worker"),
         (["X-Pytest-Sharedworker: abc.7.30000"], "worker"),
     ],
 )
-def test_tabs_and_workers_are_told_apart(gateway: Gateway, headers: list[str], sender: str) -> None:
+def test_sender_is_identified(gateway: Gateway, headers: list[str], sender: str) -> None:
     ask(gateway, "GET /static/own.worker.js HTTP/1.1", *WORKER_HEADERS)
     ask(gateway, "GET /x HTTP/1.1", *(header.format(origin=gateway.url) for header in headers))
     assert gateway.journal.select("/x")[0].sender == sender
@@ -170,13 +170,13 @@ def test_tabs_and_workers_are_told_apart(gateway: Gateway, headers: list[str], s
 # --- trouble --------------------------------------------------------------------------------------
 
 
-def test_a_port_in_use_is_told_with_what_to_do(gateway: Gateway, lone_gateway: Gateway) -> None:
+def test_port_in_use_is_an_error_with_advice(gateway: Gateway, lone_gateway: Gateway) -> None:
     port = int(gateway.url.rpartition(":")[2])
     with pytest.raises(GatewayError, match=rf"127\.0\.0\.1:{port} .*choose another port, or 0"):
         lone_gateway.start(port)
 
 
-def test_a_dead_server_is_a_502_that_says_so(
+def test_dead_server_gives_a_502_that_names_it(
     gateway: Gateway, upstream: Upstream, sharedworker_loop: LoopThread
 ) -> None:
     sharedworker_loop.run(upstream.stop())
@@ -195,145 +195,58 @@ def test_stop_is_idempotent(lone_gateway: Gateway) -> None:
     lone_gateway.stop()
 
 
-# --- mounts ---------------------------------------------------------------------------------------
+class OneWorker(NoWorkers):
+    """Knows one worker by its script's URL."""
+
+    def worker_at(self, url: str) -> str | None:
+        """Return the worker's id."""
+        return "w1" if url.endswith("/own.worker.js") else None
 
 
-def test_what_is_mounted_is_not_asked_of_the_server(gateway: Gateway, upstream: Upstream) -> None:
-    assert gateway.mount("/own.js", "self.a = 'ü';") == gateway.url + "/own.js"
-    reply = ask(gateway, "GET /own.js?v=1 HTTP/1.1")
-    assert reply.body.decode() == "self.a = 'ü';"
-    assert "javascript" in reply.header("Content-Type")[0]
-    assert upstream.received == []
+def test_untagged_request_gets_the_id_of_the_worker_at_its_referer(gateway: Gateway) -> None:
+    gateway.attach(OneWorker())
+    ask(gateway, "GET /own.worker.js HTTP/1.1", *WORKER_HEADERS)
+    for path in ("own.worker.js", "page.html"):
+        ask(gateway, f"GET /{path}-data HTTP/1.1", f"Referer: {gateway.url}/{path}")
+    senders = [(exchange.sender, exchange.worker_id) for exchange in gateway.journal]
+    assert senders[1:] == [("worker", "w1"), ("tab", None)]
 
 
-def test_a_file_and_a_folder_are_served_as_they_are_now(gateway: Gateway, tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    file = tmp_path / "deep" / "a.css"
-    file.write_text("old")
-    gateway.mount("/one", file, "text/x-own")
-    gateway.mount("/all/", tmp_path)
-    file.write_text("new")
-    assert ask(gateway, "GET /one HTTP/1.1").body == b"new"
-    assert ask(gateway, "GET /one HTTP/1.1").header("Content-Type") == ["text/x-own"]
-    assert ask(gateway, "GET /all/deep/a.css HTTP/1.1").header("Content-Type") == ["text/css"]
-
-
-@pytest.mark.parametrize(
-    "path", ["/all/../secret", "/all/%2e%2e/secret", "/all/..%2fsecret", "/all//etc/passwd", "/all/link"]
-)
-def test_no_path_leads_out_of_a_mounted_folder(lone_gateway: Gateway, tmp_path: Path, path: str) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (tmp_path / "secret").write_text("secret")
-    (folder / "link").symlink_to(tmp_path / "secret")
-    lone_gateway.start()
-    lone_gateway.mount("/all/", folder)
-    reply = ask(lone_gateway, f"GET {path} HTTP/1.1")
-    assert (reply.status, reply.body) == (404, b"nothing is mounted here")
-
-
-def test_a_wrong_mount_is_told_what_to_do(gateway: Gateway, tmp_path: Path) -> None:
-    with pytest.raises(GatewayError, match="there is no such file or folder"):
-        gateway.mount("/a", tmp_path / "missing")
-    with pytest.raises(GatewayError, match="a path begins with a slash"):
-        gateway.mount("a.js", "1")
-    with pytest.raises(GatewayError, match="end the path in a slash"):
-        gateway.mount("/folder", tmp_path)
-
-
-# --- worker scripts -------------------------------------------------------------------------------
-
-
-def script_of(
-    gateway: Gateway, script: str, *headers: str, policy: str | None = None
-) -> tuple[str, list[str]]:
-    """Serve a worker's script from the server with a prologue `P;`; return its text and policies."""
-    gateway.scripts.prologue = lambda: "P;"
-    gateway.mount("/w.js", script)
-    reply = ask(gateway, "GET /w.js HTTP/1.1", *(headers or WORKER_HEADERS))
-    return reply.body.decode(), reply.header("Content-Security-Policy")
-
-
-def test_the_prologue_stands_on_the_scripts_first_line(gateway: Gateway) -> None:
-    assert script_of(gateway, "a();\nb();")[0] == "P; a();\nb();"
-
-
-def test_a_strict_script_stays_strict(gateway: Gateway) -> None:
-    assert script_of(gateway, "'use strict';\na();")[0] == "\"use strict\"; P; 'use strict';\na();"
-
-
-def test_a_module_imports_the_prologue_before_its_own_imports(gateway: Gateway) -> None:
-    text, _ = script_of(gateway, 'import "./a.js";')
-    path = text.partition('"')[2].partition('"')[0]
-    assert text == f'import "{path}"; import "./a.js";'
-    reply = ask(gateway, f"GET {path} HTTP/1.1")
-    assert (reply.status, reply.body) == (200, b"P;")
-    assert gateway.journal.select("*prologue*") == []
+def test_tag_without_virtual_time_has_none(gateway: Gateway) -> None:
+    ask(gateway, "GET / HTTP/1.1", "X-Pytest-Sharedworker: abc.7.")
+    exchange = gateway.journal.exchanges[0]
+    assert (exchange.sender, exchange.worker_id, exchange.request_number) == ("worker", "abc", 7)
+    assert exchange.virtual_seconds is None
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("origin", "suggestion"),
     [
-        ("Sec-Fetch-Dest: script", "Sec-Fetch-Mode: no-cors"),
-        ("Sec-Fetch-Dest: worker", "Sec-Fetch-Mode: same-origin"),
-        ("Sec-Fetch-Dest: sharedworker", "Sec-Fetch-Mode: cors"),
-        ("Accept: */*",),
+        ("localhost:5000", "http://localhost:5000"),
+        ("127.0.0.1", "http://127.0.0.1"),
+        ("//host", "http://host"),
+        ("ws://host:1", "http://host:1"),
+        ("file:///tmp", "http:///tmp"),
+        ("http://host/?a=1", "http://host/"),
     ],
 )
-def test_nothing_else_gets_a_prologue(gateway: Gateway, headers: tuple[str, ...]) -> None:
-    assert script_of(gateway, "a();", *headers)[0] == "a();"
-
-
-def test_where_browsers_do_not_tell_a_pattern_does(gateway: Gateway) -> None:
-    gateway.add_worker_script("**/w.js")
-    assert script_of(gateway, "a();", "Accept: */*")[0] == "P; a();"
-
-
-def test_a_script_with_a_prologue_is_never_cached(gateway: Gateway, upstream: Upstream) -> None:
-    gateway.scripts.prologue = lambda: "P;"
-    headers = {"ETag": '"1"', "Last-Modified": "x", "Cache-Control": "max-age=3600"}
-    upstream.respond = lambda _: web.Response(text="a();", headers=headers)
-    reply = ask(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS, "Accept-Encoding: gzip")
-    assert reply.body == b"P; a();"
-    assert reply.header("Cache-Control") == ["no-store"]
-    assert reply.header("ETag") == reply.header("Last-Modified") == []
-    assert upstream.received[0].header("Accept-Encoding") == ["identity"]
-
-
-@pytest.mark.parametrize(
-    ("policies", "expected"),
-    [
-        (["script-src 'self'"], ["script-src 'self'"]),
-        (["connect-src 'self'"], ["connect-src 'self' {control}"]),
-        (["connect-src 'none'"], ["connect-src {control}"]),
-        (["default-src 'self'"], ["default-src 'self'; connect-src 'self' {control}"]),
-        (["default-src 'none'; img-src *;"], ["default-src 'none'; img-src *; connect-src {control}"]),
-        (
-            ["Default-Src 'self'; Connect-Src https://a.test"],
-            ["Default-Src 'self'; connect-src https://a.test {control}"],
-        ),
-        (
-            ["connect-src 'self'", "default-src 'none'"],
-            ["connect-src 'self' {control}", "default-src 'none'; connect-src {control}"],
-        ),
-        (
-            ["connect-src 'self', default-src 'none'"],
-            ["connect-src 'self' {control}", "default-src 'none'; connect-src {control}"],
-        ),
-    ],
-)
-def test_a_policy_lets_the_worker_reach_the_harness_and_nothing_else(
-    gateway: Gateway,
-    upstream: Upstream,
-    sharedworker_control: ControlServer,
-    policies: list[str],
-    expected: list[str],
+def test_upstream_that_is_no_origin_is_refused_at_once(
+    sharedworker_loop: LoopThread, sharedworker_control: ControlServer, origin: str, suggestion: str
 ) -> None:
-    gateway.scripts.prologue = lambda: "P;"
-    headers = CIMultiDict(("Content-Security-Policy", policy) for policy in policies)
-    upstream.respond = lambda _: web.Response(text="a();", headers=headers)
-    reply = ask(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
-    control = f"http://*:{sharedworker_control.port} ws://*:{sharedworker_control.port}"
-    assert reply.header("Content-Security-Policy") == [each.format(control=control) for each in expected]
-    # A page's own policy is its own business.
-    assert ask(gateway).header("Content-Security-Policy") == policies
+    with pytest.raises(
+        GatewayError, match=rf"{re.escape(repr(origin))} is not an http or https origin"
+    ) as error:
+        Gateway(sharedworker_loop, sharedworker_control, origin)
+    assert f"did you mean {suggestion!r}?" in str(error.value)
+
+
+@pytest.mark.parametrize("origin", ["", "http://", "https:", "/"])
+def test_upstream_without_a_host_is_refused(lone_gateway: Gateway, origin: str) -> None:
+    with pytest.raises(GatewayError, match="is not an http or https origin"):
+        lone_gateway.upstream.origin = origin
+
+
+def test_brackets_in_a_path_are_no_error(gateway: Gateway, upstream: Upstream) -> None:
+    assert ask(gateway, "GET /[::1]:x?[ HTTP/1.1").status == 200
+    assert upstream.received[0].raw_path == "/[::1]:x?["
+    gateway.raise_handler_error()

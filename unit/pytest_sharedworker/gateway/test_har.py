@@ -1,6 +1,6 @@
 """The journal as HAR 1.2: valid by the specification, and true to what passed the gateway.
 
-That a browser takes it is for the browser's tests.
+That a browser reads it is tested in e2e/plugin.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from aiohttp import web
 
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.har import har
+from pytest_sharedworker.gateway.toxics import DropResponse, Latency, ResetPeer, Slicer, Toxic
 from pytest_sharedworker.injected.prologue import TAG_HEADER
 from unit.support.har_rules import broken_rules
 from unit.support.servers import Upstream, ask
@@ -24,24 +25,24 @@ from unit.support.servers import Upstream, ask
 BINARY = bytes(range(256))
 
 
-def only_entry(gateway: Gateway) -> dict[str, Any]:
-    (entry,) = good(gateway)["entries"]
+def get_only_entry(gateway: Gateway) -> dict[str, Any]:
+    (entry,) = get_valid_log(gateway)["entries"]
     return entry  # type: ignore[no-any-return]
 
 
-def good(gateway: Gateway) -> dict[str, Any]:
-    """The log, after a look that it breaks no rule; as it comes out of JSON."""
+def get_valid_log(gateway: Gateway) -> dict[str, Any]:
+    """Return the log as it comes out of JSON, after a check of all rules."""
     gateway.journal.wait_for()
     document = json.loads(json.dumps(har(gateway.journal)))
     assert broken_rules(document) == []
     return document["log"]  # type: ignore[no-any-return]
 
 
-def test_an_empty_journal_is_a_valid_archive(gateway: Gateway) -> None:
+def test_empty_journal_is_a_valid_archive(gateway: Gateway) -> None:
     assert broken_rules(har(gateway.journal)) == []
 
 
-def test_a_request_is_told_with_query_headers_cookies_and_body(gateway: Gateway) -> None:
+def test_request_has_query_headers_cookies_and_body(gateway: Gateway) -> None:
     ask(
         gateway,
         "POST /api/items?page=2&empty=&page=3 HTTP/1.1",
@@ -49,7 +50,7 @@ def test_a_request_is_told_with_query_headers_cookies_and_body(gateway: Gateway)
         "Cookie: a=1; b=2",
         body=b'{"name": "\xc3\xbc"}',
     )
-    request = only_entry(gateway)["request"]
+    request = get_only_entry(gateway)["request"]
     assert (request["method"], request["httpVersion"]) == ("POST", "HTTP/1.1")
     assert request["url"] == f"{gateway.url}/api/items?page=2&empty=&page=3"
     assert [(each["name"], each["value"]) for each in request["queryString"]] == [
@@ -63,7 +64,7 @@ def test_a_request_is_told_with_query_headers_cookies_and_body(gateway: Gateway)
     assert request["bodySize"] == 14
 
 
-def test_an_answer_is_told_with_status_headers_cookies_and_text(gateway: Gateway, upstream: Upstream) -> None:
+def test_response_has_status_headers_cookies_and_text(gateway: Gateway, upstream: Upstream) -> None:
     def respond(request: web.Request) -> web.Response:
         response = web.json_response({"a": 1}, status=201)
         response.set_cookie("seen", "yes", httponly=True, path="/api")
@@ -71,7 +72,7 @@ def test_an_answer_is_told_with_status_headers_cookies_and_text(gateway: Gateway
 
     upstream.respond = respond
     ask(gateway)
-    response = only_entry(gateway)["response"]
+    response = get_only_entry(gateway)["response"]
     assert (response["status"], response["statusText"], response["redirectURL"]) == (201, "Created", "")
     assert response["content"] == {
         "size": 8,
@@ -85,79 +86,79 @@ def test_an_answer_is_told_with_status_headers_cookies_and_text(gateway: Gateway
 def test_binary_bodies_are_base64(gateway: Gateway, upstream: Upstream) -> None:
     upstream.respond = lambda request: web.Response(body=BINARY)
     ask(gateway, "POST / HTTP/1.1", body=BINARY)
-    entry = only_entry(gateway)
+    entry = get_only_entry(gateway)
     content, post = entry["response"]["content"], entry["request"]["postData"]
     assert (base64.b64decode(content["text"]), content["encoding"]) == (BINARY, "base64")
     assert (base64.b64decode(post["text"]), post["_encoding"]) == (BINARY, "base64")
 
 
-def test_a_compressed_answer_is_shown_unpacked(gateway: Gateway, upstream: Upstream) -> None:
+def test_compressed_response_is_shown_decoded(gateway: Gateway, upstream: Upstream) -> None:
     packed = gzip.compress(b"words " * 100)
     upstream.respond = lambda request: web.Response(body=packed, headers={"Content-Encoding": "gzip"})
     ask(gateway)
-    response = only_entry(gateway)["response"]
+    response = get_only_entry(gateway)["response"]
     assert response["content"]["text"] == "words " * 100
     assert (response["content"]["size"], response["bodySize"]) == (600, len(packed))
     assert response["content"]["compression"] == 600 - len(packed)
 
 
-def test_a_redirect_names_its_target(gateway: Gateway, upstream: Upstream) -> None:
+def test_redirect_has_its_target(gateway: Gateway, upstream: Upstream) -> None:
     upstream.respond = lambda request: web.Response(status=302, headers={"Location": "/elsewhere"})
     ask(gateway)
-    assert only_entry(gateway)["response"]["redirectURL"] == "/elsewhere"
+    assert get_only_entry(gateway)["response"]["redirectURL"] == "/elsewhere"
 
 
-@pytest.mark.parametrize(("toxic", "error"), [("reset_peer", "reset"), ("drop_response", "reset")])
-def test_a_cut_connection_has_status_0_and_an_error(gateway: Gateway, toxic: str, error: str) -> None:
-    gateway.toxic(toxic)
+@pytest.mark.parametrize("toxic", [ResetPeer(), DropResponse()])
+def test_cut_connection_has_status_0_and_an_error(gateway: Gateway, toxic: Toxic) -> None:
+    gateway.add_toxic(toxic)
     ask(gateway)
-    entry = only_entry(gateway)
+    entry = get_only_entry(gateway)
     assert entry["response"]["status"] == 0
-    assert entry["response"]["_error"] == f"connection {error} by the gateway"
-    assert entry["_toxics"] == [toxic]
-    assert entry.get("_upstreamStatus") == (200 if toxic == "drop_response" else None)
+    assert entry["response"]["_error"] == "connection reset by the gateway"
+    assert entry["_toxics"] == [str(toxic)]
+    assert entry.get("_upstreamStatus") == (200 if toxic == DropResponse() else None)
 
 
-def test_an_exchange_under_way_is_told_as_such(gateway: Gateway) -> None:
-    with ThreadPoolExecutor(1) as threads, gateway.route("*", lambda route: route.hold()) as rule:
+def test_pending_exchange_is_marked(gateway: Gateway) -> None:
+    with ThreadPoolExecutor(1) as threads, gateway.route("**", lambda route: None) as rule:
         reply = threads.submit(ask, gateway)
-        rule.wait_for()
+        (route,) = rule.wait_for()
         document = har(gateway.journal)
         assert broken_rules(document) == []
         assert document["log"]["entries"][0]["response"]["_error"] == "under way"
-        rule.release()
+        route.continue_()
         assert reply.result().status == 200
 
 
-def test_every_sender_has_a_page_of_its_own(gateway: Gateway) -> None:
+def test_every_sender_has_a_page(gateway: Gateway) -> None:
     ask(gateway, "GET /page HTTP/1.1", "Sec-Fetch-Mode: navigate")
     ask(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: one.1.1500")
     ask(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: two.1.0")
     ask(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: one.2.2500")
-    log = good(gateway)
+    log = get_valid_log(gateway)
     assert [page["id"] for page in log["pages"]] == ["tab", "worker one", "worker two"]
     assert [entry["pageref"] for entry in log["entries"]] == ["tab", "worker one", "worker two", "worker one"]
     assert [entry.get("_virtualSeconds") for entry in log["entries"]] == [None, 1.5, 0.0, 2.5]
     assert [entry["_sender"] for entry in log["entries"]] == ["tab", "worker", "worker", "worker"]
 
 
-def test_the_time_until_the_answer_counts_as_waiting(gateway: Gateway) -> None:
-    gateway.toxic("latency", latency_ms=80)
+def test_time_until_the_response_counts_as_waiting(gateway: Gateway) -> None:
+    gateway.add_toxic(Latency(latency=80))
     ask(gateway)
-    entry = only_entry(gateway)
+    entry = get_only_entry(gateway)
     assert entry["timings"]["wait"] >= 80
     assert entry["time"] >= entry["timings"]["wait"]
 
 
-def test_the_time_between_slices_counts_as_receiving(gateway: Gateway) -> None:
-    gateway.toxic("slicer", average_size=1, delay_ms=20)
+def test_time_between_slices_counts_as_receiving(gateway: Gateway) -> None:
+    gateway.add_toxic(Slicer(average_size=1, delay=20))
     ask(gateway)
-    assert only_entry(gateway)["timings"]["receive"] >= 60
+    assert get_only_entry(gateway)["timings"]["receive"] >= 60
 
 
-def test_the_journal_writes_itself_to_a_path_and_makes_the_folder(gateway: Gateway, tmp_path: Path) -> None:
+def test_archive_is_saved_to_a_new_folder(gateway: Gateway, tmp_path: Path) -> None:
     ask(gateway)
-    path = gateway.journal.to_har(tmp_path / "new" / "folder" / "journal.har")
+    path = gateway.save_har(tmp_path / "new" / "folder" / "journal.har")
     assert path == tmp_path / "new" / "folder" / "journal.har"
     document = json.loads(path.read_text(encoding="utf-8"))
     assert broken_rules(document) == []
@@ -169,13 +170,13 @@ def test_the_journal_writes_itself_to_a_path_and_makes_the_folder(gateway: Gatew
     [
         (("log", "version"), "1.1", "log.version is not 1.2"),
         (("log", "entries", 0, "time"), 1e6, "entry.time is not the sum of its timings"),
-        (("log", "entries", 0, "pageref"), "nobody", "no page 'nobody'"),
+        (("log", "entries", 0, "pageref"), "unlisted", "no page 'unlisted'"),
         (("log", "entries", 0, "startedDateTime"), "today", "'today' is no ISO 8601 date with ms"),
         (("log", "entries", 0, "request", "encoding"), "base64", "request.encoding is unknown"),
         (("log", "entries", 0, "response", "status"), "200", "response.status has the wrong type"),
     ],
 )
-def test_the_rules_catch_a_broken_archive(
+def test_rules_find_an_invalid_archive(
     gateway: Gateway, path: tuple[str | int, ...], value: object, rule: str
 ) -> None:
     ask(gateway)

@@ -1,4 +1,4 @@
-"""A path that the gateway asks the server for under another name; the journal keeps the browser's."""
+"""Rewritten paths: the server gets another path, the journal keeps the browser's."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from unit.support.servers import Upstream, ask
 
 
-def test_the_server_is_asked_for_the_other_path_with_the_same_query(
-    gateway: Gateway, upstream: Upstream
-) -> None:
+def test_server_gets_the_other_path_with_the_same_query(gateway: Gateway, upstream: Upstream) -> None:
     gateway.rewrite("/collect/v2", "/api/records")
     for path in ("/collect/v2", "/collect/v2?x=%41", "/collect/v2/more"):
         ask(gateway, f"GET {path} HTTP/1.1")
@@ -24,6 +22,6 @@ def test_the_server_is_asked_for_the_other_path_with_the_same_query(
 
 
 @pytest.mark.parametrize(("path", "upstream_path"), [("collect", "/api"), ("/collect", "/api?x=1")])
-def test_what_is_no_plain_path_is_refused(gateway: Gateway, path: str, upstream_path: str) -> None:
+def test_path_with_a_query_is_refused(gateway: Gateway, path: str, upstream_path: str) -> None:
     with pytest.raises(GatewayError, match="both are plain paths"):
         gateway.rewrite(path, upstream_path)

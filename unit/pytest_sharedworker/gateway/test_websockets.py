@@ -19,6 +19,7 @@ from aiohttp import (
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.har import har
 from pytest_sharedworker.gateway.route import Route
+from pytest_sharedworker.gateway.toxics import Down, DropResponse, ResetPeer, Toxic
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from unit.support.servers import Upstream
 
@@ -72,7 +73,7 @@ def test_messages_pass_both_ways_and_are_in_the_journal(
         assert await socket.receive_bytes() == b"\x00\xff"
 
     talk(say)
-    (exchange,) = gateway.journal.wait_for("GET /socket")
+    (exchange,) = gateway.journal.wait_for("GET /socket?a=1")
     assert (exchange.status, exchange.path) == (101, "/socket?a=1")
     assert [(message.sender, message.data) for message in exchange.messages] == [
         ("unknown", "hé"),
@@ -92,7 +93,7 @@ def test_messages_pass_both_ways_and_are_in_the_journal(
     ]
 
 
-def test_a_message_is_as_long_as_it_likes(talk: Callable[..., None]) -> None:
+def test_message_may_be_long(talk: Callable[..., None]) -> None:
     async def say(socket: Socket) -> None:
         await socket.send_bytes(bytes(3_000_000))
         assert await socket.receive_bytes() == bytes(3_000_000)
@@ -107,17 +108,17 @@ def test_server_and_browser_agree_on_a_protocol(talk: Callable[..., None]) -> No
     talk(look, protocols=("first", "second"))
 
 
-def test_the_servers_end_reaches_the_browser(gateway: Gateway, talk: Callable[..., None]) -> None:
+def test_close_of_the_server_reaches_the_browser(gateway: Gateway, talk: Callable[..., None]) -> None:
     async def say(socket: Socket) -> None:
         await socket.send_str("end")
         await socket.receive()
         assert socket.close_code == CLOSED_BY_SERVER
 
     talk(say)
-    assert gateway.journal.wait_for("GET /socket")[0].ended
+    assert gateway.journal.wait_for("GET /socket?a=1")[0].ended
 
 
-def test_the_browsers_end_reaches_the_server(upstream: Upstream, talk: Callable[..., None]) -> None:
+def test_close_of_the_browser_reaches_the_server(upstream: Upstream, talk: Callable[..., None]) -> None:
     async def leave(socket: Socket) -> None:
         await socket.close(code=CLOSED_BY_BROWSER)
 
@@ -125,7 +126,7 @@ def test_the_browsers_end_reaches_the_server(upstream: Upstream, talk: Callable[
     assert upstream.ended == [CLOSED_BY_BROWSER]
 
 
-def test_a_server_without_websockets_refuses_with_its_own_status(
+def test_server_without_websockets_refuses_with_its_status(
     upstream: Upstream, talk: Callable[..., None]
 ) -> None:
     upstream.respond_later = None
@@ -138,16 +139,16 @@ def test_a_server_without_websockets_refuses_with_its_own_status(
         talk(never)
 
 
-@pytest.mark.parametrize("name", ["reset_peer", "drop_response"])
-def test_a_toxic_meets_the_handshake(gateway: Gateway, talk: Callable[..., None], name: str) -> None:
+@pytest.mark.parametrize("toxic", [ResetPeer(), DropResponse()])
+def test_toxic_meets_the_handshake(gateway: Gateway, talk: Callable[..., None], toxic: Toxic) -> None:
     async def never(socket: Socket) -> None:
         raise AssertionError
 
-    with gateway.toxic(name, on="GET /socket"), pytest.raises(ClientError):
+    with gateway.add_toxic(toxic, on="GET /socket?a=1"), pytest.raises(ClientError):
         talk(never)
 
 
-def test_a_route_refuses_or_lets_through(gateway: Gateway, talk: Callable[..., None]) -> None:
+def test_route_refuses_or_continues_the_handshake(gateway: Gateway, talk: Callable[..., None]) -> None:
     async def say(socket: Socket) -> None:
         await socket.send_str("through")
         assert await socket.receive_str() == "through"
@@ -155,22 +156,22 @@ def test_a_route_refuses_or_lets_through(gateway: Gateway, talk: Callable[..., N
     def refuse(route: Route) -> None:
         route.fulfill(status=401)
 
-    with gateway.route("/socket", Route.continue_):
+    with gateway.route("/socket?a=1", Route.continue_):
         talk(say)
-    with gateway.route("/socket", refuse), pytest.raises(WSServerHandshakeError, match="401"):
+    with gateway.route("/socket?a=1", refuse), pytest.raises(WSServerHandshakeError, match="401"):
         talk(say)
 
 
-def test_down_breaks_what_is_open(gateway: Gateway, talk: Callable[..., None]) -> None:
+def test_down_breaks_open_sockets(gateway: Gateway, talk: Callable[..., None]) -> None:
     async def go_down(socket: Socket) -> None:
         await socket.send_str("open")
         await socket.receive_str()
-        await asyncio.to_thread(gateway.toxic, "down")
+        await asyncio.to_thread(gateway.add_toxic, Down())
         await socket.receive()
         assert socket.close_code == ABNORMAL
 
     talk(go_down)
-    (exchange,) = gateway.journal.wait_for("GET /socket")
+    (exchange,) = gateway.journal.wait_for("GET /socket?a=1")
     assert [message.data for message in exchange.messages] == ["open", "open"]
 
 

@@ -1,0 +1,109 @@
+"""What toxics and routes can do to one exchange on the wire: delay it, suspend it, end its connection."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Literal, NoReturn
+
+from aiohttp import web
+
+from pytest_sharedworker.control.session import ControlChannel, StateNotifier
+from pytest_sharedworker.gateway.exchange import Exchange
+
+_DISCONNECT_POLL_SECONDS = 0.25
+"""How often an exchange without a known end is checked for a client that has gone: aiohttp reports none."""
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds, so that close() sends RST.
+
+
+class ConnectionClosedError(Exception):
+    """A toxic or a route ended the exchange: nothing more is sent."""
+
+    def __init__(self, how: Literal["reset", "closed"] | None = None) -> None:
+        self.how = how
+
+
+class ClientDisconnectedError(Exception):
+    """The sender has ended or has aborted its request."""
+
+
+class ExchangeControl:
+    """One exchange on the wire, and the sender's clock.
+
+    A request that carries the sender's virtual time is delayed in virtual time, every other one in real time.
+    """
+
+    def __init__(self, request: web.Request, exchange: Exchange, channel: ControlChannel | None) -> None:
+        self.request = request
+        self.exchange = exchange
+        is_virtual = exchange.virtual_seconds is not None and exchange.request_number is not None
+        self._channel = channel if is_virtual else None
+        self._number = exchange.request_number or 0
+        self._changes = StateNotifier()
+
+    async def pause(self, delay_ms: float | None) -> None:
+        """Let `delay_ms` of the sender's time pass (None: until the sender gives up)."""
+        if self._channel is not None:
+            if not await self._channel.suspend(self._number, delay_ms):
+                raise ConnectionClosedError
+        elif delay_ms is None:
+            await self._until_disconnected(asyncio.Event().wait())
+        else:
+            await asyncio.sleep(delay_ms / 1000)
+        self.exchange.paused_seconds += (delay_ms or 0) / 1000
+
+    async def suspend_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until `condition` holds, which `resume` checks; virtual time does not wait meanwhile.
+
+        Raise ClientDisconnectedError where the sender gives up first.
+        """
+        if self._channel is None:
+            await self._until_disconnected(self._changes.wait_until(condition))
+        elif not await self._channel.suspend_until(self._number, condition):
+            raise ClientDisconnectedError
+
+    def resume(self) -> None:
+        """Have `suspend_until` check its condition, and virtual time wait for the request again."""
+        if self._channel is None:
+            self._changes.notify()
+        else:
+            self._channel.resume(self._number)
+
+    def close(self) -> NoReturn:
+        """Close the connection in order (TCP FIN)."""
+        if self.request.transport is not None:
+            self.request.transport.close()
+        raise ConnectionClosedError("closed")
+
+    def reset(self) -> NoReturn:
+        """Reset the connection (TCP RST)."""
+        transport = self.request.transport
+        if transport is not None:
+            raw = transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            transport.abort()
+        raise ConnectionClosedError("reset")
+
+    async def _until_disconnected(self, waiting: Awaitable[object]) -> None:
+        task = asyncio.ensure_future(waiting)
+        try:
+            while not (await asyncio.wait({task}, timeout=_DISCONNECT_POLL_SECONDS))[0]:
+                if is_disconnected(self.request):
+                    raise ClientDisconnectedError
+            task.result()
+        finally:
+            task.cancel()
+
+
+def is_disconnected(request: web.Request) -> bool:
+    """Return whether the client has closed the connection under a request."""
+    return request.transport is None or request.transport.is_closing()
+
+
+def abort_connection(request: web.Request) -> None:
+    """Close the connection under a request at once, with what is not sent yet."""
+    if request.transport is not None:
+        request.transport.abort()

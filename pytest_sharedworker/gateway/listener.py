@@ -1,0 +1,66 @@
+"""The listener: the gateway's port, which can refuse connections and accept them again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from pytest_sharedworker.errors import GatewayError
+
+_HOST = "127.0.0.1"
+_LARGEST_BODY = 1 << 30
+
+
+class Listener:
+    """One port of 127.0.0.1, served by `handle`. All methods run in the loop's thread."""
+
+    def __init__(self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> None:
+        self._handle = handle
+        self._runner: web.AppRunner | None = None
+        self._site: web.BaseSite | None = None
+        self._port = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it accepts connections."""
+        return self._site is not None
+
+    async def start(self, port: int) -> str:
+        """Listen on a port (0: a free one) and return the origin. Raise GatewayError."""
+        app = web.Application(client_max_size=_LARGEST_BODY)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, auto_decompress=False)
+        await self._runner.setup()
+        try:
+            await self._listen(port)
+        except OSError as error:
+            await self.stop()
+            raise GatewayError(
+                f"the gateway cannot listen on {_HOST}:{port} ({error.strerror or error});"
+                " choose another port, or 0 for a free one"
+            ) from error
+        return f"http://{_HOST}:{self._port}"
+
+    async def refuse(self) -> None:
+        """Refuse connections from now on."""
+        if self._site is not None:
+            await self._site.stop()
+            self._site = None
+
+    async def accept(self) -> None:
+        """Accept connections again, on the same port."""
+        if self._site is None and self._runner is not None:
+            await self._listen(self._port)
+
+    async def stop(self) -> None:
+        """Close every connection. Idempotent."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _listen(self, port: int) -> None:
+        assert self._runner is not None
+        self._site = web.TCPSite(self._runner, _HOST, port, reuse_address=True)
+        await self._site.start()
+        self._port = self._runner.addresses[0][1]

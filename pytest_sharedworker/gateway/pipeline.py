@@ -1,0 +1,241 @@
+"""The way of one exchange through the gateway: match, toxics, route, upstream, send."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timezone
+
+from aiohttp import web
+
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.gateway.event_streams import EventStream, is_event_stream
+from pytest_sharedworker.gateway.exchange import Exchange, Sender
+from pytest_sharedworker.gateway.exchange_control import (
+    ClientDisconnectedError,
+    ConnectionClosedError,
+    ExchangeControl,
+)
+from pytest_sharedworker.gateway.handlers import HandlerRunner
+from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
+from pytest_sharedworker.gateway.journal import Journal
+from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
+from pytest_sharedworker.gateway.patterns import Origin
+from pytest_sharedworker.gateway.responses import send
+from pytest_sharedworker.gateway.route import Abort, Continue, RouteTransport
+from pytest_sharedworker.gateway.router import Routes
+from pytest_sharedworker.gateway.served_content import ServedContent
+from pytest_sharedworker.gateway.toxics.applied import AppliedToxic, AppliedToxics, plan_transfer
+from pytest_sharedworker.gateway.toxics.base import Stream
+from pytest_sharedworker.gateway.transfer import Transfer
+from pytest_sharedworker.gateway.unhandled import UnhandledRequests
+from pytest_sharedworker.gateway.upstream import StreamingProxy, Upstream
+from pytest_sharedworker.gateway.web_socket_route import RoutedWebSocket, WebSocketRoutes
+from pytest_sharedworker.gateway.websockets import WebSocketBridge, is_handshake
+from pytest_sharedworker.gateway.worker_scripts import WorkerScripts
+from pytest_sharedworker.gateway.worker_support import WorkerSupport
+from pytest_sharedworker.injected.prologue import TAG_HEADER
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+
+_INTERNAL_ERROR = 500
+
+
+class Pipeline:
+    """What every exchange of one gateway passes through."""
+
+    def __init__(
+        self,
+        *,
+        origin: Origin,
+        journal: Journal,
+        toxics: AppliedToxics,
+        routes: Routes,
+        web_socket_routes: WebSocketRoutes,
+        content: ServedContent,
+        unhandled: UnhandledRequests,
+        upstream: Upstream,
+        scripts: WorkerScripts,
+        workers: WorkerSupport,
+        control: ControlServer,
+        loop_thread: LoopThread,
+        runner: HandlerRunner,
+    ) -> None:
+        self._origin = origin
+        self._journal = journal
+        self._toxics = toxics
+        self._routes = routes
+        self._web_socket_routes = web_socket_routes
+        self._content = content
+        self._unhandled = unhandled
+        self._upstream = upstream
+        self._scripts = scripts
+        self._workers = workers
+        self._control_server = control
+        self._loop_thread = loop_thread
+        self._runner = runner
+        self._streaming: set[StreamingProxy] = set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Note an exchange in the journal from its begin to its end."""
+        exchange = self._begin(request)
+        channel = self._control_server.session(exchange.worker_id) if exchange.worker_id else None
+        control = ExchangeControl(request, exchange, channel)
+        self._journal.add(exchange)
+        try:
+            return await self._exchange(control)
+        except (ConnectionClosedError, ClientDisconnectedError) as cut:
+            exchange.cut = cut.how if isinstance(cut, ConnectionClosedError) else None
+            # The connection is closed: aiohttp notices when it tries to write, and ignores it.
+            return web.Response()
+        except ConnectionError:  # A browser may close its connection at any time: no reason for a traceback.
+            return web.Response()
+        except Exception as error:  # Such as a pattern's callable that raises.
+            self._runner.keep_error(error)
+            with suppress(ConnectionError):
+                text = f"pytest-sharedworker: the gateway cannot handle this request: {error!r}"
+                return await send(control, RawResponse.plain(_INTERNAL_ERROR, text), Transfer())
+            return web.Response()
+        finally:
+            # aiohttp still has to flush the last bytes; for a test that waits, the exchange is over.
+            exchange.ended_seconds = self._journal.seconds()
+            self._journal.update()
+
+    async def _exchange(self, control: ExchangeControl) -> web.StreamResponse:
+        """Carry one exchange from the first byte of its request to the last byte of its response."""
+        request, exchange = control.request, control.exchange
+        exchange.request_body = await request.read()
+        exchange.received_seconds = self._journal.seconds()
+
+        # Match: which toxics hit this exchange, and how is its response sent under them?
+        toxics = self._toxics.take(exchange)
+        exchange.toxics = [str(toxic) for toxic in toxics]
+        transfer = plan_transfer(toxics)
+
+        # Toxics on the request.
+        response = await _apply(toxics, "upstream", control)
+        if response is not None:
+            exchange.answered_seconds = self._journal.seconds()
+            return await send(control, response, Transfer())
+
+        # Route and upstream.
+        proxy = self._make_proxy(control)
+        try:
+            response = await self._respond(control, proxy)
+
+            # Toxics on the response.
+            response = await _apply(toxics, "downstream", control) or response
+
+            # Send.
+            exchange.answered_seconds = self._journal.seconds()
+            if proxy is not None and proxy.carries(response):
+                return await self._stream(proxy, response)
+            is_script = response.status == 200 and self._scripts.is_requested_by(request)
+            return await send(
+                control, response, transfer, gate=self._scripts.wait_at_gate if is_script else None
+            )
+        finally:
+            if proxy is not None:
+                await proxy.close()
+
+    async def _respond(self, control: ExchangeControl, proxy: StreamingProxy | None) -> RawResponse:
+        """Return the response that a route, served content or the server gives."""
+        request, exchange = control.request, control.exchange
+        is_script = self._scripts.is_requested_by(request)
+        headers = without(request.headers, HOP_BY_HOP)
+        if is_script:  # A script that gets a prologue must come as plain text.
+            headers["Accept-Encoding"] = "identity"
+        upstream_request = UpstreamRequest(request.method, exchange.url, headers, exchange.request_body)
+
+        async def fetch(changed: UpstreamRequest) -> RawResponse:
+            served = self._content.respond(changed)
+            return served if served is not None else await self._upstream.fetch(changed, exchange, proxy)
+
+        if isinstance(proxy, RoutedWebSocket):
+            return await proxy.decide(lambda: self._upstream.fetch(upstream_request, exchange, proxy))
+
+        transport = RouteTransport(control, fetch, self._loop_thread)
+        decision = await self._routes.decide(exchange, upstream_request, transport)
+        if isinstance(decision, RawResponse):
+            response = decision
+        elif isinstance(decision, Abort):
+            control.reset() if decision.reset else control.close()
+        elif isinstance(decision, Continue):
+            response = await fetch(decision.request)
+        else:
+            served = self._content.respond(decision.request)
+            refused = self._unhandled.refuse(exchange) if served is None else None
+            response = served or refused or await self._upstream.fetch(decision.request, exchange, proxy)
+
+        if is_script and response.status == 200:
+            headers = response.headers.copy()
+            body = self._scripts.serve(request.path, response.body, headers)
+            response = RawResponse(response.status, headers, body)
+        return response
+
+    async def _stream(self, proxy: StreamingProxy, response: RawResponse) -> web.StreamResponse:
+        self._streaming.add(proxy)
+        try:
+            return await proxy.run(response)
+        finally:
+            self._streaming.discard(proxy)
+
+    def cut_streams(self) -> None:
+        """Break all open WebSockets and event streams."""
+        for proxy in self._streaming:
+            proxy.cut()
+
+    def _make_proxy(self, control: ExchangeControl) -> StreamingProxy | None:
+        request, exchange = control.request, control.exchange
+        if is_handshake(request):
+            rule = self._web_socket_routes.find(exchange)
+            if rule is not None:
+                return self._web_socket_routes.make_bridge(rule, request, exchange, self._journal)
+            return WebSocketBridge(request, exchange, self._journal)
+        return EventStream(request, exchange, self._journal) if is_event_stream(request) else None
+
+    def _begin(self, request: web.Request) -> Exchange:
+        worker_id, request_number, virtual_seconds = _parse_tag(request.headers.get(TAG_HEADER))
+        sender, worker_id = self._identify_sender(request, worker_id)
+        return Exchange(
+            number=len(self._journal) + 1,
+            method=request.method,
+            url=self._origin.url + request.raw_path,
+            path=request.raw_path,
+            request_headers=without(request.headers, {TAG_HEADER}),
+            request_body=b"",
+            sender=sender,
+            worker_id=worker_id,
+            request_number=request_number,
+            virtual_seconds=virtual_seconds,
+            started_at=datetime.now(timezone.utc),
+            started_seconds=self._journal.seconds(),
+        )
+
+    def _identify_sender(self, request: web.Request, worker_id: str | None) -> tuple[Sender, str | None]:
+        """Return who sent a request, by its tag or, without one, by its Referer."""
+        if worker_id is not None:
+            return "worker", worker_id
+        referer = request.headers.get("Referer")
+        if referer is None:
+            is_navigation = request.headers.get("Sec-Fetch-Mode") == "navigate"
+            return ("tab" if is_navigation else "unknown"), None
+        if not self._scripts.is_referred_by(referer):
+            return "tab", None
+        return "worker", self._workers.worker_at(referer)
+
+
+async def _apply(toxics: list[AppliedToxic], stream: Stream, control: ExchangeControl) -> RawResponse | None:
+    """Apply the toxics of one stream, in the order in which they were added, up to one that responds."""
+    for applied in toxics:
+        if applied.stream == stream:
+            response = await applied.toxic.apply(control, applied.random)
+            if response is not None:
+                return response
+    return None
+
+
+def _parse_tag(tag: str | None) -> tuple[str | None, int | None, float | None]:
+    """Return the parts of `<worker id>.<request number>.<virtual ms, empty on a real clock>`."""
+    if tag is None:
+        return None, None, None
+    worker_id, number, virtual_ms = tag.split(".", 2)
+    return worker_id, int(number), float(virtual_ms) / 1000 if virtual_ms else None

@@ -1,0 +1,25 @@
+"""Slicer: send the response in small pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_sharedworker.gateway.toxics.base import Toxic
+from pytest_sharedworker.gateway.transfer import Transfer
+
+
+@dataclass(frozen=True)
+class Slicer(Toxic):
+    """Send the response's body in slices of `average_size` bytes, `delay` ms apart."""
+
+    average_size: int
+    delay: float = 0
+
+    def __post_init__(self) -> None:
+        self.require_number("average_size", at_least=1, whole=True)
+        self.require_number("delay", at_least=0)
+
+    def shape(self, transfer: Transfer) -> None:
+        """Make the pieces smaller."""
+        transfer.piece_size = min(transfer.piece_size, self.average_size)
+        transfer.piece_delay += self.delay

@@ -1,0 +1,30 @@
+"""Timeout: stop all data, then close the connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from pytest_sharedworker.gateway.exchange_control import ExchangeControl
+from pytest_sharedworker.gateway.messages import RawResponse
+from pytest_sharedworker.gateway.toxics.base import Toxic
+
+
+@dataclass(frozen=True)
+class Timeout(Toxic):
+    """Let nothing through, and close the connection after `timeout` ms (0: never).
+
+    The server sees no request, or with `stream="downstream"` sees it and its response is lost.
+    """
+
+    timeout: float = 0
+
+    streams = ("upstream", "downstream")
+
+    def __post_init__(self) -> None:
+        self.require_number("timeout", at_least=0)
+
+    async def apply(self, control: ExchangeControl, random: Random) -> RawResponse | None:
+        """Pause, then close."""
+        await control.pause(self.timeout or None)
+        control.close()

@@ -1,0 +1,89 @@
+"""What the gateway needs to know of workers; who manages them attaches it with `gateway.attach`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class WorkerSupport(Protocol):
+    """Knows the workers of a test. The gateway calls it from its own thread and from the test's."""
+
+    @property
+    def has_gate(self) -> bool:
+        """Whether scripts wait at a gate, so that none may come from a cache."""
+
+    def prologue(self) -> str | None:
+        """Return what is put in front of a worker's script; None: the script is not changed."""
+
+    async def wait_at_gate(self, path: str) -> None:
+        """Return when the script at `path` (with its query) may be sent."""
+
+    def describe(self, worker_id: str) -> str:
+        """Return a worker's title for a person."""
+
+    def explain(self) -> str:
+        """Return what to show when a wait fails, such as the workers' console; "" for nothing."""
+
+    def worker_at(self, url: str) -> str | None:
+        """Return the id of the worker whose script has this URL; None where there is none, or several."""
+
+
+class NoWorkers:
+    """Supports no workers: scripts are not changed."""
+
+    has_gate = False
+
+    def prologue(self) -> str | None:
+        """Return None."""
+        return None
+
+    async def wait_at_gate(self, path: str) -> None:
+        """Return at once."""
+
+    def describe(self, worker_id: str) -> str:
+        """Return the worker's id."""
+        return f"worker {worker_id}"
+
+    def explain(self) -> str:
+        """Return nothing."""
+        return ""
+
+    def worker_at(self, url: str) -> str | None:
+        """Return None."""
+        return None
+
+
+class AttachedWorkers:
+    """Delegates to the support that is attached; the gateway's parts hold this one from the start."""
+
+    def __init__(self) -> None:
+        self._support: WorkerSupport = NoWorkers()
+
+    def attach(self, support: WorkerSupport) -> None:
+        """Use `support` from now on."""
+        self._support = support
+
+    @property
+    def has_gate(self) -> bool:
+        """Whether scripts wait at a gate."""
+        return self._support.has_gate
+
+    def prologue(self) -> str | None:
+        """Return what is put in front of a worker's script."""
+        return self._support.prologue()
+
+    async def wait_at_gate(self, path: str) -> None:
+        """Return when a script may be sent."""
+        await self._support.wait_at_gate(path)
+
+    def describe(self, worker_id: str) -> str:
+        """Return a worker's title for a person."""
+        return self._support.describe(worker_id)
+
+    def explain(self) -> str:
+        """Return what to show when a wait fails."""
+        return self._support.explain()
+
+    def worker_at(self, url: str) -> str | None:
+        """Return the id of the worker whose script has this URL."""
+        return self._support.worker_at(url)

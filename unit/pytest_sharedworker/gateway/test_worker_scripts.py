@@ -1,0 +1,145 @@
+"""Worker scripts behind the gateway: which they are, and what is put in front of them."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+from multidict import CIMultiDict
+
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.worker_support import NoWorkers
+from unit.support.servers import Upstream, ask
+
+WORKER_HEADERS = ("Sec-Fetch-Dest: sharedworker", "Sec-Fetch-Mode: same-origin")
+
+
+class Prologue(NoWorkers):
+    """Puts `P;` in front of every script."""
+
+    def prologue(self) -> str | None:
+        """Return the prologue."""
+        return "P;"
+
+
+class Gate(NoWorkers):
+    """Notes the scripts that wait at the gate."""
+
+    has_gate = True
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    async def wait_at_gate(self, path: str) -> None:
+        """Note the path."""
+        self.paths.append(path)
+
+
+def get_script(gateway: Gateway, script: str, *headers: str) -> tuple[str, list[str]]:
+    """Serve a worker's script with a prologue `P;`; return its text and policies."""
+    gateway.attach(Prologue())
+    gateway.serve("/w.js", script)
+    reply = ask(gateway, "GET /w.js HTTP/1.1", *(headers or WORKER_HEADERS))
+    return reply.body.decode(), reply.header("Content-Security-Policy")
+
+
+def test_prologue_is_on_the_first_line_of_the_script(gateway: Gateway) -> None:
+    assert get_script(gateway, "a();\nb();")[0] == "P; a();\nb();"
+
+
+def test_strict_script_stays_strict(gateway: Gateway) -> None:
+    assert get_script(gateway, "'use strict';\na();")[0] == "\"use strict\"; P; 'use strict';\na();"
+
+
+def test_module_imports_the_prologue_before_its_own_imports(gateway: Gateway) -> None:
+    text, _ = get_script(gateway, 'import "./a.js";')
+    path = text.partition('"')[2].partition('"')[0]
+    assert text == f'import "{path}"; import "./a.js";'
+    reply = ask(gateway, f"GET {path} HTTP/1.1")
+    assert (reply.status, reply.body) == (200, b"P;")
+    assert gateway.journal.select("**prologue**") == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Sec-Fetch-Dest: script", "Sec-Fetch-Mode: no-cors"),
+        ("Sec-Fetch-Dest: worker", "Sec-Fetch-Mode: same-origin"),
+        ("Sec-Fetch-Dest: sharedworker", "Sec-Fetch-Mode: cors"),
+        ("Accept: */*",),
+    ],
+)
+def test_other_requests_get_no_prologue(gateway: Gateway, headers: tuple[str, ...]) -> None:
+    assert get_script(gateway, "a();", *headers)[0] == "a();"
+
+
+def test_pattern_recognizes_scripts_without_fetch_metadata(gateway: Gateway) -> None:
+    gateway.add_worker_script("**/w.js")
+    assert get_script(gateway, "a();", "Accept: */*")[0] == "P; a();"
+
+
+def test_script_with_a_prologue_is_not_cached(gateway: Gateway, upstream: Upstream) -> None:
+    gateway.attach(Prologue())
+    headers = {"ETag": '"1"', "Last-Modified": "x", "Cache-Control": "max-age=3600"}
+    upstream.respond = lambda _: web.Response(text="a();", headers=headers)
+    reply = ask(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS, "Accept-Encoding: gzip")
+    assert reply.body == b"P; a();"
+    assert reply.header("Cache-Control") == ["no-store"]
+    assert reply.header("ETag") == reply.header("Last-Modified") == []
+    assert upstream.received[0].header("Accept-Encoding") == ["identity"]
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        (["script-src 'self'"], ["script-src 'self'"]),
+        (["connect-src 'self'"], ["connect-src 'self' {control}"]),
+        (["connect-src 'none'"], ["connect-src {control}"]),
+        (["default-src 'self'"], ["default-src 'self'; connect-src 'self' {control}"]),
+        (["default-src 'none'; img-src *;"], ["default-src 'none'; img-src *; connect-src {control}"]),
+        (
+            ["Default-Src 'self'; Connect-Src https://a.test"],
+            ["Default-Src 'self'; connect-src https://a.test {control}"],
+        ),
+        (
+            ["connect-src 'self'", "default-src 'none'"],
+            ["connect-src 'self' {control}", "default-src 'none'; connect-src {control}"],
+        ),
+        (
+            ["connect-src 'self', default-src 'none'"],
+            ["connect-src 'self' {control}", "default-src 'none'; connect-src {control}"],
+        ),
+    ],
+)
+def test_policy_allows_the_control_channel_only(
+    gateway: Gateway,
+    upstream: Upstream,
+    sharedworker_control: ControlServer,
+    policies: list[str],
+    expected: list[str],
+) -> None:
+    gateway.attach(Prologue())
+    headers = CIMultiDict(("Content-Security-Policy", policy) for policy in policies)
+    upstream.respond = lambda _: web.Response(text="a();", headers=headers)
+    reply = ask(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
+    control = f"http://*:{sharedworker_control.port} ws://*:{sharedworker_control.port}"
+    assert reply.header("Content-Security-Policy") == [each.format(control=control) for each in expected]
+    # A page's policy is not changed.
+    assert ask(gateway).header("Content-Security-Policy") == policies
+
+
+def test_script_waits_at_the_gate_and_is_not_cached(gateway: Gateway, upstream: Upstream) -> None:
+    gate = Gate()
+    gateway.attach(gate)
+    upstream.respond = lambda _: web.Response(text="a();", headers={"ETag": '"1"'})
+    reply = ask(gateway, "GET /w.js?v=1 HTTP/1.1", *WORKER_HEADERS)
+    ask(gateway, "GET /page.html HTTP/1.1")
+    assert (reply.body, reply.header("ETag"), gate.paths) == (b"a();", [], ["/w.js?v=1"])
+    assert reply.header("Cache-Control") == ["no-store"]
+
+
+def test_script_without_prologue_and_gate_stays_unchanged(gateway: Gateway, upstream: Upstream) -> None:
+    upstream.respond = lambda _: web.Response(text="a();", headers={"ETag": '"1"'})
+    reply = ask(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
+    assert (reply.body, reply.header("ETag")) == (b"a();", ['"1"'])
+    assert gateway.worker_script_urls == [f"{gateway.url}/w.js"]
