@@ -1,7 +1,7 @@
-// The worker's end of the control channel: one WebSocket to the plugin.
-// Runs before the worker's first line. `settings` comes from prologue.py; `control` is shared with the parts
-// that follow. Every statement ends in a semicolon and comments fill lines of their own, because all parts are
-// served on one line: line numbers stay the worker's.
+// The worker's end of the control channel: one WebSocket to the plugin. Runs before the worker's first line.
+// `settings` comes from prologue.py; `control` is shared with the parts that follow. Every statement ends in
+// a semicolon and comments fill lines of their own, because all parts are served on one line: line numbers
+// stay the worker's.
 const control = (() => {
   const base = `//${location.hostname}:${settings.port}`;
 

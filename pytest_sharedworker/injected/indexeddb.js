@@ -1,5 +1,5 @@
-// IndexedDB: time waits for databases that are opened or deleted, and for transactions, until they have ended.
-// Each request belongs to a transaction, so requests need not be followed one by one.
+// IndexedDB: time waits for databases that are opened or deleted, and for transactions, until they have
+// ended. Each request belongs to a transaction, so requests need not be followed one by one.
 (() => {
   if (!self.IDBFactory) {
     return;

@@ -1,5 +1,5 @@
-// Web Locks: time waits for a request of the worker until the lock is granted, or until the request is seen to
-// stand in line behind a holder that may never release it. A lock that the worker holds is not waited for.
+// Web Locks: time waits for a request of the worker until the lock is granted, or until the request is seen
+// to stand in line behind a holder that may never release it. A lock that the worker holds is not waited for.
 const locks = (() => {
   const manager = navigator.locks;
   if (!manager) {

@@ -1,5 +1,5 @@
-// Tags the worker's requests by fetch and XMLHttpRequest, so that the journal knows who sent each:
-// `<worker id>.<number>.<virtual ms>`, the last empty on real time. Virtual time follows the requests from here
+// Tags the worker's requests by fetch and XMLHttpRequest, so that the journal knows who sent each: `<worker
+// id>.<number>.<virtual ms>`, the last empty on real time. Virtual time follows the requests from here
 // (requests.js).
 const requestTags = (() => {
   /**
@@ -77,8 +77,8 @@ const requestTags = (() => {
   XMLHttpRequest.prototype.send = function (/** @type {any[]} */ ...args) {
     const { method, url, isSynchronous } = opened.get(this) || { method: "GET", url: "", isSynchronous: false };
     if (isSynchronous && settings.virtualClock) {
-      // Without a number, so that no toxic suspends it: the worker is blocked until the response, and its time
-      // could not move meanwhile.
+      // Without a number, so that no toxic suspends it: the worker is blocked until the response, and its
+      // time could not move meanwhile.
       return send.apply(this, args);
     }
     const number = nextNumber++;

@@ -1,6 +1,6 @@
 // Virtual time waits for the worker's requests by fetch and XMLHttpRequest. It does not wait for one that a
-// toxic or a route suspends, until some virtual time or for an unknown time: the clock itself brings that time
-// about.
+// toxic or a route suspends, until some virtual time or for an unknown time: the clock itself brings that
+// time about.
 const requests = (() => {
   /** @type {Map<number, WorkItem>} */
   const active = new Map();

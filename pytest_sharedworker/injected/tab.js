@@ -1,5 +1,5 @@
-// Runs in every tab before the page's own scripts: keeps the ports of its SharedWorkers, so that the plugin can
-// wait until a worker has read all that this tab posted, and their errors.
+// Runs in every tab before the page's own scripts: keeps the ports of its SharedWorkers, so that the plugin
+// can wait until a worker has read all that this tab posted, and their errors.
 (() => {
   const NativeSharedWorker = window.SharedWorker;
   const HANDLE = Symbol.for("pytest-sharedworker");
@@ -17,8 +17,8 @@
   const random = new Uint32Array(2);
   const makeId = () => crypto.getRandomValues(random).join("-");
 
-  // A lock that this tab releases is free for a worker once the browser has handled the release. It has when it
-  // answers a query that was made behind it.
+  // A lock that this tab releases is free for a worker once the browser has handled the release. It has when
+  // it answers a query that was made behind it.
   let usesLocks = false;
   const waitForLocks = () => navigator.locks.query();
   if (navigator.locks) {

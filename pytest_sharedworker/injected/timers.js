@@ -1,7 +1,7 @@
 // Virtual timers and dates of one scope, a worker's or a page's: setTimeout, setInterval and their clears,
 // AbortSignal.timeout, Date and performance.now. Time stands still until `fire` or `setNow` moves it. HTML's
-// rules for delays hold (integers, at least 4 ms from the sixth nesting on), so that a loop of zero delays ends
-// as it does in real time.
+// rules for delays hold (integers, at least 4 ms from the sixth nesting on), so that a loop of zero delays
+// ends as it does in real time.
 
 /**
  * @typedef {object} VirtualTimer
