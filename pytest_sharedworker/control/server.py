@@ -77,7 +77,7 @@ class ControlServer:
         for channel in registry.channels:
             self._channels.pop(channel.id, None)
 
-    def session(self, worker_id: str) -> ControlChannel | None:
+    def get_channel(self, worker_id: str) -> ControlChannel | None:
         """Return the channel of a worker, by the id in its requests' tag."""
         return self._channels.get(worker_id)
 
@@ -93,7 +93,6 @@ class ControlServer:
             self._loop_thread,
             registry.changes,
             registry.listener,
-            has_virtual_clock=message["hasVirtualClock"],
         )
         browser_date = datetime.fromtimestamp(message["atMs"] / 1000, timezone.utc)
         if abs(channel.started_at - browser_date) > LARGEST_REQUEST_TIME:

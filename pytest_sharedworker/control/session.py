@@ -1,7 +1,7 @@
 """The control channel to one worker, and the registry of the workers of one test.
 
-A worker's requests carry numbers, by which the gateway can suspend them: on a virtual clock until some
-virtual time, which the clock itself brings about, on a real one in real time.
+Requests of a worker on virtual time carry numbers, by which the gateway can suspend them until some virtual
+time, which the clock itself brings about.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import itertools
 import json
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
@@ -72,7 +71,6 @@ class ControlChannel:
     loop_thread: LoopThread
     changes: StateNotifier
     listener: EventSink | None = None
-    has_virtual_clock: bool = True
     started_monotonic: float = field(default_factory=time.monotonic)
     started_at: datetime = field(default_factory=_now)
     clock_skew: timedelta = timedelta()
@@ -132,35 +130,28 @@ class ControlChannel:
         self._outgoing.put_nowait(json.dumps(message))
 
     async def suspend(self, request: int, delay_ms: float | None) -> bool:
-        """Suspend one of the worker's requests for `delay_ms` of the worker's time (None: without end).
+        """Suspend one of the worker's requests for `delay_ms` of its virtual time (None: without end).
 
-        A virtual clock does not wait for it meanwhile. Returns False where the worker ended first.
+        The worker's clock does not wait for it meanwhile. Returns False where the worker ended first.
         """
-        if self.has_virtual_clock:
-            self.send(method="suspend", params={"request": request, "delayMs": delay_ms})
-            await self.changes.wait_until(lambda: request in self._resumed or self.ended)
-        else:
-            with suppress(asyncio.TimeoutError):
-                ended = self.changes.wait_until(lambda: self.ended)
-                await asyncio.wait_for(ended, None if delay_ms is None else delay_ms / 1000)
+        self.send(method="suspend", params={"request": request, "delayMs": delay_ms})
+        await self.changes.wait_until(lambda: request in self._resumed or self.ended)
         return not self.ended
 
     async def suspend_until(self, request: int, is_resumed: Callable[[], bool]) -> bool:
         """Suspend one of the worker's requests until `is_resumed()`, which `resume` checks again.
 
-        A virtual clock does not wait for it meanwhile. Returns False where the worker ended or abandoned the
-        request first.
+        The worker's clock does not wait for it meanwhile. Returns False where the worker ended or abandoned
+        the request first.
         """
         if not is_resumed():
-            if self.has_virtual_clock:
-                self.send(method="suspend", params={"request": request, "delayMs": None})
+            self.send(method="suspend", params={"request": request, "delayMs": None})
             await self.changes.wait_until(lambda: is_resumed() or request in self._resumed or self.ended)
         return is_resumed() and not self.ended
 
     def resume(self, request: int) -> None:
         """Make the worker's clock wait again for a suspended request (in the loop's thread)."""
-        if self.has_virtual_clock:
-            self.send(method="resume", params={"request": request})
+        self.send(method="resume", params={"request": request})
         self.changes.notify()
 
     def receive(self, message: dict[str, Any]) -> None:

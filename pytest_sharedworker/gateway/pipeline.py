@@ -77,7 +77,7 @@ class Pipeline:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Note an exchange in the journal from its begin to its end."""
         exchange = self._begin(request)
-        channel = self._control_server.session(exchange.worker_id) if exchange.worker_id else None
+        channel = self._control_server.get_channel(exchange.worker_id) if exchange.worker_id else None
         control = ExchangeControl(request, exchange, channel)
         self._journal.add(exchange)
         try:

@@ -15,7 +15,6 @@ const control = (() => {
   start.open("POST", `http:${base}/start`, false);
   start.send(JSON.stringify({
     token: settings.token, name: self.name, url: location.href, atMs: realNow(),
-    hasVirtualClock: settings.virtualClock,
   }));
   if (start.status !== 200) {
     throw new Error(`pytest-sharedworker: the control server rejected this worker: ${start.responseText}`);

@@ -32,17 +32,15 @@ def times(virtual_ms: float | None = None) -> dict[str, float | None]:
 class Worker:
     """The prologue's part of the protocol."""
 
-    def __init__(self, control: ControlServer, token: str, *, has_virtual_clock: bool = True) -> None:
+    def __init__(self, control: ControlServer, token: str) -> None:
         self._url = f"http://127.0.0.1:{control.port}"
         self._token = token
-        self._has_virtual_clock = has_virtual_clock
 
     async def start(self, http: aiohttp.ClientSession) -> str:
         message = {
             "token": self._token,
             "name": "counter",
             "url": "http://127.0.0.1:1/w.js",
-            "hasVirtualClock": self._has_virtual_clock,
             **times(),
         }
         async with http.post(f"{self._url}/start", data=json.dumps(message)) as response:
@@ -279,27 +277,6 @@ def test_abandoned_request_is_not_resumed(
             return await suspended
 
     assert not sharedworker_loop.run(run())
-
-
-def test_real_clock_suspends_in_real_time_without_messages(
-    sharedworker_loop: LoopThread, sharedworker_control: ControlServer, registry: WorkerRegistry
-) -> None:
-    worker = Worker(sharedworker_control, registry.token, has_virtual_clock=False)
-
-    async def run() -> float:
-        async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
-            [channel] = registry.channels
-            begin = time.monotonic()
-            assert await channel.suspend(1, 50)
-            waited_seconds = time.monotonic() - begin
-            without_end = asyncio.create_task(channel.suspend(2, None))
-            with pytest.raises(asyncio.TimeoutError):
-                await socket.receive_json(timeout=0.05)
-            await socket.close()
-            assert not await without_end
-            return waited_seconds
-
-    assert sharedworker_loop.run(run()) >= 0.045
 
 
 # --- events --------------------------------------------------------------------------------------
