@@ -28,7 +28,7 @@ def compare_with_model(system: SystemUnderTest) -> Verdict:
     _wait_until_stored(system)
     system.wait_for_acknowledgments()
     journal = system.gateway.journal
-    for since, until in config_gaps(journal, CONFIGURATION):
+    for since, until in config_gaps(journal, CONFIGURATION, system.consents):
         system.model.exempt_config_gap(since, until)
     for since in system.offline_sessions:
         system.model.exempt_config_gap(since, end_of_gap(journal, CONFIGURATION, since))

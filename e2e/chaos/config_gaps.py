@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.journal import Journal
+
+Span = tuple[float, float]
+"""Begin and end, in seconds on the journal's clock."""
 
 MARGIN_SECONDS = 2.0
 """Real time that may pass between the end of an exchange and what the worker does with the response."""
@@ -16,23 +19,31 @@ REQUEST_TIMEOUT_SECONDS = 60
 """Of the worker's time: the worker no longer waits for a response that is as late as this."""
 
 
-def config_gaps(journal: Journal, pattern: str) -> Iterator[tuple[float, float]]:
-    """Yield begin and end, on the journal's clock, of each time in which a worker may have no configuration.
+def config_gaps(journal: Journal, pattern: str, consents: Sequence[Span] = ()) -> Iterator[Span]:
+    """Yield each time span in which a worker may have no configuration.
 
-    A worker that continues after an opt-out begins a new session without a configuration. The journal does
-    not distinguish its request from one that refreshes a known configuration: both may begin a gap.
+    A session keeps its configuration when a later request for it fails. A worker begins a new session without
+    a configuration where consent is given again: `consents` are the spans in which that happened.
     """
     by_worker: dict[str | None, list[Exchange]] = defaultdict(list)
     for exchange in journal.select(pattern, sender="worker"):
         by_worker[exchange.worker_id].append(exchange)
     for requests in by_worker.values():
         since: float | None = None
+        is_configured = False
+        last_request = -math.inf
         for exchange in requests:
-            if not _delivers_config(exchange):
-                since = exchange.started_seconds if since is None else since
-            elif since is not None and exchange.ended_seconds is not None:
-                yield since, exchange.ended_seconds + MARGIN_SECONDS
-                since = None
+            started = exchange.started_seconds
+            if any(begin <= started and last_request <= end for begin, end in consents):
+                is_configured = False
+            last_request = started
+            if _delivers_config(exchange) and exchange.ended_seconds is not None:
+                is_configured = True
+                if since is not None:
+                    yield since, exchange.ended_seconds + MARGIN_SECONDS
+                    since = None
+            elif not is_configured and since is None:
+                since = started
         if since is not None:
             yield since, math.inf
 

@@ -238,7 +238,7 @@ def go_offline(system: SystemUnderTest) -> None:
 
 
 # Frequent, as is the server's restart: an outage that covers the start of a worker weakens the promises.
-@rule(30, is_offline, seconds=SECONDS)
+@rule(100, is_offline, seconds=SECONDS)
 def go_online(system: SystemUnderTest, seconds: float) -> None:
     """Let time pass, and bring the worker back on the network."""
     _pass(system, seconds)
@@ -257,7 +257,7 @@ def kill_server(system: SystemUnderTest) -> None:
     system.kill_server()
 
 
-@rule(30, is_server_down, seconds=SECONDS)
+@rule(100, is_server_down, seconds=SECONDS)
 def restart_server(system: SystemUnderTest, seconds: float) -> None:
     """Let time pass, and restart the server."""
     _pass(system, seconds)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 from playwright.sync_api import BrowserContext
 
-from e2e.chaos.config_gaps import has_config
+from e2e.chaos.config_gaps import Span, has_config
 from e2e.chaos.faults import Method, RequestFaults
 from e2e.chaos.model import DeliveryModel
 from e2e.chaos.server import ChaosServer
@@ -67,6 +67,8 @@ class SystemUnderTest:
         """Whether the steps so far leave the server running."""
         self.is_offline = False
         """Whether the last step for the network took the worker offline; a new worker is online."""
+        self.consents: list[Span] = []
+        """When consent was given: a worker that is alive begins a new session."""
         self.offline_sessions: list[float] = []
         """When sessions began in an offline worker, which cannot read the configuration."""
         self._offline_workers: set[str] = set()
@@ -103,9 +105,9 @@ class SystemUnderTest:
     def opt_in(self, tab: ChaosTab) -> None:
         """Give consent in a tab."""
         self.step_log.add(f"{tab.name} opts in")
-        self._note_new_session()
-        tab.opt_in()
-        self.tabs.wait_for_consent_changes(tab, 0 if self.consent else 1)
+        with self._note_consent():
+            tab.opt_in()
+            self.tabs.wait_for_consent_changes(tab, 0 if self.consent else 1)
         self.consent = True
 
     def flip_consent(self, tab: ChaosTab, count: int, turns: int, spacing_ms: int) -> None:
@@ -118,8 +120,8 @@ class SystemUnderTest:
         stored = self.server.get_stored_keys()
         before, between, after = (self.model.make_keys(tab.name, count) for _ in range(3))
         at = self._get_seconds()
-        self._note_new_session()
-        accepted = tab.flip_consent(before, between, after, turns, spacing_ms)
+        with self._note_consent():
+            accepted = tab.flip_consent(before, between, after, turns, spacing_ms)
         self.model.log(tab.name, before, accepted[0], at, consent=True)
         self.model.log(tab.name, between, accepted[1], at, consent=False)
         self._withdraw_consent(stored, in_requests)
@@ -128,10 +130,14 @@ class SystemUnderTest:
         self.tabs.wait_for_consent_changes(tab, 2 * turns - (not self.consent))
         self.consent = True
 
-    def _note_new_session(self) -> None:
-        """Note that consent is given: a worker that is alive begins a new session."""
+    @contextmanager
+    def _note_consent(self) -> Iterator[None]:
+        """Note that consent is given while the block runs."""
+        begin = self._get_seconds()
         if self._offline_workers & {worker.id for worker in self.workers.alive}:
-            self.offline_sessions.append(self._get_seconds())
+            self.offline_sessions.append(begin)
+        yield
+        self.consents.append((begin, self._get_seconds()))
 
     def _withdraw_consent(self, stored: list[str], in_requests: set[str]) -> None:
         self.model.end_worker(stored)
