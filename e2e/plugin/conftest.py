@@ -1,4 +1,4 @@
-"""What the harness's own tests work with: no telemetry, only a page and small workers."""
+"""Fixtures of the plugin's browser tests: an app with a page and small workers, without telemetry."""
 
 import pytest
 from playwright.sync_api import BrowserContext
@@ -13,30 +13,30 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 @pytest.fixture
 def app(gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, worker_clock: Clock) -> App:
-    """An empty page on the gateway, and workers of a few lines."""
+    """Return an app with an empty page and small workers, on the virtual clock."""
     return App(gateway, shared_workers, context)
 
 
 @pytest.fixture
 def gateway_upstream() -> None:
-    """Nothing stands behind the gateway: what a test mounts is all there is."""
+    """Return no upstream: the gateway serves only what a test registers."""
 
 
 @pytest.fixture
 def once_a_run(browser_name: str) -> None:
-    """Skip a test that starts a browser by itself where the run has another browser."""
+    """Skip a test that starts its own Chromium where the run uses another browser."""
     if browser_name != "chromium":
-        pytest.skip("starts a Chromium of its own, whatever the run's browser is")
+        pytest.skip("the test starts its own Chromium; it runs once, with --browser chromium")
 
 
 @pytest.fixture
 def worker(app: App) -> SharedWorker:
-    """The stage's worker, which keeps what it notes in `log`."""
+    """Start a worker of ECHO."""
     return app.start()
 
 
 @pytest.fixture
 def clock(worker: SharedWorker) -> VirtualClock:
-    """The virtual clock of `worker`."""
+    """Return the virtual clock of `worker`."""
     assert isinstance(worker.clock, VirtualClock)
     return worker.clock

@@ -1,6 +1,6 @@
-"""What a failed test leaves behind: a project of its own, whose tests fail in a real Chromium.
+"""The artifacts of a failed test: runs of a small project whose tests fail, in a real Chromium.
 
-Not covered: Playwright's own artefacts, and how a text looks in an editor.
+Not covered: Playwright's own artifacts.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.usefixtures("worker_clock")
 
 WORKER = '''
 console.log("first line");
-const ask = async () => {
-    const answer = await fetch("/data.json", { method: "POST", body: "[1]" });
-    console.warn(`got ${answer.status}`);
+const post = async () => {
+    const response = await fetch("/data.json", { method: "POST", body: "[1]" });
+    console.warn(`got ${response.status}`);
 };
-setInterval(ask, 30000);
+setInterval(post, 30000);
 self.onconnect = ({ ports: [port] }) => port.start();
 '''
-PAGE = '<!doctype html><link rel=icon href=data:,><script>new SharedWorker("/worker.js", "asker")</script>'
+PAGE = '<!doctype html><link rel=icon href=data:,><script>new SharedWorker("/worker.js", "poster")</script>'
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args):
@@ -37,12 +37,12 @@ def browser_type_launch_args(browser_type_launch_args):
 
 @pytest.fixture
 def worker(context, gateway, shared_workers):
-    gateway.mount("/worker.js", WORKER)
-    gateway.mount("/page.html", PAGE)
-    gateway.mount("/data.json", '{"a": 1}')
+    gateway.serve("/worker.js", WORKER)
+    gateway.serve("/page.html", PAGE)
+    gateway.serve("/data.json", '{"a": 1}')
     page = context.new_page()
     page.goto(gateway.url + "/page.html")
-    return shared_workers.wait_for(name="asker")
+    return shared_workers.wait_for(name="poster")
 """
 
 
@@ -57,20 +57,22 @@ def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return project.runpytest_subprocess("--browser=chromium", *arguments, timeout=60)
 
 
-def folders(project: pytest.Pytester) -> list[Path]:
-    """The folders of tests that have left something behind."""
+def list_folders(project: pytest.Pytester) -> list[Path]:
+    """Return the artifact folders of tests."""
     output = project.path / "test-results"
     return sorted(output.iterdir()) if output.exists() else []
 
 
 @pytest.fixture
 def failed(project: pytest.Pytester) -> tuple[pytest.RunResult, Path]:
-    """A test that failed after half a minute of virtual time, and its folder."""
+    """Run a test that fails after a minute of virtual time; return the result and its folder."""
     project.makepyfile(
         test_app="""
+        from pytest_sharedworker import HttpStatus
+
         def test_app_fails(worker, gateway):
             worker.clock.settle()
-            with gateway.toxic("status", status=503, on="POST *", times=1):
+            with gateway.add_toxic(HttpStatus(503), on="POST **", times=1):
                 worker.clock.run_for(30_000)
             worker.clock.run_for(31_500)
             worker.evaluate("() => { setTimeout(() => { throw new Error('late') }) }")
@@ -80,7 +82,7 @@ def failed(project: pytest.Pytester) -> tuple[pytest.RunResult, Path]:
     )
     result = run(project)
     result.assert_outcomes(failed=1)
-    (folder,) = folders(project)
+    (folder,) = list_folders(project)
     return result, folder
 
 
@@ -98,41 +100,41 @@ def test_failed_test_leaves_all_files_and_names_the_folder(
     archive = json.loads((folder / "journal.har").read_text())
     paths = [entry["request"]["url"].rpartition("/")[2] for entry in archive["log"]["entries"]]
     assert paths == ["page.html", "worker.js", "data.json", "data.json"]
-    assert [page["title"] for page in archive["log"]["pages"]] == ["tab", "worker 'asker'"]
+    assert [page["title"] for page in archive["log"]["pages"]] == ["tab", "worker 'poster'"]
     assert len((folder / "journal.txt").read_text().splitlines()) == 4
 
 
 def test_timeline_lists_all_events_in_order_of_time(failed: tuple[pytest.RunResult, Path]) -> None:
     text = (failed[1] / "timeline.txt").read_text()
-    # In two parts: the gateway's clock and the worker's may differ by less than the steps between them.
-    on_the_wire = [
+    # Two lists: the clocks of gateway and worker may differ by less than the steps within each list.
+    gateway_events = [
         "tab GET /page.html",
         "tab GET /worker.js",
-        "gateway: toxic status status=503 on POST * added",
-        "30.000  #3 worker 'asker' POST /data.json [1]",
+        "gateway: toxic http_status status=503 on POST ** added",
+        "30.000  #3 worker 'poster' POST /data.json [1]",
         "#3 → 503",
-        "gateway: toxic status status=503 removed",
-        "60.000  #4 worker 'asker' POST /data.json [1]",
+        "gateway: toxic http_status status=503 removed",
+        "60.000  #4 worker 'poster' POST /data.json [1]",
         '#4 → 200 {"a": 1}',
     ]
-    in_the_worker = [
-        "worker 'asker' starts",
-        "0.000  worker 'asker' console log: first line",
-        "30.000  worker 'asker' console warn: got 503",
-        "60.000  worker 'asker' console warn: got 200",
-        "61.500  worker 'asker' uncaught Error: late",
+    worker_events = [
+        "worker 'poster' starts",
+        "0.000  worker 'poster' console log: first line",
+        "30.000  worker 'poster' console warn: got 503",
+        "60.000  worker 'poster' console warn: got 200",
+        "61.500  worker 'poster' uncaught Error: late",
     ]
-    for part in (on_the_wire, in_the_worker):
+    for part in (gateway_events, worker_events):
         places = [text.index(each) for each in part]
         assert places == sorted(places)
     seconds = [float(row.split()[0]) for row in text.splitlines()[1:] if not row.startswith(" " * 20)]
-    assert len(seconds) >= len(on_the_wire) + len(in_the_worker)
+    assert len(seconds) >= len(gateway_events) + len(worker_events)
     assert seconds == sorted(seconds)
 
 
 def test_console_and_clock_files_show_the_workers_state(failed: tuple[pytest.RunResult, Path]) -> None:
     console = (failed[1] / "worker-console.txt").read_text()
-    assert "worker 'asker' http://127.0.0.1:" in console
+    assert "worker 'poster' http://127.0.0.1:" in console
     assert "alive)" in console
     assert console.index("console log: first line") < console.index("console warn: got 503")
     assert "uncaught Error: late" in console
@@ -165,7 +167,7 @@ def test_only_unexpectedly_failed_tests_leave_files(project: pytest.Pytester) ->
         """
     )
     run(project).assert_outcomes(passed=1, xfailed=1, skipped=1, failed=1, errors=1)
-    (folder,) = folders(project)
+    (folder,) = list_folders(project)
     assert folder.name.endswith("-test-setup")
 
 
@@ -173,15 +175,15 @@ def test_worker_in_an_endless_loop_leaves_all_files(project: pytest.Pytester) ->
     project.makepyfile(
         """
         def test_stuck(context, gateway, shared_workers):
-            gateway.mount("/stuck.js", "onconnect = ({ ports: [port] }) => { for (;;); }")
-            gateway.mount("/page.html", "<script>new SharedWorker('/stuck.js')</script>")
+            gateway.serve("/stuck.js", "onconnect = ({ ports: [port] }) => { for (;;); }")
+            gateway.serve("/page.html", "<script>new SharedWorker('/stuck.js')</script>")
             context.new_page().goto(gateway.url + "/page.html")
             shared_workers.wait_for()
             assert 0
         """
     )
     run(project).assert_outcomes(failed=1)
-    (folder,) = folders(project)
+    (folder,) = list_folders(project)
     assert sorted(path.name for path in folder.iterdir()) == NAMES
     (state,) = json.loads((folder / "clock.json").read_text()).values()
     assert "waited 2 s" in state["error"]
@@ -194,31 +196,31 @@ def test_failing_route_handler_fails_the_test_and_leaves_files(
         """
         import pytest
 
-        def wrong(route): raise LookupError("no such thing")
+        def fail(route): raise LookupError("no such thing")
 
         def test_ignores_the_500(worker, gateway):
-            gateway.route("POST *", wrong)
+            gateway.route("POST **", fail)
             worker.clock.run_for(30_000)
 
-        def test_stumbles_over_the_500(worker, gateway):
-            gateway.route("POST *", wrong)
+        def test_fails_on_the_500(worker, gateway):
+            gateway.route("POST **", fail)
             worker.clock.run_for(30_000)
             assert worker.console_messages()[-1].text == "got 200"
 
         @pytest.mark.xfail(raises=LookupError, strict=True)
         def test_expected(worker, gateway):
-            gateway.route("POST *", wrong)
+            gateway.route("POST **", fail)
             worker.clock.run_for(30_000)
         """
     )
     result = run(project)
     result.assert_outcomes(failed=2, xfailed=1)
     result.stdout.fnmatch_lines(["*LookupError: no such thing*", "*During handling of the above*"])
-    assert len(folders(project)) == 2
+    assert len(list_folders(project)) == 2
 
 
 def test_xdist_process_keeps_the_files_of_other_processes(project: pytest.Pytester) -> None:
-    """The second test crashes its process; the one that takes its place used to empty the folder."""
+    """The second test crashes its process; the process that replaces it used to empty the folder."""
     project.makepyfile(
         """
         import os
@@ -230,8 +232,8 @@ def test_xdist_process_keeps_the_files_of_other_processes(project: pytest.Pytest
         def test_3_runs_in_a_new_process(gateway): pass
         """
     )
-    (project.path / "test-results" / "of-an-earlier-run").mkdir(parents=True)
+    (project.path / "test-results" / "earlier-run").mkdir(parents=True)
     result = run(project, "-n1", "--max-worker-restart=1")
     result.assert_outcomes(passed=1, failed=2)
-    (folder,) = folders(project)
+    (folder,) = list_folders(project)
     assert sorted(path.name for path in folder.iterdir()) == NAMES

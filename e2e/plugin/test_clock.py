@@ -1,7 +1,7 @@
 """A worker's virtual clock: timers and dates.
 
-What time waits for stands in the files beside this one, how a clock can fail in test_clock_failures.py, real
-time in unit/pytest_sharedworker/test_clock.py.
+The other test_clock files test what the clock waits for and how it fails; test_real_clock.py and
+unit/pytest_sharedworker/clock test real time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from e2e.plugin.app import log
+from e2e.plugin.app import read_log
 from pytest_sharedworker.clock.base import Timer
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.errors import ClockError
@@ -22,27 +22,23 @@ from pytest_sharedworker.workers.shared_worker import SharedWorker
 def test_timers_fire_when_due(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("() => { setTimeout(note, 30000, 'a'); }")
     clock.run_for(29_999)
-    assert log(worker) == []
+    assert read_log(worker) == []
     clock.run_for(1)
-    assert log(worker) == [["a", 30_000]]
+    assert read_log(worker) == [["a", 30_000]]
 
 
-def test_timers_fire_in_order_of_due_time_and_creation(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_timers_fire_in_order_of_due_time_and_creation(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("""() => {
         setTimeout(note, 20, "late"); setTimeout(note, 10, "first"); setTimeout(note, 10, "second");
         setInterval(note, 10, "interval");
     }""")
     clock.run_for(20)
-    assert log(worker) == [
+    assert read_log(worker) == [
         ["first", 10], ["second", 10], ["interval", 10], ["late", 20], ["interval", 20]
     ]  # fmt: skip
 
 
-def test_cleared_timers_do_not_fire(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_cleared_timers_do_not_fire(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("""() => {
         const never = setTimeout(note, 10, "never");
         setTimeout(() => clearTimeout(never), 5);
@@ -50,21 +46,21 @@ def test_cleared_timers_do_not_fire(
         clearTimeout(undefined); clearInterval(12345);
     }""")
     clock.run_for(10_000)
-    assert log(worker) == [["tick", 10], ["tick", 20]]
+    assert read_log(worker) == [["tick", 10], ["tick", 20]]
     assert clock.pending_timers == []
 
 
 def test_loop_of_zero_delays_ends(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("() => { const loop = () => { note(0); setTimeout(loop, 0); }; setTimeout(loop, 0); }")
     clock.run_for(20)
-    times = [time for _, time in log(worker)]
+    times = [time for _, time in read_log(worker)]
     assert times == [0, 0, 0, 0, 0, 4, 8, 12, 16, 20]
 
 
 def test_interval_of_zero_ends(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("() => { setInterval(note, 0, 'x'); }")
     clock.run_for(1_000)
-    assert 200 <= len(log(worker)) <= 300
+    assert 200 <= len(read_log(worker)) <= 300
 
 
 @pytest.mark.parametrize(
@@ -75,39 +71,41 @@ def test_delays_are_converted_as_in_browsers(
 ) -> None:
     worker.evaluate(f"() => {{ setTimeout(note, {delay}, 'x'); }}")
     clock.run_for(1_000)
-    assert log(worker) == [["x", due_ms]]
+    assert read_log(worker) == [["x", due_ms]]
 
 
 def test_callback_can_be_a_string(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("() => { setTimeout('note(\"text\")', 10); }")
     clock.run_for(10)
-    assert log(worker) == [["text", 10]]
+    assert read_log(worker) == [["text", 10]]
 
 
 def test_exception_in_a_callback_does_not_stop_other_timers(
     worker: SharedWorker, clock: VirtualClock
 ) -> None:
     worker.evaluate(
-        "() => { setTimeout(() => { throw new Error('broken'); }, 10); setTimeout(note, 10, 'x'); }"
+        "() => { setTimeout(() => { throw new Error('failed'); }, 10); setTimeout(note, 10, 'x'); }"
     )
     clock.run_for(1_000)
-    assert log(worker) == [["x", 10]]
-    assert ["broken" in error.message for error in worker.errors()] == [True]
+    assert read_log(worker) == [["x", 10]]
+    assert ["failed" in error.message for error in worker.errors()] == [True]
 
 
-def test_promises_of_a_callback_settle_before_the_next_timer(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_promises_of_a_callback_settle_before_the_next_timer(
+    worker: SharedWorker, clock: VirtualClock
+) -> None:
     worker.evaluate("""() => {
         setTimeout(async () => { await null; await null; note("promise"); }, 10);
         setTimeout(note, 11, "timer");
     }""")
     clock.run_for(1_000)
-    assert log(worker) == [["promise", 10], ["timer", 11]]
+    assert read_log(worker) == [["promise", 10], ["timer", 11]]
 
 
 def test_run_next_fires_the_next_timer_only(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("() => { setTimeout(note, 1500, 'a'); setTimeout(note, 2500, 'b'); }")
     assert clock.run_next()
-    assert (log(worker), clock.now) == ([["a", 1500]], 1_500)
+    assert (read_log(worker), clock.now) == ([["a", 1500]], 1_500)
     assert clock.run_next()
     assert not clock.run_next()
     assert clock.now == 2_500
@@ -125,9 +123,9 @@ def test_timeout_of_an_abort_signal_is_virtual(worker: SharedWorker, clock: Virt
         AbortSignal.timeout(5000).addEventListener("abort", ({ target }) => note(target.reason.name));
     }""")
     clock.run_for(4_999)
-    assert log(worker) == []
+    assert read_log(worker) == []
     clock.run_for(1)
-    assert log(worker) == [["TimeoutError", 5_000]]
+    assert read_log(worker) == [["TimeoutError", 5_000]]
 
 
 # --- dates ----------------------------------------------------------------------------------------
@@ -168,7 +166,7 @@ def test_date_starts_at_the_present_and_can_be_set(worker: SharedWorker, clock: 
     worker.evaluate("() => { setTimeout(() => note(new Date().toISOString()), 1000); }")
     clock.set_system_time(datetime(2038, 1, 19, 3, 14, 7, tzinfo=timezone.utc))
     clock.run_for(1_000)
-    assert log(worker) == [["2038-01-19T03:14:08.000Z", 1_000]]
+    assert read_log(worker) == [["2038-01-19T03:14:08.000Z", 1_000]]
     assert clock.date == datetime(2038, 1, 19, 3, 14, 8, tzinfo=timezone.utc)
 
 

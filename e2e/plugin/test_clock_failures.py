@@ -1,4 +1,4 @@
-"""Wrong use of a virtual clock, and clocks that cannot move: each is told, and nothing hangs."""
+"""Wrong use of a virtual clock, and clocks that cannot finish a move: each raises an error in time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_invalid_ticks_are_an_error(app: App, clock: VirtualClock, ticks: float)
 
 @pytest.fixture
 def silent_server(sharedworker_loop: LoopThread) -> Iterator[str]:
-    """A server that takes requests and answers none."""
+    """Start a server that never responds; return its origin."""
 
     async def start() -> web.AppRunner:
         async def never(request: web.Request) -> web.Response:
@@ -49,7 +49,7 @@ def silent_server(sharedworker_loop: LoopThread) -> Iterator[str]:
 
 @pytest.fixture
 def stuck(app: App, worker: SharedWorker, silent_server: str) -> SharedWorker:
-    """A worker with a request on its way that nobody will answer."""
+    """Return a worker that will send a request without response."""
     app.gateway.upstream.origin = silent_server
     worker.evaluate("() => { setTimeout(() => fetch('/hangs'), 1000); }")
     return worker
@@ -80,23 +80,23 @@ def test_timers_that_keep_firing_are_an_error(worker: SharedWorker, clock: Virtu
 def test_concurrent_move_is_an_error(app: App, stuck: SharedWorker) -> None:
     clock = stuck.clock
     assert isinstance(clock, VirtualClock)
-    refused: list[str] = []
+    errors: list[str] = []
 
-    def second() -> None:
+    def move_again() -> None:
         app.gateway.journal.wait_for("/hangs", ended=False)
         for run_for in (clock.run_for, app.workers.clock.run_for):
             try:
                 run_for(1_000)
             except ClockError as error:
-                refused.append(str(error))
+                errors.append(str(error))
 
-    thread = threading.Thread(target=second)
+    thread = threading.Thread(target=move_again)
     thread.start()
     with pytest.raises(ClockError, match="still waits for"):
         clock.run_for(2_000, timeout=3 * SHORT_MS)
     thread.join(10)
-    assert len(refused) == 2
-    assert all("already moving: wait until that call returns" in text for text in refused)
+    assert len(errors) == 2
+    assert all("already moving: wait until that call returns" in text for text in errors)
 
 
 def test_move_after_a_timed_out_move_is_an_error(app: App, stuck: SharedWorker) -> None:
@@ -106,9 +106,7 @@ def test_move_after_a_timed_out_move_is_an_error(app: App, stuck: SharedWorker) 
         app.workers.clock.run_for(1_000)
 
 
-def test_clock_of_a_closed_worker_is_an_error(
-    app: App, worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_clock_of_a_closed_worker_is_an_error(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("() => { setTimeout(() => self.close(), 1000); }")
     with pytest.raises(WorkerClosedError, match=r"worker .*ended"):
         clock.run_for(2_000)

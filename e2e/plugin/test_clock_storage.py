@@ -1,18 +1,18 @@
-"""Virtual time and IndexedDB: time stands still while a database opens and while a transaction runs.
+"""Virtual time and IndexedDB: time stops while a database opens and while a transaction runs.
 
-Not here: what a killed browser keeps of it (test_kill.py).
+test_kill.py tests which data survives a killed browser.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from e2e.plugin.app import App, log, wait_for_console
+from e2e.plugin.app import App, read_log, wait_for_console
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.errors import ClockError
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 
-SHORT_SECONDS = 0.5
+SHORT_MS = 500
 
 OPEN = """(version) => new Promise((resolve, reject) => {
     const opening = indexedDB.open("outbox", version);
@@ -43,9 +43,7 @@ def tools(worker: SharedWorker) -> None:
     worker.evaluate(TOOLS)
 
 
-def test_clock_waits_for_databases_and_transactions(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_clock_waits_for_databases_and_transactions(worker: SharedWorker, clock: VirtualClock) -> None:
     worker.evaluate("""() => {
         setTimeout(async () => {
             await open_database(1);
@@ -63,7 +61,7 @@ def test_clock_waits_for_databases_and_transactions(
         setTimeout(note, 1001, "after");
     }""")
     clock.run_for(2_000)
-    assert log(worker) == [
+    assert read_log(worker) == [
         *[["complete", 1_000]] * 3, [[0, 1, 2], 1_000], ["deleted", 1_000], [0, 1_000], ["after", 1_001],
     ]  # fmt: skip
 
@@ -77,23 +75,25 @@ def test_clock_waits_for_running_transactions_before_it_moves(
         (async () => { for (let number = 0; number < 100; number++) note(await store(number, "event")); })();
     }""")
     clock.run_for(1_000)
-    assert log(worker) == [*[["complete", 0]] * 100, ["timer", 1]]
+    assert read_log(worker) == [*[["complete", 0]] * 100, ["timer", 1]]
 
 
-def test_failed_and_empty_transactions_do_not_stop_the_clock(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_failed_and_empty_transactions_do_not_stop_the_clock(
+    worker: SharedWorker, clock: VirtualClock
+) -> None:
     worker.evaluate("async () => { await open_database(1); await store('key', 'event'); }")
     worker.evaluate("""() => {
         setTimeout(async () => {
             note(await outcome(db.transaction("events")));
             note(await store("key", "again"));
-            const given_up = db.transaction("events", "readwrite");
-            given_up.abort();
-            note(await outcome(given_up));
+            const aborted = db.transaction("events", "readwrite");
+            aborted.abort();
+            note(await outcome(aborted));
         }, 1000);
         setTimeout(note, 1001, "after");
     }""")
     clock.run_for(2_000)
-    assert log(worker) == [
+    assert read_log(worker) == [
         ["complete", 1_000], ["aborted: ConstraintError", 1_000], ["aborted: null", 1_000], ["after", 1_001]
     ]  # fmt: skip
     assert clock.state()["pending"] == []
@@ -106,14 +106,14 @@ def test_blocked_database_does_not_stop_the_clock(
     page.evaluate(f"async () => {{ await ({OPEN})(1); }}")
     worker.evaluate("""() => {
         open_database(2).then(({ version }) => console.log("opened", version));
-        open_database(2).then(() => console.log("also the next in line"));
+        open_database(2).then(() => console.log("opened again"));
     }""")
     clock.run_for(3_600_000)
     opening = {"what": "opening the database outbox", "held": True}
     assert clock.state()["pending"] == [opening, opening]
     page.evaluate("() => { db.close(); }")
     wait_for_console(worker, "opened 2")
-    wait_for_console(worker, "also the next in line")
+    wait_for_console(worker, "opened again")
     clock.run_for(1_000)
     assert clock.state()["pending"] == []
 
@@ -126,4 +126,4 @@ def test_endless_transaction_is_named(worker: SharedWorker, clock: VirtualClock)
         again();
     }""")
     with pytest.raises(ClockError, match="still waits for: a transaction of the database outbox;"):
-        clock.run_for(1_000, timeout=SHORT_SECONDS * 1000)
+        clock.run_for(1_000, timeout=SHORT_MS)

@@ -1,6 +1,6 @@
-"""Coverage of workers' scripts: runs of a small project, each in a pytest process of its own (Chromium).
+"""Coverage of workers' scripts: runs of a small project in Chromium, each in another pytest process.
 
-How counts become lines and files is in unit/pytest_sharedworker/test_coverage.py.
+unit/pytest_sharedworker/coverage tests how counts become lines and reports.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ export const idle = () => {{
   return 2;
 }};
 '''
-ASK = '''(what) => new Promise((resolve) => {{
+SEND = '''(message) => new Promise((resolve) => {{
     const {{ port }} = (self.worker ??= new SharedWorker("/js/counter.worker.js", {{ type: "{kind}" }}));
     port.onmessage = ({{ data }}) => resolve(data);
-    port.postMessage(what);
+    port.postMessage(message);
 }})'''
 
 
 @pytest.fixture
 def page(gateway, shared_workers, context):
-    gateway.mount("/", "<title>a tab</title>", "text/html")
-    gateway.mount("/js/counter.worker.js", WORKER)
-    gateway.mount("/js/part.js", PART)
+    gateway.serve("/", "<title>a tab</title>", content_type="text/html")
+    gateway.serve("/js/counter.worker.js", WORKER)
+    gateway.serve("/js/part.js", PART)
     page = context.new_page()
     page.goto(gateway.url + "/")
     return page
@@ -80,23 +80,23 @@ def run(project: pytest.Pytester, *arguments: str) -> list[str]:
     result = project.runpytest_subprocess("--worker-coverage", *arguments, timeout=60)
     assert result.ret == pytest.ExitCode.OK
     rows = [line for line in result.outlines if line.startswith(("js/", "TOTAL"))]
-    assert "ran before they could be counted" not in result.stdout.str()
+    assert "ran before counting started" not in result.stdout.str()
     return [" ".join(row.split()) for row in rows]
 
 
 def test_coverage_starts_at_the_first_line_on_every_clock(project: pytest.Pytester) -> None:
-    write(project, "def test_ask(page): assert page.evaluate(ASK, 'first') == 1\n")
+    write(project, "def test_send(page): assert page.evaluate(SEND, 'first') == 1\n")
     missing = "js/counter.worker.js 16 11 68 4, 10, 17, 21-22"
     assert run(project) == [missing]
     assert run(project, "--worker-clock", "real") == [missing]
-    assert run(project, "--worker-clock", "policy") == [missing]
+    assert run(project, "--worker-clock", "devtools") == [missing]
 
 
 def test_coverage_of_tests_is_added(project: pytest.Pytester) -> None:
     write(
         project,
-        "def test_first(page): assert page.evaluate(ASK, 'first') == 1\n"
-        "def test_second(page): assert page.evaluate(ASK, 'second') == 2\n",
+        "def test_first(page): assert page.evaluate(SEND, 'first') == 1\n"
+        "def test_second(page): assert page.evaluate(SEND, 'second') == 2\n",
     )
     assert run(project) == ["js/counter.worker.js 16 12 75 4, 10, 21-22"]
 
@@ -104,8 +104,8 @@ def test_coverage_of_tests_is_added(project: pytest.Pytester) -> None:
 def test_coverage_of_processes_is_added_and_reported(project: pytest.Pytester) -> None:
     write(
         project,
-        "def test_first(page): assert page.evaluate(ASK, 'first') == 1\n"
-        "def test_second(page): assert page.evaluate(ASK, 'second') == 2\n",
+        "def test_first(page): assert page.evaluate(SEND, 'first') == 1\n"
+        "def test_second(page): assert page.evaluate(SEND, 'second') == 2\n",
     )
     folder = project.path / "reports"
     assert run(project, "-n", "2", f"--worker-coverage-report={folder}") == [
@@ -126,7 +126,7 @@ def test_coverage_of_a_module_includes_its_imports(project: pytest.Pytester) -> 
     )
     write(
         project,
-        "def test_ask(page): assert page.evaluate(ASK, 'first') == 1\n",
+        "def test_send(page): assert page.evaluate(SEND, 'first') == 1\n",
         worker=worker,
         kind="module",
     )
@@ -146,7 +146,7 @@ def test_coverage_of_a_module_includes_its_imports(project: pytest.Pytester) -> 
 def test_coverage_is_collected_before_the_worker_ends(project: pytest.Pytester, end: str) -> None:
     write(
         project,
-        f"def test_ask(page, shared_workers):\n    assert page.evaluate(ASK, 'second') == 2\n    {end}\n",
+        f"def test_send(page, shared_workers):\n    assert page.evaluate(SEND, 'second') == 2\n    {end}\n",
     )
     assert run(project) == ["js/counter.worker.js 16 11 68 4, 10, 15, 21-22"]
 
@@ -155,4 +155,4 @@ def test_browser_without_coverage_is_a_usage_error(project: pytest.Pytester) -> 
     write(project, "def test_nothing(): pass\n")
     result = project.runpytest_subprocess("--worker-coverage", "--browser", "firefox")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: only Chromium counts *--browser chromium*"])
+    result.stderr.fnmatch_lines(["ERROR: --worker-coverage needs --browser chromium"])

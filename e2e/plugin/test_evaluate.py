@@ -1,4 +1,4 @@
-"""Evaluating JavaScript in a worker: arguments, promises, what it sees, and what it throws."""
+"""Evaluate JavaScript in a worker: arguments, promises, the worker's scope, and exceptions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_sharedworker.errors import EvaluationError
         ("Promise.resolve('later')", [], "later"),
         ("undefined", [], None),
         ("() => {}", [], None),
-        ("42 // the answer", [], 42),
+        ("42 // a comment", [], 42),
         ("{ a: 1 }", [], {"a": 1}),
     ],
 )

@@ -1,6 +1,6 @@
-"""Values that `evaluate` carries between Python and a worker, beyond JSON's, and what it can evaluate.
+"""Values beyond JSON that `evaluate` passes between Python and a worker, and the code it accepts.
 
-The conversion itself is tested in unit/pytest_sharedworker/control/test_values.py.
+unit/pytest_sharedworker/control/test_values.py tests the conversion itself.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def test_arguments_arrive_as_javascript_values(worker: SharedWorker, argument: A
         ("(x) => x // the argument", 7),
     ],
 )
-def test_expressions_functions_and_statements_are_evaluated(worker: SharedWorker, expression: str, value: object) -> None:
+def test_expressions_functions_and_statements_are_evaluated(
+    worker: SharedWorker, expression: str, value: object
+) -> None:
     assert worker.evaluate(expression, 7) == value
 
 

@@ -1,8 +1,7 @@
-"""A run that is interrupted, or killed, in the midst of a test leaves no browser and no driver behind.
+"""Interrupted and killed runs leave no browser and no driver; after a timeout the next test runs.
 
-A test that takes too long fails, and the next one runs.
-
-A run of pytest in a process of its own is told by a test of its own that it waits, and gets the signal then.
+Each test starts another pytest process. The test in that process connects to a socket when it waits; then
+this process sends the signal.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 END_TIMEOUT_SECONDS = 60
-"""For a run to clean up; pytest-xdist gives its processes ten of them."""
-GONE_TIMEOUT_SECONDS = 15
-"""For a process that has lost its run to notice and end."""
+"""The time for a run to clean up; pytest-xdist grants its processes ten seconds."""
+EXIT_TIMEOUT_SECONDS = 15
+"""The time for a process to end after its run."""
 
 MARK = "PYTEST_SHAREDWORKER_TEST_OF_INTERRUPTS"
 """A variable in the environment of a run, which all its processes inherit."""
@@ -37,8 +36,8 @@ import pytest
 
 @pytest.mark.parametrize("number", range(2))
 def test_waits(page, gateway, shared_workers, number):
-    gateway.mount("/", "<title>a tab</title>", "text/html")
-    gateway.mount("/worker.js", "onconnect = () => {};")
+    gateway.serve("/", "<title>a tab</title>", content_type="text/html")
+    gateway.serve("/worker.js", "onconnect = () => {};")
     page.goto(gateway.url + "/")
     page.evaluate("() => { self.worker = new SharedWorker('/worker.js'); }")
     shared_workers.wait_for()
@@ -52,7 +51,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Run:
-    """A run whose tests wait for ever, and everything that it has started."""
+    """A run whose tests wait without end, and all processes that it has started."""
 
     def __init__(self, folder: Path, temporary: Path, browser_name: str, processes: int) -> None:
         self._mark = f"{MARK}={folder}"
@@ -77,43 +76,43 @@ class Run:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # As a shell in a terminal does with every command.
-                # A run of the tests in the background of a shell ignores Ctrl-C, and would pass that on.
+                # Tests that run in the background of a shell ignore Ctrl-C; the child would inherit that.
                 preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             )
             for _ in range(processes):
                 server.accept()[0].close()
 
     def send(self, number: signal.Signals, *, to_all: bool) -> int:
-        """Send a signal to pytest alone, or as a terminal does; return the exit status."""
+        """Send a signal to pytest, or to all processes as a terminal does; return the exit status."""
         (os.killpg if to_all else os.kill)(self._process.pid, number)
         return self._process.wait(END_TIMEOUT_SECONDS)
 
-    def left_behind(self) -> list[str]:
-        """What still runs, once it had its time to end."""
-        return [command for process_id, command in self._living() if not _ends(process_id)]
+    def list_leftovers(self) -> list[str]:
+        """Return the commands of processes that do not end in time."""
+        return [command for process_id, command in self._list_processes() if not _wait_for_end(process_id)]
 
-    def end(self) -> None:
-        """End whatever is left."""
-        for process_id, _ in self._living():
+    def kill(self) -> None:
+        """Kill all remaining processes."""
+        for process_id, _ in self._list_processes():
             with suppress(OSError):
                 os.kill(process_id, signal.SIGKILL)
         self._process.wait()
 
-    def _living(self) -> Iterator[tuple[int, str]]:
+    def _list_processes(self) -> Iterator[tuple[int, str]]:
         for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):  # It has ended meanwhile.
+            with suppress(OSError):  # The process has ended.
                 if self._mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
                     yield int(folder.name), (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
-def _ends(process_id: int) -> bool:
-    """Wait for a process to end; whether it did."""
+def _wait_for_end(process_id: int) -> bool:
+    """Wait for a process to end; return False after the time limit."""
     try:
         descriptor = os.pidfd_open(process_id)
     except OSError:
         return True
     try:
-        return bool(select.select([descriptor], [], [], GONE_TIMEOUT_SECONDS)[0])
+        return bool(select.select([descriptor], [], [], EXIT_TIMEOUT_SECONDS)[0])
     finally:
         os.close(descriptor)
 
@@ -121,7 +120,7 @@ def _ends(process_id: int) -> bool:
 @pytest.fixture
 def start(tmp_path: Path, browser_name: str) -> Iterator[Callable[[int], Run]]:
     runs: list[Run] = []
-    # Its path is short: Chromium puts a socket there, whose path has 107 characters at most.
+    # A short path: Chromium creates a socket in it, whose path is limited to 107 characters.
     with TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
 
         def start(processes: int) -> Run:
@@ -130,11 +129,11 @@ def start(tmp_path: Path, browser_name: str) -> Iterator[Callable[[int], Run]]:
 
         yield start
         for run in runs:
-            run.end()
+            run.kill()
 
 
-NEVER_ANSWERED = """
-def test_waits_for_ever(page):
+TEST_WITHOUT_END = """
+def test_waits_without_end(page):
     page.evaluate("() => new Promise(() => {})")
 
 def test_next(page):
@@ -143,7 +142,7 @@ def test_next(page):
 
 
 def test_timed_out_test_fails_and_the_next_one_runs(tmp_path: Path, browser_name: str) -> None:
-    (tmp_path / "test_time.py").write_text(NEVER_ANSWERED)
+    (tmp_path / "test_time.py").write_text(TEST_WITHOUT_END)
     command = [sys.executable, "-m", "pytest", "--installed-browser", "--browser", browser_name]
     run = subprocess.run(
         [*command, "--timeout", "5", "--rootdir", str(tmp_path), str(tmp_path)],
@@ -159,19 +158,19 @@ def test_timed_out_test_fails_and_the_next_one_runs(tmp_path: Path, browser_name
 
 
 @pytest.mark.parametrize("processes", [1, 2], ids=["one process", "xdist"])
-@pytest.mark.parametrize("to_all", [False, True], ids=["pytest alone", "as a terminal"])
+@pytest.mark.parametrize("to_all", [False, True], ids=["pytest only", "all processes"])
 def test_interrupted_run_leaves_no_processes(
     start: Callable[[int], Run], processes: int, to_all: bool
 ) -> None:
     run = start(processes)
-    # Usually INTERRUPTED; it can be 1, where something fails while pytest writes its last lines.
+    # Usually INTERRUPTED; 1 if an error occurs while pytest writes its last lines.
     assert run.send(signal.SIGINT, to_all=to_all) != pytest.ExitCode.OK
-    assert run.left_behind() == []
-    if processes == 1:  # On a slow machine pytest-xdist kills a process that has not put its folder away.
+    assert run.list_leftovers() == []
+    if processes == 1:  # On a slow machine pytest-xdist kills a process before it has removed its folder.
         assert [path.name for path in run.temporary.iterdir()] == []
 
 
 def test_killed_run_leaves_no_processes(start: Callable[[int], Run]) -> None:
     run = start(1)
     run.send(signal.SIGKILL, to_all=True)
-    assert run.left_behind() == []
+    assert run.list_leftovers() == []

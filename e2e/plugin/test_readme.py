@@ -1,4 +1,4 @@
-"""The README's Python example runs as it stands, in a project of its own with a small app."""
+"""The README's Python example passes unchanged, in a separate project with a small app."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def browser_type_launch_args(browser_type_launch_args, browser_name):
 
 def test_python_example_of_the_readme_passes(tmp_path: Path, browser_name: str) -> None:
     if browser_name != "chromium":
-        pytest.skip("the example is the same in every browser; it starts one of its own")
+        pytest.skip("the example starts its own Chromium; it runs once, with --browser chromium")
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     (example,) = re.findall(
         r"^```python\n([^`]*^def test_three_tabs.*?)^```", readme, re.MULTILINE | re.DOTALL

@@ -1,8 +1,8 @@
-"""`--browser-ws-endpoint`: the browsers run on a Playwright server, this machine is lent to them.
+"""`--browser-ws-endpoint`: the browsers run on a Playwright server.
 
-The server is a real `playwright run-server`. It finds a browser where Playwright keeps its own builds, and
-the run that uses it finds none on its own machine. The example project shows that pages, worker, control
-channel and DevTools reach across. Not here: Firefox, since there is no build of Playwright's own to serve.
+The server is a real `playwright run-server`. It finds a browser in Playwright's folder of builds; the run
+that uses it finds none on its machine. The example project passes only if pages, worker, control channel and
+DevTools work over the connection. Not covered: Firefox, because the server needs Playwright's own build.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ RUN_TIMEOUT_SECONDS = 100
 STOP_TIMEOUT_SECONDS = 10
 
 CLOSED_PORT = 9
-"""The port "discard", which a browser's machine does not serve."""
+"""The port of the discard service, which no machine serves."""
 
-BROWSER_ELSEWHERE = """#!/bin/sh
+REMOTE_CHROMIUM = """#!/bin/sh
 exec '{chromium}' --proxy-server=127.0.0.1:{closed_port} '--proxy-bypass-list=<-loopback>' "$@"
 """
-"""A Chromium to which 127.0.0.1 leads nowhere, as on another machine, unless it is told another proxy."""
+"""A Chromium that cannot reach 127.0.0.1, as on another machine, unless it gets another proxy."""
 
-WHERE = """
+PRINT_PATH = """
 from playwright.sync_api import sync_playwright
 with sync_playwright() as playwright:
     print(playwright.chromium.executable_path)
@@ -40,22 +40,22 @@ with sync_playwright() as playwright:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """The address of a Playwright server that has a Chromium."""
+    """Start a Playwright server with a Chromium; return its address."""
     environment = {**os.environ, "PLAYWRIGHT_BROWSERS_PATH": str(tmp_path / "builds")}
-    answer = subprocess.run(
-        [sys.executable, "-c", WHERE], env=environment, capture_output=True, text=True, check=True
+    result = subprocess.run(
+        [sys.executable, "-c", PRINT_PATH], env=environment, capture_output=True, text=True, check=True
     )
-    build = Path(answer.stdout.strip())
+    build = Path(result.stdout.strip())
     build.parent.mkdir(parents=True)
     chromium = find_browser("chromium").executable
-    build.write_text(BROWSER_ELSEWHERE.format(chromium=chromium, closed_port=CLOSED_PORT))
+    build.write_text(REMOTE_CHROMIUM.format(chromium=chromium, closed_port=CLOSED_PORT))
     build.chmod(0o755)
     process = subprocess.Popen(
         [sys.executable, "-m", "playwright", "run-server", "--host", "127.0.0.1", "--port", "0"],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # The command starts a process of its own, which has to end with it.
+        start_new_session=True,  # The command starts a child process; both must end.
     )
     assert process.stdout is not None
     try:
@@ -69,7 +69,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 
 def run_example(endpoint: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the example where no browser can be started; `--browser-channel` chooses among the server's."""
+    """Run the example where no local browser can start; `--browser-channel` selects the server's."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     environment |= {"CHROMIUM": "/no/browser/here", "PLAYWRIGHT_BROWSERS_PATH": "/no/browsers/here"}
     return subprocess.run(
@@ -86,9 +86,7 @@ def run_example(endpoint: str, *options: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.usefixtures("once_a_run")
-def test_example_passes_in_a_remote_browser(
-    server: str, browser_name: str, tmp_path: Path
-) -> None:
+def test_example_passes_in_a_remote_browser(server: str, browser_name: str, tmp_path: Path) -> None:
     run = run_example(server, "--output", str(tmp_path / "results"))
     assert "4 passed" in run.stdout, run.stdout
     assert run.returncode == pytest.ExitCode.OK

@@ -1,7 +1,8 @@
-"""The wheel alone, in a project that has nothing of this one: the example with its counter worker.
+"""The example project passes with the built wheel, without the checkout.
 
-The wheel is built, installed into a virtual environment of its own beside the other packages of this one,
-and runs a copy of `examples/counter`, in one process and in two. Not here: a download of the dependencies.
+The tests build the wheel, install it into a new virtual environment with links to this environment's other
+packages, and run a copy of `examples/counter`, in one process and in two. Not covered: the download of the
+dependencies.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ EXAMPLE = CHECKOUT / "examples" / "counter"
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command without what this test run has put into the environment; return its output."""
+    """Run a command without this test run's environment variables; return its output."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))
     }
-    answer = subprocess.run(
+    result = subprocess.run(
         [str(word) for word in command],
         cwd=cwd,
         env=environment,
@@ -37,8 +38,8 @@ def run(*command: str | Path, cwd: Path) -> str:
         stderr=subprocess.STDOUT,
         timeout=COMMAND_TIMEOUT_SECONDS,
     )
-    assert answer.returncode == 0, answer.stdout
-    return answer.stdout
+    assert result.returncode == 0, result.stdout
+    return result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with the wheel, and with all that this one has but the checkout."""
+    """Return the Python of an environment with the wheel and all packages but the checkout."""
     environment = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", "--without-pip", environment, cwd=environment)
     python = environment / "bin" / "python"
@@ -78,7 +79,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the example, far from the checkout."""
+    """Copy the example out of the checkout."""
     return shutil.copytree(EXAMPLE, tmp_path / "counter", ignore=shutil.ignore_patterns("__pycache__"))
 
 
@@ -101,7 +102,7 @@ def test_imported_module_is_from_the_wheel(python: Path, project: Path) -> None:
 def test_example_passes_with_the_wheel(python: Path, project: Path, browser_name: str) -> None:
     output = run(python, "-m", "pytest", "-v", "--trace-config", "--installed-browser", cwd=project)
     assert "4 passed" in output
-    # Pytest names the file that each entry point led to.
+    # Pytest prints the file of each entry point.
     (plugin,) = [line.split()[-1] for line in output.splitlines() if line.strip().startswith("sharedworker ")]
     assert Path(plugin).is_relative_to(python.parents[1])
 
