@@ -48,15 +48,15 @@ def silent_server(sharedworker_loop: LoopThread) -> Iterator[str]:
 
 
 @pytest.fixture
-def stuck(app: App, worker: SharedWorker, silent_server: str) -> SharedWorker:
+def blocked(app: App, worker: SharedWorker, silent_server: str) -> SharedWorker:
     """Return a worker that will send a request without response."""
     app.gateway.upstream.origin = silent_server
     worker.evaluate("() => { setTimeout(() => fetch('/hangs'), 1000); }")
     return worker
 
 
-def test_request_without_response_is_named(app: App, stuck: SharedWorker) -> None:
-    clock = stuck.clock
+def test_request_without_response_is_named(app: App, blocked: SharedWorker) -> None:
+    clock = blocked.clock
     assert isinstance(clock, VirtualClock)
     with pytest.raises(
         ClockError, match=r"within 500 ms: .*still waits for: GET /hangs; does the server respond"
@@ -64,7 +64,7 @@ def test_request_without_response_is_named(app: App, stuck: SharedWorker) -> Non
         clock.run_for(2_000, timeout=SHORT_MS)
 
 
-def test_request_without_response_is_named_by_the_shared_clock(app: App, stuck: SharedWorker) -> None:
+def test_request_without_response_is_named_by_the_shared_clock(app: App, blocked: SharedWorker) -> None:
     with pytest.raises(ClockError, match="still waits for: GET /hangs"):
         app.workers.clock.run_for(2_000, timeout=SHORT_MS)
 
@@ -77,8 +77,8 @@ def test_timers_that_keep_firing_are_an_error(worker: SharedWorker, clock: Virtu
         clock.run_for(1_000_000_000, timeout=SHORT_MS)
 
 
-def test_concurrent_move_is_an_error(app: App, stuck: SharedWorker) -> None:
-    clock = stuck.clock
+def test_concurrent_move_is_an_error(app: App, blocked: SharedWorker) -> None:
+    clock = blocked.clock
     assert isinstance(clock, VirtualClock)
     errors: list[str] = []
 
@@ -99,7 +99,7 @@ def test_concurrent_move_is_an_error(app: App, stuck: SharedWorker) -> None:
     assert all("already moving: wait until that call returns" in text for text in errors)
 
 
-def test_move_after_a_timed_out_move_is_an_error(app: App, stuck: SharedWorker) -> None:
+def test_move_after_a_timed_out_move_is_an_error(app: App, blocked: SharedWorker) -> None:
     with pytest.raises(ClockError, match="still waits for"):
         app.workers.clock.run_for(2_000, timeout=SHORT_MS)
     with pytest.raises(ClockError, match="already moving"):

@@ -23,9 +23,9 @@ SIZE = 1_000_000
 PROMISES = {
     "Blob": "(await new Blob(['x'.repeat(1e6)]).text()).length",
     "Cache": """await (async () => {
-        const cache = await caches.open("kept");
-        await cache.put("/kept", new Response("kept"));
-        return (await (await caches.match("/kept")).text()).length;
+        const cache = await caches.open("stored");
+        await cache.put("/stored", new Response("stored"));
+        return (await (await caches.match("/stored")).text()).length;
     })()""",
     "FileReader": """(await new Promise((resolve) => {
         const reader = new FileReader();
@@ -37,9 +37,9 @@ PROMISES = {
     "WebAssembly": "(await WebAssembly.compile(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]))) ? 1 : 0",
     "private files": """await (async () => {
         const root = await navigator.storage.getDirectory();
-        const file = await root.getFileHandle("kept", { create: true });
+        const file = await root.getFileHandle("stored", { create: true });
         const writable = await file.createWritable();
-        await writable.write("kept");
+        await writable.write("stored");
         await writable.close();
         return (await file.getFile()).size;
     })()""",
@@ -137,7 +137,7 @@ def test_unread_stream_does_not_stop_the_clock(app: App, worker: SharedWorker, c
     app.gateway.serve("/data", "x" * SIZE, content_type="text/plain")
     worker.evaluate("""() => {
         const piped = new Blob(["x".repeat(1e6)]).stream().pipeThrough(new CompressionStream("gzip"));
-        fetch("/data").then(({ body }) => { self.kept = [body, piped]; });
+        fetch("/data").then(({ body }) => { self.stored = [body, piped]; });
         setTimeout(note, 3600000, "an hour");
     }""")
     clock.run_for(3_600_000)

@@ -119,6 +119,7 @@ def test_other_console_methods_have_their_own_level(app: App) -> None:
     """
         + ECHO
     )
+    worker.clock.settle()
     assert read_console(worker) == [
         "assert: wrong 7",
         "count: turn: 1",

@@ -70,7 +70,7 @@ def test_cycles_and_identity_are_kept(worker: SharedWorker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "shown"),
+    ("argument", "text"),
     [
         (None, "null"),
         (math.inf, "number Infinity"),
@@ -85,15 +85,15 @@ def test_cycles_and_identity_are_kept(worker: SharedWorker) -> None:
         ({"__proto__": 1, "a": None}, '{"__proto__":1,"a":null}'),
     ],
 )
-def test_arguments_arrive_as_javascript_values(worker: SharedWorker, argument: Any, shown: str) -> None:
-    show = """(value) => {
+def test_arguments_arrive_as_javascript_values(worker: SharedWorker, argument: Any, text: str) -> None:
+    render = """(value) => {
         if (value === null) return "null";
         if (typeof value !== "object") return `${typeof value} ${value}`;
         if (value instanceof Date) return `Date ${value.toISOString()}`;
         if (value instanceof URL) return `URL ${value.href}`;
         return value instanceof Error ? String(value) : JSON.stringify(value);
     }"""
-    assert worker.evaluate(show, argument) == shown
+    assert worker.evaluate(render, argument) == text
 
 
 @pytest.mark.parametrize(

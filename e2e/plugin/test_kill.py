@@ -134,10 +134,10 @@ def test_kill_leaves_other_browsers_alive(app: App, persistent_browser: Persiste
 def test_reopen_needs_a_killed_browser_and_kill_a_running_one(
     persistent_browser: PersistentBrowser,
 ) -> None:
-    with pytest.raises(SharedWorkerError, match=r"still runs: kill\(\)"):
+    with pytest.raises(SharedWorkerError, match=r"still running: kill\(\)"):
         persistent_browser.reopen()
     persistent_browser.kill()
-    with pytest.raises(SharedWorkerError, match=r"no browser runs .* reopen\(\)"):
+    with pytest.raises(SharedWorkerError, match=r"no browser is running .* reopen\(\)"):
         persistent_browser.kill()
 
 

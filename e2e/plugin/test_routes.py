@@ -59,8 +59,8 @@ def test_worker_receives_the_fulfilled_response(worker: SharedWorker, gateway: G
 
 def test_worker_receives_the_changed_response(worker: SharedWorker, gateway: Gateway) -> None:
     async def add_b(route: AsyncRoute) -> None:
-        answer = await route.fetch()
-        route.fulfill(response=answer, json={**answer.json(), "b": 2})
+        response = await route.fetch()
+        route.fulfill(response=response, json={**response.json(), "b": 2})
 
     gateway.route("/data.json", add_b)
     worker.evaluate("() => request('/data.json')")

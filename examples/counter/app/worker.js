@@ -1,4 +1,4 @@
-// Counts the clicks of all tabs, tells every tab the sum, and saves it on the server now and then.
+// Count the clicks of all tabs, send every tab the sum, and save it on the server every ten seconds.
 const SAVE_INTERVAL_MS = 10_000;
 const ports = [];
 let clicks = 0;
