@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not mutants:
         parser.error(f"no mutant matches {' or '.join(options.names)}")
     workers = sum(mutant.target is Target.WORKER for mutant in mutants)
-    print(f"{workers} mutants of the worker and {len(mutants) - workers} of the server ...", flush=True)
+    print(f"mutants: {workers} of the worker, {len(mutants) - workers} of the server", flush=True)
     printer = Printer(mutants)
     status = run(mutants if options.names else None, options.processes, printer)
     if status == pytest.ExitCode.INTERRUPTED:
@@ -150,9 +150,8 @@ class Printer:
 def get_failure_text(report: pytest.TestReport) -> str:
     """Return the message of a failed test, without the traceback."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    message = getattr(crash, "message", None) or report.longreprtext
-    first, *_ = str(message).partition("\nassert ")
-    return first.removeprefix("AssertionError: ")
+    message = str(crash.message) if crash is not None else report.longreprtext
+    return message.removeprefix("Failed: ")
 
 
 if __name__ == "__main__":

@@ -15,12 +15,16 @@ MUTANTS = load_mutants()
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_mutant_is_killed(mutant: Mutant, mutant_results: list[MutantResult]) -> None:
-    survived = [result for result in mutant_results if not result.killed]
-    assert not survived, "\n".join(
-        f"{mutant.name} survives {result.case}: {result.reason}" for result in survived
-    )
+    survived = [
+        f"{mutant.name} survives {result.case}: {result.reason}"
+        for result in mutant_results
+        if not result.killed
+    ]
+    if survived:
+        pytest.fail("\n".join(survived), pytrace=False)
 
 
 def test_every_case_kills_a_mutant_or_is_exempt(case_ids: list[str]) -> None:
     unproven = find_unproven(case_ids, MUTANTS, load_exemptions())
-    assert not unproven, "\n".join(unproven)
+    if unproven:
+        pytest.fail("\n".join(unproven), pytrace=False)
