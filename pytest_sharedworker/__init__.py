@@ -58,63 +58,88 @@ if TYPE_CHECKING:
     from pytest_sharedworker.workers.shared_worker import SharedWorker as SharedWorker
     from pytest_sharedworker.workers.shared_workers import SharedWorkers as SharedWorkers
 
-_EXPORTS = {
-    "clock.base": ("Clock", "Ticks", "Timer"),
-    "control.messages": ("ConsoleMessage", "WorkerError"),
-    "errors": (
-        "AmbiguousWorkerError",
-        "ClockError",
-        "EvaluationError",
-        "GatewayError",
-        "SharedWorkerError",
-        "ToxicError",
-        "UnsupportedError",
-        "UnusedFaultError",
-        "UnusedFaultWarning",
-        "WaitTimeoutError",
-        "WorkerClosedError",
-        "WorkerNotFoundError",
-    ),
-    "gateway.exchange": ("Exchange", "SocketMessage"),
-    "gateway.gateway": ("Gateway",),
-    "gateway.journal": ("Journal",),
-    "gateway.route": ("AsyncRoute", "Route"),
-    "gateway.messages": ("Request", "Response"),
-    "gateway.patterns": ("URLMatch",),
-    "gateway.router": ("RouteRule",),
-    "gateway.toxics": (
-        "AppliedToxic",
-        "Bandwidth",
-        "Down",
-        "DropResponse",
-        "HttpStatus",
-        "Latency",
-        "LimitData",
-        "ResetPeer",
-        "Slicer",
-        "SlowClose",
-        "Stream",
-        "Timeout",
-        "Toxic",
-    ),
-    "gateway.unhandled": ("UnhandledRequestWarning",),
-    "gateway.web_socket_route": ("WebSocketRoute",),
-    "workers.bulk": ("open_tabs", "spawn_workers"),
-    "workers.crash": ("crash",),
-    "workers.persistent_browser": ("PersistentBrowser",),
-    "workers.shared_worker": ("SharedWorker",),
-    "workers.shared_workers": ("SharedWorkers",),
-}
-_MODULES = {name: module for module, names in _EXPORTS.items() for name in names}
+__all__ = [
+    "AmbiguousWorkerError",
+    "AppliedToxic",
+    "AsyncRoute",
+    "Bandwidth",
+    "Clock",
+    "ClockError",
+    "ConsoleMessage",
+    "Down",
+    "DropResponse",
+    "EvaluationError",
+    "Exchange",
+    "Gateway",
+    "GatewayError",
+    "HttpStatus",
+    "Journal",
+    "Latency",
+    "LimitData",
+    "PersistentBrowser",
+    "Request",
+    "ResetPeer",
+    "Response",
+    "Route",
+    "RouteRule",
+    "SharedWorker",
+    "SharedWorkerError",
+    "SharedWorkers",
+    "Slicer",
+    "SlowClose",
+    "SocketMessage",
+    "Stream",
+    "Ticks",
+    "Timeout",
+    "Timer",
+    "Toxic",
+    "ToxicError",
+    "URLMatch",
+    "UnhandledRequestWarning",
+    "UnsupportedError",
+    "UnusedFaultError",
+    "UnusedFaultWarning",
+    "WaitTimeoutError",
+    "WebSocketRoute",
+    "WorkerClosedError",
+    "WorkerError",
+    "WorkerNotFoundError",
+    "crash",
+    "open_tabs",
+    "spawn_workers",
+]
 
-__all__ = list(_MODULES)
+_MODULES = (
+    "clock.base",
+    "control.messages",
+    "errors",
+    "gateway.exchange",
+    "gateway.gateway",
+    "gateway.journal",
+    "gateway.messages",
+    "gateway.patterns",
+    "gateway.route",
+    "gateway.router",
+    "gateway.toxics",
+    "gateway.unhandled",
+    "gateway.web_socket_route",
+    "workers.bulk",
+    "workers.crash",
+    "workers.persistent_browser",
+    "workers.shared_worker",
+    "workers.shared_workers",
+)
+"""Where the public names are defined."""
 
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used: `browsers.discovery` runs before dependencies exist."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    if name in __all__:
+        for module in _MODULES:
+            value = getattr(import_module(f"{__name__}.{module}"), name, None)
+            if value is not None:
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -118,7 +118,7 @@ def gateway(
 def _report_unused_faults(gateway: Gateway, request: pytest.FixtureRequest) -> None:
     unused = gateway.unused_faults()
     if unused and artifacts.has_passed(request.node):
-        text = "matched no request in this test: " + "; ".join(unused)
+        text = "; ".join(unused) + " in this test (optional=True says that it need not)"
         if request.config.getoption("--strict-toxics"):
             raise UnusedFaultError(text)
         warnings.warn(UnusedFaultWarning(text), stacklevel=1)

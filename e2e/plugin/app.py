@@ -74,4 +74,4 @@ class App:
         """Serve a script, start it from a new page, and wait for the worker."""
         self.gateway.serve(path, script)
         self.connect(self.open(), path, **options)
-        return self.workers.wait_for(f"*{path}", name=options.get("name"))
+        return self.workers.wait_for(path, name=options.get("name"))

@@ -120,8 +120,8 @@ def test_timeline_lists_all_events_in_order_of_time(failed: tuple[pytest.RunResu
     worker_events = [
         "worker 'poster' starts",
         "0.000  worker 'poster' console log: first line",
-        "30.000  worker 'poster' console warn: got 503",
-        "60.000  worker 'poster' console warn: got 200",
+        "30.000  worker 'poster' console warning: got 503",
+        "60.000  worker 'poster' console warning: got 200",
         "61.500  worker 'poster' uncaught Error: late",
     ]
     for part in (gateway_events, worker_events):
@@ -136,7 +136,7 @@ def test_console_and_clock_files_show_the_workers_state(failed: tuple[pytest.Run
     console = (failed[1] / "worker-console.txt").read_text()
     assert "worker 'poster' http://127.0.0.1:" in console
     assert "alive)" in console
-    assert console.index("console log: first line") < console.index("console warn: got 503")
+    assert console.index("console log: first line") < console.index("console warning: got 503")
     assert "uncaught Error: late" in console
 
     (state,) = json.loads((failed[1] / "clock.json").read_text()).values()

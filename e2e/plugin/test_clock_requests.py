@@ -42,7 +42,7 @@ def test_clock_waits_for_a_chain_of_requests(
     clock.run_for(2_000)
     assert read_log(worker) == [[1, 1_000]] * 3 + [["after", 1_001]]
     exchanges = app.gateway.journal.select("/data.json")
-    assert [exchange.virtual_seconds for exchange in exchanges] == [1.0] * 3
+    assert [exchange.virtual_time for exchange in exchanges] == [1_000] * 3
     assert {exchange.worker_id for exchange in exchanges} == {worker.id}
 
 

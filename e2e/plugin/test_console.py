@@ -15,7 +15,7 @@ def test_expect_console_message_waits_for_the_message(app: App) -> None:
     with worker.expect_console_message(lambda message: message.text == "again") as info:
         worker.evaluate("() => { setTimeout(() => { console.log('other'); console.info('again'); }, 1000); }")
         worker.clock.run_for(1_000)
-    assert info.value.level == "info"
+    assert info.value.type == "info"
 
 
 def test_expect_console_message_ignores_earlier_messages(app: App) -> None:
@@ -70,7 +70,7 @@ def test_console_messages_start_with_the_first_line(app: App) -> None:
     worker.clock.settle()
     assert read_console(worker) == [
         'log: first 1 {"a":[1]} undefined null',
-        "warn: careful",
+        "warning: careful",
         "error: wrong",
         "debug: detail",
     ]

@@ -111,7 +111,7 @@ def test_tag_holds_worker_number_and_virtual_time(app: App, worker: SharedWorker
     assert first.request_number is not None
     assert second.request_number is not None
     assert first.request_number < second.request_number
-    assert first.virtual_seconds == (0 if is_virtual else None)
+    assert first.virtual_time == (0 if is_virtual else None)
     assert first.sender == "worker"
 
 

@@ -85,7 +85,7 @@ def test_clock_does_not_wait_for_a_suspended_request(worker: SharedWorker, gatew
     worker.evaluate("() => { setTimeout(() => request('/data.json'), 1000); }")
     worker.clock.run_for(5_000)
     (route,) = rule.routes
-    assert (route.exchange.virtual_seconds, worker.clock.now, worker.evaluate("seen")) == (1, 5_000, [])
+    assert (route.exchange.virtual_time, worker.clock.now, worker.evaluate("seen")) == (1_000, 5_000, [])
     route.continue_()
     worker.clock.settle()
     assert worker.evaluate("seen") == ['200 {"a": 1}']

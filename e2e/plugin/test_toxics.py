@@ -90,4 +90,4 @@ def test_journal_distinguishes_requests_of_worker_and_tab(
         (b"of the tab", None),
         (b"event", worker.id),
     ]
-    assert exchanges[1].virtual_seconds == 1
+    assert exchanges[1].virtual_time == 1_000

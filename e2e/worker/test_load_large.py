@@ -12,7 +12,7 @@ from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import MAX_REFUSALS, advance_until, are_all_stored, count_responses
 
 MEBIBYTE = 1 << 20
-WARNINGS = ("warn", "error")
+WARNINGS = ("warning", "error")
 
 
 @case(
@@ -59,7 +59,7 @@ def test_large_event_is_sent_or_dropped_with_a_warning(
         observations("sent complete")
     else:
         lines = telemetry.workers.wait_for().console_messages()
-        warning = next((line.text for line in lines if line.level in WARNINGS), None)
+        warning = next((line.text for line in lines if line.type in WARNINGS), None)
         if warning is None:
             raise FindingError("the event stored, or a warning on the console", "neither")
         observations(f"dropped: {warning:.80}")

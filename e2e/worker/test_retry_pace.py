@@ -82,7 +82,7 @@ def test_retry_after_may_be_a_date(telemetry: Telemetry, observations: Observati
     worker = telemetry.workers.wait_for()
 
     def refuse(route: Route) -> None:
-        requested_at = started_ms / 1000 + (route.exchange.virtual_seconds or 0.0)
+        requested_at = started_ms / 1000 + (route.exchange.virtual_time or 0.0) / 1000
         dates = {"Date": requested_at, "Retry-After": requested_at + wait_seconds}
         route.fulfill(
             status=503, headers={name: format_http_date(seconds) for name, seconds in dates.items()}

@@ -92,4 +92,4 @@ def test_init_script_replaces_fetch(
     worker_clock.run_for(10_000)
     assert get_saved(gateway) == []
     worker = shared_workers.wait_for("**/worker.js")
-    assert [message.level for message in worker.console_messages()] == ["warn"]
+    assert [message.type for message in worker.console_messages()] == ["warning"]

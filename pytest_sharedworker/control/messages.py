@@ -10,19 +10,19 @@ from datetime import datetime
 class ConsoleMessage:
     """A message that a worker wrote to the console.
 
-    `level` is debug, log, info, warn or error; for other methods of the console it is what DevTools call it:
-    assert, count, dir, table, trace, startGroup, startGroupCollapsed, endGroup.
-    `at` is when it was written (real time), `virtual_seconds` the virtual time since the worker's start;
+    `type` is that of Playwright's ConsoleMessage: log, debug, info, warning, error, assert, count, dir,
+    table, trace, startGroup, startGroupCollapsed or endGroup.
+    `at` is when it was written (real time), `virtual_time` the virtual ms since the worker's start;
     None on another clock.
     """
 
-    level: str
+    type: str
     text: str
     at: datetime | None = field(default=None, compare=False)
-    virtual_seconds: float | None = field(default=None, compare=False)
+    virtual_time: float | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        return f"{self.level}: {self.text}"
+        return f"{self.type}: {self.text}"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class WorkerError:
     message: str
     stack: str = ""
     at: datetime | None = field(default=None, compare=False)
-    virtual_seconds: float | None = field(default=None, compare=False)
+    virtual_time: float | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.stack if self.message in self.stack else f"{self.message}\n{self.stack}".rstrip()

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, timezone
 
 from aiohttp import web
 
-from pytest_sharedworker.control.session import ControlChannel, EventSink, WorkerRegistry
+from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 SOCKET_TIMEOUT_SECONDS = 5.0
@@ -62,12 +62,9 @@ class ControlServer:
             await self._runner.cleanup()
             self._runner = None
 
-    def open_registry(self, listener: EventSink | None = None) -> WorkerRegistry:
-        """Return a new registry, whose token the prologues of its workers carry.
-
-        `listener` receives what these workers report.
-        """
-        registry = WorkerRegistry(secrets.token_hex(8), listener)
+    def open_registry(self) -> WorkerRegistry:
+        """Return a new registry, whose token the prologues of its workers carry."""
+        registry = WorkerRegistry(secrets.token_hex(8))
         self._registries[registry.token] = registry
         return registry
 
@@ -92,7 +89,6 @@ class ControlServer:
             message["url"],
             self._loop_thread,
             registry.changes,
-            registry.listener,
         )
         browser_date = datetime.fromtimestamp(message["atMs"] / 1000, timezone.utc)
         if abs(channel.started_at - browser_date) > LARGEST_REQUEST_TIME:

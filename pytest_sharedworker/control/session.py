@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -26,22 +26,6 @@ DEFAULT_TIMEOUT_MS = 30_000.0
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
-
-
-class EventSink(Protocol):
-    """Receives what the workers of one test report. Every method is called in the loop's thread."""
-
-    def on_console(self, channel: ControlChannel, message: ConsoleMessage) -> None:
-        """Receive a line that the worker wrote to the console."""
-
-    def on_error(self, channel: ControlChannel, error: WorkerError) -> None:
-        """Receive an uncaught exception or an unhandled rejection."""
-
-    def on_close(self, channel: ControlChannel) -> None:
-        """Note that the worker has ended.
-
-        Comes a second time for a worker that was only slow to open its socket and ended later.
-        """
 
 
 class StateNotifier:
@@ -70,7 +54,6 @@ class ControlChannel:
     url: str
     loop_thread: LoopThread
     changes: StateNotifier
-    listener: EventSink | None = None
     started_monotonic: float = field(default_factory=time.monotonic)
     started_at: datetime = field(default_factory=_now)
     clock_skew: timedelta = timedelta()
@@ -158,9 +141,9 @@ class ControlChannel:
         """Handle one message of the worker (in the loop's thread)."""
         event = message.get("event")
         if event == "console":
-            self._receive_console(ConsoleMessage(message["level"], message["text"], *self._times(message)))
+            self.console.append(ConsoleMessage(message["type"], message["text"], *self._times(message)))
         elif event == "error":
-            self._receive_error(WorkerError(message["message"], message["stack"], *self._times(message)))
+            self.errors.append(WorkerError(message["message"], message["stack"], *self._times(message)))
         elif event == "mark":
             self.marks[message["port"]] = max(message["mark"], self.marks.get(message["port"], 0))
         elif event == "resume":
@@ -173,21 +156,10 @@ class ControlChannel:
                     future.set_result(message["result"])
         self.changes.notify()
 
-    def _receive_console(self, message: ConsoleMessage) -> None:
-        self.console.append(message)
-        if self.listener is not None:
-            self.listener.on_console(self, message)
-
-    def _receive_error(self, error: WorkerError) -> None:
-        self.errors.append(error)
-        if self.listener is not None:
-            self.listener.on_error(self, error)
-
     def _times(self, message: dict[str, Any]) -> tuple[datetime, float | None]:
-        virtual_ms = message["virtualMs"]
         at = datetime.fromtimestamp(message["atMs"] / 1000, timezone.utc) + self.clock_skew
         at = max(at, self.started_at)  # Two clocks of one machine may still differ by a little.
-        return at, None if virtual_ms is None else virtual_ms / 1000
+        return at, message["virtualMs"]
 
     async def serve(self, socket: web.WebSocketResponse) -> None:
         """Send and receive messages until the worker ends."""
@@ -216,8 +188,6 @@ class ControlChannel:
         if not self.ended:
             self.ended_at = _now()
             self.ended = True
-            if self.listener is not None:
-                self.listener.on_close(self)
         for future in self._calls.values():
             if not future.done():
                 future.set_exception(WorkerClosedError(f"the {self} ended before it replied"))
@@ -232,7 +202,6 @@ class WorkerRegistry:
     """The workers of one test: those whose prologue carries its token."""
 
     token: str
-    listener: EventSink | None = None
     channels: list[ControlChannel] = field(default_factory=list)
     at_start: list[Callable[[ControlChannel], Awaitable[None]]] = field(default_factory=list)
     """Run in the loop's thread while a worker is held before its first line."""

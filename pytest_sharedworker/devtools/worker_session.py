@@ -161,9 +161,8 @@ class WorkerDevToolsSession:
             self._replies[message["id"]] = message
         elif message["method"] == "Runtime.consoleAPICalled":
             params = message["params"]
-            level = {"warning": "warn"}.get(params["type"], params["type"])
             text = " ".join(_to_text(value) for value in params["args"])
-            self.console.append(ConsoleMessage(level, text, _to_date(params["timestamp"])))
+            self.console.append(ConsoleMessage(params["type"], text, _to_date(params["timestamp"])))
         elif message["method"] == "Runtime.exceptionThrown":
             params = message["params"]
             error = _parse_error(params["exceptionDetails"])

@@ -12,4 +12,4 @@ class TimelineEvent:
 
     at: datetime
     text: str
-    virtual_seconds: float | None = None
+    virtual_time: float | None = None

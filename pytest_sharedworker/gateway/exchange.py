@@ -30,8 +30,8 @@ class Exchange:
     """One request and its response.
 
     `started_seconds`, `received_seconds` (the request is complete), `answered_seconds` (the response begins)
-    and `ended_seconds` count real time from the gateway's start; `virtual_seconds` is the sender's virtual
-    time at the request, where it has a virtual clock; `paused_seconds` is how long toxics delayed the
+    and `ended_seconds` count real time from the gateway's start; `virtual_time` is the sender's virtual
+    ms at the request, where it has a virtual clock; `paused_seconds` is how long toxics delayed the
     exchange, in the sender's time. `status` and `response_body` are what was sent to the browser (`status`
     None: no response, or not yet); `upstream_status` and `upstream_response_body` are what the server sent,
     also where a toxic dropped it. `cut` is how the gateway ended the connection, where it did; `route` what a
@@ -48,7 +48,7 @@ class Exchange:
     sender: Sender
     worker_id: str | None
     request_number: int | None
-    virtual_seconds: float | None
+    virtual_time: float | None
     started_at: datetime
     started_seconds: float
     received_seconds: float | None = None
@@ -110,7 +110,7 @@ class Exchange:
 
     def __str__(self) -> str:
         when = f"{self.started_seconds:8.3f} s"
-        virtual = "" if self.virtual_seconds is None else f" (worker {self.virtual_seconds:.3f} s)"
+        virtual = "" if self.virtual_time is None else f" (worker {self.virtual_time / 1000:.3f} s)"
         return f"#{self.number} {when} {self.sender}{virtual} {self.request_text} → {self.outcome_text}"
 
     @property

@@ -39,7 +39,7 @@ class ExchangeControl:
     def __init__(self, request: web.Request, exchange: Exchange, channel: ControlChannel | None) -> None:
         self.request = request
         self.exchange = exchange
-        is_virtual = exchange.virtual_seconds is not None and exchange.request_number is not None
+        is_virtual = exchange.virtual_time is not None and exchange.request_number is not None
         self._channel = channel if is_virtual else None
         self._number = exchange.request_number or 0
         self._changes = StateNotifier()

@@ -22,7 +22,7 @@ from pytest_sharedworker.gateway.handlers import HandlerRunner
 from pytest_sharedworker.gateway.har import write_har
 from pytest_sharedworker.gateway.journal import DEFAULT_TIMEOUT, Journal
 from pytest_sharedworker.gateway.listener import Listener
-from pytest_sharedworker.gateway.patterns import EVERYTHING, Origin, URLMatch
+from pytest_sharedworker.gateway.patterns import EVERYTHING, Origin, Pattern, URLMatch
 from pytest_sharedworker.gateway.pipeline import Pipeline
 from pytest_sharedworker.gateway.router import Handler, RouteRule, Routes
 from pytest_sharedworker.gateway.served_content import ServedContent
@@ -285,6 +285,10 @@ class Gateway:
         return write_har(self.journal, path)
 
     # --- workers ----------------------------------------------------------------------------------
+
+    def compile_pattern(self, url: URLMatch) -> Pattern:
+        """Return a compiled pattern of URLs of this gateway. Raise GatewayError if it cannot match any."""
+        return self._origin.compile(url)
 
     def add_worker_script(self, pattern: URLMatch) -> None:
         """Treat what a pattern matches (see patterns.py) as scripts of SharedWorkers.

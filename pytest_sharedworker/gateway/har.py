@@ -106,7 +106,7 @@ def _entry(exchange: Exchange) -> dict[str, Any]:
     }
     extras: dict[str, Any] = {
         "_workerId": exchange.worker_id,
-        "_virtualSeconds": exchange.virtual_seconds,
+        "_virtualTime": exchange.virtual_time,
         "_upstreamStatus": exchange.upstream_status,
         "_route": exchange.route,
         "_resourceType": _RESOURCE_TYPES.get(exchange.request_headers.get("Sec-Fetch-Dest", "")),

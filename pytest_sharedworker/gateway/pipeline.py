@@ -193,7 +193,7 @@ class Pipeline:
         return EventStream(request, exchange, self._journal) if is_event_stream(request) else None
 
     def _begin(self, request: web.Request) -> Exchange:
-        worker_id, request_number, virtual_seconds = _parse_tag(request.headers.get(TAG_HEADER))
+        worker_id, request_number, virtual_time = _parse_tag(request.headers.get(TAG_HEADER))
         sender, worker_id = self._identify_sender(request, worker_id)
         return Exchange(
             number=len(self._journal) + 1,
@@ -205,7 +205,7 @@ class Pipeline:
             sender=sender,
             worker_id=worker_id,
             request_number=request_number,
-            virtual_seconds=virtual_seconds,
+            virtual_time=virtual_time,
             started_at=datetime.now(timezone.utc),
             started_seconds=self._journal.seconds(),
         )
@@ -238,4 +238,4 @@ def _parse_tag(tag: str | None) -> tuple[str | None, int | None, float | None]:
     if tag is None:
         return None, None, None
     worker_id, number, virtual_ms = tag.split(".", 2)
-    return worker_id, int(number), float(virtual_ms) / 1000 if virtual_ms else None
+    return worker_id, int(number), float(virtual_ms) if virtual_ms else None

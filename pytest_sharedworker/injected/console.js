@@ -14,14 +14,14 @@
     }
   };
   const times = () => ({ atMs: control.realNow(), virtualMs: control.nowMs() });
-  const report = (/** @type {string} */ level, /** @type {unknown[]} */ values) => {
-    control.send({ event: "console", level, text: values.map(format).join(" "), ...times() });
+  const report = (/** @type {string} */ type, /** @type {unknown[]} */ values) => {
+    control.send({ event: "console", type, text: values.map(format).join(" "), ...times() });
   };
   /** @type {Map<string, number>} */
   const counts = new Map();
   const label = (/** @type {unknown[]} */ values) => (values[0] === undefined ? "default" : String(values[0]));
 
-  // The levels are those of the DevTools protocol, except for "warn".
+  // The types are those of the DevTools protocol.
   /** @type {Record<string, (values: unknown[]) => void>} */
   const reports = {
     assert: ([condition, ...values]) => {
@@ -41,9 +41,10 @@
     groupCollapsed: (values) => report("startGroupCollapsed", values),
     groupEnd: () => report("endGroup", []),
     trace: (values) => report("trace", values.length ? values : ["console.trace"]),
+    warn: (values) => report("warning", values),
   };
-  for (const level of ["debug", "log", "info", "warn", "error", "dir", "table"]) {
-    reports[level] = (values) => report(level, values);
+  for (const type of ["debug", "log", "info", "error", "dir", "table"]) {
+    reports[type] = (values) => report(type, values);
   }
   const native = /** @type {Record<string, Function>} */ (/** @type {unknown} */ (console));
   for (const [method, act] of Object.entries(reports)) {

@@ -54,7 +54,7 @@ def timeline(journal: Journal, notes: Iterable[TimelineEvent], workers: Iterable
 
 def line(event: TimelineEvent, origin: datetime) -> str:
     """Return an event as text, with real seconds since `origin`."""
-    virtual = "" if event.virtual_seconds is None else f"{event.virtual_seconds:.3f}"
+    virtual = "" if event.virtual_time is None else f"{event.virtual_time / 1000:.3f}"
     text = event.text.rstrip().replace("\n", "\n" + _INDENT)
     return f"{(event.at - origin).total_seconds():9.3f} {virtual:>11}  {text}"
 
@@ -62,11 +62,11 @@ def line(event: TimelineEvent, origin: datetime) -> str:
 def list_worker_events(worker: TimelineWorker) -> list[TimelineEvent]:
     """Return a worker's console messages and uncaught errors in chronological order."""
     written = [
-        TimelineEvent(message.at or worker.started_at, f"console {message}", message.virtual_seconds)
+        TimelineEvent(message.at or worker.started_at, f"console {message}", message.virtual_time)
         for message in worker.console_messages()
     ]
     thrown = [
-        TimelineEvent(error.at or worker.started_at, f"uncaught {error}", error.virtual_seconds)
+        TimelineEvent(error.at or worker.started_at, f"uncaught {error}", error.virtual_time)
         for error in worker.errors()
     ]
     return sorted([*written, *thrown], key=lambda event: event.at)
@@ -75,7 +75,7 @@ def list_worker_events(worker: TimelineWorker) -> list[TimelineEvent]:
 def _list_start_and_close(worker: TimelineWorker) -> Iterator[TimelineEvent]:
     yield TimelineEvent(worker.started_at, f"{worker.label} starts: {worker.url}", 0.0)
     for event in list_worker_events(worker):
-        yield TimelineEvent(event.at, f"{worker.label} {event.text}", event.virtual_seconds)
+        yield TimelineEvent(event.at, f"{worker.label} {event.text}", event.virtual_time)
     if worker.closed_at is not None:
         yield TimelineEvent(worker.closed_at, f"{worker.label} closes")
 
@@ -84,7 +84,7 @@ def _list_exchange_events(journal: Journal, exchange: Exchange) -> Iterator[Time
     sender = journal.describe_worker(exchange.worker_id) if exchange.worker_id else exchange.sender
     started = journal.started_at + timedelta(seconds=exchange.started_seconds)
     yield TimelineEvent(
-        started, f"#{exchange.number} {sender} {exchange.request_text}", exchange.virtual_seconds
+        started, f"#{exchange.number} {sender} {exchange.request_text}", exchange.virtual_time
     )
     if exchange.ended_seconds is not None:
         ended = journal.started_at + timedelta(seconds=exchange.ended_seconds)

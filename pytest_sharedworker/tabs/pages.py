@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from playwright.sync_api import Browser, BrowserContext, Frame
 from playwright.sync_api import Error as PlaywrightError
@@ -91,15 +90,15 @@ class Tabs:
                     ports[port] = WorkerPort(frame, url, name)
         return ports
 
-    def failed_scripts(self, url: str, name: str | None) -> list[str]:
-        """Return the URLs of workers that could not be started, of those with this URL (a glob) and name."""
+    def failed_scripts(self, matches: Callable[[str, str], bool]) -> list[str]:
+        """Return the URLs of workers that could not be started and whose URL and name match."""
         failed: list[str] = []
         for frame in self._frames():
             with suppress(PlaywrightError):
                 failed += [
                     error["url"]
                     for error in frame.evaluate(_READ_ERRORS)
-                    if fnmatchcase(error["url"], url) and name in (None, error["name"])
+                    if matches(error["url"], error["name"])
                 ]
         return list(dict.fromkeys(failed))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext
@@ -30,6 +30,7 @@ from pytest_sharedworker.errors import (
     WorkerNotFoundError,
 )
 from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.patterns import EVERYTHING, Pattern, URLMatch
 from pytest_sharedworker.injected.prologue import tab_script, worker_prologue
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.tabs.message_barrier import MessageBarrier
@@ -39,6 +40,22 @@ from pytest_sharedworker.workers.gateway_support import GatewaySupport
 from pytest_sharedworker.workers.shared_worker import DEFAULT_TIMEOUT, SharedWorker
 from pytest_sharedworker.workers.start_failures import FailedStarts
 from pytest_sharedworker.workers.start_gate import StartGate
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What a test says of the worker that it waits for."""
+
+    pattern: Pattern
+    name: str | None
+    title: str
+
+    def matches(self, url: str, name: str) -> bool:
+        return self.pattern.matches("GET", url) and self.name in (None, name)
+
+    def __str__(self) -> str:
+        named = "" if self.name is None else f" named {self.name!r}"
+        return f"{self.title} {str(self.pattern)!r}{named}"
 
 
 class SharedWorkers:
@@ -145,7 +162,7 @@ class SharedWorkers:
 
     def wait_for(
         self,
-        url: str = "**",
+        url: URLMatch = EVERYTHING,
         *,
         name: str | None = None,
         context: BrowserContext | None = None,
@@ -153,21 +170,14 @@ class SharedWorkers:
     ) -> SharedWorker:
         """Wait for the one worker that is alive and has this URL (and this name, in this context).
 
-        `url` is a pattern as Playwright has it. Raise WorkerNotFoundError after `timeout` ms, or earlier if
-        a page reports that the worker failed to start; AmbiguousWorkerError if there is more than one.
+        `url` is a pattern as Playwright has it. Raise WorkerNotFoundError after `timeout` ms, or earlier if a
+        page reports that the worker failed to start; AmbiguousWorkerError if there is more than one;
+        GatewayError for a pattern that cannot match.
         """
-        wanted = f"a SharedWorker {url!r}" + (f" named {name!r}" if name is not None else "")
+        wanted = _Description(self._gateway.compile_pattern(url), name, "a SharedWorker")
         deadline = time.monotonic() + timeout / 1000
         while True:
-            found = [
-                worker
-                for worker in self.alive
-                if fnmatchcase(worker.url, url) and name in (None, worker.name)
-            ]
-            if context is not None:
-                found = [worker for worker in found if self._is_in(worker, context)]
-            if not self._has_prologue:  # DevTools list a worker before its script is loaded and parsed.
-                found = [worker for worker in found if worker.is_running()]
+            found = self._select(wanted, self.alive, context)
             if len(found) == 1:
                 return found[0]
             if found:
@@ -175,47 +185,50 @@ class SharedWorkers:
                     f"{len(found)} workers match {wanted}: {found};"
                     " give a narrower pattern, a name or a context"
                 )
-            failures = self._failed_starts.reported_by_pages(url, name)
-            if failures or time.monotonic() > deadline:
-                raise self._not_found(wanted, failures, timeout)
-            self.idle()
+            self._wait_for_start(wanted, deadline, timeout)
 
     @contextmanager
     def expect_worker(
-        self, url: str = "**", *, name: str | None = None, timeout: float = DEFAULT_TIMEOUT
+        self, url: URLMatch = EVERYTHING, *, name: str | None = None, timeout: float = DEFAULT_TIMEOUT
     ) -> Iterator[EventInfo[SharedWorker]]:
         """Wait at the end of the `with` block for a worker that has started since its begin.
 
-        `info.value` is the worker. Raise WorkerNotFoundError after `timeout` ms.
+        `info.value` is the worker. Raise WorkerNotFoundError as `wait_for` does.
         """
+        wanted = _Description(self._gateway.compile_pattern(url), name, "a new SharedWorker")
         before = {worker.id for worker in self.history}
         info: EventInfo[SharedWorker] = EventInfo("worker")
         yield info
         deadline = time.monotonic() + timeout / 1000
-        while not info.is_set():
-            started = [
-                worker
-                for worker in self.history
-                if worker.id not in before and fnmatchcase(worker.url, url) and name in (None, worker.name)
-            ]
-            if not self._has_prologue:
-                started = [worker for worker in started if worker.is_running()]
-            failures = [] if started else self._failed_starts.reported_by_pages(url, name)
-            if started:
-                info.set(started[0])
-            elif failures or time.monotonic() > deadline:
-                wanted = f"a new SharedWorker {url!r}" + (f" named {name!r}" if name is not None else "")
-                raise self._not_found(wanted, failures, timeout)
-            else:
-                self.idle()
+        while True:
+            started = [worker for worker in self.history if worker.id not in before]
+            if found := self._select(wanted, started, None):
+                info.set(found[0])
+                return
+            self._wait_for_start(wanted, deadline, timeout)
 
-    def _not_found(self, wanted: str, failures: list[str], timeout: float) -> WorkerNotFoundError:
+    def _select(
+        self, wanted: _Description, workers: list[SharedWorker], context: BrowserContext | None
+    ) -> list[SharedWorker]:
+        found = [worker for worker in workers if wanted.matches(worker.url, worker.name)]
+        if context is not None:
+            found = [worker for worker in found if self._is_in(worker, context)]
+        if not self._has_prologue:  # DevTools list a worker before its script is loaded and parsed.
+            found = [worker for worker in found if worker.is_running()]
+        return found
+
+    def _wait_for_start(self, wanted: _Description, deadline: float, timeout: float) -> None:
+        """Wait a moment for a worker. Raise WorkerNotFoundError if it failed, or after `deadline`."""
+        failures = self._failed_starts.reported_by_pages(wanted.matches)
+        if not failures and time.monotonic() < deadline:
+            self.idle()
+            return
         failures = failures or self._failed_starts.reported_by_pages()
         if not failures and self._has_prologue:
             failures = self._failed_starts.never_started()
         seen = "\n".join([*failures, f"workers seen: {self.history}", self._gateway.journal.tail()])
         reason = "failed to start" if failures else f"did not appear within {timeout:g} ms"
-        return WorkerNotFoundError(f"{wanted} {reason}.\n{seen}")
+        raise WorkerNotFoundError(f"{wanted} {reason}.\n{seen}")
 
     def _is_in(self, worker: SharedWorker, context: BrowserContext) -> bool:
         """Tell whether a worker belongs to a context."""

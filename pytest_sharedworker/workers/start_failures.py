@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from pytest_sharedworker.control.session import WorkerRegistry
@@ -27,9 +28,9 @@ class FailedStarts:
         self._registry = registry
         self._connections = connections
 
-    def reported_by_pages(self, url: str = "*", name: str | None = None) -> list[str]:
+    def reported_by_pages(self, matches: Callable[[str, str], bool] = lambda url, name: True) -> list[str]:
         """Return a line for each worker with this URL and name that a page reports as failed."""
-        return [f"{each}: {self._explain(each)}" for each in self._tabs.failed_scripts(url, name)]
+        return [f"{each}: {self._explain(each)}" for each in self._tabs.failed_scripts(matches)]
 
     def never_started(self) -> list[str]:
         """Return a line for each script with a prologue that was requested and did not run.

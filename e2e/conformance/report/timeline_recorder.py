@@ -124,8 +124,8 @@ class TimelineRecorder:
         yield started, Mark(start, lane, Kind.STARTED, "starts")
         for error in worker.errors():
             real = self._to_real(error.at) if error.at else started
-            virtual = error.virtual_seconds
-            seconds = self._to_axis(real) if virtual is None else start + virtual
+            virtual = error.virtual_time
+            seconds = self._to_axis(real) if virtual is None else start + virtual / 1000
             yield real, Mark(seconds, lane, Kind.ERROR, f"uncaught {error}")
         if worker.closed_at is not None:
             real = self._to_real(worker.closed_at)
@@ -150,7 +150,7 @@ class TimelineRecorder:
         if exchange.ended_seconds is None:
             return
         end = max(exchange.ended_seconds, real)
-        has_virtual_time = exchange.virtual_seconds is not None
+        has_virtual_time = exchange.virtual_time is not None
         ended = requested + exchange.paused_seconds if has_virtual_time else self._to_axis(end)
         if exchange.status is None:
             how = f" ({exchange.cut})" if exchange.cut else ""
@@ -163,8 +163,8 @@ class TimelineRecorder:
 
     def _get_request_time(self, exchange: Exchange, starts: dict[str, float]) -> float:
         start = starts.get(exchange.worker_id or "")
-        if self._is_virtual and start is not None and exchange.virtual_seconds is not None:
-            return start + exchange.virtual_seconds
+        if self._is_virtual and start is not None and exchange.virtual_time is not None:
+            return start + exchange.virtual_time / 1000
         return self._to_axis(exchange.started_seconds)
 
 

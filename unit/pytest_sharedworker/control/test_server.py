@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +12,6 @@ import aiohttp
 import pytest
 
 from pytest_sharedworker.control import server as control_module
-from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
 from pytest_sharedworker.errors import EvaluationError, WaitTimeoutError, WorkerClosedError
@@ -152,8 +150,8 @@ def test_events_are_kept_in_order(
     async def run() -> None:
         async with aiohttp.ClientSession() as http, worker.socket(http, await worker.start(http)) as socket:
             [channel] = registry.channels
-            await socket.send_json({"event": "console", "level": "log", "text": "one", **times(30)})
-            await socket.send_json({"event": "console", "level": "warn", "text": "two", **times()})
+            await socket.send_json({"event": "console", "type": "log", "text": "one", **times(30)})
+            await socket.send_json({"event": "console", "type": "warning", "text": "two", **times()})
             await socket.send_json(
                 {"event": "error", "message": "Error: no", "stack": "Error: no\n  at x", **times()}
             )
@@ -164,7 +162,7 @@ def test_events_are_kept_in_order(
 
     sharedworker_loop.run(run())
     [channel] = registry.channels
-    assert [str(message) for message in channel.console] == ["log: one", "warn: two"]
+    assert [str(message) for message in channel.console] == ["log: one", "warning: two"]
     assert [str(error) for error in channel.errors] == ["Error: no\n  at x"]
     assert channel.marks == {"p": 2, "q": 0}
 
@@ -195,7 +193,7 @@ def test_last_messages_of_a_closing_worker_are_kept(
     async def run() -> None:
         async with aiohttp.ClientSession() as http:
             worker_id = await worker.start(http)
-            await worker.end(http, worker_id, {"event": "console", "level": "log", "text": "last", **times()})
+            await worker.end(http, worker_id, {"event": "console", "type": "log", "text": "last", **times()})
 
     sharedworker_loop.run(run())
     [channel] = registry.channels
@@ -277,46 +275,3 @@ def test_abandoned_request_is_not_resumed(
             return await suspended
 
     assert not sharedworker_loop.run(run())
-
-
-# --- events --------------------------------------------------------------------------------------
-
-
-class Recorder:
-    """An EventSink that keeps what it receives."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-        self.threads: set[str] = set()
-
-    def on_console(self, channel: ControlChannel, message: ConsoleMessage) -> None:
-        self._add(f"{channel.name} {message}")
-
-    def on_error(self, channel: ControlChannel, error: WorkerError) -> None:
-        self._add(f"{channel.name} {error.message}")
-
-    def on_close(self, channel: ControlChannel) -> None:
-        self._add(f"{channel.name} closed")
-
-    def _add(self, event: str) -> None:
-        self.events.append(event)
-        self.threads.add(threading.current_thread().name)
-
-
-def test_listener_receives_events_in_the_loop_thread(
-    sharedworker_loop: LoopThread, sharedworker_control: ControlServer
-) -> None:
-    recorder = Recorder()
-    registry = sharedworker_control.open_registry(recorder)
-    worker = Worker(sharedworker_control, registry.token)
-
-    async def run() -> None:
-        async with aiohttp.ClientSession() as http:
-            async with worker.socket(http, await worker.start(http)) as socket:
-                await socket.send_json({"event": "console", "level": "log", "text": "one", **times()})
-                await socket.send_json({"event": "error", "message": "Error: no", "stack": "", **times()})
-            await until(registry, lambda: registry.channels[0].ended)
-
-    sharedworker_loop.run(run())
-    assert recorder.events == ["counter log: one", "counter Error: no", "counter closed"]
-    assert recorder.threads == {"pytest-sharedworker"}

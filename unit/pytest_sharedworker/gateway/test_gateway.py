@@ -216,7 +216,7 @@ def test_tag_without_virtual_time_has_none(gateway: Gateway) -> None:
     ask(gateway, "GET / HTTP/1.1", "X-Pytest-Sharedworker: abc.7.")
     exchange = gateway.journal.exchanges[0]
     assert (exchange.sender, exchange.worker_id, exchange.request_number) == ("worker", "abc", 7)
-    assert exchange.virtual_seconds is None
+    assert exchange.virtual_time is None
 
 
 @pytest.mark.parametrize(

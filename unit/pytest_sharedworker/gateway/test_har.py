@@ -138,7 +138,7 @@ def test_every_sender_has_a_page(gateway: Gateway) -> None:
     log = get_valid_log(gateway)
     assert [page["id"] for page in log["pages"]] == ["tab", "worker one", "worker two"]
     assert [entry["pageref"] for entry in log["entries"]] == ["tab", "worker one", "worker two", "worker one"]
-    assert [entry.get("_virtualSeconds") for entry in log["entries"]] == [None, 1.5, 0.0, 2.5]
+    assert [entry.get("_virtualTime") for entry in log["entries"]] == [None, 1500, 0, 2500]
     assert [entry["_sender"] for entry in log["entries"]] == ["tab", "worker", "worker", "worker"]
 
 

@@ -27,7 +27,7 @@ def exchange(number: int = 1, method: str = "POST", path: str = "/api/items", **
     values: dict[str, Any] = {
         "number": number, "method": method, "url": f"{ORIGIN}{path}", "path": path,
         "request_headers": CIMultiDict(), "request_body": b"", "sender": "worker", "worker_id": "w1",
-        "request_number": number, "virtual_seconds": None, "started_at": datetime.now(timezone.utc),
+        "request_number": number, "virtual_time": None, "started_at": datetime.now(timezone.utc),
         "started_seconds": 0.5, "ended_seconds": 0.75,
     }  # fmt: skip
     return Exchange(**{**values, **more})
@@ -114,7 +114,7 @@ def test_tail_shows_the_last_exchanges_only(journal: Journal) -> None:
 
 
 def test_line_has_sender_times_bodies_outcome_and_toxics() -> None:
-    busy = exchange(7, virtual_seconds=30.0, request_body=b'{"a": 1}', status=503, response_body=b"busy")
+    busy = exchange(7, virtual_time=30_000, request_body=b'{"a": 1}', status=503, response_body=b"busy")
     busy.toxics = ["http_status status=503"]
     line = str(busy)
     assert line.startswith("#7")

@@ -52,7 +52,7 @@ NAMES = {
 def make_exchange(method: str = "POST", path: str = "/api/items") -> Exchange:
     return Exchange(
         number=1, method=method, url=ORIGIN + path, path=path, request_headers=CIMultiDict(),
-        request_body=b"", sender="worker", worker_id=None, request_number=None, virtual_seconds=None,
+        request_body=b"", sender="worker", worker_id=None, request_number=None, virtual_time=None,
         started_at=datetime.now(timezone.utc), started_seconds=0.0,
     )  # fmt: skip
 

@@ -56,7 +56,7 @@ def make_exchange(**values: Any) -> Exchange:
     usual = Exchange(
         number=1, method="POST", url="http://127.0.0.1/api/batch", path="/api/batch",
         request_headers=CIMultiDict(), request_body=BATCH, sender="worker", worker_id="w", request_number=1,
-        virtual_seconds=30.0, started_at=START, started_seconds=2.0, ended_seconds=2.5, status=200,
+        virtual_time=30_000, started_at=START, started_seconds=2.0, ended_seconds=2.5, status=200,
         response_body=b"fine", upstream_status=200, upstream_response_body=b"fine",
     )  # fmt: skip
     return replace(usual, **values)
@@ -93,7 +93,7 @@ def test_axis_of_a_real_clock_is_real_time() -> None:
     assert (made.axis, made.marks[0].seconds) == ("seconds of real time", 7.25)
 
 
-def test_virtual_seconds_of_a_worker_count_from_its_start() -> None:
+def test_virtual_time_of_a_worker_count_from_its_start() -> None:
     system = FakeSystem()
     recorder = system.make_recorder()
     with recorder.record_advance(100):
@@ -154,7 +154,7 @@ def test_toxics_and_uncaught_errors_have_marks() -> None:
     system.add_worker(
         "w",
         0.0,
-        errors=lambda: [SimpleNamespace(at=to_datetime(1), virtual_seconds=3.0)],
+        errors=lambda: [SimpleNamespace(at=to_datetime(1), virtual_time=3_000)],
         closed_at=to_datetime(2),
     )
     found = [(mark.lane, mark.kind) for mark in get_marks(system)]
