@@ -1,1 +1,1 @@
-"""The gateway: a reverse proxy that records, serves and breaks HTTP traffic. Knows no Playwright."""
+"""The gateway: a reverse proxy that records, serves, routes and breaks HTTP traffic; without Playwright."""

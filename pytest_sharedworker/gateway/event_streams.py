@@ -39,7 +39,7 @@ class EventStream:
         self._server: ClientResponse | None = None
 
     async def open(self, session: ClientSession, url: URL, request: UpstreamRequest) -> RawResponse:
-        """Send the request; return a response without its body, or a whole one that is no event stream."""
+        """Send the request; return a response without its body, or a complete one that is no event stream."""
         server = await request_upstream(session, url, request, timeout=STREAM_TIMEOUT)
         headers = without(server.headers, HOP_BY_HOP)
         if server.content_type != CONTENT_TYPE:

@@ -142,7 +142,7 @@ class Gateway:
     ) -> str:
         """Serve the files of a folder below a path, and `index` for a folder; return the URL.
 
-        With `single_page` a page that is opened below the path, where there is no file, is the index too.
+        With `single_page` a page that is opened below the path and is no file is the index, too.
         What the folder has not goes to the server. Raise GatewayError.
         """
         self._content.serve_directory(path, Path(folder), index, single_page)

@@ -46,7 +46,7 @@ class HandlerRunner:
         self._errors.append(error)
 
     def raise_error(self) -> None:
-        """Raise the first error that was kept, once; nothing where there is none."""
+        """Raise the first error that was kept, once, if any."""
         errors, self._errors = self._errors, []
         if errors:
             raise errors[0]

@@ -58,7 +58,7 @@ def har(journal: Journal) -> dict[str, Any]:
 
 
 def write_har(journal: Journal, path: str | Path) -> Path:
-    """Write the journal as an HTTP Archive, and its folder where there is none; return the path."""
+    """Write the journal as an HTTP Archive, and create its folder; return the path."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(har(journal), indent=1), encoding="utf-8")

@@ -33,7 +33,7 @@ class RawResponse(NamedTuple):
 
 @dataclass(frozen=True)
 class UpstreamRequest:
-    """A request as it is sent on. `url` is whole, and of the gateway's origin unless a route changed it."""
+    """A request for the server. `url` is absolute, of the gateway's origin unless a route changed it."""
 
     method: str
     url: str
@@ -68,18 +68,18 @@ class Request:
         return _lower_headers(self._request.headers)
 
     def header_value(self, name: str) -> str | None:
-        """Return a header, whatever the case of its name; None where there is none."""
+        """Return a header by its name in any case; None without one."""
         return self.headers.get(name.lower())
 
     @property
     def post_data(self) -> str | None:
-        """The body as text, without its content encoding; None where there is none."""
+        """The body as text, without its content encoding; None without a body."""
         body = self._decoded_body
         return body.decode("utf-8", "replace") if body else None
 
     @property
     def post_data_buffer(self) -> bytes | None:
-        """The body as bytes, as it was sent; None where there is none."""
+        """The body as bytes, as it was sent; None without a body."""
         return self._request.body or None
 
     @property

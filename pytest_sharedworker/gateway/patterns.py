@@ -171,7 +171,7 @@ def _resolve(glob: str, origin: str, text: str, suggest: Callable[[str | None], 
 
 
 def _with_path(url: str) -> str:
-    """Lower scheme and host, which URLs have in lower case, and add the path `/` where there is none."""
+    """Lower scheme and host, which URLs have in lower case, and add the path `/` if it is missing."""
     scheme, _, rest = url.partition("//")
     host, slash, path = rest.partition("/")
     if not slash and "**" not in host:
@@ -216,7 +216,7 @@ class _Token:
     regex: str
 
     def advance(self, text: str, start: int) -> Iterable[int]:
-        """Return the positions that it can reach; the text's length stands for its end and all behind it."""
+        """Return the positions that it can reach; the text's length means its end or any later position."""
         raise NotImplementedError
 
 

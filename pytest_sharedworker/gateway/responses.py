@@ -1,4 +1,4 @@
-"""Sending: write a response to the browser, whole, as toxics shape it, or cut off."""
+"""Sending: write a response to the browser, complete or as toxics shape it."""
 
 from __future__ import annotations
 

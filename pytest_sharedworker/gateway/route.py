@@ -114,22 +114,24 @@ class BaseRoute:
         if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
             raise GatewayError(f"fulfill() needs a status from 200 to 599, not {status!r}")
         base = response.raw if response is not None else RawResponse(200, CIMultiDict(), b"")
-        whole = base.headers.copy() if headers is None else _to_multidict(headers)
+        new_headers = base.headers.copy() if headers is None else _to_multidict(headers)
         content = base.body
         if json is not None:
             content = json_module.dumps(json).encode()
-            _set_type(whole, "application/json", always=headers is None)
+            _set_type(new_headers, "application/json", always=headers is None)
         elif path is not None:
             content = _read_file(Path(path))
             guessed = mimetypes.guess_type(str(path))[0] or "application/octet-stream"
-            _set_type(whole, guessed, always=headers is None)
+            _set_type(new_headers, guessed, always=headers is None)
         elif body is not None:
             content = body.encode() if isinstance(body, str) else body
             kind = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
-            _set_type(whole, kind, always=False)
+            _set_type(new_headers, kind, always=False)
         if content_type is not None:
-            whole["Content-Type"] = content_type
-        self._decide(RawResponse(base.status if status is None else status, whole, content), "fulfilled")
+            new_headers["Content-Type"] = content_type
+        self._decide(
+            RawResponse(base.status if status is None else status, new_headers, content), "fulfilled"
+        )
 
     def continue_(
         self,
@@ -179,7 +181,7 @@ class BaseRoute:
         return self._decision is not None
 
     async def wait_for_decision(self) -> Decision:
-        """Return the decision, once there is one (for the gateway, in the loop's thread)."""
+        """Wait for the decision and return it (for the gateway, in the loop's thread)."""
         with self._lock:
             self._is_pending = self._decision is None
             if self._is_pending:
@@ -241,9 +243,11 @@ class BaseRoute:
         if method is not None:
             request = replace(request, method=method)
         if headers is not None:
-            whole = _to_multidict(headers)
-            whole["Host"] = request.headers.get("Host", "")  # As in Playwright, headers do not change it.
-            request = replace(request, headers=whole)
+            new_headers = _to_multidict(headers)
+            new_headers["Host"] = request.headers.get(
+                "Host", ""
+            )  # As in Playwright, headers do not change it.
+            request = replace(request, headers=new_headers)
         if post_data is not None:
             body, kind = _encode_body(post_data)
             if kind is not None:
@@ -336,11 +340,13 @@ def _encode_body(post_data: object) -> tuple[bytes, str | None]:
 
 
 def _resolve_url(url: str, base: str) -> str:
-    whole = urljoin(base, url)
-    parts = urlsplit(whole)
+    absolute = urljoin(base, url)
+    parts = urlsplit(absolute)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise GatewayError(f"a route can send requests to http and https URLs, not to {url!r}")
-    return whole.partition("#")[0] if parts.path else whole.replace(parts.netloc, parts.netloc + "/", 1)
+    return (absolute if parts.path else absolute.replace(parts.netloc, parts.netloc + "/", 1)).partition("#")[
+        0
+    ]
 
 
 def _explain_error_code(error_code: str) -> str:

@@ -22,7 +22,7 @@ _LONGEST_START = max(map(len, _STARTS_OF_PAGES))
 
 class _Content(Protocol):
     def respond(self, path: str, request: UpstreamRequest) -> RawResponse | None:
-        """Return the response for a decoded path; None where there is no such content."""
+        """Return the response for a decoded path; None if there is no such content."""
 
 
 class ServedContent:
@@ -171,6 +171,6 @@ def _guess_type_of_body(body: str | bytes) -> str:
 
 
 def _make_headers(content_type: str, headers: Mapping[str, str] | None = None) -> CIMultiDict[str]:
-    whole = CIMultiDict({"Content-Type": content_type, "Cache-Control": "no-store"})
-    whole.update(headers or {})
-    return whole
+    merged = CIMultiDict({"Content-Type": content_type, "Cache-Control": "no-store"})
+    merged.update(headers or {})
+    return merged

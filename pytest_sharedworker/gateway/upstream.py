@@ -25,7 +25,7 @@ StreamingProxy: TypeAlias = "WebSocketBridge | EventStream"
 
 
 class Upstream:
-    """The server at `origin` (None: there is none)."""
+    """The server at `origin` (None: no server)."""
 
     def __init__(self, gateway_origin: Origin, origin: str | None) -> None:
         self._gateway_origin = gateway_origin

@@ -167,7 +167,7 @@ class RoutedWebSocket(WebSocketBridge):
         self._connect: Callable[[], Awaitable[RawResponse]] | None = None
 
     async def decide(self, connect: Callable[[], Awaitable[RawResponse]]) -> RawResponse:
-        """Run the handler, and `connect` where it asks for that; return the response for the browser."""
+        """Run the handler; return the response for the browser, from `connect` if the route connected."""
         self._connect = connect
         self._exchange.route = "web socket route"
         if not await self._run(self._handler, self._route):

@@ -52,7 +52,7 @@ class WorkerScripts:
         return any(pattern.matches(method, self._origin.url + target) for pattern in self._patterns)
 
     def serve(self, path: str, script: bytes, headers: CIMultiDict[str]) -> bytes:
-        """Return the script as it is sent, behind the prologue, if there is one; change `headers` to fit."""
+        """Return the script as it is sent, behind the prologue, if any; change `headers` to fit."""
         self.paths.add(path)
         prologue = self._workers.prologue()
         if prologue is not None or self._workers.has_gate:

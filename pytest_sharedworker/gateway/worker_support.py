@@ -1,4 +1,4 @@
-"""What the gateway needs to know of workers; who manages them attaches it with `gateway.attach`."""
+"""What the gateway needs to know of workers; `gateway.attach` supplies it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class WorkerSupport(Protocol):
-    """Knows the workers of a test. The gateway calls it from its own thread and from the test's."""
+    """Describes the workers of a test. The gateway calls it in its own thread and in the test's."""
 
     @property
     def has_gate(self) -> bool:
@@ -25,7 +25,7 @@ class WorkerSupport(Protocol):
         """Return what to show when a wait fails, such as the workers' console; "" for nothing."""
 
     def worker_at(self, url: str) -> str | None:
-        """Return the id of the worker whose script has this URL; None where there is none, or several."""
+        """Return the id of the worker whose script has this URL; None for no worker, or several."""
 
 
 class NoWorkers:

@@ -1,4 +1,4 @@
-"""The rules of HAR 1.2 (Jan Odvarko's specification) as checks: which fields there are, and of which type."""
+"""The rules of HAR 1.2 (Jan Odvarko's specification) as checks: the fields and their types."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ _COOKIE_OPTIONAL = {
 }
 
 
-def broken_rules(document: Any) -> list[str]:
-    """What in a HAR document breaks the specification, as sentences; empty for a good one."""
+def list_violations(document: Any) -> list[str]:
+    """Return the violations of the specification in a HAR document, as sentences."""
     checker = _Checker()
     checker.document(document)
-    return checker.broken
+    return checker.violations
 
 
 class _Checker:
     def __init__(self) -> None:
-        self.broken: list[str] = []
+        self.violations: list[str] = []
 
     def fields(
         self, where: str, value: Any, required: dict[str, Any], optional: dict[str, Any] | None = None
     ) -> bool:
-        """An object has the required fields, and others only where known or with an underscore."""
+        """Check that an object has the required fields, and others only if known or with an underscore."""
         if not isinstance(value, dict):
-            self.broken.append(f"{where} is no object")
+            self.violations.append(f"{where} is no object")
             return False
         known = {**required, **(optional or {}), "comment": str}
-        self.broken += [f"{where}.{name} is missing" for name in required.keys() - value.keys()]
+        self.violations += [f"{where}.{name} is missing" for name in required.keys() - value.keys()]
         for name, field in value.items():
             if name.startswith("_"):
                 continue
             if name not in known:
-                self.broken.append(f"{where}.{name} is unknown; custom fields begin with an underscore")
+                self.violations.append(f"{where}.{name} is unknown; custom fields begin with an underscore")
             elif not isinstance(field, known[name]) or (isinstance(field, bool) and known[name] is not bool):
-                self.broken.append(f"{where}.{name} has the wrong type: {field!r}")
+                self.violations.append(f"{where}.{name} has the wrong type: {field!r}")
         return not required.keys() - value.keys()
 
     def rule(self, holds: bool, sentence: str) -> None:
         if not holds:
-            self.broken.append(sentence)
+            self.violations.append(sentence)
 
     def document(self, document: Any) -> None:
         if not self.fields("document", document, {"log": dict}):

@@ -1,4 +1,4 @@
-"""A server that keeps what it is sent, and a client that hides nothing of what it is answered."""
+"""A server that records its requests, and a client that shows every byte of a response."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class Received:
     body: bytes
 
     def header(self, name: str) -> list[str]:
-        """All values of a header."""
+        """Return all values of a header."""
         return [value.decode() for key, value in self.headers if key.decode().lower() == name.lower()]
 
 
 @dataclass
 class Upstream:
-    """A server behind a gateway: an answer that can be exchanged, and all that it received."""
+    """A server behind a gateway, with a response to choose; `received` has its requests."""
 
     respond: Respond = lambda request: web.Response(text="fine")
     respond_later: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
     ended: list[int | None] = field(default_factory=list)
-    """With which code each WebSocket has ended."""
+    """The close code of each WebSocket that has ended."""
     received: list[Received] = field(default_factory=list)
     url: str = ""
 
@@ -65,23 +65,23 @@ class Upstream:
 
 @dataclass(frozen=True)
 class Reply:
-    """All bytes of an answer, and whether the connection was reset behind them."""
+    """All bytes of a response, and whether the connection was reset behind them."""
 
     raw: bytes
     reset: bool
 
     @property
     def status(self) -> int:
-        """The status; raises where no answer came."""
+        """The status. Raise IndexError without a response."""
         return int(self.raw.split(b" ", 2)[1])
 
     @property
     def body(self) -> bytes:
-        """What follows the headers."""
+        """The bytes after the headers."""
         return self.raw.partition(b"\r\n\r\n")[2]
 
     def header(self, name: str) -> list[str]:
-        """All values of a header."""
+        """Return all values of a header."""
         lines = self.raw.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
         pairs = [line.split(": ", 1) for line in lines]
         return [value for key, value in pairs if key.lower() == name.lower()]
@@ -116,7 +116,7 @@ class Client:
         self._socket.settimeout(seconds)
 
     def read(self) -> Reply:
-        """Read to the end of the connection. Raises TimeoutError where there is none."""
+        """Read to the end of the connection. Raise TimeoutError if it stays open."""
         raw = b""
         try:
             while piece := self._socket.recv(1 << 16):
@@ -132,7 +132,7 @@ class Client:
         self._socket.close()
 
 
-def ask(gateway: Gateway, request: str = "GET / HTTP/1.1", *headers: str, body: bytes = b"") -> Reply:
+def send(gateway: Gateway, request: str = "GET / HTTP/1.1", *headers: str, body: bytes = b"") -> Reply:
     """Send one request on a connection of its own and read all that comes back."""
     with Client(gateway, request, *headers, body=body) as client:
         return client.read()

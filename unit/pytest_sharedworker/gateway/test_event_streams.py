@@ -62,15 +62,15 @@ def events(upstream: Upstream, sharedworker_loop: LoopThread) -> Events:
 
 @pytest.fixture
 def listen(gateway: Gateway, sharedworker_loop: LoopThread) -> Callable[..., None]:
-    """Ask for the stream by the gateway and do something with the answer."""
+    """Request the stream through the gateway and do something with the response."""
 
     def listen(what: Callable[[ClientResponse], Awaitable[None]]) -> None:
         async def run() -> None:
             async with (
                 ClientSession() as session,
-                session.get(gateway.url + "/events", headers=ACCEPT) as answer,
+                session.get(gateway.url + "/events", headers=ACCEPT) as response,
             ):
-                await what(answer)
+                await what(response)
 
         sharedworker_loop.run(asyncio.wait_for(run(), TIMEOUT_SECONDS))
 
@@ -80,19 +80,19 @@ def listen(gateway: Gateway, sharedworker_loop: LoopThread) -> Callable[..., Non
 def test_each_event_comes_when_the_server_sends_it(
     gateway: Gateway, events: Events, listen: Callable[..., None]
 ) -> None:
-    async def read(answer: ClientResponse) -> None:
-        assert (answer.status, answer.content_type, answer.headers["X-Own"]) == (
+    async def read(response: ClientResponse) -> None:
+        assert (response.status, response.content_type, response.headers["X-Own"]) == (
             200,
             "text/event-stream",
             "1",
         )
         for event in (b"data: 1\n\n", b"data: 2\n\n"):
             events.next.put_nowait(event)
-            assert await answer.content.readany() == event
+            assert await response.content.readany() == event
         (exchange,) = gateway.journal.select("GET /events")
         assert (exchange.ended, exchange.response_body) == (False, b"data: 1\n\ndata: 2\n\n")
         events.next.put_nowait(None)
-        assert await answer.content.read() == b""
+        assert await response.content.read() == b""
 
     listen(read)
     (exchange,) = gateway.journal.wait_for("GET /events")
@@ -100,35 +100,35 @@ def test_each_event_comes_when_the_server_sends_it(
 
 
 def test_server_sees_that_the_browser_has_left(events: Events, listen: Callable[..., None]) -> None:
-    async def leave(answer: ClientResponse) -> None:
-        answer.close()
+    async def leave(response: ClientResponse) -> None:
+        response.close()
         await events.left.wait()
 
     listen(leave)
 
 
 def test_stream_breaks_where_the_server_breaks_it(events: Events, listen: Callable[..., None]) -> None:
-    async def read(answer: ClientResponse) -> None:
+    async def read(response: ClientResponse) -> None:
         events.next.put_nowait(b"data: 1\n\n")
-        assert await answer.content.readany() == b"data: 1\n\n"
+        assert await response.content.readany() == b"data: 1\n\n"
         events.next.put_nowait(b"")
         with pytest.raises(ClientError):
-            await answer.content.read()
+            await response.content.read()
 
     listen(read)
 
 
 def test_down_breaks_open_streams(gateway: Gateway, events: Events, listen: Callable[..., None]) -> None:
-    async def go_down(answer: ClientResponse) -> None:
+    async def go_down(response: ClientResponse) -> None:
         await asyncio.to_thread(gateway.add_toxic, Down())
         with pytest.raises(ClientError):
-            await answer.content.read()
+            await response.content.read()
 
     listen(go_down)
 
 
 def test_toxic_meets_the_request(gateway: Gateway, events: Events, listen: Callable[..., None]) -> None:
-    async def never(answer: ClientResponse) -> None:
+    async def never(response: ClientResponse) -> None:
         raise AssertionError
 
     with gateway.add_toxic(ResetPeer(), on="GET /events"), pytest.raises(ClientError):
@@ -138,8 +138,8 @@ def test_toxic_meets_the_request(gateway: Gateway, events: Events, listen: Calla
 def test_route_responds_in_the_servers_place(
     gateway: Gateway, events: Events, listen: Callable[..., None]
 ) -> None:
-    async def read(answer: ClientResponse) -> None:
-        assert await answer.read() == b"data: mine\n\n"
+    async def read(response: ClientResponse) -> None:
+        assert await response.read() == b"data: mine\n\n"
 
     async def change(route: AsyncRoute) -> None:
         route.fulfill(response=await route.fetch(), body="data: mine\n\n")
@@ -151,21 +151,21 @@ def test_route_responds_in_the_servers_place(
 def test_posted_body_reaches_the_server(
     gateway: Gateway, upstream: Upstream, events: Events, sharedworker_loop: LoopThread
 ) -> None:
-    async def ask() -> None:
+    async def send() -> None:
         events.next.put_nowait(b"data: 1\n\n")
         events.next.put_nowait(None)
         async with ClientSession() as session:
-            async with session.post(gateway.url + "/events", data=b"a question", headers=ACCEPT) as answer:
-                assert await answer.read() == b"data: 1\n\n"
+            async with session.post(gateway.url + "/events", data=b"a message", headers=ACCEPT) as response:
+                assert await response.read() == b"data: 1\n\n"
 
-    sharedworker_loop.run(asyncio.wait_for(ask(), TIMEOUT_SECONDS))
-    assert upstream.received[0].body == b"a question"
+    sharedworker_loop.run(asyncio.wait_for(send(), TIMEOUT_SECONDS))
+    assert upstream.received[0].body == b"a message"
 
 
 def test_response_that_is_no_stream_comes_complete(upstream: Upstream, listen: Callable[..., None]) -> None:
     upstream.respond = lambda _: web.Response(status=503, text="not now")
 
-    async def read(answer: ClientResponse) -> None:
-        assert (answer.status, await answer.text()) == (503, "not now")
+    async def read(response: ClientResponse) -> None:
+        assert (response.status, await response.text()) == (503, "not now")
 
     listen(read)

@@ -19,7 +19,7 @@ from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.worker_support import NoWorkers
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from unit.support.servers import Upstream, ask
+from unit.support.servers import Upstream, send
 
 WORKER_HEADERS = ("Sec-Fetch-Dest: sharedworker", "Sec-Fetch-Mode: same-origin")
 
@@ -30,7 +30,7 @@ WORKER_HEADERS = ("Sec-Fetch-Dest: sharedworker", "Sec-Fetch-Mode: same-origin")
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_request_reaches_the_server_unchanged(gateway: Gateway, upstream: Upstream, method: str) -> None:
     body = b"" if method == "GET" else bytes(range(256))
-    ask(gateway, f"{method} /api HTTP/1.1", "X-Own: 1", "X-Own: 2", "Cookie: a=b", body=body)
+    send(gateway, f"{method} /api HTTP/1.1", "X-Own: 1", "X-Own: 2", "Cookie: a=b", body=body)
     [received] = upstream.received
     assert (received.method, received.raw_path, received.body) == (method, "/api", body)
     assert received.header("X-Own") == ["1", "2"]
@@ -42,17 +42,17 @@ def test_request_reaches_the_server_unchanged(gateway: Gateway, upstream: Upstre
     ["/a%2Fb/%7Ec", "/a//b/./c/../d", "/q?x=%41&y=a+b%20c&z=%FF&x=", "/%C3%BC?%c3%bc", "/a;b=c,d?'(!)*"],
 )
 def test_path_and_query_stay_byte_for_byte(gateway: Gateway, upstream: Upstream, path: str) -> None:
-    ask(gateway, f"GET {path} HTTP/1.1")
+    send(gateway, f"GET {path} HTTP/1.1")
     assert upstream.received[0].raw_path == path
 
 
 def test_server_sees_the_host_that_the_browser_sees(gateway: Gateway, upstream: Upstream) -> None:
-    ask(gateway)
+    send(gateway)
     assert upstream.received[0].header("Host") == [gateway.url.removeprefix("http://")]
 
 
 def test_hop_by_hop_headers_and_the_tag_are_not_forwarded(gateway: Gateway, upstream: Upstream) -> None:
-    ask(gateway, "GET / HTTP/1.1", "Connection: keep-alive", "TE: trailers", "X-Pytest-Sharedworker: w.1.0")
+    send(gateway, "GET / HTTP/1.1", "Connection: keep-alive", "TE: trailers", "X-Pytest-Sharedworker: w.1.0")
     received = upstream.received[0]
     assert received.header("TE") == []
     assert received.header("X-Pytest-Sharedworker") == []
@@ -62,7 +62,7 @@ def test_hop_by_hop_headers_and_the_tag_are_not_forwarded(gateway: Gateway, upst
 
 
 def test_no_header_is_added_to_a_request(gateway: Gateway, upstream: Upstream) -> None:
-    ask(gateway, "POST / HTTP/1.1", body=b"x")
+    send(gateway, "POST / HTTP/1.1", body=b"x")
     assert {key.lower() for key, _ in upstream.received[0].headers} <= {
         b"host", b"accept", b"content-length", b"connection"
     }  # fmt: skip
@@ -71,14 +71,14 @@ def test_no_header_is_added_to_a_request(gateway: Gateway, upstream: Upstream) -
 def test_chunked_body_arrives_complete(gateway: Gateway, upstream: Upstream) -> None:
     # The client's own framing: the bytes behind the headers are two chunks and the end.
     chunks = "5\r\nfirst\r\n6\r\nsecond\r\n0\r\n"
-    ask(gateway, "POST / HTTP/1.1", "Transfer-Encoding: chunked", "", chunks)
+    send(gateway, "POST / HTTP/1.1", "Transfer-Encoding: chunked", "", chunks)
     assert upstream.received[0].body == b"firstsecond"
 
 
 def test_response_comes_back_unchanged(gateway: Gateway, upstream: Upstream) -> None:
     headers = CIMultiDict([("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Own", "ü")])
     upstream.respond = lambda _: web.Response(status=418, body=bytes(range(256)), headers=headers)
-    reply = ask(gateway)
+    reply = send(gateway)
     assert (reply.status, reply.body) == (418, bytes(range(256)))
     assert reply.header("Set-Cookie") == ["a=1", "b=2"]
     assert reply.header("Content-Length") == ["256"]
@@ -87,14 +87,14 @@ def test_response_comes_back_unchanged(gateway: Gateway, upstream: Upstream) -> 
 def test_compressed_response_stays_compressed(gateway: Gateway, upstream: Upstream) -> None:
     packed = gzip.compress(b"text" * 100)
     upstream.respond = lambda _: web.Response(body=packed, headers={"Content-Encoding": "gzip"})
-    reply = ask(gateway, "GET / HTTP/1.1", "Accept-Encoding: gzip")
+    reply = send(gateway, "GET / HTTP/1.1", "Accept-Encoding: gzip")
     assert reply.body == packed
     assert reply.header("Content-Encoding") == ["gzip"]
 
 
 def test_redirect_is_left_to_the_browser(gateway: Gateway, upstream: Upstream) -> None:
     upstream.respond = lambda _: web.Response(status=302, headers={"Location": "/elsewhere"})
-    reply = ask(gateway)
+    reply = send(gateway)
     assert (reply.status, reply.header("Location")) == (302, ["/elsewhere"])
     assert len(upstream.received) == 1
 
@@ -102,20 +102,20 @@ def test_redirect_is_left_to_the_browser(gateway: Gateway, upstream: Upstream) -
 @pytest.mark.parametrize("status", [204, 304])
 def test_response_without_a_body_has_no_length(gateway: Gateway, upstream: Upstream, status: int) -> None:
     upstream.respond = lambda _: web.Response(status=status)
-    reply = ask(gateway)
+    reply = send(gateway)
     assert (reply.status, reply.body, reply.header("Content-Length")) == (status, b"", [])
 
 
 def test_head_response_has_a_length_and_no_body(gateway: Gateway, upstream: Upstream) -> None:
     upstream.respond = lambda _: web.Response(body=b"x" * 37)
-    reply = ask(gateway, "HEAD / HTTP/1.1")
+    reply = send(gateway, "HEAD / HTTP/1.1")
     assert (reply.status, reply.header("Content-Length"), reply.body) == (200, ["37"], b"")
 
 
 def test_five_megabytes_pass_both_ways(gateway: Gateway, upstream: Upstream) -> None:
     body = bytes(range(256)) * (5 * 1024 * 4)
     upstream.respond = lambda _: web.Response(body=body)
-    assert ask(gateway, "POST / HTTP/1.1", body=body).body == body
+    assert send(gateway, "POST / HTTP/1.1", body=body).body == body
     assert upstream.received[0].body == body
 
 
@@ -133,13 +133,13 @@ def test_client_that_leaves_during_a_response_is_not_logged(
 
 
 def test_every_response_closes_its_connection(gateway: Gateway) -> None:
-    # `ask` reads to the connection's end: it would wait for ever otherwise.
-    assert ask(gateway, "GET / HTTP/1.1", "Connection: keep-alive").header("Connection") == ["close"]
+    # `send` reads to the end of the connection: otherwise it would time out.
+    assert send(gateway, "GET / HTTP/1.1", "Connection: keep-alive").header("Connection") == ["close"]
 
 
 def test_journal_has_request_and_response(gateway: Gateway, upstream: Upstream) -> None:
     upstream.respond = lambda _: web.json_response({"status": "success"}, status=201)
-    ask(gateway, "POST /api?x=1 HTTP/1.1", "Content-Type: application/json", body=b"{}")
+    send(gateway, "POST /api?x=1 HTTP/1.1", "Content-Type: application/json", body=b"{}")
     [exchange] = gateway.journal.wait_for("POST /api?x=1")
     assert (exchange.method, exchange.path, exchange.url) == ("POST", "/api?x=1", gateway.url + "/api?x=1")
     assert exchange.request_headers["Content-Type"] == "application/json"
@@ -162,8 +162,8 @@ def test_journal_has_request_and_response(gateway: Gateway, upstream: Upstream) 
     ],
 )
 def test_sender_is_identified(gateway: Gateway, headers: list[str], sender: str) -> None:
-    ask(gateway, "GET /static/own.worker.js HTTP/1.1", *WORKER_HEADERS)
-    ask(gateway, "GET /x HTTP/1.1", *(header.format(origin=gateway.url) for header in headers))
+    send(gateway, "GET /static/own.worker.js HTTP/1.1", *WORKER_HEADERS)
+    send(gateway, "GET /x HTTP/1.1", *(header.format(origin=gateway.url) for header in headers))
     assert gateway.journal.select("/x")[0].sender == sender
 
 
@@ -180,7 +180,7 @@ def test_dead_server_gives_a_502_that_names_it(
     gateway: Gateway, upstream: Upstream, sharedworker_loop: LoopThread
 ) -> None:
     sharedworker_loop.run(upstream.stop())
-    reply = ask(gateway, "GET /api HTTP/1.1")
+    reply = send(gateway, "GET /api HTTP/1.1")
     assert reply.status == 502
     assert f"cannot reach the server {upstream.url}" in reply.body.decode()
     [exchange] = gateway.journal.wait_for("/api")
@@ -196,7 +196,7 @@ def test_stop_is_idempotent(lone_gateway: Gateway) -> None:
 
 
 class OneWorker(NoWorkers):
-    """Knows one worker by its script's URL."""
+    """Has one worker."""
 
     def worker_at(self, url: str) -> str | None:
         """Return the worker's id."""
@@ -205,15 +205,15 @@ class OneWorker(NoWorkers):
 
 def test_untagged_request_gets_the_id_of_the_worker_at_its_referer(gateway: Gateway) -> None:
     gateway.attach(OneWorker())
-    ask(gateway, "GET /own.worker.js HTTP/1.1", *WORKER_HEADERS)
+    send(gateway, "GET /own.worker.js HTTP/1.1", *WORKER_HEADERS)
     for path in ("own.worker.js", "page.html"):
-        ask(gateway, f"GET /{path}-data HTTP/1.1", f"Referer: {gateway.url}/{path}")
+        send(gateway, f"GET /{path}-data HTTP/1.1", f"Referer: {gateway.url}/{path}")
     senders = [(exchange.sender, exchange.worker_id) for exchange in gateway.journal]
     assert senders[1:] == [("worker", "w1"), ("tab", None)]
 
 
 def test_tag_without_virtual_time_has_none(gateway: Gateway) -> None:
-    ask(gateway, "GET / HTTP/1.1", "X-Pytest-Sharedworker: abc.7.")
+    send(gateway, "GET / HTTP/1.1", "X-Pytest-Sharedworker: abc.7.")
     exchange = gateway.journal.exchanges[0]
     assert (exchange.sender, exchange.worker_id, exchange.request_number) == ("worker", "abc", 7)
     assert exchange.virtual_time is None
@@ -247,6 +247,6 @@ def test_upstream_without_a_host_is_refused(lone_gateway: Gateway, origin: str) 
 
 
 def test_brackets_in_a_path_are_no_error(gateway: Gateway, upstream: Upstream) -> None:
-    assert ask(gateway, "GET /[::1]:x?[ HTTP/1.1").status == 200
+    assert send(gateway, "GET /[::1]:x?[ HTTP/1.1").status == 200
     assert upstream.received[0].raw_path == "/[::1]:x?["
     gateway.raise_handler_error()

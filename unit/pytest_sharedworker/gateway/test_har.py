@@ -19,8 +19,8 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.har import har
 from pytest_sharedworker.gateway.toxics import DropResponse, Latency, ResetPeer, Slicer, Toxic
 from pytest_sharedworker.injected.prologue import TAG_HEADER
-from unit.support.har_rules import broken_rules
-from unit.support.servers import Upstream, ask
+from unit.support.har_rules import list_violations
+from unit.support.servers import Upstream, send
 
 BINARY = bytes(range(256))
 
@@ -34,16 +34,16 @@ def get_valid_log(gateway: Gateway) -> dict[str, Any]:
     """Return the log as it comes out of JSON, after a check of all rules."""
     gateway.journal.wait_for()
     document = json.loads(json.dumps(har(gateway.journal)))
-    assert broken_rules(document) == []
+    assert list_violations(document) == []
     return document["log"]  # type: ignore[no-any-return]
 
 
 def test_empty_journal_is_a_valid_archive(gateway: Gateway) -> None:
-    assert broken_rules(har(gateway.journal)) == []
+    assert list_violations(har(gateway.journal)) == []
 
 
 def test_request_has_query_headers_cookies_and_body(gateway: Gateway) -> None:
-    ask(
+    send(
         gateway,
         "POST /api/items?page=2&empty=&page=3 HTTP/1.1",
         "Content-Type: application/json",
@@ -71,7 +71,7 @@ def test_response_has_status_headers_cookies_and_text(gateway: Gateway, upstream
         return response
 
     upstream.respond = respond
-    ask(gateway)
+    send(gateway)
     response = get_only_entry(gateway)["response"]
     assert (response["status"], response["statusText"], response["redirectURL"]) == (201, "Created", "")
     assert response["content"] == {
@@ -85,7 +85,7 @@ def test_response_has_status_headers_cookies_and_text(gateway: Gateway, upstream
 
 def test_binary_bodies_are_base64(gateway: Gateway, upstream: Upstream) -> None:
     upstream.respond = lambda request: web.Response(body=BINARY)
-    ask(gateway, "POST / HTTP/1.1", body=BINARY)
+    send(gateway, "POST / HTTP/1.1", body=BINARY)
     entry = get_only_entry(gateway)
     content, post = entry["response"]["content"], entry["request"]["postData"]
     assert (base64.b64decode(content["text"]), content["encoding"]) == (BINARY, "base64")
@@ -95,7 +95,7 @@ def test_binary_bodies_are_base64(gateway: Gateway, upstream: Upstream) -> None:
 def test_compressed_response_is_shown_decoded(gateway: Gateway, upstream: Upstream) -> None:
     packed = gzip.compress(b"words " * 100)
     upstream.respond = lambda request: web.Response(body=packed, headers={"Content-Encoding": "gzip"})
-    ask(gateway)
+    send(gateway)
     response = get_only_entry(gateway)["response"]
     assert response["content"]["text"] == "words " * 100
     assert (response["content"]["size"], response["bodySize"]) == (600, len(packed))
@@ -104,14 +104,14 @@ def test_compressed_response_is_shown_decoded(gateway: Gateway, upstream: Upstre
 
 def test_redirect_has_its_target(gateway: Gateway, upstream: Upstream) -> None:
     upstream.respond = lambda request: web.Response(status=302, headers={"Location": "/elsewhere"})
-    ask(gateway)
+    send(gateway)
     assert get_only_entry(gateway)["response"]["redirectURL"] == "/elsewhere"
 
 
 @pytest.mark.parametrize("toxic", [ResetPeer(), DropResponse()])
 def test_cut_connection_has_status_0_and_an_error(gateway: Gateway, toxic: Toxic) -> None:
     gateway.add_toxic(toxic)
-    ask(gateway)
+    send(gateway)
     entry = get_only_entry(gateway)
     assert entry["response"]["status"] == 0
     assert entry["response"]["_error"] == "connection reset by the gateway"
@@ -121,20 +121,20 @@ def test_cut_connection_has_status_0_and_an_error(gateway: Gateway, toxic: Toxic
 
 def test_pending_exchange_is_marked(gateway: Gateway) -> None:
     with ThreadPoolExecutor(1) as threads, gateway.route("**", lambda route: None) as rule:
-        reply = threads.submit(ask, gateway)
+        reply = threads.submit(send, gateway)
         (route,) = rule.wait_for()
         document = har(gateway.journal)
-        assert broken_rules(document) == []
+        assert list_violations(document) == []
         assert document["log"]["entries"][0]["response"]["_error"] == "under way"
         route.continue_()
         assert reply.result().status == 200
 
 
 def test_every_sender_has_a_page(gateway: Gateway) -> None:
-    ask(gateway, "GET /page HTTP/1.1", "Sec-Fetch-Mode: navigate")
-    ask(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: one.1.1500")
-    ask(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: two.1.0")
-    ask(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: one.2.2500")
+    send(gateway, "GET /page HTTP/1.1", "Sec-Fetch-Mode: navigate")
+    send(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: one.1.1500")
+    send(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: two.1.0")
+    send(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: one.2.2500")
     log = get_valid_log(gateway)
     assert [page["id"] for page in log["pages"]] == ["tab", "worker one", "worker two"]
     assert [entry["pageref"] for entry in log["entries"]] == ["tab", "worker one", "worker two", "worker one"]
@@ -144,7 +144,7 @@ def test_every_sender_has_a_page(gateway: Gateway) -> None:
 
 def test_time_until_the_response_counts_as_waiting(gateway: Gateway) -> None:
     gateway.add_toxic(Latency(latency=80))
-    ask(gateway)
+    send(gateway)
     entry = get_only_entry(gateway)
     assert entry["timings"]["wait"] >= 80
     assert entry["time"] >= entry["timings"]["wait"]
@@ -152,16 +152,16 @@ def test_time_until_the_response_counts_as_waiting(gateway: Gateway) -> None:
 
 def test_time_between_slices_counts_as_receiving(gateway: Gateway) -> None:
     gateway.add_toxic(Slicer(average_size=1, delay=20))
-    ask(gateway)
+    send(gateway)
     assert get_only_entry(gateway)["timings"]["receive"] >= 60
 
 
 def test_archive_is_saved_to_a_new_folder(gateway: Gateway, tmp_path: Path) -> None:
-    ask(gateway)
+    send(gateway)
     path = gateway.save_har(tmp_path / "new" / "folder" / "journal.har")
     assert path == tmp_path / "new" / "folder" / "journal.har"
     document = json.loads(path.read_text(encoding="utf-8"))
-    assert broken_rules(document) == []
+    assert list_violations(document) == []
     assert document["log"]["entries"][0]["request"]["url"] == f"{gateway.url}/"
 
 
@@ -179,11 +179,11 @@ def test_archive_is_saved_to_a_new_folder(gateway: Gateway, tmp_path: Path) -> N
 def test_rules_find_an_invalid_archive(
     gateway: Gateway, path: tuple[str | int, ...], value: object, rule: str
 ) -> None:
-    ask(gateway)
+    send(gateway)
     gateway.journal.wait_for()
     document: Any = har(gateway.journal)
     place: Any = document
     for step in path[:-1]:
         place = place[step]
     place[path[-1]] = value
-    assert [broken for broken in broken_rules(document) if broken.startswith(rule)]
+    assert [violation for violation in list_violations(document) if violation.startswith(rule)]

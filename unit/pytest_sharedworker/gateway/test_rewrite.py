@@ -6,13 +6,13 @@ import pytest
 
 from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.gateway import Gateway
-from unit.support.servers import Upstream, ask
+from unit.support.servers import Upstream, send
 
 
 def test_server_gets_the_other_path_with_the_same_query(gateway: Gateway, upstream: Upstream) -> None:
     gateway.rewrite("/collect/v2", "/api/records")
     for path in ("/collect/v2", "/collect/v2?x=%41", "/collect/v2/more"):
-        ask(gateway, f"GET {path} HTTP/1.1")
+        send(gateway, f"GET {path} HTTP/1.1")
     assert [received.raw_path for received in upstream.received] == [
         "/api/records",
         "/api/records?x=%41",

@@ -31,7 +31,7 @@ from pytest_sharedworker.gateway.messages import Request, Response
 from pytest_sharedworker.gateway.route import AsyncRoute, BaseRoute, Route
 from pytest_sharedworker.gateway.toxics import Down, LimitData
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from unit.support.servers import Client, Reply, Upstream, ask
+from unit.support.servers import Client, Reply, Upstream, send
 
 
 def do_nothing(route: Route) -> None:
@@ -43,7 +43,7 @@ def do_nothing(route: Route) -> None:
 
 def test_fulfilled_request_does_not_reach_the_server(gateway: Gateway, upstream: Upstream) -> None:
     gateway.route("GET /api/*", lambda route: route.fulfill(status=203, headers={"X-A": "1"}, json=[1]))
-    reply = ask(gateway, "GET /api/items?page=2 HTTP/1.1")
+    reply = send(gateway, "GET /api/items?page=2 HTTP/1.1")
     assert (reply.status, reply.body, reply.header("X-A")) == (203, b"[1]", ["1"])
     assert reply.header("Content-Type") == ["application/json"]
     assert upstream.received == []
@@ -54,12 +54,12 @@ def test_body_gets_a_content_type_unless_one_is_given(gateway: Gateway) -> None:
     gateway.route("/bytes", lambda route: route.fulfill(body=b"\xff"))
     gateway.route("/own", lambda route: route.fulfill(body="{}", headers={"content-type": "text/x-own"}))
     gateway.route("/named", lambda route: route.fulfill(json={}, content_type="text/x-named"))
-    text = ask(gateway, "GET /text HTTP/1.1")
+    text = send(gateway, "GET /text HTTP/1.1")
     assert (text.body, text.header("Content-Type")) == ("ü".encode(), ["text/plain; charset=utf-8"])
-    raw = ask(gateway, "GET /bytes HTTP/1.1")
+    raw = send(gateway, "GET /bytes HTTP/1.1")
     assert (raw.body, raw.header("Content-Type")) == (b"\xff", ["application/octet-stream"])
-    assert ask(gateway, "GET /own HTTP/1.1").header("Content-Type") == ["text/x-own"]
-    assert ask(gateway, "GET /named HTTP/1.1").header("Content-Type") == ["text/x-named"]
+    assert send(gateway, "GET /own HTTP/1.1").header("Content-Type") == ["text/x-own"]
+    assert send(gateway, "GET /named HTTP/1.1").header("Content-Type") == ["text/x-named"]
 
 
 def test_file_can_be_the_body(gateway: Gateway, tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_file_can_be_the_body(gateway: Gateway, tmp_path: Path) -> None:
     file.write_text("body {}")
     gateway.route("/a", lambda route: route.fulfill(path=file))
     gateway.route("/b", lambda route: route.fulfill(path=str(file), content_type="text/plain", status=201))
-    reply = ask(gateway, "GET /a HTTP/1.1")
+    reply = send(gateway, "GET /a HTTP/1.1")
     assert (reply.status, reply.body, reply.header("Content-Type")) == (200, b"body {}", ["text/css"])
-    reply = ask(gateway, "GET /b HTTP/1.1")
+    reply = send(gateway, "GET /b HTTP/1.1")
     assert (reply.status, reply.header("Content-Type")) == (201, ["text/plain"])
 
 
@@ -77,7 +77,7 @@ def test_several_headers_of_one_name_are_separated_by_line_feeds(gateway: Gatewa
     gateway.route(
         "**", lambda route: route.fulfill(headers={"Set-Cookie": "a=1\nb=2", "Content-Length": "9"})
     )
-    reply = ask(gateway)
+    reply = send(gateway)
     assert reply.header("Set-Cookie") == ["a=1", "b=2"]
     assert reply.header("Content-Length") == ["0"]
 
@@ -96,7 +96,7 @@ def test_wrong_arguments_of_fulfill_are_errors(
     gateway: Gateway, arguments: dict[str, Any], message: str
 ) -> None:
     gateway.route("**", lambda route: route.fulfill(**arguments))
-    assert ask(gateway).status == 500
+    assert send(gateway).status == 500
     with pytest.raises(GatewayError, match=message):
         gateway.raise_handler_error()
 
@@ -106,7 +106,7 @@ def test_wrong_arguments_of_fulfill_are_errors(
 
 def test_continued_request_reaches_the_server_unchanged(gateway: Gateway, upstream: Upstream) -> None:
     gateway.route("**", lambda route: route.continue_())
-    assert ask(gateway, "POST /x?y=%20 HTTP/1.1", "X-A: 1", body=b"body").body == b"fine"
+    assert send(gateway, "POST /x?y=%20 HTTP/1.1", "X-A: 1", body=b"body").body == b"fine"
     (received,) = upstream.received
     assert (received.method, received.raw_path, received.body) == ("POST", "/x?y=%20", b"body")
     assert received.header("X-A") == ["1"]
@@ -121,7 +121,7 @@ def test_continued_request_can_change_url_method_headers_and_body(
         route.continue_(url="/other?a=%41", method="PUT", headers=headers, post_data="new")
 
     gateway.route("**", change)
-    ask(gateway, "POST /x HTTP/1.1", "X-A: 1", "X-B: 1", body=b"longer than before")
+    send(gateway, "POST /x HTTP/1.1", "X-A: 1", "X-B: 1", body=b"longer than before")
     (received,) = upstream.received
     assert (received.method, received.raw_path, received.body) == ("PUT", "/other?a=%41", b"new")
     assert [received.header(name) for name in ("X-A", "X-B", "X-C")] == [["2"], [], ["3"]]
@@ -133,7 +133,7 @@ def test_continued_request_can_change_url_method_headers_and_body(
 
 def test_post_data_that_is_neither_text_nor_bytes_is_json(gateway: Gateway, upstream: Upstream) -> None:
     gateway.route("**", lambda route: route.continue_(post_data={"a": 1}))
-    ask(gateway, "POST / HTTP/1.1", body=b"x")
+    send(gateway, "POST / HTTP/1.1", body=b"x")
     (received,) = upstream.received
     assert json.loads(received.body) == {"a": 1}
     assert received.header("Content-Type") == ["application/json"]
@@ -145,7 +145,7 @@ def test_request_can_be_continued_to_another_origin(
     other = Upstream(lambda _: web.Response(text="other"))
     sharedworker_loop.run(other.start())
     gateway.route("**", lambda route: route.continue_(url=f"{other.url}/elsewhere"))
-    assert ask(gateway, "GET /x HTTP/1.1").body == b"other"
+    assert send(gateway, "GET /x HTTP/1.1").body == b"other"
     sharedworker_loop.run(other.stop())
     assert upstream.received == []
     assert other.received[0].raw_path == "/elsewhere"
@@ -155,7 +155,7 @@ def test_request_can_be_continued_to_another_origin(
 @pytest.mark.parametrize("url", ["ws://host/socket", "file:///a", "https://?a", "data:,x"])
 def test_url_that_is_not_http_is_refused(gateway: Gateway, url: str) -> None:
     gateway.route("**", lambda route: route.continue_(url=url))
-    assert ask(gateway).status == 500
+    assert send(gateway).status == 500
     with pytest.raises(GatewayError, match="to http and https URLs"):
         gateway.raise_handler_error()
 
@@ -163,13 +163,13 @@ def test_url_that_is_not_http_is_refused(gateway: Gateway, url: str) -> None:
 def test_continued_request_can_get_served_content(gateway: Gateway) -> None:
     gateway.serve("/served", "served")
     gateway.route("/a", lambda route: route.continue_(url="/served"))
-    assert ask(gateway, "GET /a HTTP/1.1").body == b"served"
+    assert send(gateway, "GET /a HTTP/1.1").body == b"served"
 
 
 def test_continue_skips_the_older_routes(gateway: Gateway) -> None:
     gateway.route("**", lambda route: route.fulfill(body="older"), optional=True)
     gateway.route("**", lambda route: route.continue_())
-    assert ask(gateway).body == b"fine"
+    assert send(gateway).body == b"fine"
 
 
 # --- fallback -------------------------------------------------------------------------------------
@@ -188,16 +188,16 @@ def test_newest_route_comes_first_and_may_fall_back(gateway: Gateway, upstream: 
     gateway.route("**", note("oldest"))
     gateway.route("**", note("older"))
     gateway.route("GET /both", lambda route: route.fulfill(body="newest"))
-    assert ask(gateway, "GET /both HTTP/1.1").body == b"newest"
+    assert send(gateway, "GET /both HTTP/1.1").body == b"newest"
     assert called == []
-    assert ask(gateway, "GET /other HTTP/1.1").body == b"fine"
+    assert send(gateway, "GET /other HTTP/1.1").body == b"fine"
     assert called == ["older", "oldest"]
 
 
 def test_older_route_sees_the_changes_of_a_fallback(gateway: Gateway, upstream: Upstream) -> None:
     seen: list[object] = []
 
-    def look(route: Route, request: Request) -> None:
+    def note(route: Route, request: Request) -> None:
         seen.append((request.method, request.url, request.post_data, request.header_value("X-A")))
         route.fallback(post_data="twice")
 
@@ -206,9 +206,9 @@ def test_older_route_sees_the_changes_of_a_fallback(gateway: Gateway, upstream: 
         route.fallback(url="/changed", method="PUT", headers=headers, post_data="once")
 
     gateway.route("**/a", lambda route: route.fulfill(body="not for the changed URL"), optional=True)
-    gateway.route("PUT **/changed", look)
+    gateway.route("PUT **/changed", note)
     gateway.route("POST **/a", change)
-    assert ask(gateway, "POST /a HTTP/1.1", body=b"x").body == b"fine"
+    assert send(gateway, "POST /a HTTP/1.1", body=b"x").body == b"fine"
     assert seen == [("PUT", f"{gateway.url}/changed", "once", "1")]
     (received,) = upstream.received
     assert (received.method, received.raw_path, received.body) == ("PUT", "/changed", b"twice")
@@ -222,7 +222,7 @@ def test_older_route_sees_the_changes_of_a_fallback(gateway: Gateway, upstream: 
 def test_aborted_request_gets_no_response(gateway: Gateway, upstream: Upstream, error_code: str) -> None:
     reset = error_code != "connectionclosed"
     gateway.route("**", lambda route: route.abort(error_code))
-    assert ask(gateway) == Reply(b"", reset=reset)
+    assert send(gateway) == Reply(b"", reset=reset)
     assert upstream.received == []
     (exchange,) = gateway.journal.wait_for()
     assert (exchange.status, exchange.cut) == (None, "reset" if reset else "closed")
@@ -230,7 +230,7 @@ def test_aborted_request_gets_no_response(gateway: Gateway, upstream: Upstream, 
 
 def test_abort_resets_by_default(gateway: Gateway) -> None:
     gateway.route("**", lambda route: route.abort())
-    assert ask(gateway) == Reply(b"", reset=True)
+    assert send(gateway) == Reply(b"", reset=True)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_error_code_that_the_wire_cannot_express_is_refused(
     gateway: Gateway, error_code: str, message: str
 ) -> None:
     gateway.route("**", lambda route: route.abort(error_code))
-    assert ask(gateway).status == 500
+    assert send(gateway).status == 500
     with pytest.raises(UnsupportedError, match=message):
         gateway.raise_handler_error()
 
@@ -272,7 +272,7 @@ def test_response_of_the_server_can_be_fetched_and_changed(
         route.fulfill(response=response, json={**response.json(), "b": 2})
 
     gateway.route("**", add_b_later if is_async else add_b)
-    reply = ask(gateway)
+    reply = send(gateway)
     assert (reply.status, json.loads(reply.body)) == (201, {"a": 1, "b": 2})
     assert reply.header("X-Server") == ["yes"]
 
@@ -287,7 +287,7 @@ def test_headers_of_fulfill_replace_those_of_a_fetched_response(gateway: Gateway
         route.fulfill(response=response, headers=headers)
 
     gateway.route("**", change)
-    reply = ask(gateway)
+    reply = send(gateway)
     assert (reply.body, reply.header("X-A"), reply.header("X-B")) == (b"x", ["3"], [])
     assert reply.header("Content-Type") == ["text/plain; charset=utf-8"]
 
@@ -304,7 +304,7 @@ def test_fetched_response_is_not_compressed(gateway: Gateway, upstream: Upstream
 
     upstream.respond = compressed
     gateway.route("**", shout)
-    assert ask(gateway, "GET / HTTP/1.1", "Accept-Encoding: gzip").body == b"PLAIN WORDS"
+    assert send(gateway, "GET / HTTP/1.1", "Accept-Encoding: gzip").body == b"PLAIN WORDS"
 
 
 def test_fetched_response_is_decoded_where_the_server_compresses_anyway(
@@ -319,7 +319,7 @@ def test_fetched_response_is_decoded_where_the_server_compresses_anyway(
         route.fulfill(response=responses[0])
 
     gateway.route("**", fetch)
-    reply = ask(gateway)
+    reply = send(gateway)
     assert (reply.body, reply.header("Content-Encoding")) == (b"words", [])
     assert responses[0].body() == b"words"
 
@@ -330,7 +330,7 @@ def test_fetch_takes_changes_and_the_request_stays_unchanged(gateway: Gateway, u
         route.continue_()
 
     gateway.route("**", fetch)
-    ask(gateway, "POST /x HTTP/1.1", body=b"old")
+    send(gateway, "POST /x HTTP/1.1", body=b"old")
     received = [(each.method, each.raw_path, each.body, each.header("X-A")) for each in upstream.received]
     assert received == [("PUT", "/other", b"new", ["1"]), ("POST", "/x", b"old", [])]
 
@@ -349,7 +349,7 @@ def test_fetch_has_a_timeout(gateway: Gateway, upstream: Upstream, is_async: boo
 
     upstream.respond_later = never
     gateway.route("**", fetch_later if is_async else fetch)
-    assert ask(gateway).status == 500
+    assert send(gateway).status == 500
     with pytest.raises(WaitTimeoutError, match=r"route.fetch\(\) waited 50 ms for the response to GET http"):
         gateway.raise_handler_error()
 
@@ -361,7 +361,7 @@ def test_served_content_can_be_fetched_and_changed(gateway: Gateway) -> None:
 
     gateway.serve("/page.html", "<p>words")
     gateway.route("/page.html", shout)
-    reply = ask(gateway, "GET /page.html HTTP/1.1")
+    reply = send(gateway, "GET /page.html HTTP/1.1")
     assert (reply.body, reply.header("Content-Type")) == (b"<P>WORDS", ["text/html"])
 
 
@@ -370,7 +370,7 @@ def test_plain_function_that_returns_a_coroutine_cannot_fetch(gateway: Gateway) 
         route.fetch()
 
     gateway.route("**", lambda route: fetch(route))
-    assert ask(gateway).status == 500
+    assert send(gateway).status == 500
     with pytest.raises(SharedWorkerError, match="`async def` handler"):
         gateway.raise_handler_error()
 
@@ -381,14 +381,14 @@ def test_plain_function_that_returns_a_coroutine_cannot_fetch(gateway: Gateway) 
 def test_handler_sees_the_request(gateway: Gateway) -> None:
     seen: list[Request] = []
 
-    def look(route: Route, request: Request) -> None:
+    def note(route: Route, request: Request) -> None:
         assert route.request is request
         seen.append(request)
         route.fulfill()
 
-    gateway.route("**", look)
+    gateway.route("**", note)
     headers = ("X-A: 1", "x-a: 2", "Referer: http://a.test/", "Content-Type: application/json")
-    ask(gateway, "POST /a?b=c HTTP/1.1", *headers, body=b'{"n": "\xc3\xbc"}')
+    send(gateway, "POST /a?b=c HTTP/1.1", *headers, body=b'{"n": "\xc3\xbc"}')
     (request,) = seen
     assert (request.method, request.url) == ("POST", f"{gateway.url}/a?b=c")
     assert (request.headers["x-a"], request.header_value("X-A"), request.header_value("x")) == (
@@ -404,7 +404,7 @@ def test_handler_sees_the_request(gateway: Gateway) -> None:
 
 def test_request_without_a_body_has_no_post_data(gateway: Gateway) -> None:
     rule = gateway.route("**", lambda route: route.fulfill())
-    ask(gateway)
+    send(gateway)
     request = rule.routes[0].request
     assert (request.post_data, request.post_data_buffer, request.post_data_json) == (None, None, None)
 
@@ -412,9 +412,9 @@ def test_request_without_a_body_has_no_post_data(gateway: Gateway) -> None:
 def test_post_data_is_decoded_and_forms_are_dictionaries(gateway: Gateway) -> None:
     rule = gateway.route("**", lambda route: route.fulfill())
     packed = gzip.compress(b"[1]")
-    ask(gateway, "POST / HTTP/1.1", "Content-Encoding: gzip", body=packed)
-    ask(gateway, "POST / HTTP/1.1", "Content-Type: application/x-www-form-urlencoded", body=b"a=1&b=%20&c=")
-    ask(gateway, "POST / HTTP/1.1", body=b"no json")
+    send(gateway, "POST / HTTP/1.1", "Content-Encoding: gzip", body=packed)
+    send(gateway, "POST / HTTP/1.1", "Content-Type: application/x-www-form-urlencoded", body=b"a=1&b=%20&c=")
+    send(gateway, "POST / HTTP/1.1", body=b"no json")
     first, form, text = (route.request for route in rule.routes)
     assert (first.post_data, first.post_data_buffer, first.post_data_json) == ("[1]", packed, [1])
     assert form.post_data_json == {"a": "1", "b": " ", "c": ""}
@@ -427,7 +427,7 @@ def test_post_data_is_decoded_and_forms_are_dictionaries(gateway: Gateway) -> No
 
 def test_undecided_request_is_pending_until_the_test_decides(gateway: Gateway, upstream: Upstream) -> None:
     with ThreadPoolExecutor(1) as threads, gateway.route("**", do_nothing) as rule:
-        reply = threads.submit(ask, gateway)
+        reply = threads.submit(send, gateway)
         (route,) = rule.wait_for()
         wait_until(lambda: route.exchange.route == "pending")
         assert (upstream.received, reply.done(), route.exchange.ended) == ([], False, False)
@@ -452,14 +452,14 @@ def test_pending_request_takes_every_decision(gateway: Gateway, is_async: bool) 
     rule = gateway.route("**", do_nothing_later if is_async else do_nothing)
     with ThreadPoolExecutor(1) as threads:
         for number, (decide, body, reset) in enumerate(decisions):
-            reply = threads.submit(ask, gateway)
+            reply = threads.submit(send, gateway)
             decide(rule.wait_for(number + 1)[-1])
             assert (reply.result().body, reply.result().reset) == (body, reset)
 
 
 def test_pending_route_can_fetch_in_the_test(gateway: Gateway) -> None:
     with ThreadPoolExecutor(1) as threads, gateway.route("**", do_nothing) as rule:
-        reply = threads.submit(ask, gateway)
+        reply = threads.submit(send, gateway)
         (route,) = rule.wait_for()
         assert isinstance(route, Route)
         response = route.fetch()
@@ -471,13 +471,13 @@ def test_async_handler_can_await_something_before_it_decides(gateway: Gateway) -
     words = ["before"]
     event = threading.Event()
 
-    async def wait_then_look(route: AsyncRoute) -> None:
+    async def wait_then_respond(route: AsyncRoute) -> None:
         await asyncio.to_thread(event.wait)
         route.fulfill(body=", ".join(words))
 
-    rule = gateway.route("**", wait_then_look)
+    rule = gateway.route("**", wait_then_respond)
     with ThreadPoolExecutor(1) as threads:
-        reply = threads.submit(ask, gateway)
+        reply = threads.submit(send, gateway)
         rule.wait_for()
         words.append("after")
         event.set()
@@ -496,7 +496,7 @@ def test_pending_request_ends_when_the_client_leaves(gateway: Gateway, upstream:
 
 def test_stop_closes_pending_requests(gateway: Gateway, upstream: Upstream) -> None:
     with ThreadPoolExecutor(1) as threads, gateway.route("**", do_nothing) as rule:
-        reply = threads.submit(ask, gateway)
+        reply = threads.submit(send, gateway)
         (route,) = rule.wait_for()
         gateway.stop()
         assert reply.result().body == b""
@@ -510,14 +510,14 @@ def test_second_decision_is_an_error(gateway: Gateway) -> None:
         route.fulfill()
 
     gateway.route("**", twice)
-    assert ask(gateway).status == 500
+    assert send(gateway).status == 500
     with pytest.raises(GatewayError, match="decided on already"):
         gateway.raise_handler_error()
 
 
 def test_second_decision_of_the_test_is_an_error_there(gateway: Gateway) -> None:
     rule = gateway.route("**", lambda route: route.fulfill())
-    assert ask(gateway).status == 200
+    assert send(gateway).status == 200
     with pytest.raises(GatewayError, match=r"decided on already \(fulfilled\)"):
         rule.routes[0].continue_()
 
@@ -538,7 +538,7 @@ def test_plain_handlers_run_one_at_a_time_and_may_block(gateway: Gateway) -> Non
 
     gateway.route("**", block)
     with ThreadPoolExecutor(8) as threads:
-        replies = list(threads.map(lambda _: ask(gateway).status, range(8)))
+        replies = list(threads.map(lambda _: send(gateway).status, range(8)))
     assert (replies, overlaps) == ([200] * 8, [1] * 8)
 
 
@@ -558,9 +558,9 @@ def test_other_handlers_run_while_one_fetches(gateway: Gateway, upstream: Upstre
     upstream.respond_later = respond
     gateway.route("**", fetch)
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(ask, gateway, "GET /first HTTP/1.1")
+        first = threads.submit(send, gateway, "GET /first HTTP/1.1")
         gateway.journal.wait_for("/first", ended=False)
-        second = threads.submit(ask, gateway, "GET /second HTTP/1.1")
+        second = threads.submit(send, gateway, "GET /second HTTP/1.1")
         assert (first.result().body, second.result().body) == (b"fine", b"fine")
 
 
@@ -577,7 +577,9 @@ def test_handler_may_take_the_route_or_route_and_request(gateway: Gateway) -> No
     gateway.route("/default", with_default)
     gateway.route("/mock", mock)
     gateway.route("/method", Route.continue_)
-    replies = [ask(gateway, f"GET /{path} HTTP/1.1").body for path in ("object", "default", "mock", "method")]
+    replies = [
+        send(gateway, f"GET /{path} HTTP/1.1").body for path in ("object", "default", "mock", "method")
+    ]
     assert replies == [b"GET", b"default", b"/mock", b"fine"]
 
 
@@ -598,7 +600,7 @@ def test_handler_that_raises_gives_a_500_and_its_exception(
         plain(route)
 
     gateway.route("**", later if is_async else plain)
-    reply = ask(gateway)
+    reply = send(gateway)
     assert reply.status == 500
     assert b"LookupError('no such thing')" in reply.body
     assert upstream.received == []
@@ -609,7 +611,7 @@ def test_handler_that_raises_gives_a_500_and_its_exception(
 
 def test_failed_check_in_a_handler_counts_as_its_exception(gateway: Gateway) -> None:
     gateway.route("**", lambda route: pytest.fail("unexpected request"))
-    assert ask(gateway).status == 500
+    assert send(gateway).status == 500
     with pytest.raises(pytest.fail.Exception, match="unexpected request"):
         gateway.raise_handler_error()
 
@@ -617,7 +619,7 @@ def test_failed_check_in_a_handler_counts_as_its_exception(gateway: Gateway) -> 
 def test_stop_iteration_of_a_handler_is_an_error_too(gateway: Gateway) -> None:
     responses = iter([204])
     gateway.route("**", lambda route: route.fulfill(status=next(responses)))
-    assert [ask(gateway).status for _ in range(2)] == [204, 500]
+    assert [send(gateway).status for _ in range(2)] == [204, 500]
     with pytest.raises(RuntimeError, match="StopIteration"):
         gateway.raise_handler_error()
 
@@ -629,7 +631,7 @@ def test_plain_handler_may_call_the_gateway(gateway: Gateway) -> None:
         route.fulfill(body="down and up")
 
     gateway.route("**", go_down)
-    assert ask(gateway).body == b"down and up"
+    assert send(gateway).body == b"down and up"
 
 
 def test_async_handler_that_would_wait_for_its_own_thread_fails_at_once(gateway: Gateway) -> None:
@@ -638,7 +640,7 @@ def test_async_handler_that_would_wait_for_its_own_thread_fails_at_once(gateway:
 
     gateway.route("**", go_down)
     started = time.monotonic()
-    assert ask(gateway).status == 500
+    assert send(gateway).status == 500
     assert time.monotonic() - started < 5
     with pytest.raises(SharedWorkerError, match="do that in the test"):
         gateway.raise_handler_error()
@@ -649,7 +651,7 @@ def test_async_handler_that_would_wait_for_its_own_thread_fails_at_once(gateway:
 
 def test_times_limits_how_many_requests_a_route_gets(gateway: Gateway) -> None:
     gateway.route("**", lambda route: route.fulfill(body="routed"), times=2)
-    assert [ask(gateway).body for _ in range(3)] == [b"routed", b"routed", b"fine"]
+    assert [send(gateway).body for _ in range(3)] == [b"routed", b"routed", b"fine"]
 
 
 def test_route_ends_with_its_block_or_with_unroute(gateway: Gateway) -> None:
@@ -660,14 +662,14 @@ def test_route_ends_with_its_block_or_with_unroute(gateway: Gateway) -> None:
         route.fulfill(body="two")
 
     with gateway.route("**", one):
-        assert ask(gateway).body == b"one"
-    assert ask(gateway).body == b"fine"
+        assert send(gateway).body == b"one"
+    assert send(gateway).body == b"fine"
     gateway.route("**", one)
     gateway.route("**", two, optional=True)
     gateway.unroute("**", two)
-    assert ask(gateway).body == b"one"
+    assert send(gateway).body == b"one"
     gateway.unroute("**")
-    assert ask(gateway).body == b"fine"
+    assert send(gateway).body == b"fine"
 
 
 def test_unroute_takes_regular_expressions_and_callables(gateway: Gateway) -> None:
@@ -676,9 +678,9 @@ def test_unroute_takes_regular_expressions_and_callables(gateway: Gateway) -> No
 
     for url in (re.compile("/$"), is_root):
         gateway.route(url, lambda route: route.fulfill(body="routed"))
-        assert ask(gateway).body == b"routed"
+        assert send(gateway).body == b"routed"
         gateway.unroute(re.compile("/$") if isinstance(url, re.Pattern) else is_root)
-        assert ask(gateway).body == b"fine"
+        assert send(gateway).body == b"fine"
 
 
 def test_unroute_all_removes_every_route(gateway: Gateway) -> None:
@@ -686,7 +688,7 @@ def test_unroute_all_removes_every_route(gateway: Gateway) -> None:
     gateway.route("**", lambda route: route.fulfill(body="two"), optional=True)
     gateway.unroute_all()
     assert gateway.rules == []
-    assert ask(gateway).body == b"fine"
+    assert send(gateway).body == b"fine"
 
 
 def test_wrong_patterns_and_times_are_refused(gateway: Gateway) -> None:
@@ -713,7 +715,7 @@ def test_route_that_gets_no_request_is_reported(lone_gateway: Gateway) -> None:
     gateway.route("GET /optional", do_nothing, optional=True)
     gateway.route_web_socket("/socket", lambda ws: None)
     gateway.route_web_socket("/optional", lambda ws: None, optional=True)
-    ask(gateway, "GET /used HTTP/1.1")
+    send(gateway, "GET /used HTTP/1.1")
     gateway.unroute_all()
     assert gateway.unused_faults() == [
         "the route GET /unused met no request",
@@ -727,7 +729,7 @@ def test_route_that_gets_no_request_is_reported(lone_gateway: Gateway) -> None:
 def test_toxics_act_on_the_response_of_a_route(gateway: Gateway) -> None:
     gateway.route("**", lambda route: route.fulfill(body="0123456789"))
     gateway.add_toxic(LimitData(bytes=4))
-    reply = ask(gateway)
+    reply = send(gateway)
     assert (reply.body, reply.reset) == (b"0123", True)
 
 
@@ -735,7 +737,7 @@ def test_journal_has_what_a_route_did(gateway: Gateway) -> None:
     gateway.route("/a", lambda route: route.fulfill(status=204))
     gateway.route("/b", lambda route: route.continue_(post_data="new"))
     for path in ("/a", "/b", "/c"):
-        ask(gateway, f"GET {path} HTTP/1.1")
+        send(gateway, f"GET {path} HTTP/1.1")
     assert [exchange.route for exchange in gateway.journal] == ["fulfilled", "continued, changed", None]
     assert str(gateway.journal.exchanges[0]).endswith("→ 204 [route: fulfilled]")
     assert repr(gateway.rules[0].routes[0]) == "<Route GET /a (fulfilled)>"

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.gateway import Gateway
-from unit.support.servers import Upstream, ask
+from unit.support.servers import Upstream, send
 
 ACCEPT_HTML = "Accept: text/html,application/xhtml+xml"
 
@@ -39,7 +39,7 @@ def alone(lone_gateway: Gateway) -> Gateway:
 
 def test_served_content_does_not_reach_the_server(gateway: Gateway, upstream: Upstream) -> None:
     assert gateway.serve("/own.js", "self.a = 'ü';") == gateway.url + "/own.js"
-    reply = ask(gateway, "GET /own.js?v=1 HTTP/1.1")
+    reply = send(gateway, "GET /own.js?v=1 HTTP/1.1")
     assert reply.body.decode() == "self.a = 'ü';"
     assert "javascript" in reply.header("Content-Type")[0]
     assert upstream.received == []
@@ -47,7 +47,7 @@ def test_served_content_does_not_reach_the_server(gateway: Gateway, upstream: Up
 
 def test_status_headers_and_content_type_can_be_given(gateway: Gateway) -> None:
     gateway.serve("/a", b"[]", content_type="application/json", status=503, headers={"Retry-After": "1"})
-    reply = ask(gateway, "POST /a HTTP/1.1", body=b"x")
+    reply = send(gateway, "POST /a HTTP/1.1", body=b"x")
     assert (reply.status, reply.body, reply.header("Retry-After")) == (503, b"[]", ["1"])
     assert reply.header("Content-Type") == ["application/json"]
     assert reply.header("Cache-Control") == ["no-store"]
@@ -55,7 +55,7 @@ def test_status_headers_and_content_type_can_be_given(gateway: Gateway) -> None:
 
 def test_headers_of_served_content_replace_the_defaults(gateway: Gateway) -> None:
     gateway.serve("/a.html", "x", headers={"cache-control": "max-age=1", "content-type": "text/x-own"})
-    reply = ask(gateway, "GET /a.html HTTP/1.1")
+    reply = send(gateway, "GET /a.html HTTP/1.1")
     assert reply.header("Cache-Control") == ["max-age=1"]
     assert reply.header("Content-Type") == ["text/x-own"]
 
@@ -74,15 +74,15 @@ def test_headers_of_served_content_replace_the_defaults(gateway: Gateway) -> Non
 )
 def test_content_type_is_guessed(gateway: Gateway, path: str, body: str | bytes, content_type: str) -> None:
     gateway.serve(path, body)
-    assert ask(gateway, f"GET {path} HTTP/1.1").header("Content-Type") == [content_type]
+    assert send(gateway, f"GET {path} HTTP/1.1").header("Content-Type") == [content_type]
 
 
 def test_newest_content_of_a_path_counts(gateway: Gateway, app: Path) -> None:
     gateway.serve("/a", "old")
     gateway.serve_file("/a", app / "app.js")
-    assert ask(gateway, "GET /a HTTP/1.1").body == b"run()"
+    assert send(gateway, "GET /a HTTP/1.1").body == b"run()"
     gateway.serve("/a", "new")
-    assert ask(gateway, "GET /a HTTP/1.1").body == b"new"
+    assert send(gateway, "GET /a HTTP/1.1").body == b"new"
 
 
 def test_file_and_folder_are_served_as_they_are_now(gateway: Gateway, tmp_path: Path) -> None:
@@ -92,22 +92,22 @@ def test_file_and_folder_are_served_as_they_are_now(gateway: Gateway, tmp_path: 
     gateway.serve_file("/one", file, content_type="text/x-own")
     gateway.serve_directory("/all/", tmp_path)
     file.write_text("new")
-    assert ask(gateway, "GET /one HTTP/1.1").body == b"new"
-    assert ask(gateway, "GET /one HTTP/1.1").header("Content-Type") == ["text/x-own"]
-    assert ask(gateway, "GET /all/deep/a.css HTTP/1.1").header("Content-Type") == ["text/css"]
+    assert send(gateway, "GET /one HTTP/1.1").body == b"new"
+    assert send(gateway, "GET /one HTTP/1.1").header("Content-Type") == ["text/x-own"]
+    assert send(gateway, "GET /all/deep/a.css HTTP/1.1").header("Content-Type") == ["text/css"]
 
 
 def test_file_that_was_removed_is_a_404(gateway: Gateway, app: Path) -> None:
     gateway.serve_file("/a.js", app / "app.js")
     (app / "app.js").unlink()
-    reply = ask(gateway, "GET /a.js HTTP/1.1")
+    reply = send(gateway, "GET /a.js HTTP/1.1")
     assert reply.status == 404
     assert b"cannot read the served file" in reply.body
 
 
 def test_encoded_path_is_served(gateway: Gateway) -> None:
     gateway.serve("/ü b", "yes")
-    assert ask(gateway, "GET /%C3%BC%20b HTTP/1.1").body == b"yes"
+    assert send(gateway, "GET /%C3%BC%20b HTTP/1.1").body == b"yes"
 
 
 # --- folders --------------------------------------------------------------------------------------
@@ -122,21 +122,21 @@ def test_folder_serves_files_and_indexes(
     alone: Gateway, app: Path, prefix: str, path: str, body: bytes
 ) -> None:
     alone.serve_directory(prefix, app)
-    reply = ask(alone, f"GET {path} HTTP/1.1")
+    reply = send(alone, f"GET {path} HTTP/1.1")
     assert (reply.status, reply.body) == (200, body)
 
 
 def test_folder_at_the_root_serves_its_index(alone: Gateway, app: Path) -> None:
     alone.serve_directory("/", app)
-    reply = ask(alone, "GET / HTTP/1.1")
+    reply = send(alone, "GET / HTTP/1.1")
     assert (reply.body, reply.header("Content-Type")) == (b"top", ["text/html"])
-    assert ask(alone, "GET /deep/index.html HTTP/1.1").body == b"deep"
+    assert send(alone, "GET /deep/index.html HTTP/1.1").body == b"deep"
 
 
 @pytest.mark.parametrize(("path", "location"), [("/app", "/app/"), ("/app/deep?a=%41", "/app/deep/?a=%41")])
 def test_folder_without_a_slash_redirects(alone: Gateway, app: Path, path: str, location: str) -> None:
     alone.serve_directory("/app", app)
-    reply = ask(alone, f"GET {path} HTTP/1.1")
+    reply = send(alone, f"GET {path} HTTP/1.1")
     assert (reply.status, reply.header("Location")) == (307, [location])
 
 
@@ -145,34 +145,34 @@ def test_folder_without_a_slash_redirects(alone: Gateway, app: Path, path: str, 
 )
 def test_folder_has_a_clean_404(alone: Gateway, app: Path, path: str) -> None:
     alone.serve_directory("/app", app)
-    reply = ask(alone, f"GET {path} HTTP/1.1", ACCEPT_HTML)
+    reply = send(alone, f"GET {path} HTTP/1.1", ACCEPT_HTML)
     assert (reply.status, reply.body) == (404, b"nothing is served here")
 
 
 def test_missing_file_of_a_folder_goes_to_the_server(gateway: Gateway, upstream: Upstream, app: Path) -> None:
     gateway.serve_directory("/app", app)
-    assert ask(gateway, "GET /app/api HTTP/1.1").body == b"fine"
+    assert send(gateway, "GET /app/api HTTP/1.1").body == b"fine"
     assert [received.raw_path for received in upstream.received] == ["/app/api"]
 
 
 def test_index_can_have_another_name(alone: Gateway, app: Path) -> None:
     alone.serve_directory("/app", app, index="app.js")
-    assert ask(alone, "GET /app/ HTTP/1.1").body == b"run()"
-    assert ask(alone, "GET /app/deep/ HTTP/1.1").status == 404
+    assert send(alone, "GET /app/ HTTP/1.1").body == b"run()"
+    assert send(alone, "GET /app/deep/ HTTP/1.1").status == 404
 
 
 def test_longest_path_of_a_folder_counts(alone: Gateway, app: Path) -> None:
     alone.serve_directory("/a/deep", app / "deep")
     alone.serve_directory("/a", app)
-    assert ask(alone, "GET /a/deep/ HTTP/1.1").body == b"deep"
+    assert send(alone, "GET /a/deep/ HTTP/1.1").body == b"deep"
     alone.serve("/a/", "exact")
-    assert ask(alone, "GET /a/ HTTP/1.1").body == b"exact"
+    assert send(alone, "GET /a/ HTTP/1.1").body == b"exact"
 
 
 @pytest.mark.parametrize("path", ["/app/settings/profile", "/app/empty/", "/app/none"])
 def test_single_page_app_serves_its_index_to_pages(alone: Gateway, app: Path, path: str) -> None:
     alone.serve_directory("/app", app, single_page=True)
-    reply = ask(alone, f"GET {path} HTTP/1.1", ACCEPT_HTML)
+    reply = send(alone, f"GET {path} HTTP/1.1", ACCEPT_HTML)
     assert (reply.status, reply.body, reply.header("Content-Type")) == (200, b"top", ["text/html"])
 
 
@@ -181,14 +181,14 @@ def test_single_page_app_serves_its_index_to_pages(alone: Gateway, app: Path, pa
 )
 def test_single_page_app_does_not_answer_other_requests(alone: Gateway, app: Path, request_line: str) -> None:
     alone.serve_directory("/app", app, single_page=True)
-    assert ask(alone, request_line, ACCEPT_HTML).status == 404
-    assert ask(alone, "GET /app/data HTTP/1.1", "Accept: application/json").status == 404
+    assert send(alone, request_line, ACCEPT_HTML).status == 404
+    assert send(alone, "GET /app/data HTTP/1.1", "Accept: application/json").status == 404
 
 
 def test_single_page_app_serves_its_files(alone: Gateway, app: Path) -> None:
     alone.serve_directory("/app", app, single_page=True)
-    assert ask(alone, "GET /app/app.js HTTP/1.1", ACCEPT_HTML).body == b"run()"
-    assert ask(alone, "GET /app/deep/ HTTP/1.1", ACCEPT_HTML).body == b"deep"
+    assert send(alone, "GET /app/app.js HTTP/1.1", ACCEPT_HTML).body == b"run()"
+    assert send(alone, "GET /app/deep/ HTTP/1.1", ACCEPT_HTML).body == b"deep"
 
 
 @pytest.mark.parametrize("single_page", [False, True])
@@ -208,7 +208,7 @@ def test_no_path_leads_out_of_a_served_folder(
     alone: Gateway, app: Path, path: str, single_page: bool
 ) -> None:
     alone.serve_directory("/all/", app, single_page=single_page)
-    reply = ask(alone, f"GET {path} HTTP/1.1")
+    reply = send(alone, f"GET {path} HTTP/1.1")
     assert (reply.status, reply.body) == (404, b"nothing is served here")
 
 

@@ -10,17 +10,17 @@ from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.toxics import HttpStatus
 from pytest_sharedworker.gateway.unhandled import UnhandledRequestWarning
-from unit.support.servers import Upstream, ask
+from unit.support.servers import Upstream, send
 
 
 def test_unhandled_request_goes_to_the_server_by_default(gateway: Gateway) -> None:
     assert gateway.on_unhandled_request == "bypass"
-    assert ask(gateway).body == b"fine"
+    assert send(gateway).body == b"fine"
 
 
 def test_error_refuses_and_fails_the_test(gateway: Gateway, upstream: Upstream) -> None:
     gateway.on_unhandled_request = "error"
-    reply = ask(gateway, "POST /api?a=1 HTTP/1.1", "Referer: http://a.test/", body=b"x")
+    reply = send(gateway, "POST /api?a=1 HTTP/1.1", "Referer: http://a.test/", body=b"x")
     assert reply.status == 500
     assert b"no route and no served content handles POST /api?a=1 x (of: tab)" in reply.body
     assert upstream.received == []
@@ -31,7 +31,7 @@ def test_error_refuses_and_fails_the_test(gateway: Gateway, upstream: Upstream) 
 
 def test_warn_forwards_and_warns_at_the_end(gateway: Gateway, upstream: Upstream) -> None:
     gateway.on_unhandled_request = "warn"
-    assert ask(gateway, "GET /api HTTP/1.1").body == b"fine"
+    assert send(gateway, "GET /api HTTP/1.1").body == b"fine"
     with pytest.warns(UnhandledRequestWarning, match="handles GET /api"):
         gateway.stop()
     with warnings.catch_warnings():
@@ -46,7 +46,7 @@ def test_handled_requests_are_no_errors(gateway: Gateway) -> None:
     gateway.route("/continued", lambda route: route.continue_())
     gateway.add_toxic(HttpStatus(201), on="/broken")
     for path in ("served", "fulfilled", "continued", "broken", "favicon.ico"):
-        assert ask(gateway, f"GET /{path} HTTP/1.1").status in (200, 201)
+        assert send(gateway, f"GET /{path} HTTP/1.1").status in (200, 201)
     gateway.raise_handler_error()
 
 
@@ -54,9 +54,9 @@ def test_fallback_of_every_route_is_unhandled(gateway: Gateway) -> None:
     gateway.on_unhandled_request = "error"
     gateway.route("**", lambda route: route.fallback())
     gateway.serve("/served", "x")
-    assert ask(gateway, "GET /served HTTP/1.1").status == 200
+    assert send(gateway, "GET /served HTTP/1.1").status == 200
     gateway.raise_handler_error()
-    assert ask(gateway, "GET /other HTTP/1.1").status == 500
+    assert send(gateway, "GET /other HTTP/1.1").status == 500
     with pytest.raises(GatewayError, match="GET /other"):
         gateway.raise_handler_error()
 

@@ -38,7 +38,7 @@ async def echo(request: web.Request, ended: list[int | None]) -> web.StreamRespo
 
 @pytest.fixture
 def talk(gateway: Gateway, upstream: Upstream, sharedworker_loop: LoopThread) -> Talk:
-    """Open a WebSocket by the gateway and do something with it."""
+    """Open a WebSocket through the gateway and do something with it."""
     upstream.respond_later = lambda request: echo(request, upstream.ended)
 
     def talk(what: Callable[[Socket], Awaitable[None]], *, protocols: tuple[str, ...] = ()) -> None:
@@ -146,11 +146,11 @@ def test_close_of_the_browser_calls_the_handler(gateway: Gateway, talk: Talk) ->
 
 
 def test_mock_sees_the_offered_protocols_and_accepts_the_first(gateway: Gateway, talk: Talk) -> None:
-    async def look(socket: Socket) -> None:
+    async def check(socket: Socket) -> None:
         assert socket.protocol == "first"
 
     rule = gateway.route_web_socket(PATH, lambda ws: None)
-    talk(look, protocols=("first", "second"))
+    talk(check, protocols=("first", "second"))
     assert rule.routes[0].protocols == ["first", "second"]
 
 

@@ -47,7 +47,7 @@ async def echo(request: web.Request, ended: list[int | None]) -> web.StreamRespo
 
 @pytest.fixture
 def talk(gateway: Gateway, upstream: Upstream, sharedworker_loop: LoopThread) -> Callable[..., None]:
-    """Open a WebSocket by the gateway and do something with it."""
+    """Open a WebSocket through the gateway and do something with it."""
     upstream.respond_later = lambda request: echo(request, upstream.ended)
 
     def talk(what: Talk, *, protocols: tuple[str, ...] = (), path: str = "/socket?a=1") -> None:
@@ -102,10 +102,10 @@ def test_message_may_be_long(talk: Callable[..., None]) -> None:
 
 
 def test_server_and_browser_agree_on_a_protocol(talk: Callable[..., None]) -> None:
-    async def look(socket: Socket) -> None:
+    async def check(socket: Socket) -> None:
         assert socket.protocol == "second"
 
-    talk(look, protocols=("first", "second"))
+    talk(check, protocols=("first", "second"))
 
 
 def test_close_of_the_server_reaches_the_browser(gateway: Gateway, talk: Callable[..., None]) -> None:

@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.worker_support import NoWorkers
-from unit.support.servers import Upstream, ask
+from unit.support.servers import Upstream, send
 
 WORKER_HEADERS = ("Sec-Fetch-Dest: sharedworker", "Sec-Fetch-Mode: same-origin")
 
@@ -39,7 +39,7 @@ def get_script(gateway: Gateway, script: str, *headers: str) -> tuple[str, list[
     """Serve a worker's script with a prologue `P;`; return its text and policies."""
     gateway.attach(Prologue())
     gateway.serve("/w.js", script)
-    reply = ask(gateway, "GET /w.js HTTP/1.1", *(headers or WORKER_HEADERS))
+    reply = send(gateway, "GET /w.js HTTP/1.1", *(headers or WORKER_HEADERS))
     return reply.body.decode(), reply.header("Content-Security-Policy")
 
 
@@ -55,7 +55,7 @@ def test_module_imports_the_prologue_before_its_own_imports(gateway: Gateway) ->
     text, _ = get_script(gateway, 'import "./a.js";')
     path = text.partition('"')[2].partition('"')[0]
     assert text == f'import "{path}"; import "./a.js";'
-    reply = ask(gateway, f"GET {path} HTTP/1.1")
+    reply = send(gateway, f"GET {path} HTTP/1.1")
     assert (reply.status, reply.body) == (200, b"P;")
     assert gateway.journal.select("**prologue**") == []
 
@@ -82,7 +82,7 @@ def test_script_with_a_prologue_is_not_cached(gateway: Gateway, upstream: Upstre
     gateway.attach(Prologue())
     headers = {"ETag": '"1"', "Last-Modified": "x", "Cache-Control": "max-age=3600"}
     upstream.respond = lambda _: web.Response(text="a();", headers=headers)
-    reply = ask(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS, "Accept-Encoding: gzip")
+    reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS, "Accept-Encoding: gzip")
     assert reply.body == b"P; a();"
     assert reply.header("Cache-Control") == ["no-store"]
     assert reply.header("ETag") == reply.header("Last-Modified") == []
@@ -121,25 +121,25 @@ def test_policy_allows_the_control_channel_only(
     gateway.attach(Prologue())
     headers = CIMultiDict(("Content-Security-Policy", policy) for policy in policies)
     upstream.respond = lambda _: web.Response(text="a();", headers=headers)
-    reply = ask(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
+    reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
     control = f"http://*:{sharedworker_control.port} ws://*:{sharedworker_control.port}"
     assert reply.header("Content-Security-Policy") == [each.format(control=control) for each in expected]
     # A page's policy is not changed.
-    assert ask(gateway).header("Content-Security-Policy") == policies
+    assert send(gateway).header("Content-Security-Policy") == policies
 
 
 def test_script_waits_at_the_gate_and_is_not_cached(gateway: Gateway, upstream: Upstream) -> None:
     gate = Gate()
     gateway.attach(gate)
     upstream.respond = lambda _: web.Response(text="a();", headers={"ETag": '"1"'})
-    reply = ask(gateway, "GET /w.js?v=1 HTTP/1.1", *WORKER_HEADERS)
-    ask(gateway, "GET /page.html HTTP/1.1")
+    reply = send(gateway, "GET /w.js?v=1 HTTP/1.1", *WORKER_HEADERS)
+    send(gateway, "GET /page.html HTTP/1.1")
     assert (reply.body, reply.header("ETag"), gate.paths) == (b"a();", [], ["/w.js?v=1"])
     assert reply.header("Cache-Control") == ["no-store"]
 
 
 def test_script_without_prologue_and_gate_stays_unchanged(gateway: Gateway, upstream: Upstream) -> None:
     upstream.respond = lambda _: web.Response(text="a();", headers={"ETag": '"1"'})
-    reply = ask(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
+    reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
     assert (reply.body, reply.header("ETag")) == (b"a();", ['"1"'])
     assert gateway.worker_script_urls == [f"{gateway.url}/w.js"]
