@@ -18,8 +18,6 @@ CONFTEST = """
 import pytest
 from pytest_sharedworker.browsers.discovery import launch_arguments
 
-pytestmark = pytest.mark.usefixtures("worker_clock")
-
 WORKER = '''
 console.log("first line");
 const post = async () => {
@@ -36,7 +34,7 @@ def browser_type_launch_args(browser_type_launch_args):
     return {**launch_arguments("chromium"), **browser_type_launch_args}
 
 @pytest.fixture
-def worker(context, gateway, shared_workers):
+def worker(context, gateway, shared_workers, worker_clock):
     gateway.serve("/worker.js", WORKER)
     gateway.serve("/page.html", PAGE)
     gateway.serve("/data.json", '{"a": 1}')
@@ -140,8 +138,8 @@ def test_console_and_clock_files_show_the_workers_state(failed: tuple[pytest.Run
     assert "uncaught Error: late" in console
 
     (state,) = json.loads((failed[1] / "clock.json").read_text()).values()
-    assert (state["kind"], state["now"], state["ended"]) == ("virtual", 61.5, False)
-    assert state["timers"] == [{"due_seconds": 90.0, "interval_seconds": 30.0}]
+    assert (state["kind"], state["now"], state["closed"]) == ("virtual", 61_500, False)
+    assert state["timers"] == [{"due": 90_000, "interval": 30_000}]
     assert state["pending"] == []
     assert state["date"].endswith("+00:00")
 
@@ -174,7 +172,7 @@ def test_only_unexpectedly_failed_tests_leave_files(project: pytest.Pytester) ->
 def test_worker_in_an_endless_loop_leaves_all_files(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
-        def test_stuck(context, gateway, shared_workers):
+        def test_stuck(context, gateway, shared_workers, worker_clock):
             gateway.serve("/stuck.js", "onconnect = ({ ports: [port] }) => { for (;;); }")
             gateway.serve("/page.html", "<script>new SharedWorker('/stuck.js')</script>")
             context.new_page().goto(gateway.url + "/page.html")
