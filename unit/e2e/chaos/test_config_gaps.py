@@ -23,7 +23,7 @@ def make_journal(*successes: bool, worker: str = "one", first_second: int = 0) -
             Exchange(
                 number=second, method="GET", url=f"{ORIGIN}/config", path="/config",
                 request_headers=CIMultiDict(), request_body=b"",
-                sender="worker", worker_id=worker, request_number=None, virtual_seconds=None,
+                sender="worker", worker_id=worker, request_number=None, virtual_time=None,
                 started_at=datetime.now(timezone.utc), started_seconds=second, ended_seconds=second + 0.5,
                 status=200 if succeeded else 503, upstream_status=200,
             )
