@@ -1,0 +1,124 @@
+"""`worker_clock`: one virtual clock for all workers of a test, those that start later too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from e2e.plugin.app import App, read_log
+from pytest_sharedworker import Clock, SharedWorker, Timer
+
+DAY_MS = 86_400_000
+TOLERANCE = timedelta(minutes=1)
+"""Dates start at the machine's, which passes in real time."""
+
+
+@pytest.fixture
+def workers(app: App) -> list[SharedWorker]:
+    """Start two workers."""
+    return [app.start(path=path) for path in ("/first.js", "/second.js")]
+
+
+def read_logs(workers: Sequence[SharedWorker]) -> list[object]:
+    """Return the logs of all workers."""
+    return [read_log(worker) for worker in workers]
+
+
+def test_worker_clock_is_the_clock_of_shared_workers(app: App, worker_clock: Clock) -> None:
+    assert worker_clock is app.workers.clock
+    assert (worker_clock.kind, worker_clock.now, worker_clock.resolution) == ("virtual", 0, 1)
+
+
+def test_run_for_fires_every_due_timer(workers: list[SharedWorker], worker_clock: Clock) -> None:
+    for worker in workers:
+        worker.evaluate("() => { setInterval(note, 1000, 'tick'); }")
+    worker_clock.run_for(3_000)
+    assert read_logs(workers) == [[["tick", 1_000], ["tick", 2_000], ["tick", 3_000]]] * 2
+    assert [worker.clock.now for worker in workers] == [3_000, 3_000]
+
+
+def test_fast_forward_fires_each_due_timer_once(workers: list[SharedWorker], worker_clock: Clock) -> None:
+    for worker in workers:
+        worker.evaluate("() => { setInterval(note, 1000, 'tick'); setTimeout(note, 9000, 'timer'); }")
+    worker_clock.fast_forward(10_000)
+    assert read_logs(workers) == [[["tick", 10_000], ["timer", 10_000]]] * 2
+    worker_clock.run_for(2_000)
+    assert (
+        read_logs(workers) == [[["tick", 10_000], ["timer", 10_000], ["tick", 11_000], ["tick", 12_000]]] * 2
+    )
+    assert worker_clock.now == 12_000
+
+
+def test_fast_forward_of_one_worker_leaves_the_other(workers: list[SharedWorker]) -> None:
+    first, second = workers
+    for worker in workers:
+        worker.evaluate("() => { setInterval(note, 1000, 'tick'); }")
+    first.clock.fast_forward(10_000)
+    second.clock.run_for(2_000)
+    assert read_logs(workers) == [[["tick", 10_000]], [["tick", 1_000], ["tick", 2_000]]]
+
+
+def test_run_next_moves_all_workers_to_the_next_timer(
+    workers: list[SharedWorker], worker_clock: Clock
+) -> None:
+    first, second = workers
+    first.evaluate("() => { setTimeout(note, 2000, 'first'); }")
+    second.evaluate("() => { setTimeout(note, 500, 'second'); }")
+    assert worker_clock.run_next()
+    assert (read_logs(workers), worker_clock.now) == ([[], [["second", 500]]], 500)
+    assert worker_clock.run_next()
+    assert (read_logs(workers), worker_clock.now) == ([[["first", 2_000]], [["second", 500]]], 2_000)
+    assert not worker_clock.run_next()
+
+
+def test_pending_timers_are_due_on_the_shared_clock(app: App, worker_clock: Clock) -> None:
+    first = app.start(path="/first.js")
+    worker_clock.run_for(1_000)
+    second = app.start(path="/second.js")
+    first.evaluate("() => { setTimeout(note, 500); }")
+    second.evaluate("() => { setInterval(note, 200); }")
+    assert worker_clock.pending_timers == [Timer(1_200, 200), Timer(1_500, None)]
+    assert second.clock.pending_timers == [Timer(200, 200)]
+
+
+def test_now_counts_from_the_tests_start(app: App, worker_clock: Clock) -> None:
+    worker_clock.run_for(1_000)
+    first = app.start(path="/first.js")
+    worker_clock.run_for(500)
+    second = app.start(path="/second.js")
+    worker_clock.fast_forward(200)
+    assert (worker_clock.now, first.clock.now, second.clock.now) == (1_700, 700, 200)
+
+
+def test_later_worker_starts_at_the_advanced_date(app: App, worker_clock: Clock) -> None:
+    first = app.start(path="/first.js")
+    worker_clock.run_for(DAY_MS)
+    second = app.start(path="/second.js")
+    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    for clock in (first.clock, second.clock, worker_clock):
+        assert abs(clock.date - tomorrow) < TOLERANCE
+    assert abs(second.evaluate("new Date()") - tomorrow) < TOLERANCE
+    assert first.clock.date <= second.clock.date
+
+
+def test_system_time_applies_to_running_and_later_workers(app: App, worker_clock: Clock) -> None:
+    date = datetime(2038, 1, 19, tzinfo=timezone.utc)
+    first = app.start(path="/first.js")
+    worker_clock.set_system_time(date)
+    worker_clock.run_for(DAY_MS)
+    second = app.start(path="/second.js")
+    assert first.clock.date == date + timedelta(days=1)
+    for clock in (second.clock, worker_clock):
+        assert timedelta(0) <= clock.date - first.clock.date < TOLERANCE
+
+
+def test_closed_workers_do_not_stop_the_clock(workers: list[SharedWorker], worker_clock: Clock) -> None:
+    first, second = workers
+    first.evaluate("() => { setTimeout(() => self.close(), 1000); }")
+    second.evaluate("() => { setTimeout(note, 2000, 'timer'); }")
+    worker_clock.run_for(3_000)
+    worker_clock.run_for(1_000)
+    assert read_log(second) == [["timer", 2_000]]
+    assert (worker_clock.now, worker_clock.pending_timers) == (4_000, [])
