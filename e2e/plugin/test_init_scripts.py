@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from e2e.plugin.app import ECHO, App, read_console
+from pytest_sharedworker import SharedWorkerError
 
 SCRIPTS = {
     "classic": ("classic", "self.seen = [...order];"),
@@ -32,6 +35,27 @@ def test_init_scripts_run_in_order_before_the_first_line(app: App, title: str) -
         "module with imports": ["first", "second"] * 2,
     }.get(title, ["first", "second"])
     assert worker.evaluate("seen") == expected
+
+
+def test_init_script_is_read_from_a_file(app: App, tmp_path: Path) -> None:
+    file = tmp_path / "init.js"
+    file.write_text("self.order = ['Grüße'];", encoding="utf-8")
+    app.workers.add_init_script(path=file)
+    app.workers.add_init_script(path=str(file))
+    app.workers.add_init_script("order.push('text');")
+    file.unlink()
+    assert app.start("self.seen = [...order];" + ECHO).evaluate("seen") == ["Grüße", "text"]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"script": "1;", "path": "init.js"}], ids=["none", "both"])
+def test_init_script_needs_either_text_or_path(app: App, arguments: dict[str, str]) -> None:
+    with pytest.raises(SharedWorkerError, match=r"give add_init_script\(\) a script or a path"):
+        app.workers.add_init_script(**arguments)
+
+
+def test_missing_init_script_is_an_error_at_once(app: App, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        app.workers.add_init_script(path=tmp_path / "missing.js")
 
 
 def test_imported_module_is_on_virtual_time(app: App) -> None:
