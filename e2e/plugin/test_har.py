@@ -39,7 +39,9 @@ def test_playwright_serves_a_page_from_the_exported_har(
     gateway.serve("/pixel.gif", ONE_PIXEL)
     gateway.serve("/worker.js", "self.onconnect = () => {}; fetch('/data.json');")
     gateway.serve("/data.json", "{}")
-    gateway.route("POST /api/items", lambda route: route.fulfill(json={"got": route.request.post_data_json}))
+    gateway.route(
+        "POST /api/items?*", lambda route: route.fulfill(json={"got": route.request.post_data_json})
+    )
     page = context.new_page()
     page.goto(f"{gateway.url}/page.html")
     page.get_by_text('Grüße {"got": [1]}').wait_for()

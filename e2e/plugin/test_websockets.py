@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from e2e.plugin.app import App
-from pytest_sharedworker import Down
+from pytest_sharedworker import Down, WebSocketRoute
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 SHARED_SOCKET = """
@@ -110,6 +110,34 @@ def test_down_toxic_closes_an_open_socket(app: App) -> None:
     page.wait_for_function("() => messages.includes('echo of one')")
     with app.gateway.add_toxic(Down()):
         page.wait_for_function("() => messages.includes('closed: 1006')")
+
+
+def test_route_mocks_the_socket_of_a_worker(app: App) -> None:
+    def mock(ws: WebSocketRoute) -> None:
+        ws.on_message(lambda message: ws.send(f"mock of {message!s}"))
+
+    rule = app.gateway.route_web_socket("**/socket", mock)
+    app.start(SHARED_SOCKET)
+    [page] = app.context.pages
+    page.evaluate("() => worker.port.postMessage('one')")
+    page.wait_for_function("() => messages.includes('mock of one')")
+    rule.routes[0].close(code=4001)
+    page.wait_for_function("() => messages.includes('closed: 4001')")
+    (exchange,) = app.gateway.journal.wait_for("GET /socket")
+    assert exchange.upstream_status is None
+    assert [message.data for message in exchange.messages] == ["one", "mock of one"]
+
+
+def test_route_changes_the_messages_of_a_worker(app: App) -> None:
+    def shout(ws: WebSocketRoute) -> None:
+        server = ws.connect_to_server()
+        server.on_message(lambda message: ws.send(str(message).upper()))
+
+    app.gateway.route_web_socket("**/socket", shout)
+    app.start(SHARED_SOCKET)
+    [page] = app.context.pages
+    page.evaluate("() => worker.port.postMessage('one')")
+    page.wait_for_function("() => messages.includes('ECHO OF ONE')")
 
 
 def test_one_event_stream_serves_all_tabs(app: App) -> None:
