@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from pytest_sharedworker.browsers.discovery import launch_arguments
+from pytest_sharedworker.browsers.discovery import get_launch_arguments
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -49,7 +49,7 @@ def main() -> None:
     )
     gateway.serve(ENDPOINT, json.dumps(RESPONSE), content_type="application/json")
     with sync_playwright() as playwright:
-        browser = getattr(playwright, options.browser).launch(**launch_arguments(options.browser))
+        browser = getattr(playwright, options.browser).launch(**get_launch_arguments(options.browser))
         context = browser.new_context()
         workers = SharedWorkers(browser, gateway, control, loop_thread, "virtual", virtual_tabs=True)
         workers.watch(context)

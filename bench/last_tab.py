@@ -17,7 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, sync_playwright
 
-from pytest_sharedworker.browsers.discovery import launch_arguments
+from pytest_sharedworker.browsers.discovery import get_launch_arguments
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from reference_server import ReferenceServer
 
@@ -91,7 +91,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         system = BenchmarkSystem(Path(folder))
-        browser = getattr(playwright, options.browser).launch(**launch_arguments(options.browser))
+        browser = getattr(playwright, options.browser).launch(**get_launch_arguments(options.browser))
         try:
             context = browser.new_context()
             started = reported = time.monotonic()

@@ -20,7 +20,7 @@ from e2e.chaos.environment import Environment
 from e2e.chaos.runner import Run
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.summary import Summary
-from pytest_sharedworker.browsers.discovery import launch_arguments
+from pytest_sharedworker.browsers.discovery import get_launch_arguments
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.errors import BrowserNotFoundError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         headless = not options.headed
         launch: dict[str, Any] = {
-            **launch_arguments(options.browser, headless=headless),
+            **get_launch_arguments(options.browser, headless=headless),
             "headless": headless,
         }
     except BrowserNotFoundError as error:

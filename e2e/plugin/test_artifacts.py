@@ -16,7 +16,7 @@ NAMES = ["clock.json", "journal.har", "journal.txt", "timeline.txt", "worker-con
 
 CONFTEST = """
 import pytest
-from pytest_sharedworker.browsers.discovery import launch_arguments
+from pytest_sharedworker.browsers.discovery import get_launch_arguments
 
 WORKER = '''
 console.log("first line");
@@ -31,7 +31,7 @@ PAGE = '<!doctype html><link rel=icon href=data:,><script>new SharedWorker("/wor
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args):
-    return {**launch_arguments("chromium"), **browser_type_launch_args}
+    return {**get_launch_arguments("chromium"), **browser_type_launch_args}
 
 @pytest.fixture
 def worker(context, gateway, shared_workers, worker_clock):

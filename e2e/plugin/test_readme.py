@@ -32,11 +32,11 @@ onconnect = ({ ports: [port] }) => { port.onmessage = ({ data }) => records.push
 """
 CONFTEST = """
 import pytest
-from pytest_sharedworker.browsers.discovery import launch_arguments
+from pytest_sharedworker.browsers.discovery import get_launch_arguments
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args, browser_name):
-    return {**launch_arguments(browser_name), **browser_type_launch_args}
+    return {**get_launch_arguments(browser_name), **browser_type_launch_args}
 """
 
 

@@ -129,7 +129,7 @@ def find_browser(name: str, *, headless: bool = True) -> Browser:
     raise BrowserNotFoundError(f"No {kind.title} was found on this machine. {', or '.join(remedies)}.")
 
 
-def launch_arguments(name: str, *, headless: bool = True, channel: str | None = None) -> LaunchArguments:
+def get_launch_arguments(name: str, *, headless: bool = True, channel: str | None = None) -> LaunchArguments:
     """Return the keyword arguments for Playwright's ``launch`` that start the browser of `find_browser`.
 
     `headless` only selects the executable; pass it to Playwright too. With a `channel`, Playwright finds the

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, BrowserType
 
-from pytest_sharedworker.browsers.discovery import launch_arguments
+from pytest_sharedworker.browsers.discovery import get_launch_arguments
 from pytest_sharedworker.errors import BrowserNotFoundError
 
 CONNECT_TIMEOUT_MS = 30_000
@@ -64,7 +64,7 @@ def browser_type_launch_args(
     channel = browser_type_launch_args.get("channel")
     headless = browser_type_launch_args.get("headless", True)
     with _hide_traceback():
-        found = launch_arguments(browser_name, headless=headless, channel=channel)
+        found = get_launch_arguments(browser_name, headless=headless, channel=channel)
     return {**found, **browser_type_launch_args}
 
 

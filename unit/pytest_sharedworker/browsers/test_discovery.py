@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sharedworker.browsers import discovery
-from pytest_sharedworker.browsers.discovery import find_browser, launch_arguments, main
+from pytest_sharedworker.browsers.discovery import find_browser, get_launch_arguments, main
 from pytest_sharedworker.errors import BrowserNotFoundError, SharedWorkerError
 
 
@@ -196,18 +196,18 @@ def test_unknown_browser_name_is_an_error_with_the_known_names() -> None:
     with pytest.raises(
         BrowserNotFoundError, match=r"'konqueror' is not supported.*chromium.*firefox.*webkit"
     ):
-        launch_arguments("konqueror")
+        get_launch_arguments("konqueror")
 
 
 def test_webkit_is_playwrights_build_without_arguments(machine: Machine) -> None:
     own_build = machine.download_own_build("webkit")
     assert find_browser("webkit").executable == own_build
-    assert launch_arguments("webkit") == {}
+    assert get_launch_arguments("webkit") == {}
 
 
 def test_error_without_webkit_names_only_playwrights_command(machine: Machine) -> None:
     with pytest.raises(BrowserNotFoundError) as raised:
-        launch_arguments("webkit")
+        get_launch_arguments("webkit")
     assert str(raised.value).endswith("-m playwright install --with-deps webkit`.")
     assert "Debian" not in str(raised.value)
 
@@ -215,7 +215,7 @@ def test_error_without_webkit_names_only_playwrights_command(machine: Machine) -
 @pytest.mark.parametrize("name", ["chromium", "firefox"])
 def test_channel_replaces_the_executable_path(machine: Machine, name: str) -> None:
     machine.install(name)
-    arguments = launch_arguments(name, channel="another")
+    arguments = get_launch_arguments(name, channel="another")
     assert arguments["channel"] == "another"
     assert "executable_path" not in arguments
     assert ("args" in arguments) is (name == "chromium")
@@ -227,7 +227,7 @@ def test_only_root_runs_without_sandbox(
 ) -> None:
     path = machine.install("chromium")
     monkeypatch.setattr(os, "geteuid", lambda: user_id)
-    arguments = launch_arguments("chromium")
+    arguments = get_launch_arguments("chromium")
     assert arguments["executable_path"] == str(path)
     assert "channel" not in arguments
     assert arguments["chromium_sandbox"] is has_sandbox
@@ -237,12 +237,12 @@ def test_only_root_runs_without_sandbox(
 def test_system_without_user_ids_keeps_the_sandbox(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.install("chromium")
     monkeypatch.delattr(os, "geteuid")
-    assert launch_arguments("chromium")["chromium_sandbox"]
+    assert get_launch_arguments("chromium")["chromium_sandbox"]
 
 
 def test_installed_firefox_gets_no_chromium_arguments(machine: Machine) -> None:
     path = machine.install("firefox-esr")
-    assert launch_arguments("firefox") == {"executable_path": str(path), "channel": "moz-firefox"}
+    assert get_launch_arguments("firefox") == {"executable_path": str(path), "channel": "moz-firefox"}
 
 
 def test_command_prints_the_path(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
