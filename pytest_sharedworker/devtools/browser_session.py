@@ -11,26 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from playwright.sync_api import Browser, CDPSession
 from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker.browsers.capabilities import get_capabilities
+from pytest_sharedworker.devtools.target import WorkerTarget
 from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import UnsupportedError, WorkerClosedError
-
-
-@dataclass(frozen=True)
-class WorkerTarget:
-    """A SharedWorker as the browser lists it."""
-
-    id: str
-    url: str
-    name: str
-    context_id: str
-    browser: BrowserSession = field(compare=False, repr=False)
 
 
 class BrowserSession:

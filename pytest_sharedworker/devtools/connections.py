@@ -9,7 +9,8 @@ from contextlib import suppress
 from playwright.sync_api import Browser, BrowserContext
 from playwright.sync_api import Error as PlaywrightError
 
-from pytest_sharedworker.devtools.browser_session import BrowserSession, WorkerTarget
+from pytest_sharedworker.devtools.browser_session import BrowserSession
+from pytest_sharedworker.devtools.target import WorkerTarget
 from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import WorkerClosedError
 
@@ -56,12 +57,26 @@ class DevToolsConnections:
         for target in self.list_targets():
             if target.url == url and target.name == name:
                 with suppress(WorkerClosedError):  # Another worker of this name may be ending.
-                    session = target.browser.attach(target)
+                    session = self.attach(target)
                     found = session.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker_id
                     session.detach()
                     if found:
                         return target
         return None
+
+    def attach(self, target: WorkerTarget) -> WorkerDevToolsSession:
+        """Open a session to a worker. Raise WorkerClosedError."""
+        return self._get_session(target).attach(target)
+
+    def terminate(self, target: WorkerTarget) -> None:
+        """End a worker at once; neither it nor its tabs are notified. Raise WorkerClosedError."""
+        self._get_session(target).terminate(target)
+
+    def _get_session(self, target: WorkerTarget) -> BrowserSession:
+        for session in self.open():
+            if session is target.browser:
+                return session
+        raise WorkerClosedError(f"the worker {target.name or target.url!r} has ended with its browser")
 
     def get_context_id(self, context: BrowserContext) -> str | None:
         """Return the id under which DevTools know a context; None if it has no page."""

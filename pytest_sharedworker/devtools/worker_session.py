@@ -8,17 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.control.values import parse_value, serialize_argument
+from pytest_sharedworker.devtools.target import WorkerTarget
 from pytest_sharedworker.errors import EvaluationError, WaitTimeoutError, WorkerClosedError
 from pytest_sharedworker.injected.prologue import evaluate_script
-
-if TYPE_CHECKING:
-    from pytest_sharedworker.devtools.browser_session import WorkerTarget
 
 REPLY_TIMEOUT_SECONDS = 30.0
 

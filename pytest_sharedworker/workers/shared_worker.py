@@ -12,8 +12,8 @@ from pytest_sharedworker.clock.base import Clock
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.control.values import parse_value, serialize_argument
-from pytest_sharedworker.devtools.browser_session import WorkerTarget
 from pytest_sharedworker.devtools.connections import DevToolsConnections
+from pytest_sharedworker.devtools.target import WorkerTarget
 from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import UnsupportedError, WaitTimeoutError, WorkerClosedError
 from pytest_sharedworker.injected.prologue import offline_script
@@ -121,7 +121,7 @@ class SharedWorker:
         if self._has_devtools:
             target = self._find_target()
             self._before_close()
-            target.browser.terminate(target)
+            self._connections.terminate(target)
         elif self._channel is not None:
             with suppress(WorkerClosedError):
                 self._channel.call("terminate")
@@ -291,7 +291,7 @@ class SharedWorker:
         name, and stops that one before its first line, as if for a debugger.
         """
         target = self._find_target()
-        session = target.browser.attach(target)
+        session = self._connections.attach(target)
         try:
             yield session
         finally:

@@ -20,8 +20,8 @@ from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
 from pytest_sharedworker.coverage.recorder import CoverageRecorder, call_before_workers_end
-from pytest_sharedworker.devtools.browser_session import WorkerTarget
 from pytest_sharedworker.devtools.connections import DevToolsConnections
+from pytest_sharedworker.devtools.target import WorkerTarget
 from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import (
     AmbiguousWorkerError,

@@ -65,7 +65,7 @@ class FailedStarts:
             for target in self._connections.list_targets():
                 if target.url == url:
                     with suppress(WorkerClosedError):
-                        session = target.browser.attach(target)
+                        session = self._connections.attach(target)
                         session.pump()
                         session.detach()
                         if session.errors:
