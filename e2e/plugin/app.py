@@ -7,10 +7,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page
 
-from pytest_sharedworker.control.messages import ConsoleMessage
-from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.workers.shared_worker import SharedWorker
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from pytest_sharedworker import ConsoleMessage, Gateway, SharedWorker, SharedWorkers
 
 PAGE = "/page.html"
 

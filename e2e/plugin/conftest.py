@@ -4,11 +4,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.plugin.app import App
-from pytest_sharedworker.clock.base import Clock
-from pytest_sharedworker.clock.virtual import VirtualClock
-from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.workers.shared_worker import SharedWorker
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from pytest_sharedworker import Clock, Gateway, SharedWorker, SharedWorkers
 
 
 @pytest.fixture
@@ -36,7 +32,7 @@ def worker(app: App) -> SharedWorker:
 
 
 @pytest.fixture
-def clock(worker: SharedWorker) -> VirtualClock:
+def clock(worker: SharedWorker) -> Clock:
     """Return the virtual clock of `worker`."""
-    assert isinstance(worker.clock, VirtualClock)
+    assert worker.clock.kind == "virtual"
     return worker.clock

@@ -9,8 +9,13 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, PAGE, App
-from pytest_sharedworker import ResetPeer
-from pytest_sharedworker.errors import AmbiguousWorkerError, ToxicError, WaitTimeoutError, WorkerNotFoundError
+from pytest_sharedworker import (
+    AmbiguousWorkerError,
+    ResetPeer,
+    ToxicError,
+    WaitTimeoutError,
+    WorkerNotFoundError,
+)
 
 SHORT_MS = 500
 

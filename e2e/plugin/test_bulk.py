@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, PAGE, App
-from pytest_sharedworker.errors import WaitTimeoutError
-from pytest_sharedworker.workers.bulk import open_tabs, spawn_workers
+from pytest_sharedworker import WaitTimeoutError, open_tabs, spawn_workers
 
 WORKERS = 200
 TABS = 10

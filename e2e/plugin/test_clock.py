@@ -11,15 +11,12 @@ from datetime import datetime, timezone
 import pytest
 
 from e2e.plugin.app import read_log
-from pytest_sharedworker.clock.base import Timer
-from pytest_sharedworker.clock.virtual import VirtualClock
-from pytest_sharedworker.errors import ClockError
-from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker import Clock, ClockError, SharedWorker, Timer
 
 # --- timers ---------------------------------------------------------------------------------------
 
 
-def test_timers_fire_when_due(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_timers_fire_when_due(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { setTimeout(note, 30000, 'a'); }")
     clock.run_for(29_999)
     assert read_log(worker) == []
@@ -27,7 +24,7 @@ def test_timers_fire_when_due(worker: SharedWorker, clock: VirtualClock) -> None
     assert read_log(worker) == [["a", 30_000]]
 
 
-def test_timers_fire_in_order_of_due_time_and_creation(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_timers_fire_in_order_of_due_time_and_creation(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("""() => {
         setTimeout(note, 20, "late"); setTimeout(note, 10, "first"); setTimeout(note, 10, "second");
         setInterval(note, 10, "interval");
@@ -38,7 +35,7 @@ def test_timers_fire_in_order_of_due_time_and_creation(worker: SharedWorker, clo
     ]  # fmt: skip
 
 
-def test_cleared_timers_do_not_fire(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_cleared_timers_do_not_fire(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("""() => {
         const never = setTimeout(note, 10, "never");
         setTimeout(() => clearTimeout(never), 5);
@@ -50,14 +47,14 @@ def test_cleared_timers_do_not_fire(worker: SharedWorker, clock: VirtualClock) -
     assert clock.pending_timers == []
 
 
-def test_loop_of_zero_delays_ends(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_loop_of_zero_delays_ends(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { const loop = () => { note(0); setTimeout(loop, 0); }; setTimeout(loop, 0); }")
     clock.run_for(20)
     times = [time for _, time in read_log(worker)]
     assert times == [0, 0, 0, 0, 0, 4, 8, 12, 16, 20]
 
 
-def test_interval_of_zero_ends(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_interval_of_zero_ends(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { setInterval(note, 0, 'x'); }")
     clock.run_for(1_000)
     assert 200 <= len(read_log(worker)) <= 300
@@ -67,22 +64,20 @@ def test_interval_of_zero_ends(worker: SharedWorker, clock: VirtualClock) -> Non
     ("delay", "due_ms"), [("'5'", 5), ("-1", 0), ("undefined", 0), ("NaN", 0), ("1.9", 1)]
 )
 def test_delays_are_converted_as_in_browsers(
-    worker: SharedWorker, clock: VirtualClock, delay: str, due_ms: int
+    worker: SharedWorker, clock: Clock, delay: str, due_ms: int
 ) -> None:
     worker.evaluate(f"() => {{ setTimeout(note, {delay}, 'x'); }}")
     clock.run_for(1_000)
     assert read_log(worker) == [["x", due_ms]]
 
 
-def test_callback_can_be_a_string(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_callback_can_be_a_string(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { setTimeout('note(\"text\")', 10); }")
     clock.run_for(10)
     assert read_log(worker) == [["text", 10]]
 
 
-def test_exception_in_a_callback_does_not_stop_other_timers(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_exception_in_a_callback_does_not_stop_other_timers(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate(
         "() => { setTimeout(() => { throw new Error('failed'); }, 10); setTimeout(note, 10, 'x'); }"
     )
@@ -91,9 +86,7 @@ def test_exception_in_a_callback_does_not_stop_other_timers(
     assert ["failed" in error.message for error in worker.errors()] == [True]
 
 
-def test_promises_of_a_callback_settle_before_the_next_timer(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_promises_of_a_callback_settle_before_the_next_timer(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("""() => {
         setTimeout(async () => { await null; await null; note("promise"); }, 10);
         setTimeout(note, 11, "timer");
@@ -102,7 +95,7 @@ def test_promises_of_a_callback_settle_before_the_next_timer(
     assert read_log(worker) == [["promise", 10], ["timer", 11]]
 
 
-def test_run_next_fires_the_next_timer_only(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_run_next_fires_the_next_timer_only(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { setTimeout(note, 1500, 'a'); setTimeout(note, 2500, 'b'); }")
     assert clock.run_next()
     assert (read_log(worker), clock.now) == ([["a", 1500]], 1_500)
@@ -111,14 +104,14 @@ def test_run_next_fires_the_next_timer_only(worker: SharedWorker, clock: Virtual
     assert clock.now == 2_500
 
 
-def test_pending_timers_are_listed_in_order(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_pending_timers_are_listed_in_order(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { setInterval(note, 2000); setTimeout(note, 500); }")
     assert clock.pending_timers == [Timer(500, None), Timer(2_000, 2_000)]
     clock.run_for(1_000)
     assert clock.pending_timers == [Timer(2_000, 2_000)]
 
 
-def test_timeout_of_an_abort_signal_is_virtual(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_timeout_of_an_abort_signal_is_virtual(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("""() => {
         AbortSignal.timeout(5000).addEventListener("abort", ({ target }) => note(target.reason.name));
     }""")
@@ -131,7 +124,7 @@ def test_timeout_of_an_abort_signal_is_virtual(worker: SharedWorker, clock: Virt
 # --- dates ----------------------------------------------------------------------------------------
 
 
-def test_all_forms_of_dates_follow_the_clock(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_all_forms_of_dates_follow_the_clock(worker: SharedWorker, clock: Clock) -> None:
     forms = """() => {
         class Own extends Date {}
         return [
@@ -161,7 +154,7 @@ def test_subclass_of_date_keeps_its_methods(worker: SharedWorker) -> None:
     }""") == [42, True, True]
 
 
-def test_date_starts_at_the_present_and_can_be_set(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_date_starts_at_the_present_and_can_be_set(worker: SharedWorker, clock: Clock) -> None:
     assert abs((clock.date - datetime.now(timezone.utc)).total_seconds()) < 60
     worker.evaluate("() => { setTimeout(() => note(new Date().toISOString()), 1000); }")
     clock.set_system_time(datetime(2038, 1, 19, 3, 14, 7, tzinfo=timezone.utc))
@@ -170,13 +163,13 @@ def test_date_starts_at_the_present_and_can_be_set(worker: SharedWorker, clock: 
     assert clock.date == datetime(2038, 1, 19, 3, 14, 8, tzinfo=timezone.utc)
 
 
-def test_set_system_time_accepts_the_types_of_playwright(clock: VirtualClock) -> None:
+def test_set_system_time_accepts_the_types_of_playwright(clock: Clock) -> None:
     for time in (datetime(2030, 1, 1), datetime(2030, 1, 1).timestamp() * 1000, "2030-01-01T00:00:00"):
         clock.set_system_time(0)
         clock.set_system_time(time)
         assert clock.date == datetime(2030, 1, 1).astimezone(timezone.utc)
 
 
-def test_invalid_system_time_is_an_error(clock: VirtualClock) -> None:
+def test_invalid_system_time_is_an_error(clock: Clock) -> None:
     with pytest.raises(ClockError, match="is no date"):
         clock.set_system_time("tomorrow")

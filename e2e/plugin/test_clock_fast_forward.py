@@ -5,15 +5,10 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import App, read_log
-from pytest_sharedworker import Latency
-from pytest_sharedworker.clock.base import Timer
-from pytest_sharedworker.clock.virtual import VirtualClock
-from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker import Clock, Latency, SharedWorker, Timer
 
 
-def test_due_timers_fire_once_at_the_new_time_in_their_order(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_due_timers_fire_once_at_the_new_time_in_their_order(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("""() => {
         setTimeout(note, 2000, "second"); setTimeout(note, 1000, "first"); setTimeout(note, 60001, "later");
         setInterval(note, 10000, "interval"); setTimeout(note, 60000, "at the target");
@@ -25,7 +20,7 @@ def test_due_timers_fire_once_at_the_new_time_in_their_order(
     assert clock.now == 60_000
 
 
-def test_intervals_go_on_from_the_new_time(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_intervals_go_on_from_the_new_time(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { setInterval(note, 10000, 'tick'); }")
     clock.fast_forward(35_000)
     assert clock.pending_timers == [Timer(45_000, 10_000)]
@@ -33,7 +28,7 @@ def test_intervals_go_on_from_the_new_time(worker: SharedWorker, clock: VirtualC
     assert read_log(worker) == [["tick", 35_000], ["tick", 45_000], ["tick", 55_000]]
 
 
-def test_timers_made_on_the_way_count_from_the_new_time(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_timers_made_on_the_way_count_from_the_new_time(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("""() => {
         const begin = Date.now();
         setTimeout(() => {
@@ -48,7 +43,7 @@ def test_timers_made_on_the_way_count_from_the_new_time(worker: SharedWorker, cl
     assert read_log(worker)[2:] == [["5", 1_005]]
 
 
-def test_jump_waits_for_requests_and_ends_delays(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
+def test_jump_waits_for_requests_and_ends_delays(app: App, worker: SharedWorker, clock: Clock) -> None:
     app.gateway.serve("/data.json", "{}")
     app.gateway.add_toxic(Latency(latency=5_000), on="/data.json")
     worker.evaluate(
@@ -59,7 +54,7 @@ def test_jump_waits_for_requests_and_ends_delays(app: App, worker: SharedWorker,
     assert read_log(worker) == [[200, 8_000]]
 
 
-def test_jump_without_timers_moves_time_alone(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_jump_without_timers_moves_time_alone(worker: SharedWorker, clock: Clock) -> None:
     clock.fast_forward(3_600_000)
     clock.fast_forward(0)
     assert (clock.now, read_log(worker)) == (3_600_000, [])
@@ -67,7 +62,7 @@ def test_jump_without_timers_moves_time_alone(worker: SharedWorker, clock: Virtu
 
 
 @pytest.mark.virtual_tabs
-def test_tabs_jump_along(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
+def test_tabs_jump_along(app: App, worker: SharedWorker, clock: Clock) -> None:
     [page] = app.context.pages
     page.evaluate("""() => {
         setInterval(() => worker.port.postMessage(`tab ${performance.now() - begin}`), 1000);

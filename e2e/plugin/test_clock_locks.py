@@ -6,8 +6,7 @@ import pytest
 from playwright.sync_api import Page
 
 from e2e.plugin.app import App, read_log
-from pytest_sharedworker.clock.virtual import VirtualClock
-from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker import Clock, SharedWorker
 
 HOLD = """() => new Promise((resolve) => {
     navigator.locks.request("outbox", () => {
@@ -26,9 +25,7 @@ def holder(app: App, worker: SharedWorker) -> Page:
     return page
 
 
-def test_clock_waits_until_free_locks_are_granted(
-    app: App, worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_clock_waits_until_free_locks_are_granted(app: App, worker: SharedWorker, clock: Clock) -> None:
     app.gateway.serve("/data", "served", content_type="text/plain")
     worker.evaluate("""() => {
         const work = async () => note(await (await fetch("/data")).text());
@@ -47,7 +44,7 @@ def test_clock_waits_until_free_locks_are_granted(
     assert clock.state()["pending"] == []
 
 
-def test_lock_held_by_the_worker_does_not_stop_the_clock(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_lock_held_by_the_worker_does_not_stop_the_clock(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate(HOLD)
     worker.evaluate(REQUEST)
     clock.run_for(3_600_000)
@@ -57,9 +54,7 @@ def test_lock_held_by_the_worker_does_not_stop_the_clock(worker: SharedWorker, c
     assert read_log(worker)[1:] == [["granted", 3_601_000], ["after", 3_601_001]]
 
 
-def test_lock_held_by_a_tab_does_not_stop_the_clock(
-    worker: SharedWorker, clock: VirtualClock, holder: Page
-) -> None:
+def test_lock_held_by_a_tab_does_not_stop_the_clock(worker: SharedWorker, clock: Clock, holder: Page) -> None:
     worker.evaluate(REQUEST)
     clock.run_for(1_000)
     assert read_log(worker) == [["timer", 5]]
@@ -70,9 +65,7 @@ def test_lock_held_by_a_tab_does_not_stop_the_clock(
     assert read_log(worker)[1:] == [["granted", 1_000], ["next timer", 1_001]]
 
 
-def test_lock_is_granted_after_its_tab_is_closed(
-    worker: SharedWorker, clock: VirtualClock, holder: Page
-) -> None:
+def test_lock_is_granted_after_its_tab_is_closed(worker: SharedWorker, clock: Clock, holder: Page) -> None:
     worker.evaluate(REQUEST)
     clock.run_for(1_000)
     holder.close()
@@ -82,7 +75,7 @@ def test_lock_is_granted_after_its_tab_is_closed(
 
 @pytest.mark.virtual_tabs
 def test_lock_released_at_the_end_of_a_move_is_granted_in_it(
-    worker: SharedWorker, clock: VirtualClock, holder: Page
+    worker: SharedWorker, clock: Clock, holder: Page
 ) -> None:
     worker.evaluate(REQUEST)
     holder.evaluate(
@@ -93,7 +86,7 @@ def test_lock_released_at_the_end_of_a_move_is_granted_in_it(
 
 
 def test_options_of_a_lock_request_keep_their_meaning(
-    worker: SharedWorker, clock: VirtualClock, holder: Page
+    worker: SharedWorker, clock: Clock, holder: Page
 ) -> None:
     worker.evaluate("""() => {
         const failed = ({ name }) => note(name);
@@ -123,7 +116,7 @@ def test_options_of_a_lock_request_keep_their_meaning(
     ]  # fmt: skip
 
 
-def test_unhandled_rejections_are_errors_of_the_worker(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_unhandled_rejections_are_errors_of_the_worker(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("""() => {
         navigator.locks.request("outbox", () => { throw new RangeError("in the lock"); });
         fetch("http://[");

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, App, read_log
-from pytest_sharedworker import Latency, Timeout
-from pytest_sharedworker.clock.virtual import VirtualClock
-from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker import Clock, Latency, SharedWorker, Timeout
 
 
 def test_posted_messages_are_read_before_time_moves(app: App, worker: SharedWorker) -> None:
@@ -30,7 +28,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("expression", REQUESTS.values(), ids=REQUESTS.keys())
 def test_clock_waits_for_a_chain_of_requests(
-    app: App, worker: SharedWorker, clock: VirtualClock, expression: str
+    app: App, worker: SharedWorker, clock: Clock, expression: str
 ) -> None:
     app.gateway.serve("/data.json", '{"step": 1}')
     worker.evaluate(f"""() => {{
@@ -48,7 +46,7 @@ def test_clock_waits_for_a_chain_of_requests(
 
 @pytest.mark.parametrize("expression", REQUESTS.values(), ids=REQUESTS.keys())
 def test_latency_is_exact_in_virtual_time(
-    app: App, worker: SharedWorker, clock: VirtualClock, expression: str
+    app: App, worker: SharedWorker, clock: Clock, expression: str
 ) -> None:
     app.gateway.serve("/data.json", '{"step": 1}')
     app.gateway.add_toxic(Latency(latency=5_000), on="/data.json")
@@ -59,9 +57,7 @@ def test_latency_is_exact_in_virtual_time(
     assert read_log(worker) == [[1, 6_000]]
 
 
-def test_delayed_request_ends_when_the_worker_aborts_it(
-    app: App, worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_delayed_request_ends_when_the_worker_aborts_it(app: App, worker: SharedWorker, clock: Clock) -> None:
     app.gateway.serve("/data.json", "{}")
     app.gateway.add_toxic(Timeout(), on="/data.json")
     worker.evaluate("""() => {

@@ -8,9 +8,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import App, read_log, wait_for_console
-from pytest_sharedworker.clock.virtual import VirtualClock
-from pytest_sharedworker.errors import ClockError
-from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker import Clock, ClockError, SharedWorker
 
 SHORT_MS = 500
 
@@ -43,7 +41,7 @@ def tools(worker: SharedWorker) -> None:
     worker.evaluate(TOOLS)
 
 
-def test_clock_waits_for_databases_and_transactions(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_clock_waits_for_databases_and_transactions(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("""() => {
         setTimeout(async () => {
             await open_database(1);
@@ -66,9 +64,7 @@ def test_clock_waits_for_databases_and_transactions(worker: SharedWorker, clock:
     ]  # fmt: skip
 
 
-def test_clock_waits_for_running_transactions_before_it_moves(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_clock_waits_for_running_transactions_before_it_moves(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("async () => { await open_database(1); }")
     worker.evaluate("""() => {
         setTimeout(note, 1, "timer");
@@ -78,9 +74,7 @@ def test_clock_waits_for_running_transactions_before_it_moves(
     assert read_log(worker) == [*[["complete", 0]] * 100, ["timer", 1]]
 
 
-def test_failed_and_empty_transactions_do_not_stop_the_clock(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_failed_and_empty_transactions_do_not_stop_the_clock(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("async () => { await open_database(1); await store('key', 'event'); }")
     worker.evaluate("""() => {
         setTimeout(async () => {
@@ -99,9 +93,7 @@ def test_failed_and_empty_transactions_do_not_stop_the_clock(
     assert clock.state()["pending"] == []
 
 
-def test_blocked_database_does_not_stop_the_clock(
-    app: App, worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_blocked_database_does_not_stop_the_clock(app: App, worker: SharedWorker, clock: Clock) -> None:
     [page] = app.context.pages
     page.evaluate(f"async () => {{ await ({OPEN})(1); }}")
     worker.evaluate("""() => {
@@ -118,7 +110,7 @@ def test_blocked_database_does_not_stop_the_clock(
     assert clock.state()["pending"] == []
 
 
-def test_endless_transaction_is_named(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_endless_transaction_is_named(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("async () => { await open_database(1); }")
     worker.evaluate("""() => {
         const store = db.transaction("events").objectStore("events");

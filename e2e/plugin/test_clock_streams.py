@@ -12,9 +12,8 @@ import pytest
 from aiohttp import web
 
 from e2e.plugin.app import App, read_log, wait_for_console
-from pytest_sharedworker.clock.virtual import VirtualClock
+from pytest_sharedworker import Clock, SharedWorker
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from pytest_sharedworker.workers.shared_worker import SharedWorker
 
 SIZE = 1_000_000
 
@@ -47,9 +46,7 @@ PROMISES = {
 
 
 @pytest.mark.parametrize("title", PROMISES)
-def test_clock_waits_for_promises_of_the_browser(
-    worker: SharedWorker, clock: VirtualClock, title: str
-) -> None:
+def test_clock_waits_for_promises_of_the_browser(worker: SharedWorker, clock: Clock, title: str) -> None:
     worker.evaluate(f"""() => {{
         setTimeout(async () => {{
             for (let count = 0; count < 3; count++) note({PROMISES[title]});
@@ -116,7 +113,7 @@ SOURCES = {
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("reader", READERS)
 def test_clock_waits_for_the_chunks_of_a_stream(
-    app: App, worker: SharedWorker, clock: VirtualClock, source: str, reader: str
+    app: App, worker: SharedWorker, clock: Clock, source: str, reader: str
 ) -> None:
     app.gateway.serve("/data", "x" * SIZE, content_type="text/plain")
     worker.evaluate(f"""() => {{
@@ -133,7 +130,7 @@ def test_clock_waits_for_the_chunks_of_a_stream(
     assert read_log(worker) == [[SIZE, 1_000], ["after", 1_001]]
 
 
-def test_unread_stream_does_not_stop_the_clock(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
+def test_unread_stream_does_not_stop_the_clock(app: App, worker: SharedWorker, clock: Clock) -> None:
     app.gateway.serve("/data", "x" * SIZE, content_type="text/plain")
     worker.evaluate("""() => {
         const piped = new Blob(["x".repeat(1e6)]).stream().pipeThrough(new CompressionStream("gzip"));
@@ -145,7 +142,7 @@ def test_unread_stream_does_not_stop_the_clock(app: App, worker: SharedWorker, c
     assert clock.state()["pending"] == []
 
 
-def test_stream_filled_by_a_timer_follows_virtual_time(worker: SharedWorker, clock: VirtualClock) -> None:
+def test_stream_filled_by_a_timer_follows_virtual_time(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("""async () => {
         const stream = new ReadableStream({
             start: (controller) => { setInterval(() => controller.enqueue(performance.now()), 1000); },
@@ -156,9 +153,7 @@ def test_stream_filled_by_a_timer_follows_virtual_time(worker: SharedWorker, clo
     assert read_log(worker) == [[time, time] for time in range(1_000, 600_001, 1_000)]
 
 
-def test_endless_stream_of_the_worker_does_not_stop_the_clock(
-    worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_endless_stream_of_the_worker_does_not_stop_the_clock(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { new Response(new ReadableStream()).text(); setTimeout(note, 1000, 'timer'); }")
     clock.run_for(1_000)
     assert read_log(worker) == [["timer", 1_000]]
@@ -203,7 +198,7 @@ def open_response(sharedworker_loop: LoopThread) -> Iterator[tuple[str, OpenResp
 
 def test_idle_response_stream_does_not_stop_the_clock(
     worker: SharedWorker,
-    clock: VirtualClock,
+    clock: Clock,
     open_response: tuple[str, OpenResponse],
     sharedworker_loop: LoopThread,
 ) -> None:

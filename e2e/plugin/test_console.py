@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, App, read_console, wait_for_console
-from pytest_sharedworker.control.messages import ConsoleMessage
-from pytest_sharedworker.errors import WaitTimeoutError
+from pytest_sharedworker import ConsoleMessage, WaitTimeoutError
 
 
 def test_expect_console_message_waits_for_the_message(app: App) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import App
-from pytest_sharedworker.errors import EvaluationError
+from pytest_sharedworker import EvaluationError
 
 
 @pytest.mark.parametrize(

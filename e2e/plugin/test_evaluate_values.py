@@ -13,8 +13,7 @@ from urllib.parse import urlparse
 import pytest
 
 from e2e.plugin.app import App
-from pytest_sharedworker.errors import EvaluationError
-from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker import EvaluationError, SharedWorker
 
 DATE = datetime(2030, 1, 2, 3, 4, 5, 678_000, timezone.utc)
 

@@ -1,4 +1,4 @@
-"""Wait for workers, for their values, and for their end: `wait_for`, `expect_worker`, `wait_for_function`.
+"""Wait for workers and for values inside them: `wait_for`, `expect_worker`, `wait_for_function`.
 
 test_workers.py tests names, ends and restarts; test_bad_input.py tests workers that cannot start.
 """

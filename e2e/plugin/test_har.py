@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
-from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from pytest_sharedworker import Gateway, SharedWorkers
 
 pytestmark = pytest.mark.usefixtures("worker_clock")
 

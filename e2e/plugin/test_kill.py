@@ -13,9 +13,7 @@ import pytest
 from playwright.sync_api import Page
 
 from e2e.plugin.app import ECHO, App
-from pytest_sharedworker.errors import SharedWorkerError, UnsupportedError
-from pytest_sharedworker.workers.crash import crash
-from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
+from pytest_sharedworker import PersistentBrowser, SharedWorkerError, UnsupportedError, crash
 
 NEEDS_CRASH = pytest.mark.usefixtures("needs_crash")
 

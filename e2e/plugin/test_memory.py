@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext
 
-from pytest_sharedworker.errors import UnsupportedError
-from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.workers.shared_worker import SharedWorker
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from pytest_sharedworker import Gateway, SharedWorker, SharedWorkers, UnsupportedError
 
 pytestmark = pytest.mark.usefixtures("worker_clock")
 

@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.workers.shared_worker import SharedWorker
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from pytest_sharedworker import Gateway, SharedWorker, SharedWorkers
 
 pytestmark = pytest.mark.usefixtures("worker_clock")
 

@@ -8,8 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from e2e.plugin.app import App
-from pytest_sharedworker.gateway.exchange import Exchange
-from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker import Exchange, SharedWorker
 
 PER_CLOCK = pytest.mark.parametrize(
     "is_virtual",

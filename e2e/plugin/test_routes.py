@@ -8,11 +8,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from pytest_sharedworker import AsyncRoute
-from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.gateway.route import Route
-from pytest_sharedworker.workers.shared_worker import SharedWorker
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from pytest_sharedworker import AsyncRoute, Gateway, Route, SharedWorker, SharedWorkers
 
 pytestmark = pytest.mark.usefixtures("worker_clock")
 

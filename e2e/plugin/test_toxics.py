@@ -8,10 +8,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import App, read_log
-from pytest_sharedworker import DropResponse, HttpStatus, ResetPeer
-from pytest_sharedworker.clock.virtual import VirtualClock
-from pytest_sharedworker.gateway.route import Route
-from pytest_sharedworker.workers.shared_worker import SharedWorker
+from pytest_sharedworker import Clock, DropResponse, HttpStatus, ResetPeer, Route, SharedWorker
 
 POST_EACH_SECOND = """() => {
     setInterval(async () => {
@@ -34,17 +31,13 @@ def list_outcomes(worker: SharedWorker) -> list[object]:
     return [outcome for outcome, _ in read_log(worker)]
 
 
-def test_toxic_with_times_ends_after_that_many_requests(
-    app: App, worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_toxic_with_times_ends_after_that_many_requests(app: App, worker: SharedWorker, clock: Clock) -> None:
     app.gateway.add_toxic(ResetPeer(), on="POST /data", times=2)
     clock.run_for(4_000)
     assert list_outcomes(worker) == ["TypeError", "TypeError", 200, 200]
 
 
-def test_toxic_is_limited_to_its_block_and_pattern(
-    app: App, worker: SharedWorker, clock: VirtualClock
-) -> None:
+def test_toxic_is_limited_to_its_block_and_pattern(app: App, worker: SharedWorker, clock: Clock) -> None:
     app.gateway.add_toxic(HttpStatus(500), on="GET /data", optional=True)
     with app.gateway.add_toxic(HttpStatus(503), on="POST /data"):
         clock.run_for(2_000)
@@ -52,7 +45,7 @@ def test_toxic_is_limited_to_its_block_and_pattern(
     assert list_outcomes(worker) == [503, 503, 200]
 
 
-def test_toxicity_is_reproducible_by_seed(app: App, worker: SharedWorker, clock: VirtualClock) -> None:
+def test_toxicity_is_reproducible_by_seed(app: App, worker: SharedWorker, clock: Clock) -> None:
     for _ in range(2):
         with app.gateway.add_toxic(HttpStatus(503), on="POST /data", toxicity=0.5, seed=7):
             clock.run_for(20_000)
@@ -62,7 +55,7 @@ def test_toxicity_is_reproducible_by_seed(app: App, worker: SharedWorker, clock:
 
 
 def test_dropped_response_leaves_the_request_at_the_server(
-    app: App, worker: SharedWorker, clock: VirtualClock
+    app: App, worker: SharedWorker, clock: Clock
 ) -> None:
     received: list[bytes] = []
 
@@ -78,7 +71,7 @@ def test_dropped_response_leaves_the_request_at_the_server(
 
 
 def test_journal_distinguishes_requests_of_worker_and_tab(
-    app: App, worker: SharedWorker, clock: VirtualClock
+    app: App, worker: SharedWorker, clock: Clock
 ) -> None:
     [page] = app.context.pages
     page.evaluate(

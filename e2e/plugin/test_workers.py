@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.plugin.app import ECHO, App
-from pytest_sharedworker.errors import AmbiguousWorkerError, WorkerClosedError, WorkerNotFoundError
+from pytest_sharedworker import AmbiguousWorkerError, WorkerClosedError, WorkerNotFoundError
 
 NewContext = Callable[[], BrowserContext]
 
