@@ -13,7 +13,7 @@ from yarl import URL
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.exchange_control import abort_connection, is_disconnected
 from pytest_sharedworker.gateway.forwarding import request_upstream
-from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
+from pytest_sharedworker.gateway.headers import HOP_BY_HOP, remove_headers
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 
@@ -41,7 +41,7 @@ class EventStream:
     async def open(self, session: ClientSession, url: URL, request: UpstreamRequest) -> RawResponse:
         """Send the request; return a response without its body, or a complete one that is no event stream."""
         server = await request_upstream(session, url, request, timeout=STREAM_TIMEOUT)
-        headers = without(server.headers, HOP_BY_HOP)
+        headers = remove_headers(server.headers, HOP_BY_HOP)
         if server.content_type != CONTENT_TYPE:
             async with server:
                 return RawResponse(server.status, headers, await server.read())

@@ -90,14 +90,14 @@ class Exchange:
     @property
     def request_text(self) -> str:
         """The method, the path and the first bytes of the body."""
-        return f"{self.method} {self.path}" + (f" {_shown(self.decoded_body)}" if self.request_body else "")
+        return f"{self.method} {self.path}" + (f" {_shorten(self.decoded_body)}" if self.request_body else "")
 
     @property
     def outcome_text(self) -> str:
         """The status and the first bytes of the response; in brackets the toxics and the route."""
         outcome = "no response" if self.ended else "under way"
         if self.status is not None:
-            outcome = f"{self.status} {_shown(self.response_body)}" if self.path_is_data else str(self.status)
+            outcome = f"{self.status} {_shorten(self.response_body)}" if self.is_data else str(self.status)
         if self.messages:
             outcome = f"{outcome} {len(self.messages)} messages, last {self._last_message}"
         causes = [*self.toxics, *([f"route: {self.route}"] if self.route else [])]
@@ -106,7 +106,7 @@ class Exchange:
     @property
     def _last_message(self) -> str:
         last = self.messages[-1]
-        return f"{last.sender}: {_shown(last.data if isinstance(last.data, bytes) else last.data.encode())}"
+        return f"{last.sender}: {_shorten(last.data if isinstance(last.data, bytes) else last.data.encode())}"
 
     def __str__(self) -> str:
         when = f"{self.started_seconds:8.3f} s"
@@ -114,12 +114,12 @@ class Exchange:
         return f"#{self.number} {when} {self.sender}{virtual} {self.request_text} → {self.outcome_text}"
 
     @property
-    def path_is_data(self) -> bool:
+    def is_data(self) -> bool:
         """Whether the response is data that a line can show: no script, page or image."""
         kind = self.response_headers.get("Content-Type", "")
         return not any(word in kind for word in ("javascript", "html", "css", "image"))
 
 
-def _shown(body: bytes) -> str:
+def _shorten(body: bytes) -> str:
     text = body[:_SHOWN_BYTES].decode("utf-8", "backslashreplace").replace("\n", "\\n")
     return text + (f"… ({len(body)} bytes)" if len(body) > _SHOWN_BYTES else "")

@@ -44,15 +44,15 @@ _RESOURCE_TYPES = {
 """What Chromium's panel calls the destinations of the Fetch standard."""
 
 
-def har(journal: Journal) -> dict[str, Any]:
+def make_har(journal: Journal) -> dict[str, Any]:
     """Return the journal as a HAR 1.2 document, ready for `json.dumps`."""
     exchanges = journal.exchanges
     return {
         "log": {
             "version": HAR_VERSION,
-            "creator": {"name": _DISTRIBUTION, "version": _own_version()},
-            "pages": _pages(journal, exchanges),
-            "entries": [_entry(exchange) for exchange in exchanges],
+            "creator": {"name": _DISTRIBUTION, "version": _get_own_version()},
+            "pages": _list_pages(journal, exchanges),
+            "entries": [_make_entry(exchange) for exchange in exchanges],
         }
     }
 
@@ -61,44 +61,44 @@ def write_har(journal: Journal, path: str | Path) -> Path:
     """Write the journal as an HTTP Archive, and create its folder; return the path."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(har(journal), indent=1), encoding="utf-8")
+    path.write_text(json.dumps(make_har(journal), indent=1), encoding="utf-8")
     return path
 
 
-def page_id(exchange: Exchange) -> str:
+def get_page_id(exchange: Exchange) -> str:
     """Return the page of an exchange: `tab`, `worker <id>` or `unknown`."""
     return f"worker {exchange.worker_id}" if exchange.worker_id else exchange.sender
 
 
-def _own_version() -> str:
+def _get_own_version() -> str:
     try:
         return version(_DISTRIBUTION)
     except PackageNotFoundError:  # Run from a checkout that is not installed.
         return "0"
 
 
-def _pages(journal: Journal, exchanges: Iterable[Exchange]) -> list[dict[str, Any]]:
+def _list_pages(journal: Journal, exchanges: Iterable[Exchange]) -> list[dict[str, Any]]:
     pages: dict[str, dict[str, Any]] = {}
     for exchange in exchanges:
         title = journal.describe_worker(exchange.worker_id) if exchange.worker_id else exchange.sender
         page = {
-            "startedDateTime": _date(exchange),
-            "id": page_id(exchange),
+            "startedDateTime": _format_date(exchange),
+            "id": get_page_id(exchange),
             "title": title,
             "pageTimings": {},
         }
-        pages.setdefault(page_id(exchange), page)
+        pages.setdefault(get_page_id(exchange), page)
     return list(pages.values())
 
 
-def _entry(exchange: Exchange) -> dict[str, Any]:
-    timings = _timings(exchange)
+def _make_entry(exchange: Exchange) -> dict[str, Any]:
+    timings = _compute_timings(exchange)
     entry: dict[str, Any] = {
-        "pageref": page_id(exchange),
-        "startedDateTime": _date(exchange),
+        "pageref": get_page_id(exchange),
+        "startedDateTime": _format_date(exchange),
         "time": round(sum(max(0.0, each) for each in timings.values()), 3),
-        "request": _request(exchange),
-        "response": _response(exchange),
+        "request": _make_request(exchange),
+        "response": _make_response(exchange),
         "cache": {},
         "timings": timings,
         "_sender": exchange.sender,
@@ -112,11 +112,11 @@ def _entry(exchange: Exchange) -> dict[str, Any]:
         "_resourceType": _RESOURCE_TYPES.get(exchange.request_headers.get("Sec-Fetch-Dest", "")),
     }
     if exchange.messages:
-        extras |= {"_resourceType": "websocket", "_webSocketMessages": _messages(exchange)}
+        extras |= {"_resourceType": "websocket", "_webSocketMessages": _list_messages(exchange)}
     return entry | {name: value for name, value in extras.items() if value is not None}
 
 
-def _messages(exchange: Exchange) -> list[dict[str, Any]]:
+def _list_messages(exchange: Exchange) -> list[dict[str, Any]]:
     """Return the messages of a WebSocket, as the developer tools of Chromium write and read them."""
     started = exchange.started_at.timestamp() - exchange.started_seconds
     messages = []
@@ -134,61 +134,61 @@ def _messages(exchange: Exchange) -> list[dict[str, Any]]:
     return messages
 
 
-def _date(exchange: Exchange) -> str:
+def _format_date(exchange: Exchange) -> str:
     return exchange.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _timings(exchange: Exchange) -> dict[str, float]:
+def _compute_timings(exchange: Exchange) -> dict[str, float]:
     """Return `send`, `wait` and `receive` in ms; what has not happened takes no time."""
     start = exchange.started_seconds
     end = exchange.ended_seconds if exchange.ended_seconds is not None else start
     received = exchange.received_seconds if exchange.received_seconds is not None else start
     answered = exchange.answered_seconds if exchange.answered_seconds is not None else max(end, received)
     return {
-        "send": _ms(received - start),
-        "wait": _ms(answered - received),
-        "receive": _ms(end - answered),
+        "send": _to_ms(received - start),
+        "wait": _to_ms(answered - received),
+        "receive": _to_ms(end - answered),
     }
 
 
-def _ms(seconds: float) -> float:
+def _to_ms(seconds: float) -> float:
     return round(max(0.0, seconds) * 1000, 3)
 
 
-def _headers(headers: CIMultiDict[str]) -> list[dict[str, str]]:
+def _list_headers(headers: CIMultiDict[str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in headers.items()]
 
 
-def _request(exchange: Exchange) -> dict[str, Any]:
+def _make_request(exchange: Exchange) -> dict[str, Any]:
     headers = exchange.request_headers
     query = parse_qsl(urlsplit(exchange.url).query, keep_blank_values=True)
     request: dict[str, Any] = {
         "method": exchange.method,
         "url": exchange.url,
         "httpVersion": HTTP_VERSION,
-        "cookies": _cookies(headers.getall("Cookie", [])),
-        "headers": _headers(headers),
+        "cookies": _list_cookies(headers.getall("Cookie", [])),
+        "headers": _list_headers(headers),
         "queryString": [{"name": name, "value": value} for name, value in query],
         "headersSize": UNKNOWN_SIZE,
         "bodySize": len(exchange.request_body),
     }
     if exchange.request_body:
-        text, encoding = _text(exchange.request_body)
+        text, encoding = _encode_text(exchange.request_body)
         request["postData"] = {"mimeType": headers.get("Content-Type", ""), "text": text}
         if encoding is not None:  # HAR 1.2 has an encoding for responses only.
             request["postData"]["_encoding"] = encoding
     return request
 
 
-def _response(exchange: Exchange) -> dict[str, Any]:
+def _make_response(exchange: Exchange) -> dict[str, Any]:
     headers = exchange.response_headers if exchange.status is not None else CIMultiDict[str]()
     response: dict[str, Any] = {
         "status": exchange.status or 0,
         "statusText": exchange.reason,
         "httpVersion": HTTP_VERSION,
-        "cookies": _cookies(headers.getall("Set-Cookie", [])),
-        "headers": _headers(headers),
-        "content": _content(exchange.response_body, headers),
+        "cookies": _list_cookies(headers.getall("Set-Cookie", [])),
+        "headers": _list_headers(headers),
+        "content": _make_content(exchange.response_body, headers),
         "redirectURL": headers.get("Location", ""),
         "headersSize": UNKNOWN_SIZE,
         "bodySize": len(exchange.response_body) if exchange.status is not None else UNKNOWN_SIZE,
@@ -202,9 +202,9 @@ def _response(exchange: Exchange) -> dict[str, Any]:
     return response
 
 
-def _content(wire: bytes, headers: CIMultiDict[str]) -> dict[str, Any]:
+def _make_content(wire: bytes, headers: CIMultiDict[str]) -> dict[str, Any]:
     body = decode_body(wire, headers)
-    text, encoding = _text(body)
+    text, encoding = _encode_text(body)
     content: dict[str, Any] = {"size": len(body), "mimeType": headers.get("Content-Type", ""), "text": text}
     if len(body) != len(wire):
         content["compression"] = len(body) - len(wire)
@@ -213,7 +213,7 @@ def _content(wire: bytes, headers: CIMultiDict[str]) -> dict[str, Any]:
     return content
 
 
-def _text(body: bytes) -> tuple[str, str | None]:
+def _encode_text(body: bytes) -> tuple[str, str | None]:
     """Return a body as text, or as base64 where it is not text; and the name of that encoding."""
     try:
         return body.decode(), None
@@ -221,7 +221,7 @@ def _text(body: bytes) -> tuple[str, str | None]:
         return base64.b64encode(body).decode(), "base64"
 
 
-def _cookies(lines: Iterable[str]) -> list[dict[str, Any]]:
+def _list_cookies(lines: Iterable[str]) -> list[dict[str, Any]]:
     cookies: list[dict[str, Any]] = []
     for line in lines:
         try:

@@ -18,6 +18,6 @@ HOP_BY_HOP = frozenset(
 """Those that belong to one connection (RFC 9110 §7.6.1), and the plugin's own; in lower case."""
 
 
-def without(headers: Mapping[str, str], names: Collection[str]) -> CIMultiDict[str]:
+def remove_headers(headers: Mapping[str, str], names: Collection[str]) -> CIMultiDict[str]:
     """Return headers without some names, which are given in lower case."""
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)

@@ -16,7 +16,7 @@ from pytest_sharedworker.gateway.exchange_control import (
     ExchangeControl,
 )
 from pytest_sharedworker.gateway.handlers import HandlerRunner
-from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
+from pytest_sharedworker.gateway.headers import HOP_BY_HOP, remove_headers
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 from pytest_sharedworker.gateway.patterns import Origin
@@ -140,7 +140,7 @@ class Pipeline:
         """Return the response that a route, served content or the server gives."""
         request, exchange = control.request, control.exchange
         is_script = self._scripts.is_requested_by(request)
-        headers = without(request.headers, HOP_BY_HOP)
+        headers = remove_headers(request.headers, HOP_BY_HOP)
         if is_script:  # A script that gets a prologue must come as plain text.
             headers["Accept-Encoding"] = "identity"
         upstream_request = UpstreamRequest(request.method, exchange.url, headers, exchange.request_body)
@@ -200,7 +200,7 @@ class Pipeline:
             method=request.method,
             url=self._origin.url + request.raw_path,
             path=request.raw_path,
-            request_headers=without(request.headers, {TAG_HEADER}),
+            request_headers=remove_headers(request.headers, {TAG_HEADER}),
             request_body=b"",
             sender=sender,
             worker_id=worker_id,

@@ -23,7 +23,7 @@ from pytest_sharedworker.errors import GatewayError, UnsupportedError, WaitTimeo
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.exchange_control import ExchangeControl
 from pytest_sharedworker.gateway.handlers import get_current_turn, wait_outside_turn
-from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
+from pytest_sharedworker.gateway.headers import HOP_BY_HOP, remove_headers
 from pytest_sharedworker.gateway.messages import RawResponse, Request, Response, UpstreamRequest
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
@@ -316,7 +316,7 @@ def _to_multidict(headers: Headers) -> CIMultiDict[str]:
     pairs = CIMultiDict(
         (name, value) for name, values in headers.items() for value in str(values).split("\n")
     )
-    return without(pairs, HOP_BY_HOP)
+    return remove_headers(pairs, HOP_BY_HOP)
 
 
 def _set_type(headers: CIMultiDict[str], kind: str, *, always: bool) -> None:

@@ -13,7 +13,7 @@ from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.event_streams import EventStream
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.forwarding import request_upstream
-from pytest_sharedworker.gateway.headers import HOP_BY_HOP, without
+from pytest_sharedworker.gateway.headers import HOP_BY_HOP, remove_headers
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 from pytest_sharedworker.gateway.patterns import Origin
 from pytest_sharedworker.gateway.websockets import WebSocketBridge
@@ -93,7 +93,7 @@ class Upstream:
     async def _forward(self, session: ClientSession, url: URL, request: UpstreamRequest) -> RawResponse:
         async with await request_upstream(session, url, request) as response:
             body = await response.read()
-            headers = without(response.headers, HOP_BY_HOP)
+            headers = remove_headers(response.headers, HOP_BY_HOP)
             if request.method == "HEAD" and "Content-Length" in response.headers:
                 headers["Content-Length"] = response.headers["Content-Length"]  # Of the body that GET has.
             return RawResponse(response.status, headers, body)

@@ -93,10 +93,10 @@ def _allow_control(headers: CIMultiDict[str], port: int) -> None:
     # Several headers, or one with commas, are as many policies, and all of them count.
     lines = headers.popall("Content-Security-Policy", [])
     for policy in (policy for line in lines for policy in line.split(",")):
-        headers.add("Content-Security-Policy", _with_control(policy, port))
+        headers.add("Content-Security-Policy", _add_control(policy, port))
 
 
-def _with_control(policy: str, port: int) -> str:
+def _add_control(policy: str, port: int) -> str:
     directives = [directive.strip() for directive in policy.split(";") if directive.strip()]
     names = [directive.split()[0].lower() for directive in directives]
     sources = f"http://*:{port} ws://*:{port}"

@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.gateway.har import har
+from pytest_sharedworker.gateway.har import make_har
 from pytest_sharedworker.reporting.timeline import line, list_worker_events, timeline
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
@@ -86,7 +86,7 @@ def write(artifacts: TestArtifacts) -> list[str]:
     folder, gateway, workers = artifacts.folder, artifacts.gateway, artifacts.workers
     journal = gateway.journal
     contents: dict[str, Callable[[], str]] = {
-        "journal.har": lambda: json.dumps(har(journal), indent=1),
+        "journal.har": lambda: json.dumps(make_har(journal), indent=1),
         "journal.txt": lambda: "".join(f"{exchange}\n" for exchange in journal),
         "worker-console.txt": lambda: console_text(gateway, workers),
         "timeline.txt": lambda: timeline(journal, gateway.notes, workers.history if workers else ()),

@@ -81,7 +81,7 @@ class TimelineRecorder:
             marks += self._build_worker_marks(worker, worker_lanes[worker.id], starts[worker.id])
         marks += self._build_toxic_marks()
         for exchange in self._gateway.journal.exchanges:
-            if exchange.path_is_data:
+            if exchange.is_data:
                 marks += self._build_exchange_marks(exchange, worker_lanes, starts)
         marks.sort(key=lambda pair: pair[0])
         lanes = dict.fromkeys([*tab_lanes.values(), *worker_lanes.values(), GATEWAY_LANE, SERVER_LANE])

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.gateway.har import har
+from pytest_sharedworker.gateway.har import make_har
 from pytest_sharedworker.gateway.toxics import DropResponse, Latency, ResetPeer, Slicer, Toxic
 from pytest_sharedworker.injected.prologue import TAG_HEADER
 from unit.support.har_rules import list_violations
@@ -33,13 +33,13 @@ def get_only_entry(gateway: Gateway) -> dict[str, Any]:
 def get_valid_log(gateway: Gateway) -> dict[str, Any]:
     """Return the log as it comes out of JSON, after a check of all rules."""
     gateway.journal.wait_for()
-    document = json.loads(json.dumps(har(gateway.journal)))
+    document = json.loads(json.dumps(make_har(gateway.journal)))
     assert list_violations(document) == []
     return document["log"]  # type: ignore[no-any-return]
 
 
 def test_empty_journal_is_a_valid_archive(gateway: Gateway) -> None:
-    assert list_violations(har(gateway.journal)) == []
+    assert list_violations(make_har(gateway.journal)) == []
 
 
 def test_request_has_query_headers_cookies_and_body(gateway: Gateway) -> None:
@@ -123,7 +123,7 @@ def test_pending_exchange_is_marked(gateway: Gateway) -> None:
     with ThreadPoolExecutor(1) as threads, gateway.route("**", lambda route: None) as rule:
         reply = threads.submit(send, gateway)
         (route,) = rule.wait_for()
-        document = har(gateway.journal)
+        document = make_har(gateway.journal)
         assert list_violations(document) == []
         assert document["log"]["entries"][0]["response"]["_error"] == "under way"
         route.continue_()
@@ -181,7 +181,7 @@ def test_rules_find_an_invalid_archive(
 ) -> None:
     send(gateway)
     gateway.journal.wait_for()
-    document: Any = har(gateway.journal)
+    document: Any = make_har(gateway.journal)
     place: Any = document
     for step in path[:-1]:
         place = place[step]

@@ -17,7 +17,7 @@ from aiohttp import (
 )
 
 from pytest_sharedworker.gateway.gateway import Gateway
-from pytest_sharedworker.gateway.har import har
+from pytest_sharedworker.gateway.har import make_har
 from pytest_sharedworker.gateway.route import Route
 from pytest_sharedworker.gateway.toxics import Down, DropResponse, ResetPeer, Toxic
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -83,7 +83,7 @@ def test_messages_pass_both_ways_and_are_in_the_journal(
     ]
     assert "4 messages, last server: " in str(exchange)
     assert upstream.received[0].raw_path == "/socket?a=1"
-    (entry,) = har(gateway.journal)["log"]["entries"]
+    (entry,) = make_har(gateway.journal)["log"]["entries"]
     assert entry["_resourceType"] == "websocket"
     assert [(each["type"], each["opcode"], each["data"]) for each in entry["_webSocketMessages"]] == [
         ("send", 1, "hé"),
