@@ -45,7 +45,7 @@ class UnhandledRequests:
         """Return the response that refuses a request; None where it goes to the server."""
         if self._policy == "bypass" or exchange.path.partition("?")[0] in _IGNORED:
             return None
-        text = f"no route and no served content handles {exchange.request_text} (of: {exchange.sender})"
+        text = f"no route and no served content handles {exchange.request_text} (sender: {exchange.sender})"
         if self._policy == "warn":
             self._unhandled.append(text)
             return None

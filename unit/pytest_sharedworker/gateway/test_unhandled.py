@@ -22,7 +22,7 @@ def test_error_refuses_and_fails_the_test(gateway: Gateway, upstream: Upstream) 
     gateway.on_unhandled_request = "error"
     reply = send(gateway, "POST /api?a=1 HTTP/1.1", "Referer: http://a.test/", body=b"x")
     assert reply.status == 500
-    assert b"no route and no served content handles POST /api?a=1 x (of: tab)" in reply.body
+    assert b"no route and no served content handles POST /api?a=1 x (sender: tab)" in reply.body
     assert upstream.received == []
     assert gateway.journal.exchanges[0].route == "unhandled"
     with pytest.raises(GatewayError, match=r"handles POST /api\?a=1 .*on_unhandled_request is 'error'"):
