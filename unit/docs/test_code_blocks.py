@@ -31,7 +31,7 @@ def find_blocks() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A folder with all blocks and examples, and the Python of an environment with the wheel."""
+    """Return a folder with all blocks and examples, and the Python of an environment with the wheel."""
     root = tmp_path_factory.mktemp("types")
     wheel = build_wheel(root)
     (root / "environment").mkdir()

@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 60
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources and of the contracts."""
+    """Copy the sources and the contracts."""
     folder = tmp_path_factory.mktemp("contracts")
     for package in PACKAGES:
         shutil.copytree(CHECKOUT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -43,7 +43,7 @@ def build_wheel(folder: Path) -> Path:
 
 
 def create_environment(wheel: Path, folder: Path) -> Path:
-    """Create a virtual environment with the wheel and this environment's other packages; return its Python."""
+    """Create an environment with the wheel and this environment's other packages; return its Python."""
     run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
     python = folder / "bin" / "python"
     packages = Path(
