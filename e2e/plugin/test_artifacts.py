@@ -159,9 +159,9 @@ def test_only_unexpectedly_failed_tests_leave_files(project: pytest.Pytester) ->
         def test_without_gateway(): assert 0
 
         @pytest.fixture
-        def broken(gateway): assert 0
+        def failing(gateway): assert 0
 
-        def test_setup(broken): pass
+        def test_setup(failing): pass
         """
     )
     run(project).assert_outcomes(passed=1, xfailed=1, skipped=1, failed=1, errors=1)
