@@ -26,6 +26,7 @@ from pytest_sharedworker.gateway.handlers import get_current_turn, wait_outside_
 from pytest_sharedworker.gateway.headers import HOP_BY_HOP, remove_headers
 from pytest_sharedworker.gateway.messages import RawResponse, Request, Response, UpstreamRequest
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.integration.time_limits import time_limit
 
 DEFAULT_FETCH_TIMEOUT = 30_000.0
 
@@ -221,9 +222,10 @@ class BaseRoute:
     ) -> Response:
         request = self._change(url, method, headers, post_data)
         request.headers["Accept-Encoding"] = "identity"
-        fetching = self._transport.fetch(request)
         try:
-            raw = await asyncio.wait_for(fetching, timeout / 1000 if timeout else None)
+            # Unlike `asyncio.wait_for` this starts no task: a task would let later requests overtake this one.
+            async with time_limit(timeout / 1000 if timeout else None):
+                raw = await self._transport.fetch(request)
         except asyncio.TimeoutError as error:
             raise WaitTimeoutError(
                 f"route.fetch() waited {timeout:g} ms for the response to {request.method} {request.url}"

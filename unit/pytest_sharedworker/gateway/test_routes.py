@@ -9,6 +9,7 @@ import asyncio
 import gzip
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -747,3 +748,23 @@ def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 5
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.001)
+
+
+# --- order ----------------------------------------------------------------------------------------
+
+
+def test_request_of_an_async_route_is_not_overtaken(gateway: Gateway, upstream: Upstream) -> None:
+    async def fetch(route: AsyncRoute) -> None:
+        route.fulfill(response=await route.fetch())
+
+    gateway.route("/first", fetch)
+    host, port = gateway.url.removeprefix("http://").split(":")
+    for _ in range(10):
+        connections = [socket.create_connection((host, int(port))) for _ in range(2)]
+        for connection, path in zip(connections, ("/first", "/second"), strict=True):
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        for connection in connections:
+            while connection.recv(65_536):
+                pass
+            connection.close()
+    assert [each.raw_path for each in upstream.received] == ["/first", "/second"] * 10
