@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_sharedworker.control.messages import ConsoleMessage as ConsoleMessage
     from pytest_sharedworker.control.messages import WorkerError as WorkerError
     from pytest_sharedworker.errors import AmbiguousWorkerError as AmbiguousWorkerError
+    from pytest_sharedworker.errors import BrowserNotFoundError as BrowserNotFoundError
     from pytest_sharedworker.errors import ClockError as ClockError
     from pytest_sharedworker.errors import EvaluationError as EvaluationError
     from pytest_sharedworker.errors import GatewayError as GatewayError
@@ -63,6 +64,7 @@ __all__ = [
     "AppliedToxic",
     "AsyncRoute",
     "Bandwidth",
+    "BrowserNotFoundError",
     "Clock",
     "ClockError",
     "ConsoleMessage",

@@ -20,13 +20,14 @@ test nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn, TypeAlias
 from urllib.parse import quote, urljoin
 
 from pytest_sharedworker.errors import GatewayError
+from pytest_sharedworker.gateway.glob_tokens import GlobError, advance, parse_glob
 
 URLMatch: TypeAlias = "str | re.Pattern[str] | Callable[[str], bool]"
 
@@ -132,9 +133,12 @@ def _compile_glob(glob: str, origin: str, text: str) -> re.Pattern[str]:
 
     _check_characters(glob, text, suggest)
     absolute = _resolve(glob, origin, text, suggest)
-    tokens = _parse(absolute, text)
+    try:
+        tokens = parse_glob(absolute)
+    except GlobError as error:
+        _refuse(text, str(error))
     prefix = origin + "/"
-    if len(prefix) not in _advance(tokens, prefix, {0}):
+    if len(prefix) not in advance(tokens, prefix, {0}):
         reason = f"the URLs of this gateway begin with {prefix}"
         _refuse(text, reason, suggest(_suggest_glob(glob)))
     return re.compile("".join(token.regex for token in tokens), re.DOTALL)
@@ -205,126 +209,3 @@ def _suggest_glob(glob: str) -> str | None:
             return EVERYTHING
         return f"*{glob}" if glob.startswith("*/") else f"**/{glob}"
     return None
-
-
-# --- tokens ----------------------------------------------------------------------------------------
-
-
-class _Token:
-    """A part of a glob. `advance` simulates it on the text that every URL begins with."""
-
-    regex: str
-
-    def advance(self, text: str, start: int) -> Iterable[int]:
-        """Return the positions that it can reach; the text's length means its end or any later position."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class _Literal(_Token):
-    character: str
-
-    @property
-    def regex(self) -> str:  # type: ignore[override]
-        return re.escape(self.character)
-
-    def advance(self, text: str, start: int) -> Iterable[int]:
-        if start == len(text):
-            return (start,)
-        return (start + 1,) if text[start] == self.character else ()
-
-
-class _Star(_Token):
-    regex = "[^/]*"
-
-    def advance(self, text: str, start: int) -> Iterable[int]:
-        slash = text.find("/", start)
-        return range(start, (len(text) if slash < 0 else slash) + 1)
-
-
-class _DoubleStar(_Token):
-    regex = ".*"
-
-    def advance(self, text: str, start: int) -> Iterable[int]:
-        return range(start, len(text) + 1)
-
-
-class _Folders(_Token):
-    """`**/`: everything up to a slash."""
-
-    regex = "(?:.*/)"
-
-    def advance(self, text: str, start: int) -> Iterable[int]:
-        slashes = (place + 1 for place in range(start, len(text)) if text[place] == "/")
-        return {*slashes, len(text)}
-
-
-class _InnerFolders(_Token):
-    """`**/` behind a slash: any number of folders, or none."""
-
-    regex = "(?:.+/|)"
-
-    def advance(self, text: str, start: int) -> Iterable[int]:
-        slashes = (place + 1 for place in range(start + 1, len(text)) if text[place] == "/")
-        return {start, *slashes, len(text)}
-
-
-@dataclass(frozen=True)
-class _Group(_Token):
-    alternatives: tuple[tuple[_Token, ...], ...]
-
-    @property
-    def regex(self) -> str:  # type: ignore[override]
-        return f"(?:{'|'.join(''.join(token.regex for token in each) for each in self.alternatives)})"
-
-    def advance(self, text: str, start: int) -> Iterable[int]:
-        return set().union(*(_advance(each, text, {start}) for each in self.alternatives))
-
-
-def _advance(tokens: Iterable[_Token], text: str, positions: set[int]) -> set[int]:
-    for token in tokens:
-        positions = {reached for start in positions for reached in token.advance(text, start)}
-    return positions
-
-
-def _parse(glob: str, text: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    alternatives: list[tuple[_Token, ...]] | None = None
-    before_group: list[_Token] = []
-    index = 0
-    while index < len(glob):
-        character = glob[index]
-        if character == "\\":
-            if index + 1 == len(glob):
-                _refuse(text, "it ends with a backslash that escapes nothing")
-            index += 1
-            tokens.append(_Literal(glob[index]))
-        elif character == "*":
-            end = index
-            while glob[end : end + 1] == "*":
-                end += 1
-            if end - index == 1:
-                tokens.append(_Star())
-            elif glob[end : end + 1] == "/":
-                tokens.append(_InnerFolders() if glob[index - 1 : index] == "/" else _Folders())
-                end += 1
-            else:
-                tokens.append(_DoubleStar())
-            index = end - 1
-        elif character == "{":
-            if alternatives is not None:
-                _refuse(text, "braces cannot be nested")
-            before_group, tokens, alternatives = tokens, [], []
-        elif character in ",}" and alternatives is not None:
-            alternatives.append(tuple(tokens))
-            tokens = []
-            if character == "}":
-                tokens, alternatives = [*before_group, _Group(tuple(alternatives))], None
-        elif character == "}":
-            _refuse(text, "a brace is closed that is not open; write '\\}' for the character")
-        else:
-            tokens.append(_Literal(character))
-        index += 1
-    if alternatives is not None:
-        _refuse(text, "a brace is not closed; write '\\{' for the character")
-    return tokens

@@ -223,7 +223,7 @@ class BaseRoute:
         request = self._change(url, method, headers, post_data)
         request.headers["Accept-Encoding"] = "identity"
         try:
-            # Unlike `asyncio.wait_for` this starts no task: a task would let later requests overtake this one.
+            # Unlike `asyncio.wait_for` this starts no task, which would let later requests overtake.
             async with time_limit(timeout / 1000 if timeout else None):
                 raw = await self._transport.fetch(request)
         except asyncio.TimeoutError as error:
