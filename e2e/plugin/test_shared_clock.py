@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from e2e.plugin.app import App, read_log
-from pytest_sharedworker import Clock, SharedWorker, Timer
+from pytest_sharedworker import Clock, ClockError, SharedWorker, Timer
 
 DAY_MS = 86_400_000
 TOLERANCE = timedelta(minutes=1)
@@ -37,6 +38,53 @@ def test_run_for_fires_every_due_timer(workers: list[SharedWorker], worker_clock
     worker_clock.run_for(3_000)
     assert read_logs(workers) == [[["tick", 1_000], ["tick", 2_000], ["tick", 3_000]]] * 2
     assert [worker.clock.now for worker in workers] == [3_000, 3_000]
+
+
+def test_run_for_keeps_the_order_of_all_workers(
+    app: App, workers: list[SharedWorker], worker_clock: Clock
+) -> None:
+    first, second = workers
+    app.gateway.serve("/event", body="")
+    # The first worker is slower: it fires 150 timers before its request.
+    first.evaluate("() => { for (let ms = 0; ms < 150; ms++) setTimeout(() => {}, ms); }")
+    first.evaluate("() => { setTimeout(() => fetch('/event?first=150'), 150); }")
+    second.evaluate("() => { setTimeout(() => fetch('/event?second=190'), 190); }")
+    first.evaluate("() => { setTimeout(() => fetch('/event?first=191'), 191); }")
+    worker_clock.run_for(200)
+    exchanges = app.gateway.journal.select("/event?*")
+    assert [(each.path.partition("?")[2], each.virtual_time) for each in exchanges] == [
+        ("first=150", 150),
+        ("second=190", 190),
+        ("first=191", 191),
+    ]
+    assert [worker.clock.now for worker in workers] == [200, 200]
+
+
+@pytest.mark.virtual_tabs
+def test_virtual_tabs_keep_the_order_of_all_workers(
+    app: App, workers: list[SharedWorker], worker_clock: Clock
+) -> None:
+    page = app.context.pages[0]
+    page.evaluate(
+        """() => {
+        for (const ms of [100, 300]) setTimeout(() => worker.port.postMessage(`tab ${ms}`), ms);
+    }"""
+    )
+    workers[0].evaluate("() => { setTimeout(note, 200, 'timer'); }")
+    workers[1].evaluate("() => { setInterval(note, 150, 'tick'); }")
+    worker_clock.run_for(350)
+    assert read_logs(workers) == [
+        [["tab 100", 100], ["timer", 200], ["tab 300", 300]],
+        [["tick", 150], ["tick", 300]],
+    ]
+
+
+def test_timeout_counts_for_messages_that_no_worker_reads(app: App, worker_clock: Clock) -> None:
+    app.start("self.onconnect = ({ ports: [port] }) => { self.port = port; };")
+    began = time.monotonic()
+    with pytest.raises(ClockError, match=r"waited 0.5 s for the workers to read .*worker.js"):
+        worker_clock.run_for(1_000, timeout=500)
+    assert time.monotonic() - began < 5
 
 
 def test_fast_forward_fires_each_due_timer_once(workers: list[SharedWorker], worker_clock: Clock) -> None:

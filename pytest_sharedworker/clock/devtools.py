@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.002
 class Pages(Protocol):
     """The pages that may post to a worker."""
 
-    def reach(self) -> None:
+    def flush_posted_messages(self) -> None:
         """Wait until every page has run a task, so that what it posted before has left it."""
 
 
@@ -119,7 +119,7 @@ class DevToolsClock:
         return {"kind": self.kind, "now": self.now, "pending": list(self._pending.values())}
 
     def _settle(self, deadline: float) -> None:
-        self._pages.reach()
+        self._pages.flush_posted_messages()
         self._pump_for(_QUIET_SECONDS)
         while True:
             self._wait(self._is_quiet, deadline)

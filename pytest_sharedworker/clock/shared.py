@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time as real_time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pytest_sharedworker.clock.base import (
@@ -22,7 +24,7 @@ from pytest_sharedworker.clock.base import (
 )
 from pytest_sharedworker.clock.devtools import DevToolsClock
 from pytest_sharedworker.clock.real import RealClock
-from pytest_sharedworker.clock.virtual import VirtualClock, advancing, require_idle
+from pytest_sharedworker.clock.virtual import VirtualClock, advancing, require_idle, wait_for_messages
 from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
 from pytest_sharedworker.errors import WorkerClosedError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -84,13 +86,14 @@ class SharedClock:
         return sorted(timers, key=lambda timer: timer.due)
 
     def run_for(self, ticks: Ticks, *, timeout: float = DEFAULT_TIMEOUT) -> None:
-        """Let time pass in every worker at once and fire every timer that becomes due, in order.
+        """Let time pass in every worker and fire every timer that becomes due, in order over all workers.
 
-        Raise ClockError as a worker's own clock does.
+        Workers whose timers are due at the same time run side by side. Raise ClockError as a worker's own
+        clock does.
         """
         duration = parse_ticks(ticks)
         if self.kind == "virtual":
-            self._move_all("runFor", duration, timeout)
+            self._run_all_for(duration, timeout)
         else:
             for clock in self._clocks():
                 clock.run_for(duration, timeout=timeout)
@@ -103,7 +106,8 @@ class SharedClock:
         """
         duration = parse_ticks(ticks)
         self._require_virtual("fast_forward", "its time cannot jump")
-        self._move_all("fastForward", duration, timeout)
+        move = self._begin_move(timeout)
+        self._call_all(move, "fastForward", duration, real_time.monotonic() + timeout / 1000)
         self._count(duration)
 
     def run_next(self, *, timeout: float = DEFAULT_TIMEOUT) -> bool:
@@ -117,7 +121,7 @@ class SharedClock:
     def settle(self, *, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Wait until messages are read and started work has ended, without letting time pass."""
         if self.kind == "virtual":
-            self._move_all("runFor", 0, timeout)
+            self._run_all_for(0, timeout)
         else:
             for clock in self._clocks():
                 clock.settle(timeout=timeout)
@@ -145,25 +149,62 @@ class SharedClock:
             self._registry.date_offset_ms += duration
         self._on_moved()
 
-    def _move_all(self, method: str, milliseconds: int, timeout: float) -> None:
+    def _run_all_for(self, duration: int, timeout: float) -> None:
+        """Let time pass in all workers; where several have timers, from one due time to the next."""
+        deadline = real_time.monotonic() + timeout / 1000
+        move = self._begin_move(timeout)
+        if len(move.channels) > 1:
+            delays = self._call_all(move, "runFor", 0, deadline)
+            while duration and sum(delay <= duration for delay in delays) > 1:
+                step = max(1, math.ceil(min(delays)))
+                if step >= duration:
+                    break
+                move = self._continue_move(move, deadline)
+                delays = self._call_all(move, "runFor", step, deadline)
+                duration -= step
+            move = self._continue_move(move, deadline)
+        self._call_all(move, "runFor", duration, deadline)
+
+    def _begin_move(self, timeout: float) -> _Move:
         require_idle(self._registry.channels)
-        snapshot = self._barrier.wait()
-        channels = [channel for channel in self._registry.channels if not channel.ended]
-        with advancing(channels, timeout):
-            self._loop_thread.run(
-                _call_all(channels, method, milliseconds, snapshot),
-                timeout_seconds=timeout / 1000,
-                what=f"the clocks of {len(channels)} workers to finish",
+        snapshot = wait_for_messages(self._barrier, timeout)
+        return _Move([channel for channel in self._registry.channels if not channel.ended], snapshot, timeout)
+
+    def _continue_move(self, move: _Move, deadline: float) -> _Move:
+        """Return the next part of a move: the clocks of virtual tabs have moved with the part before."""
+        if not move.snapshot.tabs:
+            return move
+        left = max(0.0, deadline - real_time.monotonic()) * 1000
+        return replace(move, snapshot=wait_for_messages(self._barrier, left))
+
+    def _call_all(self, move: _Move, method: str, milliseconds: int, deadline: float) -> list[float]:
+        """Move the clocks of all workers; return how long after that each has its next event, in ms."""
+        with advancing(move.channels, move.timeout):
+            return self._loop_thread.run(
+                _call_all(move, method, milliseconds),
+                timeout_seconds=max(0.001, deadline - real_time.monotonic()),
+                what=f"the clocks of {len(move.channels)} workers to finish",
             )
 
 
-async def _call_all(
-    channels: Sequence[ControlChannel], method: str, milliseconds: int, snapshot: TabSnapshot
-) -> None:
-    async def call(channel: ControlChannel) -> None:
-        with suppress(WorkerClosedError):  # A worker may end because of what its timers do.
-            params = {"ms": milliseconds, **snapshot.clock_params(channel)}
-            channel.departures_sent = snapshot.departures
-            await channel.call_async(method, params)
+@dataclass(frozen=True)
+class _Move:
+    """The workers whose clocks are moved together, and the tabs as they were before."""
 
-    await asyncio.gather(*map(call, channels))
+    channels: Sequence[ControlChannel]
+    snapshot: TabSnapshot
+    timeout: float
+
+
+async def _call_all(move: _Move, method: str, milliseconds: int) -> list[float]:
+    async def call(channel: ControlChannel) -> float:
+        params = {"ms": milliseconds, **move.snapshot.clock_params(channel)}
+        channel.departures_sent = move.snapshot.departures
+        try:
+            result = await channel.call_async(method, params)
+        except WorkerClosedError:  # A worker may end because of what its timers do.
+            return math.inf
+        next_due = result["nextDueMs"]
+        return math.inf if next_due is None else float(next_due) - float(result["nowMs"])
+
+    return list(await asyncio.gather(*map(call, move.channels)))

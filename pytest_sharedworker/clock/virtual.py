@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time as real_time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from pytest_sharedworker.clock.base import (
 )
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.errors import ClockError, EvaluationError, WaitTimeoutError, WorkerClosedError
-from pytest_sharedworker.tabs.message_barrier import MessageBarrier
+from pytest_sharedworker.tabs.message_barrier import DELIVERY_TIMEOUT_MS, MessageBarrier, TabSnapshot
 
 
 class VirtualClock:
@@ -106,11 +107,21 @@ class VirtualClock:
 
     def _move(self, method: str, params: dict[str, object], timeout: float) -> object:
         require_idle([self._channel])
-        snapshot = self._barrier.wait()
+        deadline = real_time.monotonic() + timeout / 1000
+        snapshot = wait_for_messages(self._barrier, timeout)
         params = {**params, **snapshot.clock_params(self._channel)}
         self._channel.departures_sent = snapshot.departures
         with advancing([self._channel], timeout):
-            return self._channel.call(method, params, timeout=timeout)
+            left = max(1.0, (deadline - real_time.monotonic()) * 1000)
+            return self._channel.call(method, params, timeout=left)
+
+
+def wait_for_messages(barrier: MessageBarrier, timeout: float) -> TabSnapshot:
+    """Wait until workers have read what tabs posted. Raise ClockError, which names those that have not."""
+    try:
+        return barrier.wait(timeout=min(timeout, DELIVERY_TIMEOUT_MS))
+    except WaitTimeoutError as error:
+        raise ClockError(f"the clock cannot move: {error}") from error
 
 
 def require_idle(channels: Sequence[ControlChannel]) -> None:

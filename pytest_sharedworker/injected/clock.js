@@ -90,11 +90,17 @@
       await turn();
     }
   };
+  // The time of the next event: a timer, the end of a request's delay, or a timer of a tab.
+  const nextDueMs = () => Math.min(
+    timers.next()?.dueMs ?? Infinity,
+    requests.nextResume()?.dueMs ?? Infinity,
+    tabs.nextDueMs(),
+  );
   const step = async (/** @type {number} */ limitMs) => {
     const timer = timers.next();
     const resume = requests.nextResume();
     const tabMs = tabs.nextDueMs();
-    const dueMs = Math.min(timer ? timer.dueMs : Infinity, resume ? resume.dueMs : Infinity, tabMs);
+    const dueMs = nextDueMs();
     if (dueMs > limitMs || dueMs === Infinity) {
       return false;
     }
@@ -159,7 +165,8 @@
       await settle();
       await fireAll(targetMs);
     }
-    return { nowMs: targetMs };
+    const dueMs = nextDueMs();
+    return { nowMs: targetMs, nextDueMs: dueMs === Infinity ? null : dueMs };
   };
   control.methods.runFor = exclusively((/** @type {Move} */ move) => runTo(move, false));
   control.methods.fastForward = exclusively((/** @type {Move} */ move) => runTo(move, true));
