@@ -1,27 +1,23 @@
-"""Event streams: the gateway forwards what the server sends piece by piece, as it comes (server-sent events).
+"""Event streams (server-sent events): forward each piece of the response when the server sends it.
 
-Toxics and routes meet such a request before its first event; `Down` breaks open streams, too.
+Toxics and routes apply before the first event; `Down` also closes open streams.
 """
 
 from __future__ import annotations
-
-import asyncio
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, web
 from yarl import URL
 
 from pytest_sharedworker.gateway.exchange import Exchange
-from pytest_sharedworker.gateway.exchange_control import abort_connection, is_disconnected
+from pytest_sharedworker.gateway.exchange_control import abort_connection, wait_while_connected
 from pytest_sharedworker.gateway.forwarding import request_upstream
-from pytest_sharedworker.gateway.headers import HOP_BY_HOP, remove_headers
+from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 
 CONTENT_TYPE = "text/event-stream"
 STREAM_TIMEOUT = ClientTimeout(total=None, sock_connect=60)
-"""A stream has no end to wait for."""
-_DISCONNECT_POLL_SECONDS = 0.25
-"""How often the browser of a silent stream is checked."""
+"""No limit for the whole response: a stream stays open until one side closes it."""
 
 
 def is_event_stream(request: web.Request) -> bool:
@@ -41,15 +37,15 @@ class EventStream:
     async def open(self, session: ClientSession, url: URL, request: UpstreamRequest) -> RawResponse:
         """Send the request; return a response without its body, or a complete one that is no event stream."""
         server = await request_upstream(session, url, request, timeout=STREAM_TIMEOUT)
-        headers = remove_headers(server.headers, HOP_BY_HOP)
+        headers = remove_headers(server.headers, NOT_FORWARDED)
         if server.content_type != CONTENT_TYPE:
             async with server:
                 return RawResponse(server.status, headers, await server.read())
         self._server = server
         return RawResponse(server.status, headers, b"")
 
-    def carries(self, response: RawResponse) -> bool:
-        """Return whether the server's stream follows a response: no route gave it another body."""
+    def is_streaming(self, response: RawResponse) -> bool:
+        """Return whether the body is the server's stream: no route has replaced it."""
         return self._server is not None and not response.body
 
     async def run(self, response: RawResponse) -> web.StreamResponse:
@@ -67,7 +63,7 @@ class EventStream:
                 self._journal.update()
                 await stream.write(piece)
         except ClientError:
-            self.cut()  # The server broke off, and so does the gateway.
+            self.cut()  # The server closed the connection before the end: so does the gateway.
         else:
             await stream.write_eof()
         return stream
@@ -82,11 +78,6 @@ class EventStream:
         abort_connection(self._request)
 
     async def _read(self) -> bytes:
-        """Return the next piece, b"" at the end. Raise ConnectionResetError where the browser has gone."""
+        """Return the next piece, b"" at the end. Raise ClientDisconnectedError where the browser has gone."""
         assert self._server is not None
-        reading = asyncio.ensure_future(self._server.content.readany())
-        while not (await asyncio.wait({reading}, timeout=_DISCONNECT_POLL_SECONDS))[0]:
-            if is_disconnected(self._request):
-                reading.cancel()
-                raise ConnectionResetError
-        return reading.result()
+        return await wait_while_connected(self._request, self._server.content.readany())

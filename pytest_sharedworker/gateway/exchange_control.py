@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Literal, NoReturn
+from typing import Literal, NoReturn, TypeVar
 
 from aiohttp import web
 
@@ -15,6 +15,8 @@ from pytest_sharedworker.gateway.exchange import Exchange
 
 _DISCONNECT_POLL_SECONDS = 0.25
 """How often an exchange without a known end is checked for a client that has gone: aiohttp reports none."""
+
+T = TypeVar("T")
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds, so that close() sends RST.
 
@@ -50,7 +52,7 @@ class ExchangeControl:
             if not await self._channel.suspend(self._number, delay_ms):
                 raise ConnectionClosedError
         elif delay_ms is None:
-            await self._until_disconnected(asyncio.Event().wait())
+            await wait_while_connected(self.request, asyncio.Event().wait())
         else:
             await asyncio.sleep(delay_ms / 1000)
         self.exchange.paused_seconds += (delay_ms or 0) / 1000
@@ -61,7 +63,7 @@ class ExchangeControl:
         Raise ClientDisconnectedError where the sender gives up first.
         """
         if self._channel is None:
-            await self._until_disconnected(self._changes.wait_until(condition))
+            await wait_while_connected(self.request, self._changes.wait_until(condition))
         elif not await self._channel.suspend_until(self._number, condition):
             raise ClientDisconnectedError
 
@@ -87,20 +89,17 @@ class ExchangeControl:
             transport.abort()
         raise ConnectionClosedError("reset")
 
-    async def _until_disconnected(self, waiting: Awaitable[object]) -> None:
-        task = asyncio.ensure_future(waiting)
-        try:
-            while not (await asyncio.wait({task}, timeout=_DISCONNECT_POLL_SECONDS))[0]:
-                if is_disconnected(self.request):
-                    raise ClientDisconnectedError
-            task.result()
-        finally:
-            task.cancel()
 
-
-def is_disconnected(request: web.Request) -> bool:
-    """Return whether the client has closed the connection under a request."""
-    return request.transport is None or request.transport.is_closing()
+async def wait_while_connected(request: web.Request, waiting: Awaitable[T]) -> T:
+    """Return the result of `waiting`. Cancel it and raise ClientDisconnectedError if the client goes."""
+    task = asyncio.ensure_future(waiting)
+    try:
+        while not (await asyncio.wait({task}, timeout=_DISCONNECT_POLL_SECONDS))[0]:
+            if request.transport is None or request.transport.is_closing():
+                raise ClientDisconnectedError
+        return task.result()
+    finally:
+        task.cancel()
 
 
 def abort_connection(request: web.Request) -> None:

@@ -9,20 +9,21 @@ from aiohttp import web
 
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.event_streams import EventStream, is_event_stream
-from pytest_sharedworker.gateway.exchange import Exchange, Sender
+from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.exchange_control import (
     ClientDisconnectedError,
     ConnectionClosedError,
     ExchangeControl,
 )
 from pytest_sharedworker.gateway.handlers import HandlerRunner
-from pytest_sharedworker.gateway.headers import HOP_BY_HOP, remove_headers
+from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 from pytest_sharedworker.gateway.patterns import Origin
 from pytest_sharedworker.gateway.responses import send
 from pytest_sharedworker.gateway.route import Abort, Continue, RouteTransport
 from pytest_sharedworker.gateway.router import Routes
+from pytest_sharedworker.gateway.sender import identify_sender, parse_tag
 from pytest_sharedworker.gateway.served_content import ServedContent
 from pytest_sharedworker.gateway.toxics.applied import AppliedToxic, AppliedToxics, plan_transfer
 from pytest_sharedworker.gateway.toxics.base import Stream
@@ -126,7 +127,7 @@ class Pipeline:
 
             # Send.
             exchange.answered_seconds = self._journal.seconds()
-            if proxy is not None and proxy.carries(response):
+            if proxy is not None and proxy.is_streaming(response):
                 return await self._stream(proxy, response)
             is_script = response.status == 200 and self._scripts.is_requested_by(request)
             return await send(
@@ -140,7 +141,7 @@ class Pipeline:
         """Return the response that a route, served content or the server gives."""
         request, exchange = control.request, control.exchange
         is_script = self._scripts.is_requested_by(request)
-        headers = remove_headers(request.headers, HOP_BY_HOP)
+        headers = remove_headers(request.headers, NOT_FORWARDED)
         if is_script:  # A script that gets a prologue must come as plain text.
             headers["Accept-Encoding"] = "identity"
         upstream_request = UpstreamRequest(request.method, exchange.url, headers, exchange.request_body)
@@ -193,8 +194,8 @@ class Pipeline:
         return EventStream(request, exchange, self._journal) if is_event_stream(request) else None
 
     def _begin(self, request: web.Request) -> Exchange:
-        worker_id, request_number, virtual_time = _parse_tag(request.headers.get(TAG_HEADER))
-        sender, worker_id = self._identify_sender(request, worker_id)
+        tag = parse_tag(request)
+        sender, worker_id = identify_sender(request, tag, self._scripts, self._workers)
         return Exchange(
             number=len(self._journal) + 1,
             method=request.method,
@@ -204,23 +205,11 @@ class Pipeline:
             request_body=b"",
             sender=sender,
             worker_id=worker_id,
-            request_number=request_number,
-            virtual_time=virtual_time,
+            request_number=tag.request_number,
+            virtual_time=tag.virtual_time,
             started_at=datetime.now(timezone.utc),
             started_seconds=self._journal.seconds(),
         )
-
-    def _identify_sender(self, request: web.Request, worker_id: str | None) -> tuple[Sender, str | None]:
-        """Return who sent a request, by its tag or, without one, by its Referer."""
-        if worker_id is not None:
-            return "worker", worker_id
-        referer = request.headers.get("Referer")
-        if referer is None:
-            is_navigation = request.headers.get("Sec-Fetch-Mode") == "navigate"
-            return ("tab" if is_navigation else "unknown"), None
-        if not self._scripts.is_referred_by(referer):
-            return "tab", None
-        return "worker", self._workers.worker_at(referer)
 
 
 async def _apply(toxics: list[AppliedToxic], stream: Stream, control: ExchangeControl) -> RawResponse | None:
@@ -231,11 +220,3 @@ async def _apply(toxics: list[AppliedToxic], stream: Stream, control: ExchangeCo
             if response is not None:
                 return response
     return None
-
-
-def _parse_tag(tag: str | None) -> tuple[str | None, int | None, float | None]:
-    """Return the parts of `<worker id>.<request number>.<virtual ms, empty on a real clock>`."""
-    if tag is None:
-        return None, None, None
-    worker_id, number, virtual_ms = tag.split(".", 2)
-    return worker_id, int(number), float(virtual_ms) if virtual_ms else None

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from multidict import CIMultiDict
 
+from pytest_sharedworker.gateway.csp import allow_control
 from pytest_sharedworker.gateway.patterns import Origin, Pattern, URLMatch
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
 from pytest_sharedworker.injected.script_syntax import has_static_imports, is_strict
@@ -61,7 +62,7 @@ class WorkerScripts:
             headers["Cache-Control"] = "no-store"
         if prologue is None:
             return script
-        _allow_control(headers, self._control_port)
+        allow_control(headers, self._control_port)
         if not has_static_imports(script):
             directive = '"use strict"; ' if is_strict(script) else ""
             return self._put_before(f"{directive}{prologue} ", script)
@@ -86,25 +87,3 @@ class WorkerScripts:
         response.headers["Cache-Control"] = "no-store"
         response.force_close()
         return response
-
-
-def _allow_control(headers: CIMultiDict[str], port: int) -> None:
-    """Allow a worker under a Content-Security-Policy the control channel, and nothing else."""
-    # Several headers, or one with commas, are as many policies, and all of them count.
-    lines = headers.popall("Content-Security-Policy", [])
-    for policy in (policy for line in lines for policy in line.split(",")):
-        headers.add("Content-Security-Policy", _add_control(policy, port))
-
-
-def _add_control(policy: str, port: int) -> str:
-    directives = [directive.strip() for directive in policy.split(";") if directive.strip()]
-    names = [directive.split()[0].lower() for directive in directives]
-    sources = f"http://*:{port} ws://*:{port}"
-    if "connect-src" in names:
-        index = names.index("connect-src")
-        words = [word for word in directives[index].split()[1:] if word != "'none'"]
-        directives[index] = " ".join(["connect-src", *words, sources])
-    elif "default-src" in names:
-        words = [word for word in directives[names.index("default-src")].split()[1:] if word != "'none'"]
-        directives.append(" ".join(["connect-src", *words, sources]))
-    return "; ".join(directives)

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import pytest
 from aiohttp import web
-from multidict import CIMultiDict
 
-from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.worker_support import NoWorkers
 from unit.support.servers import Upstream, send
-
-WORKER_HEADERS = ("Sec-Fetch-Dest: sharedworker", "Sec-Fetch-Mode: same-origin")
-
-
-class Prologue(NoWorkers):
-    """Puts `P;` in front of every script."""
-
-    def prologue(self) -> str | None:
-        """Return the prologue."""
-        return "P;"
+from unit.support.worker_scripts import WORKER_HEADERS, Prologue
 
 
 class Gate(NoWorkers):
@@ -87,45 +76,6 @@ def test_script_with_a_prologue_is_not_cached(gateway: Gateway, upstream: Upstre
     assert reply.header("Cache-Control") == ["no-store"]
     assert reply.header("ETag") == reply.header("Last-Modified") == []
     assert upstream.received[0].header("Accept-Encoding") == ["identity"]
-
-
-@pytest.mark.parametrize(
-    ("policies", "expected"),
-    [
-        (["script-src 'self'"], ["script-src 'self'"]),
-        (["connect-src 'self'"], ["connect-src 'self' {control}"]),
-        (["connect-src 'none'"], ["connect-src {control}"]),
-        (["default-src 'self'"], ["default-src 'self'; connect-src 'self' {control}"]),
-        (["default-src 'none'; img-src *;"], ["default-src 'none'; img-src *; connect-src {control}"]),
-        (
-            ["Default-Src 'self'; Connect-Src https://a.test"],
-            ["Default-Src 'self'; connect-src https://a.test {control}"],
-        ),
-        (
-            ["connect-src 'self'", "default-src 'none'"],
-            ["connect-src 'self' {control}", "default-src 'none'; connect-src {control}"],
-        ),
-        (
-            ["connect-src 'self', default-src 'none'"],
-            ["connect-src 'self' {control}", "default-src 'none'; connect-src {control}"],
-        ),
-    ],
-)
-def test_policy_allows_the_control_channel_only(
-    gateway: Gateway,
-    upstream: Upstream,
-    sharedworker_control: ControlServer,
-    policies: list[str],
-    expected: list[str],
-) -> None:
-    gateway.attach(Prologue())
-    headers = CIMultiDict(("Content-Security-Policy", policy) for policy in policies)
-    upstream.respond = lambda _: web.Response(text="a();", headers=headers)
-    reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
-    control = f"http://*:{sharedworker_control.port} ws://*:{sharedworker_control.port}"
-    assert reply.header("Content-Security-Policy") == [each.format(control=control) for each in expected]
-    # A page's policy is not changed.
-    assert send(gateway).header("Content-Security-Policy") == policies
 
 
 def test_script_waits_at_the_gate_and_is_not_cached(gateway: Gateway, upstream: Upstream) -> None:

@@ -1,0 +1,51 @@
+"""The Content-Security-Policy of a worker's script behind the gateway."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+from multidict import CIMultiDict
+
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.gateway.gateway import Gateway
+from unit.support.servers import Upstream, send
+from unit.support.worker_scripts import WORKER_HEADERS, Prologue
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        (["script-src 'self'"], ["script-src 'self'"]),
+        (["connect-src 'self'"], ["connect-src 'self' {control}"]),
+        (["connect-src 'none'"], ["connect-src {control}"]),
+        (["default-src 'self'"], ["default-src 'self'; connect-src 'self' {control}"]),
+        (["default-src 'none'; img-src *;"], ["default-src 'none'; img-src *; connect-src {control}"]),
+        (
+            ["Default-Src 'self'; Connect-Src https://a.test"],
+            ["Default-Src 'self'; connect-src https://a.test {control}"],
+        ),
+        (
+            ["connect-src 'self'", "default-src 'none'"],
+            ["connect-src 'self' {control}", "default-src 'none'; connect-src {control}"],
+        ),
+        (
+            ["connect-src 'self', default-src 'none'"],
+            ["connect-src 'self' {control}", "default-src 'none'; connect-src {control}"],
+        ),
+    ],
+)
+def test_policy_allows_the_control_channel_only(
+    gateway: Gateway,
+    upstream: Upstream,
+    sharedworker_control: ControlServer,
+    policies: list[str],
+    expected: list[str],
+) -> None:
+    gateway.attach(Prologue())
+    headers = CIMultiDict(("Content-Security-Policy", policy) for policy in policies)
+    upstream.respond = lambda _: web.Response(text="a();", headers=headers)
+    reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
+    control = f"http://*:{sharedworker_control.port} ws://*:{sharedworker_control.port}"
+    assert reply.header("Content-Security-Policy") == [each.format(control=control) for each in expected]
+    # A page's policy is not changed.
+    assert send(gateway).header("Content-Security-Policy") == policies
