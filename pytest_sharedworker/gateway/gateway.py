@@ -17,19 +17,19 @@ from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.gateway.events import TimelineEvent
 from pytest_sharedworker.gateway.exchange_control import abort_connection
-from pytest_sharedworker.gateway.expectation import ExpectedExchange
+from pytest_sharedworker.gateway.expected_exchange import ExpectedExchange
 from pytest_sharedworker.gateway.handlers import HandlerRunner
 from pytest_sharedworker.gateway.har import write_har
 from pytest_sharedworker.gateway.journal import DEFAULT_TIMEOUT, Journal
 from pytest_sharedworker.gateway.listener import Listener
 from pytest_sharedworker.gateway.patterns import EVERYTHING, Origin, Pattern, URLMatch
 from pytest_sharedworker.gateway.pipeline import Pipeline
-from pytest_sharedworker.gateway.router import Handler, RouteRule, Routes
+from pytest_sharedworker.gateway.router import Handler, Router, RouteRule
 from pytest_sharedworker.gateway.served_content import ServedContent
 from pytest_sharedworker.gateway.toxics import AppliedToxic, AppliedToxics, Stream, Toxic
 from pytest_sharedworker.gateway.unhandled import UnhandledRequestPolicy, UnhandledRequests
 from pytest_sharedworker.gateway.upstream import Upstream
-from pytest_sharedworker.gateway.web_socket_route import WebSocketHandler, WebSocketRoutes, WebSocketRule
+from pytest_sharedworker.gateway.web_socket_route import WebSocketHandler, WebSocketRouter, WebSocketRule
 from pytest_sharedworker.gateway.worker_scripts import OWN_PREFIX, WorkerScripts
 from pytest_sharedworker.gateway.worker_support import AttachedWorkers, WorkerSupport
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -45,8 +45,8 @@ class Gateway:
         self._workers = AttachedWorkers()
         self._runner = HandlerRunner()
         self._toxics = AppliedToxics(self._origin, self._on_toxic_removed)
-        self._routes = Routes(self._origin, self._runner)
-        self._web_socket_routes = WebSocketRoutes(self._origin, self._runner)
+        self._router = Router(self._origin, self._runner)
+        self._web_socket_router = WebSocketRouter(self._origin, self._runner)
         self._content = ServedContent(self._origin)
         self._unhandled = UnhandledRequests(self._runner)
         self.journal = Journal(self._origin, self._workers)
@@ -59,8 +59,8 @@ class Gateway:
             origin=self._origin,
             journal=self.journal,
             toxics=self._toxics,
-            routes=self._routes,
-            web_socket_routes=self._web_socket_routes,
+            router=self._router,
+            web_socket_router=self._web_socket_router,
             content=self._content,
             unhandled=self._unhandled,
             upstream=self.upstream,
@@ -192,7 +192,7 @@ class Gateway:
         the test fail. A route that gets no request is reported at the end of the test unless it is
         `optional`. Raise GatewayError.
         """
-        rule = self._routes.add(url, handler, times, optional)
+        rule = self._router.add(url, handler, times, optional)
         self._note(f"route on {rule.pattern} added")
         return rule
 
@@ -203,23 +203,23 @@ class Gateway:
 
         Their URLs begin with `ws:`. Raise GatewayError.
         """
-        rule = self._web_socket_routes.add(url, handler, optional)
+        rule = self._web_socket_router.add(url, handler, optional)
         self._note(f"web socket route on {rule.pattern} added")
         return rule
 
     def unroute(self, url: URLMatch, handler: Callable[..., object] | None = None) -> None:
         """Remove the routes that were added with this pattern, and this handler where one is given."""
-        self._routes.rules.remove(url, handler)
+        self._router.rules.remove(url, handler)
 
     def unroute_all(self) -> None:
         """Remove all routes, also those of WebSockets."""
-        self._routes.rules.clear()
-        self._web_socket_routes.rules.clear()
+        self._router.rules.clear()
+        self._web_socket_router.rules.clear()
 
     @property
     def rules(self) -> list[RouteRule]:
         """The routes in force, oldest first."""
-        return self._routes.rules.in_force
+        return self._router.rules.in_force
 
     @property
     def on_unhandled_request(self) -> UnhandledRequestPolicy:
@@ -241,10 +241,10 @@ class Gateway:
     def unused_faults(self) -> list[str]:
         """Return a line for each toxic and route that met no request although it should, removed ones too."""
         toxics = [f"the toxic {each} on {each.pattern} met no request" for each in self._toxics.unused]
-        routes = [f"the route {each.pattern} met no request" for each in self._routes.rules.unused]
+        routes = [f"the route {each.pattern} met no request" for each in self._router.rules.unused]
         sockets = [
             f"the web socket route {each.pattern} met no WebSocket"
-            for each in self._web_socket_routes.rules.unused
+            for each in self._web_socket_router.rules.unused
         ]
         return [*toxics, *routes, *sockets]
 

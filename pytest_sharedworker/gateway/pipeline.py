@@ -22,7 +22,7 @@ from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 from pytest_sharedworker.gateway.patterns import Origin
 from pytest_sharedworker.gateway.responses import send
 from pytest_sharedworker.gateway.route import Abort, Continue, RouteTransport
-from pytest_sharedworker.gateway.router import Routes
+from pytest_sharedworker.gateway.router import Router
 from pytest_sharedworker.gateway.sender import identify_sender, parse_tag
 from pytest_sharedworker.gateway.served_content import ServedContent
 from pytest_sharedworker.gateway.toxics.applied import AppliedToxic, AppliedToxics, plan_transfer
@@ -30,7 +30,7 @@ from pytest_sharedworker.gateway.toxics.base import Stream
 from pytest_sharedworker.gateway.transfer import Transfer
 from pytest_sharedworker.gateway.unhandled import UnhandledRequests
 from pytest_sharedworker.gateway.upstream import StreamingProxy, Upstream
-from pytest_sharedworker.gateway.web_socket_route import RoutedWebSocket, WebSocketRoutes
+from pytest_sharedworker.gateway.web_socket_route import RoutedWebSocket, WebSocketRouter
 from pytest_sharedworker.gateway.websockets import WebSocketBridge, is_handshake
 from pytest_sharedworker.gateway.worker_scripts import WorkerScripts
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
@@ -49,8 +49,8 @@ class Pipeline:
         origin: Origin,
         journal: Journal,
         toxics: AppliedToxics,
-        routes: Routes,
-        web_socket_routes: WebSocketRoutes,
+        router: Router,
+        web_socket_router: WebSocketRouter,
         content: ServedContent,
         unhandled: UnhandledRequests,
         upstream: Upstream,
@@ -63,8 +63,8 @@ class Pipeline:
         self._origin = origin
         self._journal = journal
         self._toxics = toxics
-        self._routes = routes
-        self._web_socket_routes = web_socket_routes
+        self._router = router
+        self._web_socket_router = web_socket_router
         self._content = content
         self._unhandled = unhandled
         self._upstream = upstream
@@ -154,7 +154,7 @@ class Pipeline:
             return await proxy.decide(lambda: self._upstream.fetch(upstream_request, exchange, proxy))
 
         transport = RouteTransport(control, fetch, self._loop_thread)
-        decision = await self._routes.decide(exchange, upstream_request, transport)
+        decision = await self._router.decide(exchange, upstream_request, transport)
         if isinstance(decision, RawResponse):
             response = decision
         elif isinstance(decision, Abort):
@@ -187,9 +187,9 @@ class Pipeline:
     def _make_proxy(self, control: ExchangeControl) -> StreamingProxy | None:
         request, exchange = control.request, control.exchange
         if is_handshake(request):
-            rule = self._web_socket_routes.find(exchange)
+            rule = self._web_socket_router.find(exchange)
             if rule is not None:
-                return self._web_socket_routes.make_bridge(rule, request, exchange, self._journal)
+                return self._web_socket_router.make_bridge(rule, request, exchange, self._journal)
             return WebSocketBridge(request, exchange, self._journal)
         return EventStream(request, exchange, self._journal) if is_event_stream(request) else None
 

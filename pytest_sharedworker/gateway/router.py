@@ -177,7 +177,7 @@ class Rules(Generic[R]):
         return [rule for rule in self._all if not (rule.routes or rule.optional)]
 
 
-class Routes:
+class Router:
     """The routes of one gateway for HTTP requests."""
 
     def __init__(self, origin: Origin, runner: HandlerRunner) -> None:

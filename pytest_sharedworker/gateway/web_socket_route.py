@@ -116,7 +116,7 @@ WebSocketHandler: TypeAlias = "Callable[[WebSocketRoute], object]"
 WebSocketRule: TypeAlias = Rule[WebSocketRoute]
 
 
-class WebSocketRoutes:
+class WebSocketRouter:
     """The WebSocket routes of one gateway."""
 
     def __init__(self, origin: Origin, runner: HandlerRunner) -> None:
@@ -177,7 +177,7 @@ class RoutedWebSocket(WebSocketBridge):
             return await connect()
         return RawResponse(SWITCHING_PROTOCOLS, CIMultiDict(), b"")
 
-    def carries(self, response: RawResponse) -> bool:
+    def is_streaming(self, response: RawResponse) -> bool:
         """Return whether a response is a handshake, so that messages follow it."""
         return response.status == SWITCHING_PROTOCOLS
 

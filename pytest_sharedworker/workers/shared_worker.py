@@ -17,7 +17,7 @@ from pytest_sharedworker.devtools.target import WorkerTarget
 from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import UnsupportedError, WaitTimeoutError, WorkerClosedError
 from pytest_sharedworker.injected.prologue import offline_script
-from pytest_sharedworker.workers.expectation import EventInfo
+from pytest_sharedworker.workers.event_info import EventInfo
 
 DEFAULT_TIMEOUT = 10_000.0
 """How long a wait takes at most, in ms."""
@@ -188,8 +188,8 @@ class SharedWorker:
 
         def find() -> bool:
             messages = self.console_messages()[seen:]
-            info.set(next((each for each in messages if predicate is None or predicate(each)), None))
-            return info.is_set()
+            info._set(next((each for each in messages if predicate is None or predicate(each)), None))
+            return info.is_done()
 
         if not self._wait_until(find, timeout):
             lines = "\n".join(f"  {message}" for message in self.console_messages()) or "  (nothing)"

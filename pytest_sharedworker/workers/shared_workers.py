@@ -35,11 +35,11 @@ from pytest_sharedworker.injected.prologue import tab_script, worker_prologue
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.tabs.message_barrier import MessageBarrier
 from pytest_sharedworker.tabs.pages import Tabs
-from pytest_sharedworker.workers.expectation import EventInfo
-from pytest_sharedworker.workers.gateway_support import GatewaySupport
+from pytest_sharedworker.workers.event_info import EventInfo
 from pytest_sharedworker.workers.shared_worker import DEFAULT_TIMEOUT, SharedWorker
 from pytest_sharedworker.workers.start_failures import FailedStarts
 from pytest_sharedworker.workers.start_gate import StartGate
+from pytest_sharedworker.workers.worker_directory import WorkerDirectory
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class SharedWorkers:
             on_moved=self.dispatch_events,
         )
         gateway.attach(
-            GatewaySupport(self._registry, self._gate, make_prologue=self._prologue, explain=self.explain)
+            WorkerDirectory(self._registry, self._gate, make_prologue=self._prologue, explain=self.explain)
         )
 
     # --- contexts and scripts ---------------------------------------------------------------------
@@ -203,7 +203,7 @@ class SharedWorkers:
         while True:
             started = [worker for worker in self.history if worker.id not in before]
             if found := self._select(wanted, started, None):
-                info.set(found[0])
+                info._set(found[0])
                 return
             self._wait_for_start(wanted, deadline, timeout)
 
@@ -236,7 +236,7 @@ class SharedWorkers:
             target = worker.find_target()
             return target is not None and target.context_id == self._connections.get_context_id(context)
         channel = next(each for each in self._registry.channels if each.id == worker.id)
-        ports = self._tabs.ports()
+        ports = self._tabs.get_ports()
         owners = [ports[port].context for port in channel.marks if port in ports]
         if not owners:
             raise UnsupportedError(
@@ -333,7 +333,7 @@ class SharedWorkers:
 
     def _browsers(self) -> Iterator[Browser]:
         yield self._browser
-        yield from self._tabs.browsers()
+        yield from self._tabs.get_browsers()
 
     def _forget(self, context: BrowserContext) -> None:
         self._tabs.forget(context)

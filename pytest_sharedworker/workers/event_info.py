@@ -1,4 +1,4 @@
-"""What `with … .expect_…() as info` gives: the value that the block waited for."""
+"""What a block `with ….expect_…() as info` gives: the value that the block waited for."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class EventInfo(Generic[T]):
             raise SharedWorkerError(f"the {self._what} is known at the end of the `with` block only")
         return self._value
 
-    def set(self, value: T | None) -> None:
-        """Set the value (called by the plugin)."""
-        self._value = value
-
-    def is_set(self) -> bool:
+    def is_done(self) -> bool:
         """Return whether the value is known."""
         return self._value is not None
+
+    def _set(self, value: T | None) -> None:
+        """Set the value (for the worker or the workers that made the block)."""
+        self._value = value

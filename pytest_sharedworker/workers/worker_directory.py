@@ -8,7 +8,7 @@ from pytest_sharedworker.control.session import WorkerRegistry
 from pytest_sharedworker.workers.start_gate import StartGate
 
 
-class GatewaySupport:
+class WorkerDirectory:
     """Supplies the gateway with prologues, the start gate and descriptions of workers.
 
     See `pytest_sharedworker.gateway.worker_support`.
