@@ -55,7 +55,7 @@ class ReferenceServer:
     environ: the environment variables that may disable telemetry; by default those of the process.
     worker_directory: the directory of the worker's modules.
 
-    Raises ValueError for a prefix that is not a URL path, for a limit that lets no request pass, and for an
+    Raise ValueError for a prefix that is not a URL path, for a limit that lets no request pass, and for an
     allowed host that is not a host.
     """
 
@@ -91,7 +91,7 @@ class ReferenceServer:
     async def start(self) -> URL:
         """Open the store, listen on the port and return the base URL (see `url`).
 
-        Raises OSError if the port is not available and StoreUnavailableError if the store cannot be opened.
+        Raise OSError if the port is not available and StoreUnavailableError if the store cannot be opened.
         """
         if self._runner is not None:
             raise RuntimeError("the server is already running")
@@ -115,7 +115,7 @@ class ReferenceServer:
 
     @property
     def url(self) -> URL:
-        """The base URL with the prefix and a final slash. Raises RuntimeError while the server is stopped."""
+        """The base URL with the prefix and a final slash. Raise RuntimeError while the server is stopped."""
         if self._runner is None or not self._runner.addresses:
             raise RuntimeError("the server is not running")
         port: int = self._runner.addresses[0][1]

@@ -76,7 +76,7 @@ export function createSession(endpoint, mayPost = () => true) {
     try {
       const response = await fetchWithTimeout(endpoint, CONFIG_TIMEOUT_MS, signal, { cache: "no-store" });
       const config = await response.json();
-      if (!response.ok || typeof config.disable_ui_telemetry !== "boolean") throw config;
+      if (!response.ok || typeof config.disable_ui_telemetry !== "boolean") throw new Error("invalid configuration");
       applyConfig(config);
       failures = 0;
     } catch {

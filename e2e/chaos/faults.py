@@ -1,4 +1,4 @@
-"""Faults of requests for the configuration and of batches, by names for people.
+"""Named faults for configuration requests and batch POSTs.
 
 A fault applies to one kind of request, for a number of requests or until it is removed, and counts them.
 """

@@ -70,7 +70,7 @@ class Case:
     """One requirement. `id` is family/group/number, like `flush/2/1`, and is never reused.
 
     `expected` says what a conforming implementation does, `source` where the requirement comes from.
-    Raises ValueError for an id of another shape, a retired id, or an empty text.
+    Raise ValueError for an id of another shape, a retired id, or an empty text.
     """
 
     id: str
@@ -113,7 +113,7 @@ def sort_key(case_id: str) -> tuple[str, int, int]:
 def case(id: str, level: Level, requirement: str, *, expected: str, source: str) -> pytest.MarkDecorator:
     """Return the decorator of a case, for a test function or as `marks=` of a `pytest.param`.
 
-    Raises ValueError as `Case` does.
+    Raise ValueError as `Case` does.
     """
     described = Case(id, level, requirement, expected, source)
     return pytest.mark.case(described)
@@ -122,7 +122,7 @@ def case(id: str, level: Level, requirement: str, *, expected: str, source: str)
 def get_case(item: pytest.Item) -> Case | None:
     """Return the case of a test, or None for an ordinary test.
 
-    Raises pytest.UsageError for several cases, or the marker without a case.
+    Raise pytest.UsageError for several cases, or the marker without a case.
     """
     marks = list(item.iter_markers(MARKER_NAME))
     if not marks:

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -28,6 +28,9 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 130
+
+_CaseEntry: TypeAlias = "tuple[Case, str]"
+"""A case, and where it is defined: `path:line`."""
 
 
 class _WrongUseError(Exception):
@@ -73,7 +76,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _build_selection_arguments(options: argparse.Namespace) -> list[str]:
-    """Return pytest's arguments for both passes. Raises _WrongUseError."""
+    """Return pytest's arguments for both passes. Raise _WrongUseError."""
     cases_directory = Path(options.invoked_from, options.cases_dir).resolve()
     if not cases_directory.is_dir():
         raise _WrongUseError(f"--cases-dir {options.cases_dir}: no such folder")
@@ -95,8 +98,11 @@ def _build_selection_arguments(options: argparse.Namespace) -> list[str]:
     return [*result, "-p", "no:hypothesispytest"]
 
 
-def _collect_cases(arguments: Sequence[str]) -> dict[str, Case]:
-    """Return the selected cases by id. Raises _WrongUseError, _CollectionError or KeyboardInterrupt."""
+def _collect_cases(arguments: Sequence[str]) -> dict[str, _CaseEntry]:
+    """Return the selected cases by id, each with its location.
+
+    Raise _WrongUseError, _CollectionError or KeyboardInterrupt.
+    """
     collected = _Collected()
     status, output = _capture(lambda: pytest.main([*arguments, "--collect-only", "-n", "0"], [collected]))
     if collected.interrupted:
@@ -149,7 +155,7 @@ class _Collected(_Interruptible):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cases: dict[str, Case] = {}
+        self.cases: dict[str, _CaseEntry] = {}
         self.errors: list[str] = []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -159,8 +165,8 @@ class _Collected(_Interruptible):
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Keep each case once, however many implementations it would run on."""
-        found = [case for item in session.items if (case := get_case(item)) is not None]
-        self.cases = {case.id: case for case in sorted(found, key=lambda case: sort_key(case.id))}
+        found = {case.id: (case, _find_location(item)) for item in session.items if (case := get_case(item))}
+        self.cases = {case_id: found[case_id] for case_id in sorted(found, key=sort_key)}
 
 
 class _Outcome(_Interruptible):
@@ -195,10 +201,18 @@ def _extract_usage_error(output: str) -> str:
     return "\n".join(lines[start:]).removeprefix("ERROR: ")
 
 
-def _print_list(cases: dict[str, Case]) -> None:
+def _find_location(item: pytest.Item) -> str:
+    """Return `path:line` of a case's test, relative to the checkout where the file is in it."""
+    _, line, _ = item.reportinfo()
+    path = item.path.relative_to(CHECKOUT) if item.path.is_relative_to(CHECKOUT) else item.path
+    return f"{path}:{(line or 0) + 1}"
+
+
+def _print_list(cases: dict[str, _CaseEntry]) -> None:
     width = max(map(len, cases), default=0)
-    for case in cases.values():
-        print(f"{case.id:<{width}}  {case.level.value:<6}  {case.requirement}")
+    location_width = max((len(location) for _, location in cases.values()), default=0)
+    for case, location in cases.values():
+        print(f"{case.id:<{width}}  {case.level.value:<6}  {location:<{location_width}}  {case.requirement}")
 
 
 if __name__ == "__main__":

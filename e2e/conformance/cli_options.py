@@ -55,7 +55,9 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--case", action="append", metavar="PREFIX", help=options.CASE_HELP)
     group.add_argument("--level", choices=options.LEVEL_NAMES, help=options.LEVEL_HELP)
     group.add_argument(
-        "--list", action="store_true", help="print id, level and requirement of each case; run none"
+        "--list",
+        action="store_true",
+        help="print id, level, file and line, and requirement of each case; run none",
     )
 
 

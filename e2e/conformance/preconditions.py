@@ -20,4 +20,4 @@ def require_exercised(exercised: object, problem: str) -> None:
 def require_applied(toxics: Iterable[AppliedToxic]) -> None:
     """Skip the case if one of its toxics applied to no request."""
     for toxic in toxics:
-        require_exercised(toxic.hits, f"no {toxic.pattern.method} met the toxic {toxic}")
+        require_exercised(toxic.hits, f"no {toxic.pattern.method} was affected by the toxic {toxic}")

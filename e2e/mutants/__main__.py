@@ -5,7 +5,7 @@ also kill a mutant, or have a reason in exemptions.toml.
 
 exit status:
   0    every mutant is killed by all of its cases
-  1    a mutant survives a case, or a case kills no mutant
+  1    a mutant survives a case or is stale (it does not apply to the reference), or a case kills no mutant
   2    wrong use
   130  stopped by Ctrl-C
 """
@@ -140,11 +140,17 @@ class Printer:
         """Yield a line for each case; the first one names the mutant."""
         for number, result in enumerate(results):
             name = result.mutant if number == 0 else ""
-            word = "killed  " if result.killed else "SURVIVED"
+            word = _get_word(result)
             reason = " ".join(result.reason.split())
             if len(reason) > REASON_CHARACTERS:
                 reason = f"{reason[: REASON_CHARACTERS - 1]}…"
-            yield f"{name:<{self._name_width}}  {result.case:<{self._case_width}}  {word}  {reason}"
+            yield f"{name:<{self._name_width}}  {result.case:<{self._case_width}}  {word:<8}  {reason}"
+
+
+def _get_word(result: MutantResult) -> str:
+    if result.stale:
+        return "STALE"
+    return "killed" if result.killed else "SURVIVED"
 
 
 def get_failure_text(report: pytest.TestReport) -> str:

@@ -60,7 +60,9 @@ def run_cases(item: pytest.Item, mutant: Mutant, cases: Cases) -> list[MutantRes
         try:
             implementation = build_implementation(mutant, Path(folder))
         except StaleMutantError as error:
-            return [MutantResult(mutant.name, case_id, False, str(error)) for case_id in mutant.killed_by]
+            return [
+                MutantResult(mutant.name, each, False, str(error), stale=True) for each in mutant.killed_by
+            ]
         clones = {
             case_id: _clone(cases[case_id], mutant, implementation)
             for case_id in mutant.killed_by
@@ -103,9 +105,9 @@ def _run(clones: list[pytest.Function], item: pytest.Item) -> Iterator[CaseResul
 def _judge(mutant: str, case_id: str, result: CaseResult | None) -> MutantResult:
     """Return whether the case killed the mutant.
 
-    A case that broke off by another error says nothing about its requirement: it kills nothing.
+    A case that raised another error says nothing about its requirement: it kills nothing.
     """
     if result is None:
         return MutantResult(mutant, case_id, False, "the case does not exist, or was not judged")
     failed = result.verdict in (Verdict.FAILED, Verdict.NON_STRICT)
-    return MutantResult(mutant, case_id, failed and not result.broke_off, result.actual)
+    return MutantResult(mutant, case_id, failed and not result.aborted, result.actual)

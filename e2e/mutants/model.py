@@ -26,7 +26,7 @@ from e2e.conformance.targets.worker import Implementation, WorkerFiles, load_imp
 
 MUTANTS_FOLDER = Path(__file__).parent
 EXEMPTIONS_FILE = MUTANTS_FOLDER / "exemptions.toml"
-"""Case id = why no mutant can be made that the case kills."""
+"""Case id = why no mutant can break this case."""
 
 WORKER_FOLDER = "worker"
 SERVER_PACKAGE = "reference_server"
@@ -111,12 +111,16 @@ class Mutant:
 
 @dataclass(frozen=True)
 class MutantResult:
-    """A mutant and a case that must kill it. `reason`: what the case saw, or why it could not kill."""
+    """A mutant and a case that must kill it. `reason`: what the case saw, or why it could not kill.
+
+    `stale`: the mutant does not apply to the reference any more, so that no case ran.
+    """
 
     mutant: str
     case: str
     killed: bool
     reason: str
+    stale: bool = False
 
 
 def load_mutants(folder: Path = MUTANTS_FOLDER) -> list[Mutant]:

@@ -16,7 +16,7 @@ MUTANTS = load_mutants()
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_mutant_is_killed(mutant: Mutant, mutant_results: list[MutantResult]) -> None:
     survived = [
-        f"{mutant.name} survives {result.case}: {result.reason}"
+        f"{mutant.name} {'does not apply' if result.stale else 'survives'} {result.case}: {result.reason}"
         for result in mutant_results
         if not result.killed
     ]

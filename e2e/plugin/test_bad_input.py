@@ -104,9 +104,8 @@ def test_content_security_policy_is_named(app: App) -> None:
 
 
 def test_unreachable_server_is_named(app: App) -> None:
-    app.gateway.upstream.origin = (
-        "http://127.0.0.1:9"  # The port of the discard service, which test machines do not run.
-    )
+    # The port of the discard service, which test machines do not run.
+    app.gateway._upstream.origin = "http://127.0.0.1:9"
     app.connect(app.open(), path="/app/worker.js")
     with pytest.raises(
         WorkerNotFoundError,
@@ -134,14 +133,14 @@ def test_failed_worker_does_not_hide_another_worker(app: App) -> None:
 
 def test_failed_worker_does_not_stop_the_clock(app: App) -> None:
     app.connect(app.open(), path="/missing.js")
-    app.workers.settle_messages()  # Raises if it waits for the failed worker's port.
+    app.workers._manager.settle_messages()  # Raises if it waits for the failed worker's port.
     app.workers.clock.run_for(1_000)
 
 
 def test_worker_that_never_reads_its_port_is_named(app: App) -> None:
     worker = app.start("throw new Error('before any port');")
     with pytest.raises(WaitTimeoutError, match=r"(?s)port.onmessage or call port.start\(\).*before any port"):
-        app.workers.settle_messages()
+        app.workers._manager.settle_messages()
     assert not worker.is_closed()
 
 

@@ -1,1 +1,1 @@
-"""The cases of servers: one file for each family."""
+"""The cases of servers, a family in `test_<family>*.py`; `scripts/verify --list` prints file and line."""

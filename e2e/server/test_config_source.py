@@ -17,7 +17,7 @@ from e2e.conformance.case import FindingError, Level, case
 from e2e.server.driver.assertions import expect_config_values, expect_disabled, read_config_values
 from e2e.server.driver.system import DISABLED_VALUES, ENABLED, StartServer
 
-WORKERS_AT_ONCE = 20
+CONCURRENT_READERS = 20
 POLL_SECONDS = 0.01
 """How often the fake source checks whether it must stop."""
 
@@ -62,19 +62,19 @@ def source() -> Iterator[_ConfigSource]:
     "server/config/4/1",
     Level.SHOULD,
     "The server fetches its configuration once, however many workers request it at the same time.",
-    expected=f"1 fetch for {WORKERS_AT_ONCE} workers at once and {WORKERS_AT_ONCE} batches",
+    expected=f"1 fetch for {CONCURRENT_READERS} workers at once and {CONCURRENT_READERS} batches",
     source="wire protocol, server's config: cached 3 h",
 )
 def test_configuration_is_fetched_once_for_many_workers(
     start_server: StartServer, source: _ConfigSource
 ) -> None:
     server = start_server(config=source.url)
-    with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
-        responses = list(workers.map(lambda _: server.get_config(), range(WORKERS_AT_ONCE)))
+    with ThreadPoolExecutor(CONCURRENT_READERS) as workers:
+        responses = list(workers.map(lambda _: server.get_config(), range(CONCURRENT_READERS)))
     for response in responses:
         if read_config_values(response)["disable_ui_telemetry"] is not False:
             raise FindingError("the values of the source for every worker", str(response))
-    for _ in range(WORKERS_AT_ONCE):
+    for _ in range(CONCURRENT_READERS):
         server.post(server.new_record())
     if source.requests != 1:
         raise FindingError("1 fetch", f"{source.requests} fetches")

@@ -1,7 +1,8 @@
 """Durability: the server keeps every record that it acknowledged with success.
 
-The server ends by SIGKILL (a crash) or SIGTERM (an update), or its disk is full. Not covered: a power
-failure, which also loses what the operating system has not written yet. The signals need POSIX.
+The server is killed with SIGKILL (a crash), stopped with SIGTERM (an update), or its disk is full. Not
+covered: a power failure, which also loses what the operating system has not written yet. The signals need
+POSIX.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from e2e.server.driver.http_client import CLOSED, Response
 from e2e.server.driver.system import Record, Server, StartServer, encode_batch
 
 BATCH_SIZE = 20
-WORKERS_AT_ONCE = 4
+CONCURRENT_POSTERS = 4
 RESPONSES_BEFORE_END = 10
 MAX_BATCHES = 400
 FILE_LIMIT_BYTES = 200_000
@@ -62,8 +63,8 @@ def post_until_server_ends(
                 return
 
     try:
-        with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
-            for running in [workers.submit(post_until_closed) for _ in range(WORKERS_AT_ONCE)]:
+        with ThreadPoolExecutor(CONCURRENT_POSTERS) as workers:
+            for running in [workers.submit(post_until_closed) for _ in range(CONCURRENT_POSTERS)]:
                 running.result()
     finally:
         end.set()  # Do not let the caller wait forever if there were too few responses.
@@ -238,9 +239,8 @@ def test_truncated_batch_is_not_stored(server: Server) -> None:
     with ExitStack() as connections:
         for sent in cut_off:
             connections.enter_context(server.client.connect()).sendall(sent)
-        expect_accepts_record(
-            server
-        )  # By now the server has read the truncated bodies, while their connections are open.
+        # By now the server has read the truncated bodies, while their connections are open.
+        expect_accepts_record(server)
     expect_accepts_record(server)
     server.account()
 

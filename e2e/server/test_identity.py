@@ -14,7 +14,7 @@ from e2e.server.driver.assertions import expect_each, expect_stored_as_sent, exp
 from e2e.server.driver.system import Record, Server
 
 BATCH_SIZE = 10
-WORKERS_AT_ONCE = 8
+CONCURRENT_POSTERS = 8
 
 INVALID_IDENTITIES: dict[str, dict[str, object]] = {
     "tab_id a number": {"tab_id": 5, "seq": 0},
@@ -56,8 +56,8 @@ def test_record_that_arrives_again_is_stored_once(server: Server) -> None:
         "records twice": server.post(next_records[1], *next_records),
     }
     concurrent = new_identified_records(server, "tab-at-once", BATCH_SIZE)
-    with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
-        posting = [workers.submit(server.post, *concurrent) for _ in range(WORKERS_AT_ONCE)]
+    with ThreadPoolExecutor(CONCURRENT_POSTERS) as workers:
+        posting = [workers.submit(server.post, *concurrent) for _ in range(CONCURRENT_POSTERS)]
         responses |= {f"at once {number}": each.result() for number, each in enumerate(posting)}
     expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()

@@ -19,7 +19,7 @@ from e2e.server.driver.assertions import expect_each, expect_stored_as_sent, exp
 from e2e.server.driver.system import Record, Server, encode_batch
 
 BATCH_SIZE = 500
-WORKERS_AT_ONCE = 8
+CONCURRENT_POSTERS = 8
 BATCHES_EACH = 5
 
 TEXTS: dict[str, str] = {
@@ -143,12 +143,12 @@ def test_unknown_fields_are_ignored(server: Server) -> None:
     "server/ingest/1/6",
     Level.MUST,
     "The server stores each record of concurrent batches once.",
-    expected=f"{WORKERS_AT_ONCE * BATCHES_EACH} batches, {WORKERS_AT_ONCE} at once: 0 lost, 0 duplicated",
+    expected=f"{CONCURRENT_POSTERS} x {BATCHES_EACH} concurrent batches: 0 lost, 0 duplicated",
     source="wire protocol, response: success",
 )
 def test_concurrent_batches_are_all_stored(server: Server) -> None:
-    batches = [server.new_records(20) for _ in range(WORKERS_AT_ONCE * BATCHES_EACH)]
-    with ThreadPoolExecutor(WORKERS_AT_ONCE) as workers:
+    batches = [server.new_records(20) for _ in range(CONCURRENT_POSTERS * BATCHES_EACH)]
+    with ThreadPoolExecutor(CONCURRENT_POSTERS) as workers:
         responses = list(workers.map(lambda batch: server.post(*batch), batches))
     expect_each(
         '200 {"status": "success"}',

@@ -1,1 +1,1 @@
-"""The cases of workers: one file for each family."""
+"""The cases of workers, a family in `test_<family>*.py`; `scripts/verify --list` prints file and line."""

@@ -23,7 +23,7 @@ HOUR_NANOSECONDS = 3600 * 1_000_000_000
 
 
 def expect_posted_times(telemetry: Telemetry, posted: list[dict[str, Any]]) -> None:
-    """Require that each record's time is within 1 ms of what the tab posted. Raises FindingError."""
+    """Require that each record's time is within 1 ms of what the tab posted. Raise FindingError."""
     for payload in posted:
         expected = payload["timestamp_ns"]
         for record in find_sent_records(telemetry, payload):
@@ -72,7 +72,7 @@ def test_concurrent_workers_have_two_sessions(telemetry: Telemetry) -> None:
 
 
 def expect_sessions(telemetry: Telemetry, count: int) -> None:
-    """Require `count` distinct session ids, all of them non-empty strings. Raises FindingError."""
+    """Require `count` distinct session ids, all of them non-empty strings. Raise FindingError."""
     sessions = [record.get("session_id") for record in get_sent_records(telemetry)]
     usable = {session for session in sessions if isinstance(session, str) and session}
     if len(usable) != count or not all(session in usable for session in sessions):

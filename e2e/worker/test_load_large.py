@@ -67,7 +67,7 @@ def test_large_event_is_sent_or_dropped_with_a_warning(
 
 
 def expect_complete(telemetry: Telemetry, component: str) -> None:
-    """Require a record with exactly this component id. Raises FindingError."""
+    """Require a record with exactly this component id. Raise FindingError."""
     longest = max((len(record["params"]["componentId"]) for record in get_sent_records(telemetry)), default=0)
     if not any(record["params"]["componentId"] == component for record in get_sent_records(telemetry)):
         raise FindingError(f"a componentId of {len(component):,} characters", f"one of {longest:,}")

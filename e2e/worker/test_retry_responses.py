@@ -30,7 +30,7 @@ HOUR_PARTS = 24
 
 
 def expect_stored_once(telemetry: Telemetry) -> None:
-    """Log before and after the POST with the broken response, and account. Raises FindingError."""
+    """Log before and after the POST with the broken response, and account. Raise FindingError."""
     tab = telemetry.open_tab()
     tab.log(2)
     telemetry.flush()

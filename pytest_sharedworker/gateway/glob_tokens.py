@@ -1,4 +1,4 @@
-"""The tokens of a URL glob, and a simulation of them: can they match a text that begins so?"""
+"""Parse a URL glob into tokens, which tell whether they match any text with a given prefix."""
 
 from __future__ import annotations
 
@@ -124,10 +124,10 @@ def parse_glob(glob: str) -> list[Token]:
             if character == "}":
                 tokens, alternatives = [*before_group, _Group(tuple(alternatives))], None
         elif character == "}":
-            raise GlobError("a brace is closed that is not open; write '\\}' for the character")
+            raise GlobError("unmatched '}'; write '\\}' for the character")
         else:
             tokens.append(_Literal(character))
         index += 1
     if alternatives is not None:
-        raise GlobError("a brace is not closed; write '\\{' for the character")
+        raise GlobError("unmatched '{'; write '\\{' for the character")
     return tokens

@@ -1,7 +1,7 @@
-"""How the handlers of routes run: `async def` in the gateway's loop, plain functions in threads of their own.
+"""Run the handlers of routes: `async def` in the gateway's event loop, plain functions in their own threads.
 
 Plain handlers run one at a time, in the order of their requests, as Playwright's do: they need no locks.
-While one waits in `route.fetch()`, the others have their turn.
+While one waits in `route.fetch()`, the next one runs.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class HandlerRunner:
 
 
 class _Turn:
-    """The right of one plain handler to run."""
+    """The lock that plain handlers share, as one of them holds it."""
 
     def __init__(self, lock: asyncio.Lock) -> None:
         self._lock = lock
@@ -84,8 +84,8 @@ class _Turn:
                 await self.begin()
 
 
-async def wait_outside_turn(turn: _Turn | None, awaitable: Awaitable[T]) -> T:
-    """Await something for a handler, whose turn the others may use meanwhile."""
+async def await_without_lock(turn: _Turn | None, awaitable: Awaitable[T]) -> T:
+    """Await something for a handler; other plain handlers may run meanwhile."""
     return await (awaitable if turn is None else turn.let_others_run(awaitable))
 
 

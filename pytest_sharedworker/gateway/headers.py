@@ -8,14 +8,14 @@ from multidict import CIMultiDict
 
 from pytest_sharedworker.injected.prologue import TAG_HEADER
 
-HOP_BY_HOP = frozenset(
+NOT_FORWARDED = frozenset(
     name.lower()
     for name in (
         "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer",
         "Transfer-Encoding", "Upgrade", "Content-Length", TAG_HEADER,
     )
 )  # fmt: skip
-"""Those that belong to one connection (RFC 9110 §7.6.1), and the plugin's own; in lower case."""
+"""In lower case: headers of one connection (RFC 9110 §7.6.1), the body's length, and the plugin's own."""
 
 
 def remove_headers(headers: Mapping[str, str], names: Collection[str]) -> CIMultiDict[str]:

@@ -22,8 +22,8 @@ from multidict import CIMultiDict
 from pytest_sharedworker.errors import GatewayError, UnsupportedError, WaitTimeoutError
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.exchange_control import ExchangeControl
-from pytest_sharedworker.gateway.handlers import get_current_turn, wait_outside_turn
-from pytest_sharedworker.gateway.headers import HOP_BY_HOP, remove_headers
+from pytest_sharedworker.gateway.handlers import await_without_lock, get_current_turn
+from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
 from pytest_sharedworker.gateway.messages import RawResponse, Request, Response, UpstreamRequest
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.integration.time_limits import time_limit
@@ -280,7 +280,7 @@ class Route(BaseRoute):
         """
         fetching = self._fetch(url, method, headers, post_data, timeout)
         limit = timeout / 1000 + _SPARE_SECONDS if timeout else threading.TIMEOUT_MAX
-        waiting = wait_outside_turn(get_current_turn(), fetching)
+        waiting = await_without_lock(get_current_turn(), fetching)
         try:
             return self._transport.loop_thread.run(
                 waiting, timeout_seconds=limit, what="route.fetch(), which needs an `async def` handler there"
@@ -318,7 +318,7 @@ def _to_multidict(headers: Headers) -> CIMultiDict[str]:
     pairs = CIMultiDict(
         (name, value) for name, values in headers.items() for value in str(values).split("\n")
     )
-    return remove_headers(pairs, HOP_BY_HOP)
+    return remove_headers(pairs, NOT_FORWARDED)
 
 
 def _set_type(headers: CIMultiDict[str], kind: str, *, always: bool) -> None:

@@ -13,7 +13,7 @@ from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.event_streams import EventStream
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.forwarding import request_upstream
-from pytest_sharedworker.gateway.headers import HOP_BY_HOP, remove_headers
+from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 from pytest_sharedworker.gateway.patterns import Origin
 from pytest_sharedworker.gateway.websockets import WebSocketBridge
@@ -67,7 +67,9 @@ class Upstream:
         """Return the server's response, by `proxy` where one is given."""
         is_own = request.url.startswith(self._gateway_origin.url + "/")
         if is_own and self.origin is None:
-            return RawResponse.plain(404, "nothing is served here")
+            return RawResponse.plain(
+                404, "pytest-sharedworker's gateway serves nothing under this path and has no upstream"
+            )
         assert self._session is not None
         url = self._rewrite(request.url) if is_own else URL(request.url, encoded=True)
         if not is_own:
@@ -93,7 +95,7 @@ class Upstream:
     async def _forward(self, session: ClientSession, url: URL, request: UpstreamRequest) -> RawResponse:
         async with await request_upstream(session, url, request) as response:
             body = await response.read()
-            headers = remove_headers(response.headers, HOP_BY_HOP)
+            headers = remove_headers(response.headers, NOT_FORWARDED)
             if request.method == "HEAD" and "Content-Length" in response.headers:
                 headers["Content-Length"] = response.headers["Content-Length"]  # Of the body that GET has.
             return RawResponse(response.status, headers, body)

@@ -70,7 +70,7 @@ class WebSocketBridge:
             return RawResponse(status, CIMultiDict({"Content-Type": "text/plain"}), error.message.encode())
         return RawResponse(SWITCHING_PROTOCOLS, CIMultiDict(), b"")
 
-    def carries(self, response: RawResponse) -> bool:
+    def is_streaming(self, response: RawResponse) -> bool:
         """Return whether a response is a handshake, so that messages follow it."""
         return self._server is not None and response.status == SWITCHING_PROTOCOLS
 

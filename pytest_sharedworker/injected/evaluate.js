@@ -1,7 +1,7 @@
-// Evaluates JavaScript for the plugin and carries values both ways, also those that JSON cannot represent.
+// Evaluates JavaScript for the plugin. Encodes argument and value, also those that JSON cannot represent;
 // control/values.py is the other end and lists the kinds. DevTools use this part alone, in any worker.
 const evaluate = (() => {
-  // Kept from before: a worker that changes these must not change what a test sees.
+  // Saved before the worker's script runs: replacing these must not change what a test sees.
   const globalEval = eval;
   const { keys } = Object;
   const NativeDate = Date;
@@ -12,7 +12,7 @@ const evaluate = (() => {
   };
   /**
    * @param {any} value
-   * @param {Map<object, number>} seen the number of each object that is being encoded or was
+   * @param {Map<object, number>} seen the number of each object met so far
    * @returns {unknown} JSON
    */
   const encodeObject = (value, seen) => {
@@ -127,7 +127,7 @@ const evaluate = (() => {
         const object = {};
         seen.set(wire.id, object);
         for (const [key, item] of wire.entries) {
-          // Not by assignment, which would take "__proto__" for something else.
+          // Assigning to "__proto__" would set the prototype.
           Object.defineProperty(object, key, {
             value: decode(item, seen), writable: true, enumerable: true, configurable: true,
           });
@@ -149,7 +149,7 @@ const evaluate = (() => {
   };
 
   /**
-   * Evaluates an expression, calls a function with the argument, or runs statements and gives the value of the
+   * Evaluates an expression, calls a function with the argument, or runs statements and returns the value of the
    * last one. Awaits promises.
    *
    * @param {string} text

@@ -1,6 +1,6 @@
-// Tags the worker's requests by fetch and XMLHttpRequest, so that the journal knows who sent each: `<worker
-// id>.<number>.<virtual ms>`, the last empty on real time. Virtual time follows the requests from here
-// (requests.js).
+// Tags the worker's requests by fetch and XMLHttpRequest, so that the journal knows the sender: `<worker
+// id>.<number>.<virtual ms>`, the last empty on real time. requests.js follows the requests, so that virtual time
+// waits for them.
 const requestTags = (() => {
   /**
    * @typedef {object} SentRequest
@@ -29,8 +29,8 @@ const requestTags = (() => {
 
   const { fetch, Request: NativeRequest } = self;
   /**
-   * A copy of the request that carries a tag. What the script gave cannot be handed on beside other headers:
-   * fetch drops the referrer of a Request where it is given any init.
+   * A copy of the request with a tag. Passing the tag as `init` is not possible: fetch drops the referrer of a
+   * Request that comes with an init.
    *
    * @param {number} number
    * @param {RequestInfo | URL} input

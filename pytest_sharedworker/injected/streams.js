@@ -1,6 +1,6 @@
-// Streams that the browser itself fills, those of responses and blobs: time waits for the next chunk while a
-// script reads, as long as there is reason to expect one. A stream that a script fills is not waited for: the
-// script waits for a timer, or for something that is waited for already.
+// Streams of responses and blobs, which the browser fills: virtual time waits for the next chunk while a script
+// reads, for a limited real time. Time does not wait for a stream that a script fills: that script waits for a
+// timer, or for work that is pending itself.
 (() => {
   /** @type {WeakSet<ReadableStream>} */
   const filledByBrowser = new WeakSet();
@@ -42,8 +42,8 @@
     };
   }
 
-  // Inside a pipe, a loop or a branch the browser reads by itself. There it reads from this stream instead,
-  // which reads a chunk of the source when one is wanted.
+  // In pipeTo, tee and async iteration the browser reads without calling `read`. It gets this stream instead, which
+  // calls `read` on the source for each chunk.
   const wrap = (/** @type {ReadableStream<Uint8Array>} */ source) => {
     const reader = source.getReader();
     return new ReadableStream({

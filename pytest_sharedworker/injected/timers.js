@@ -1,7 +1,7 @@
 // Virtual timers and dates of one scope, a worker's or a page's: setTimeout, setInterval and their clears,
-// AbortSignal.timeout, Date and performance.now. Time stands still until `fire` or `setNow` moves it. HTML's
-// rules for delays hold (integers, at least 4 ms from the sixth nesting on), so that a loop of zero delays
-// ends as it does in real time.
+// AbortSignal.timeout, Date and performance.now. Time advances only by `fire` and `setNow`. HTML's
+// rules for delays apply (integers, at least 4 ms from the sixth nesting on), so that a loop of zero delays
+// ends as in real time.
 
 /**
  * @typedef {object} VirtualTimer
@@ -133,7 +133,7 @@ const makeTimers = (/** @type {typeof globalThis} */ scope, /** @type {number} *
           (0, eval)(String(timer.callback));
         }
       } catch (error) {
-        // As in real time: one timer's exception is reported and the others go on.
+        // As in real time: the exception is reported, and the other timers fire.
         scope.reportError(error);
       }
     },
@@ -141,7 +141,7 @@ const makeTimers = (/** @type {typeof globalThis} */ scope, /** @type {number} *
     endTask: () => {
       currentNesting = 0;
     },
-    /** Makes every timer that is due by then due at that time, in the same order: none fires twice. */
+    /** Sets every timer that is due until then to this time, in the same order: each fires once. */
     postponeTo: (/** @type {number} */ ms) => {
       for (const timer of sort().filter(({ dueMs }) => dueMs <= ms)) {
         timer.dueMs = ms;

@@ -1,15 +1,15 @@
-// What virtual time waits for: work of the browser that the worker began and that has not ended. Work that is
-// held goes on meanwhile, and time does not wait for it.
+// Pending work: what the browser does for the worker and virtual time waits for. Work that is excluded (`held`)
+// goes on, and time does not wait for it.
 
 /**
  * @typedef {object} WorkItem
- * @property {string} what for people: it is named where time waits in vain
- * @property {boolean} held
+ * @property {string} what description for messages, such as that of a wait that times out
+ * @property {boolean} held excluded: time does not wait for it
  */
 
 const work = (() => {
-  // A stream may stay open for as long as the worker lives. One that has brought nothing for so long, in real
-  // time, is treated as such a stream.
+  // A stream may stay open as long as the worker runs. A read that has returned nothing for this long, in real
+  // time, is excluded.
   const STREAM_PATIENCE_MS = 1000;
   const setRealTimeout = self.setTimeout.bind(self);
   const clearRealTimeout = self.clearTimeout.bind(self);
@@ -43,7 +43,7 @@ const work = (() => {
    * @template Value
    * @param {Promise<Value>} promise
    * @param {() => void} done
-   * @returns {Promise<Value>} to hand on in place of `promise`, so that an unhandled rejection stays one
+   * @returns {Promise<Value>} to use in place of `promise`, so that an unhandled rejection is still reported
    */
   const untilSettled = (promise, done) => promise.then(
     (value) => {
@@ -73,7 +73,7 @@ const work = (() => {
     /**
      * @param {string} what
      * @param {EventTarget} target
-     * @param {string[]} types of the events, each of which is the end
+     * @param {string[]} types the events, each of which ends the work
      */
     untilEvent: (what, target, types) => {
       const item = begin(what);
@@ -82,7 +82,7 @@ const work = (() => {
       }
     },
     /**
-     * Like `until`, for a limited real time.
+     * Like `until`, for at most STREAM_PATIENCE_MS of real time.
      *
      * @template Value
      * @param {string} what

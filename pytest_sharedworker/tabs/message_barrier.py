@@ -71,7 +71,7 @@ class MessageBarrier:
         marked = [port for tab in tabs for port in tab.ports]
         begin = time.monotonic()
         while unread := self._unread(marked, mark):
-            expected = self._tabs.ports()
+            expected = self._tabs.get_ports()
             waited_seconds = time.monotonic() - begin
             if waited_seconds > timeout / 1000:
                 raise WaitTimeoutError(self._describe(timeout, unread, marked, expected))

@@ -1,4 +1,4 @@
-"""What the tabs of a test's contexts report of their SharedWorkers; `injected/tab.js` is the other end."""
+"""Read from the tabs which SharedWorkers they use; `injected/tab.js` is the other end."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class WorkerPort:
 
     @property
     def context(self) -> BrowserContext:
-        """The context of both."""
+        """The browser context of the tab and the worker."""
         return self.frame.page.context
 
     @property
     def label(self) -> str:
-        """The worker, for people: by its name, else by its script."""
+        """A short description for messages, with the name or else the script."""
         return f"worker {self.name or self.url!r}"
 
 
@@ -68,7 +68,7 @@ class Tabs:
         """Stop following a context that was closed, or whose browser was."""
         self._contexts = [each for each in self._contexts if each is not context]
 
-    def browsers(self) -> list[Browser]:
+    def get_browsers(self) -> list[Browser]:
         """Return the browsers of the contexts."""
         return [context.browser for context in self._contexts if context.browser is not None]
 
@@ -81,7 +81,7 @@ class Tabs:
                     tabs.append(MarkedTab(**state))
         return tabs
 
-    def ports(self) -> dict[str, WorkerPort]:
+    def get_ports(self) -> dict[str, WorkerPort]:
         """Return the ports to workers that did not fail to start; those of one tab in their order."""
         ports: dict[str, WorkerPort] = {}
         for frame in self._frames():
@@ -90,7 +90,7 @@ class Tabs:
                     ports[port] = WorkerPort(frame, url, name)
         return ports
 
-    def failed_scripts(self, matches: Callable[[str, str], bool]) -> list[str]:
+    def get_failed_scripts(self, matches: Callable[[str, str], bool]) -> list[str]:
         """Return the URLs of workers that could not be started and whose URL and name match."""
         failed: list[str] = []
         for frame in self._frames():
@@ -102,8 +102,8 @@ class Tabs:
                 ]
         return list(dict.fromkeys(failed))
 
-    def reach(self) -> None:
-        """Evaluate something in every document, so that what it posted before has left it."""
+    def flush_posted_messages(self) -> None:
+        """Evaluate an expression in every document: it returns after the messages posted before have left."""
         for frame in self._frames():
             with suppress(PlaywrightError):
                 frame.evaluate("0")

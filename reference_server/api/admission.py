@@ -21,7 +21,7 @@ class Admission:
 
     @contextmanager
     def admit(self) -> Iterator["Load"]:
-        """Admit a request while the context lasts. Raises WireError 503 `overloaded` if there is no room."""
+        """Admit a request while the context lasts. Raise WireError 503 `overloaded` if there is no room."""
         if self.records >= self._max_records or self.waiting_bytes >= self._max_bytes:
             raise _overloaded_error()
         load = Load(self)
@@ -49,7 +49,7 @@ class Load:
         self.bytes = 0
 
     def grow(self, *, records: int = 0, more_bytes: int = 0) -> None:
-        """Add to what the request holds. Raises WireError 503 `overloaded` if there is no room."""
+        """Add to what the request holds. Raise WireError 503 `overloaded` if there is no room."""
         if not self._admission.has_room_for(self, records, more_bytes):
             raise _overloaded_error()
         self.records += records

@@ -22,7 +22,7 @@ class Decoder:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch-decoder")
 
     async def decode(self, body: bytes, encoding: str) -> tuple[Batch, int]:
-        """Return the batch and the decompressed size of its body. Raises the WireErrors of a bad body."""
+        """Return the batch and the decompressed size of its body. Raise the WireErrors of a bad body."""
         if encoding == IDENTITY and len(body) <= INLINE_BYTES:
             return decode_batch(body), len(body)
         loop = asyncio.get_running_loop()

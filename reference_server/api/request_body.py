@@ -18,7 +18,7 @@ _WINDOW_BITS = {
 
 
 def parse_content_encoding(request: web.Request) -> str:
-    """Return the body's content encoding in lower case. Raises WireError 415 for an unknown one."""
+    """Return the body's content encoding in lower case. Raise WireError 415 for an unknown one."""
     encoding = request.headers.get("Content-Encoding", IDENTITY).strip().lower()
     if encoding == IDENTITY or encoding in _WINDOW_BITS:
         return encoding
@@ -37,7 +37,7 @@ async def read_body(
 ) -> bytes:
     """Read the body as it is on the wire, and call `on_chunk` with the size of each chunk.
 
-    Raises WireError 413 if the announced or the actual length is above the limit; 408 if the body does not
+    Raise WireError 413 if the announced or the actual length is above the limit; 408 if the body does not
     end in time; and what `on_chunk` raises.
     """
     if (request.content_length or 0) > limit_bytes:
@@ -66,7 +66,7 @@ async def read_body(
 def decompress(body: bytes, encoding: str, limit_bytes: int) -> bytes:
     """Decompress a body, never beyond the limit.
 
-    Raises WireError 413 for a body above the limit, and 400 for one that is not in its encoding, is cut off,
+    Raise WireError 413 for a body above the limit, and 400 for one that is not in its encoding, is cut off,
     or is followed by more data.
     """
     if encoding == IDENTITY:

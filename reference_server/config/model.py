@@ -36,7 +36,7 @@ def parse_configuration(text: bytes) -> tuple[Configuration, list[str]]:
     A value of a wrong type counts as missing. Telemetry is enabled only if both `disable_telemetry` and
     `disable_ui_telemetry` are present and false.
 
-    Raises ConfigurationUnreadableError if the text is not a JSON object.
+    Raise ConfigurationUnreadableError if the text is not a JSON object.
     """
     try:
         source = msgspec.json.decode(text)

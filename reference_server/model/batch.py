@@ -53,7 +53,7 @@ _BODY = msgspec.json.Decoder(_Body)
 def decode_batch(body: bytes) -> Batch:
     """Decode the body of a request; both lists are in order of arrival.
 
-    Raises WireError 400 `body_not_json`, or 422 `records_missing` if the JSON holds no list of records.
+    Raise WireError 400 `body_not_json`, or 422 `records_missing` if the JSON holds no list of records.
     """
     parts = _split(body)
     batch = Batch(report=_decode_report(parts))

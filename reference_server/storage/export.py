@@ -31,7 +31,7 @@ def read_pages(connection: sqlite3.Connection) -> Iterator[list[ExportedRow]]:
     """Yield the records that are stored when the export begins, in order of arrival, in pages.
 
     The pages are consistent, because records are never changed or removed and ids only grow.
-    Raises sqlite3.Error.
+    Raise sqlite3.Error.
     """
     [(last,)] = connection.execute(_LAST)
     seen = 0

@@ -55,7 +55,7 @@ def _encode_csv_field(value: object) -> str:
 
 
 def write_parquet(pages: Pages, file: BinaryIO) -> None:
-    """Write one row group per page. Raises FormatUnavailableError if pyarrow is not installed."""
+    """Write one row group per page. Raise FormatUnavailableError if pyarrow is not installed."""
     try:
         pyarrow: Any = import_module("pyarrow")
         parquet: Any = import_module("pyarrow.parquet")

@@ -16,7 +16,7 @@ LOCK_WAIT_SECONDS = 5.0
 def open_readonly(database: str | Path) -> Iterator[sqlite3.Connection]:
     """Open a store's file read-only, for use in the calling thread.
 
-    Raises StoreUnavailableError if it is not a store of the current schema version, or cannot be read.
+    Raise StoreUnavailableError if it is not a store of the current schema version, or cannot be read.
     """
     try:
         uri = f"{Path(database).absolute().as_uri()}?mode=ro"

@@ -25,8 +25,8 @@ _ADD_IDENTITY = (
 _ADD_SESSIONS = """
 CREATE TABLE sessions (
     session_id TEXT PRIMARY KEY,
-    dropped INTEGER NOT NULL,  -- the maximum that the session has reported
-    filtered INTEGER NOT NULL  -- likewise
+    dropped INTEGER NOT NULL,  -- the highest count that the session has reported
+    filtered INTEGER NOT NULL  -- the highest count, too
 ) WITHOUT ROWID
 """
 _MIGRATIONS = ((_CREATE,), (*_ADD_IDENTITY, _ADD_SESSIONS))
@@ -36,10 +36,10 @@ _MIGRATIONS = ((_CREATE,), (*_ADD_IDENTITY, _ADD_SESSIONS))
 def migrate(connection: sqlite3.Connection, database: str) -> None:
     """Create the tables of a new database, or migrate an earlier version, in one transaction.
 
-    Raises StoreUnavailableError for a database that is not a store, or of a later version, and leaves it
+    Raise StoreUnavailableError for a database that is not a store, or of a later version, and leaves it
     unchanged.
     """
-    connection.execute("BEGIN IMMEDIATE")  # two servers may open one file at the same time
+    connection.execute("BEGIN IMMEDIATE")  # Two servers may open one file at the same time.
     try:
         version = _read_version(connection, database)
         for statements in _MIGRATIONS[version:]:
@@ -64,7 +64,7 @@ def check_schema_version(connection: sqlite3.Connection, database: str) -> None:
 
 
 def _read_version(connection: sqlite3.Connection, database: str) -> int:
-    """Return the version, 0 for an empty database. Raises StoreUnavailableError if it is not a store."""
+    """Return the version, 0 for an empty database. Raise StoreUnavailableError if it is not a store."""
     [(version,)] = connection.execute("PRAGMA user_version")
     [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_master")
     if (version == 0) != (tables == 0) or not 0 <= version <= SCHEMA_VERSION:

@@ -1,4 +1,4 @@
-"""The store that is built in: SQLite with group commit."""
+"""The default store: SQLite with group commit."""
 
 import asyncio
 import sqlite3
@@ -28,7 +28,7 @@ from reference_server.storage.stats import read_losses
 from reference_server.storage.store import CommitObserver
 
 IN_MEMORY = ":memory:"
-"""SQLite's name for a database in memory, which is gone when its store closes."""
+"""SQLite's name for a database in memory, which is lost when its store closes."""
 
 LOCK_WAIT_SECONDS = 2.0
 """How long a transaction waits while another process locks the database, before the request fails."""
@@ -46,7 +46,7 @@ class _PendingAdd:
 
 
 class SqliteStore:
-    """A store in an SQLite database in WAL mode. One thread does all the writing.
+    """A store in an SQLite database in WAL mode. One thread writes.
 
     Requests that arrive while that thread is busy are committed together in one transaction, so that they
     share the cost of making data durable. Each request gets its own result.
@@ -71,7 +71,7 @@ class SqliteStore:
         """The number of committed transactions; shows what the group commit saves."""
 
     async def open(self, observer: CommitObserver | None = None) -> None:
-        """Open the database and create what is missing. Raises StoreUnavailableError if it cannot be used."""
+        """Open the database and create what is missing. Raise StoreUnavailableError if it cannot be used."""
         if self._writer is not None:
             raise RuntimeError("the store is already open")
         self._observer = observer
@@ -188,7 +188,7 @@ class SqliteStore:
             new_counts = [self._insert(request) for request in requests]
             self._connection.execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:  # SQLite rolls back by itself when the disk is full
+            if self._connection.in_transaction:  # SQLite rolls back on its own when the disk is full.
                 self._connection.execute("ROLLBACK")
             raise
         self.transactions += 1
@@ -199,7 +199,7 @@ class SqliteStore:
     def _insert(self, request: _PendingAdd) -> int:
         new_count = 0
         if request.records:
-            # The rowcount of executemany sums all statements and leaves out conflicting rows.
+            # The rowcount of executemany is the sum of all statements, without conflicting rows.
             new_count = self._connection.executemany(INSERT, map(encode_record_row, request.records)).rowcount
         if request.report is not None:
             self._connection.execute(INSERT_REPORT, encode_report_row(request.report))

@@ -22,14 +22,14 @@ GROUP BY tab_id HAVING missing > 0 ORDER BY missing DESC, tab_id LIMIT ?
 
 
 def read_losses(connection: sqlite3.Connection) -> Losses:
-    """Count the missing events in one pass over the index of identities. Raises sqlite3.Error."""
+    """Count the missing events in one pass over the index of identities. Raise sqlite3.Error."""
     tabs, _, missing, tabs_with_gaps = connection.execute(_TABS).fetchone()
     dropped, filtered = connection.execute(_REPORTS).fetchone()
     return Losses(tabs, tabs_with_gaps, int(missing), int(dropped), int(filtered))
 
 
 def read_summary(connection: sqlite3.Connection) -> StoreSummary:
-    """Count everything in one pass over all records. Raises sqlite3.Error."""
+    """Count everything in one pass over all records. Raise sqlite3.Error."""
     events, sessions = connection.execute(_RECORDS).fetchone()
     _, identified, _, _ = connection.execute(_TABS).fetchone()
     losses = read_losses(connection)
@@ -37,5 +37,5 @@ def read_summary(connection: sqlite3.Connection) -> StoreSummary:
 
 
 def read_largest_gaps(connection: sqlite3.Connection, limit: int) -> list[tuple[str, int]]:
-    """Return the tabs with the most missing events, and how many are missing. Raises sqlite3.Error."""
+    """Return the tabs with the most missing events, and how many are missing. Raise sqlite3.Error."""
     return connection.execute(_LARGEST_GAPS, (limit,)).fetchall()

@@ -19,13 +19,13 @@ class Store(Protocol):
     """A store of records. It is opened first; then its methods may be called from any event loop."""
 
     async def open(self, observer: CommitObserver | None = None) -> None:
-        """Open the store. Raises StoreUnavailableError."""
+        """Open the store. Raise StoreUnavailableError."""
 
     async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
         """Store all records, and the maximum of each count that a session reports, or store nothing.
 
         A record whose identity is already stored is not stored again. Return how many records were new, once
-        all of them are durable. Raises StoreUnavailableError if nothing was stored.
+        all of them are durable. Raise StoreUnavailableError if nothing was stored.
         """
 
     async def read_records(self) -> list[Record]:
@@ -35,7 +35,7 @@ class Store(Protocol):
         """Return the number of stored records."""
 
     async def count_losses(self) -> Losses:
-        """Count the events that are not stored. Raises StoreUnavailableError."""
+        """Count the events that are not stored. Raise StoreUnavailableError."""
 
     async def close(self) -> None:
         """Finish pending work and release all resources. Closing a closed store does nothing."""

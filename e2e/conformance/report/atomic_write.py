@@ -10,7 +10,7 @@ READABLE_BY_ALL = 0o644
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write UTF-8 text to a temporary file beside `path` and rename it. Raises OSError and leaves no file."""
+    """Write UTF-8 text to a temporary file beside `path` and rename it. Raise OSError and leaves no file."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:

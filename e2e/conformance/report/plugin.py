@@ -30,7 +30,7 @@ _observations_key = pytest.StashKey[Observations]()
 def install(config: pytest.Config) -> None:
     """Register the marker `case`, the fixture `observations` and, with --report, the reporter.
 
-    Call it from pytest_configure, after the options of `selection` exist. Raises pytest.UsageError for a
+    Call it from pytest_configure, after the options of `selection` exist. Raise pytest.UsageError for a
     wrong implementation, or a report folder that cannot be created.
     """
     config.addinivalue_line("markers", MARKER_HELP)

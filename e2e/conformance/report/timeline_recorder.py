@@ -112,7 +112,7 @@ class TimelineRecorder:
             yield action.real, Mark(seconds, lanes[action.tab], action.kind, action.text)
 
     def _build_toxic_marks(self) -> Iterator[tuple[float, Mark]]:
-        for note in self._gateway.notes:
+        for note in self._gateway._notes:
             real = self._to_real(note.at)
             text = note.text.removeprefix("gateway: ")
             yield real, Mark(self._to_axis(real), GATEWAY_LANE, Kind.TOXIC, text)

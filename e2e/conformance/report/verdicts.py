@@ -1,4 +1,4 @@
-"""From one phase of one test (setup, call, teardown) to a verdict, by the rules of the suite.
+"""Turn the outcome of a test phase (setup, call, teardown) into a verdict.
 
 | what happened | verdict |
 |---|---|
@@ -9,7 +9,7 @@
 | setup or teardown failed | failed |
 | the call raised another exception | failed |
 
-The last two say nothing about the requirement: such results are marked `broke_off`. Only a teardown that
+The last two say nothing about the requirement: such results are marked as `aborted`. Only a teardown that
 raises an AssertionError, such as an accounting that does not balance, is judged like a call.
 """
 
@@ -28,7 +28,7 @@ AS_EXPECTED = "as expected"
 NO_IMPLEMENTATION = "none"
 """Column of a case that takes no implementation."""
 SETUP_FAILED = "the setup of the case failed"
-CALL_FAILED = "the case broke off"
+CALL_FAILED = "the case raised an unexpected error"
 TEARDOWN_FAILED = "the teardown of the case failed"
 STALE_ADVICE = "the case passes now, remove it from known_deviations"
 
@@ -40,7 +40,7 @@ class CaseResult:
     """The result of a case on an implementation; all text is clean (see `sanitize`).
 
     `verdict` is None while only the setup is over. `stale_deviation`: a known deviation did not occur.
-    `broke_off`: the case did not run to its end, so that the verdict says nothing about the requirement.
+    `aborted`: the case did not run to its end, so that the verdict says nothing about the requirement.
     """
 
     implementation: str
@@ -54,7 +54,7 @@ class CaseResult:
     seconds: float = 0.0
     known_deviation: str | None = None
     stale_deviation: bool = False
-    broke_off: bool = False
+    aborted: bool = False
     details: str | None = None
     timeline: Timeline | None = None
 
@@ -126,10 +126,10 @@ def judge(
         stale = _get_stale_reason(report)
         return replace(start, verdict=Verdict.OK, known_deviation=stale, stale_deviation=stale is not None)
     if report.when == "setup":
-        return _judge_broken_off(start, SETUP_FAILED, report, error)
+        return _judge_aborted(start, SETUP_FAILED, report, error)
     if not isinstance(error, AssertionError):
         what = CALL_FAILED if report.when == "call" else TEARDOWN_FAILED
-        return _judge_broken_off(start, what, report, error)
+        return _judge_aborted(start, what, report, error)
     return _judge_assertion(start, report, error)
 
 
@@ -144,12 +144,12 @@ def _judge_assertion(start: CaseResult, report: pytest.TestReport, error: Assert
     return replace(result, actual=actual, details=_add_traceback(start, report))
 
 
-def _judge_broken_off(
+def _judge_aborted(
     start: CaseResult, what: str, report: pytest.TestReport, error: BaseException
 ) -> CaseResult:
     actual = clean(f"{what}: {take_first_lines(_describe_error(error))}")
     details = _add_traceback(start, report)
-    return replace(start, verdict=Verdict.FAILED, actual=actual, details=details, broke_off=True)
+    return replace(start, verdict=Verdict.FAILED, actual=actual, details=details, aborted=True)
 
 
 def _describe_error(error: BaseException) -> str:

@@ -23,7 +23,7 @@ _FORWARDED_ERROR = "conformance_usage_error"
 def select_cases(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the cases that the command line names, in its order; mark known deviations as strict xfail.
 
-    Raises pytest.UsageError for an id used twice, a prefix or level without a case, and, where the whole
+    Raise pytest.UsageError for an id used twice, a prefix or level without a case, and, where the whole
     suite was collected, for a known deviation without a case.
     """
     output: dict[str, object] | None = getattr(config, "workeroutput", None)

@@ -64,7 +64,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def parse_positive_integer(text: str) -> int:
-    """Return a command-line number of 1 or more. Raises argparse.ArgumentTypeError."""
+    """Return a command-line number of 1 or more. Raise argparse.ArgumentTypeError."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, not {text!r}")
     return int(text)

@@ -61,7 +61,7 @@ _loaded_key = pytest.StashKey[dict[TargetKind, list[Target]]]()
 def get_targets(config: pytest.Config, *kinds: TargetKind) -> list[Target]:
     """Return the targets of these kinds (default: workers, then servers), each loaded once.
 
-    Called from pytest_configure, wrong use ends the run before it begins. Raises pytest.UsageError.
+    Called from pytest_configure, wrong use ends the run before it begins. Raise pytest.UsageError.
     """
     loaded = config.stash.setdefault(_loaded_key, {})
     for kind in kinds or KINDS:

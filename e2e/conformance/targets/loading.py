@@ -24,7 +24,7 @@ Target = TypeVar("Target", bound=Named)
 
 
 def load_targets(option: str, specs: Sequence[str], load: Callable[[str], Target]) -> list[Target]:
-    """Load what an option names, in that order. Raises pytest.UsageError, which begins with the option."""
+    """Load what an option names, in that order. Raise pytest.UsageError, which begins with the option."""
     try:
         loaded = [load(spec) for spec in specs]
     except ImplementationError as error:

@@ -64,7 +64,7 @@ def get_known_servers() -> list[str]:
 
 
 def load_server(spec: str) -> ServerImplementation:
-    """Load NAME (a file of targets/servers), FILE.toml or a URL. Raises ImplementationError."""
+    """Load NAME (a file of targets/servers), FILE.toml or a URL. Raise ImplementationError."""
     if "://" in spec:
         url = _normalize_url(spec)
         if url is None:

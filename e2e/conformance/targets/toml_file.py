@@ -38,7 +38,7 @@ class Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 def load_toml(path: Path, shape: type[Shape]) -> Shape:
     """Return the file's contents as `shape`, a Table or another type that msgspec converts to.
 
-    Raises ImplementationError for a file that cannot be read or does not have this shape.
+    Raise ImplementationError for a file that cannot be read or does not have this shape.
     """
     try:
         values = msgspec.toml.decode(path.read_text(encoding="utf-8"))
@@ -53,7 +53,7 @@ def load_toml(path: Path, shape: type[Shape]) -> Shape:
 
 
 def load_reasons(path: Path) -> dict[str, str]:
-    """Return the contents of a TOML file of the shape: case id = a reason. Raises ImplementationError."""
+    """Return the contents of a TOML file of the shape: case id = a reason. Raise ImplementationError."""
     reasons = load_toml(path, dict[str, object])
     try:
         check_reasons(reasons)

@@ -125,7 +125,7 @@ def load_implementation(spec: str) -> Implementation:
     """Load NAME (a file of targets/workers), FILE.toml, or FILE.js (a classic worker).
 
     If the TOML's script does not exist and the key `obtain` names a command, that command runs first.
-    Raises ImplementationError.
+    Raise ImplementationError.
     """
     path = Path(spec)
     if path.suffix == ".js":
@@ -186,7 +186,7 @@ def _resolve_files(path: Path, content: _WorkerFile) -> WorkerFiles:
 
 
 def _find_script(path: Path, pattern: str) -> Path | None:
-    """Return the one file that the pattern names, or None. Raises ImplementationError for several."""
+    """Return the one file that the pattern names, or None. Raise ImplementationError for several."""
     base = glob.escape(str(path.parent.resolve()))
     literal = path.parent / pattern
     found = (

@@ -16,14 +16,14 @@ def get_sessions_by_key(telemetry: Telemetry) -> dict[str, str]:
 
 
 def expect_one_session(telemetry: Telemetry) -> None:
-    """Require that all events are stored in one session whose id is not empty. Raises FindingError."""
+    """Require that all events are stored in one session whose id is not empty. Raise FindingError."""
     sessions = set(get_sessions_by_key(telemetry).values())
     if len(sessions) != 1 or "" in sessions:
         raise FindingError("one session", f"{len(sessions)} sessions: {sorted(sessions)[:5]}")
 
 
 def expect_separate_sessions(telemetry: Telemetry, first: Tab, second: Tab) -> None:
-    """Require that the events of two tabs are stored in one session per tab. Raises FindingError."""
+    """Require that the events of two tabs are stored in one session per tab. Raise FindingError."""
     by_key = get_sessions_by_key(telemetry)
     sessions = [{by_key[event.key] for event in tab.events if event.key in by_key} for tab in (first, second)]
     if sessions[0] & sessions[1] or any(len(each) > 1 for each in sessions):
@@ -33,12 +33,12 @@ def expect_separate_sessions(telemetry: Telemetry, first: Tab, second: Tab) -> N
 
 
 def expect_stored_order(telemetry: Telemetry) -> None:
-    """Require that each tab's events are stored in the order in which it logged them. Raises FindingError."""
+    """Require that each tab's events are stored in the order in which it logged them. Raise FindingError."""
     _expect_order(telemetry.stored)
 
 
 def expect_sent_order(telemetry: Telemetry) -> None:
-    """Require that each tab's events are sent in the order in which it logged them. Raises FindingError.
+    """Require that each tab's events are sent in the order in which it logged them. Raise FindingError.
 
     A worker may have several POSTs in flight; the server may then store a later POST first.
     """

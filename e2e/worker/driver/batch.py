@@ -33,7 +33,7 @@ class Batch:
 
 
 def read_batch(exchange: Exchange) -> Batch:
-    """Read the records of a POST. Raises FindingError if its body has no list of records."""
+    """Read the records of a POST. Raise FindingError if its body has no list of records."""
     ended = exchange.ended  # Read first: the exchange may end while its body is read here.
     try:
         records = exchange.json()["records"]

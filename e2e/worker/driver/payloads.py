@@ -69,7 +69,7 @@ def find_sent_records(telemetry: Telemetry, payload: dict[str, Any]) -> list[dic
 
 
 def expect_sent_as_posted(telemetry: Telemetry, posted: list[dict[str, Any]], field: str) -> None:
-    """Require that this field of each record equals what the tab posted. Raises FindingError.
+    """Require that this field of each record equals what the tab posted. Raise FindingError.
 
     The accounting reports events without any record.
     """

@@ -38,7 +38,7 @@ def advance_within_post_limit(
 ) -> int:
     """Run for `ms`, in which at most `max_posts` POSTs may be sent; return how many there are in all.
 
-    Raises FindingError as soon as there are more: simulated time may never get through a request storm.
+    Raise FindingError as soon as there are more: simulated time may never get through a request storm.
     Each check queries every tab, which costs some milliseconds per tab.
     """
     before = len(telemetry.batches)
@@ -51,7 +51,7 @@ def advance_within_post_limit(
 
 
 def expect_no_concurrent_posts(telemetry: Telemetry) -> None:
-    """Require that every POST but the last has ended, with a response or aborted. Raises FindingError."""
+    """Require that every POST but the last has ended, with a response or aborted. Raise FindingError."""
     deadline = time.monotonic() + ABORT_NOTICE_SECONDS
     while pending := [batch for batch in telemetry.batches[:-1] if not batch.ended]:
         if time.monotonic() > deadline:
@@ -60,4 +60,4 @@ def expect_no_concurrent_posts(telemetry: Telemetry) -> None:
             raise FindingError(
                 "one POST until it gets a response or is aborted", f"#{last} while {numbers} is in flight"
             )
-        telemetry.workers.idle()
+        telemetry.workers._manager.idle()

@@ -49,7 +49,7 @@ def shut_down_before_ready(telemetry: Telemetry, tab: Tab) -> None:
 def shut_down_and_restart(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, messages: int = 1) -> int:
     """Post SHUTDOWN, start the worker again `delay_ms` later, and return how many starts that took.
 
-    Raises FindingError if no worker posts READY to the tab and keeps running.
+    Raise FindingError if no worker posts READY to the tab and keeps running.
     """
     text = f"posts {messages} SHUTDOWN, starts {delay_ms} ms later"
     telemetry.recorder.record_tab(tab.name, Kind.MESSAGE, text)
@@ -67,7 +67,7 @@ def shut_down_and_restart(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, 
 def restart(telemetry: Telemetry, tab: Tab, *, lost: int = 0) -> int:
     """Start the worker, reload the page after each lost start, and return how many starts that took.
 
-    `lost`: how many starts were lost before. Raises FindingError if no worker posts READY and keeps running.
+    `lost`: how many starts were lost before. Raise FindingError if no worker posts READY and keeps running.
     """
     for number in range(lost, MAX_STARTS):
         if number:
@@ -95,7 +95,7 @@ def _wait_until_ready(telemetry: Telemetry, tab: Tab) -> bool:
             alive_at = time.monotonic()
         elif time.monotonic() > alive_at + LOST_START_SECONDS:
             return False
-        telemetry.workers.idle()
+        telemetry.workers._manager.idle()
     return False
 
 

@@ -22,7 +22,7 @@ def drain(telemetry: Telemetry) -> None:
 
 
 def expect_all_stored_in_order(telemetry: Telemetry) -> None:
-    """Drain the worker's queue, account for all events and check their order. Raises FindingError."""
+    """Drain the worker's queue, account for all events and check their order. Raise FindingError."""
     drain(telemetry)
     telemetry.account()
     expect_stored_order(telemetry)

@@ -37,7 +37,7 @@ class StoreReader:
         self._last_row = 0
 
     def read_records(self) -> list[StoredRecord]:
-        """Return all records that are stored now, in order of arrival. Raises StoreUnreadError."""
+        """Return all records that are stored now, in order of arrival. Raise StoreUnreadError."""
         try:
             with closing(sqlite3.connect(self._uri, uri=True)) as connection:
                 connection.execute("PRAGMA query_only = ON")

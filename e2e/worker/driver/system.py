@@ -186,16 +186,16 @@ class Telemetry:
 
     @property
     def stored_records(self) -> list[StoredRecord]:
-        """All records that the server has stored, in order of arrival. Raises StoreUnreadError."""
+        """All records that the server has stored, in order of arrival. Raise StoreUnreadError."""
         return self._store.read_records()
 
     @property
     def stored(self) -> list[str]:
-        """The keys of all stored records, in order of arrival. Raises StoreUnreadError."""
+        """The keys of all stored records, in order of arrival. Raise StoreUnreadError."""
         return [record.key for record in self.stored_records]
 
     def wait_for_batches(self, count: int, *, timeout: float = 10_000) -> list[Batch]:
-        """Wait until `count` POSTs have ended and return them. Raises FindingError after `timeout` ms.
+        """Wait until `count` POSTs have ended and return them. Raise FindingError after `timeout` ms.
 
         Only the real clock needs this: on a virtual clock `run_for` returns when requests have settled.
         """
@@ -215,7 +215,7 @@ class Telemetry:
             raise FindingError(expected, f"{len(ended)} that ended") from None
 
     def expect_batches(self, count: int, what: str) -> list[Batch]:
-        """Require `count` batches so far and return them. Raises FindingError; `what` ends its sentence."""
+        """Require `count` batches so far and return them. Raise FindingError; `what` ends its sentence."""
         batches = self.batches
         if len(batches) != count:
             sizes = [len(batch.records) for batch in batches]
@@ -225,7 +225,7 @@ class Telemetry:
     def account(self) -> Accounting:
         """Require that every event has the outcome that its fate demands.
 
-        Raises FindingError if one has not, and StoreUnreadError if the store cannot be read. Skips the case
+        Raise FindingError if one has not, and StoreUnreadError if the store cannot be read. Skips the case
         as not exercised if one of its toxics applied to no request.
         """
         self.accounted = True

@@ -78,7 +78,7 @@ class Tab:
         self._record = record
 
     def connect(self, worker_name: str | None = None) -> None:
-        """Start or join the worker and wait for READY. Raises FindingError if READY does not arrive."""
+        """Start or join the worker and wait for READY. Raise FindingError if READY does not arrive."""
         protocol = self._implementation.protocol
         self.start_worker(worker_name)
         try:

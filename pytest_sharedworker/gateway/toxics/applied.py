@@ -103,7 +103,7 @@ class AppliedToxics:
                 f"the toxic {toxic.name!r} takes the whole origin: it has no on, times or toxicity"
             )
         if isinstance(toxicity, bool) or not isinstance(toxicity, (int, float)) or not 0 <= toxicity <= 1:
-            raise ToxicError(f"a toxicity lies between 0 and 1, not at {toxicity!r}")
+            raise ToxicError(f"toxicity must be between 0 and 1, not {toxicity!r}")
         if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):
             raise ToxicError(f"times must be 1 or more, not {times!r}")
         pattern = self._origin.compile(on)

@@ -178,15 +178,17 @@ def test_case_option_limits_the_cases(verify: Verify) -> None:
     assert verify(PASSES + FAILS, "--case", "flush/1/1").returncode == 0
 
 
-def test_list_has_each_case_once_and_runs_none(verify: Verify, tmp_path: Path) -> None:
+def test_list_prints_each_case_once_with_its_file_and_line(verify: Verify, tmp_path: Path) -> None:
     done = verify(
         PASSES + FAILS + SHOULD_FAILS, "--list", "--worker", "cases/one.js", "--worker", "cases/two.js"
     )
     assert done.returncode == 0
-    assert done.stdout.splitlines() == [
-        "flush/1/1  MUST    requirement of flush/1/1",
-        "flush/1/2  MUST    requirement of flush/1/2",
-        "flush/1/3  SHOULD  requirement of flush/1/3",
+    file = tmp_path / "cases" / "test_made_up_cases.py"
+    lines = file.read_text().splitlines()
+    decorators = {number: line for number, line in enumerate(lines, 1) if line.startswith("@numbered")}
+    assert [line.split(maxsplit=3) for line in done.stdout.splitlines()] == [
+        [f"flush/1/{case}", level, f"{file}:{number}", f"requirement of flush/1/{case}"]
+        for case, level, number in zip((1, 2, 3), ("MUST", "MUST", "SHOULD"), decorators, strict=True)
     ]
     assert not (tmp_path / "out").exists()
 

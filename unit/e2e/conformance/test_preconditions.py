@@ -17,8 +17,8 @@ def test_exercised_case_continues(exercised: object) -> None:
 
 @pytest.mark.parametrize("exercised", [0, False, []])
 def test_case_that_exercised_nothing_is_skipped(exercised: object) -> None:
-    with pytest.raises(pytest.skip.Exception, match="not exercised: no POST met the toxic"):
-        require_exercised(exercised, "no POST met the toxic")
+    with pytest.raises(pytest.skip.Exception, match="not exercised: no POST was affected by the toxic"):
+        require_exercised(exercised, "no POST was affected by the toxic")
 
 
 def make_applied_toxic(hits: int) -> AppliedToxic:
@@ -32,6 +32,6 @@ def test_each_toxic_must_apply_to_a_request() -> None:
     require_applied([])
     require_applied([make_applied_toxic(1), make_applied_toxic(7)])
     with pytest.raises(
-        pytest.skip.Exception, match="not exercised: no POST met the toxic http_status status=503"
+        pytest.skip.Exception, match="not exercised: no POST was affected by the toxic http_status status=503"
     ):
         require_applied([make_applied_toxic(1), make_applied_toxic(0)])

@@ -1,4 +1,4 @@
-"""Mutants without a browser: they apply to the reference, and the rules of killed and exempt hold.
+"""Mutants without a browser: they apply to the reference; which verdicts kill; exemptions; the command.
 
 That the suite kills each mutant is tested in `e2e/mutants`.
 """
@@ -63,7 +63,7 @@ def test_names_of_mutants_are_unique() -> None:
     assert len(set(names)) == len(names)
 
 
-def judge(verdict: str | None, *, broke_off: bool = False) -> MutantResult:
+def judge(verdict: str | None, *, aborted: bool = False) -> MutantResult:
     case = Case("flush/1/1", Level.MUST, "flush", expected="1 POST", source="here")
     result = CaseResult(
         "late",
@@ -74,7 +74,7 @@ def judge(verdict: str | None, *, broke_off: bool = False) -> MutantResult:
         case.source,
         verdict=Verdict(verdict) if verdict else None,
         actual="3 POSTs",
-        broke_off=broke_off,
+        aborted=aborted,
     )
     return case_runner._judge("late", "flush/1/1", result)
 
@@ -87,21 +87,21 @@ def judge(verdict: str | None, *, broke_off: bool = False) -> MutantResult:
         (judge("ok"), False),
         (judge("unimplemented"), False),
         (judge(None), False),
-        (judge("failed", broke_off=True), False),
+        (judge("failed", aborted=True), False),
         (case_runner._judge("late", "flush/1/1", None), False),
     ],
 )
-def test_mutant_is_killed_by_a_case_that_finds_a_deviation(result: MutantResult, killed: bool) -> None:
+def test_judge_counts_a_found_deviation_as_killed(result: MutantResult, killed: bool) -> None:
     assert result.killed is killed
 
 
-def test_every_verdict_is_known_to_kill_or_not() -> None:
+def test_only_failed_and_non_strict_kill_a_mutant() -> None:
     schema = json.loads((CHECKOUT / "docs" / "results.schema.json").read_text(encoding="utf-8"))
     words = schema["$defs"]["case"]["properties"]["verdict"]["enum"]
     assert {word for word in words if judge(word).killed} == {"failed", "non-strict"}
 
 
-def test_case_needs_a_mutant_or_an_exemption_and_not_both() -> None:
+def test_case_needs_either_a_mutant_or_an_exemption() -> None:
     cases = ["flush/1/1", "flush/1/2", "flush/2/1", "flush/2/2"]
     assert find_unproven(cases, [WORKER_MUTANT], {"flush/2/1": "why", "flush/2/2": "why"}) == []
     exemptions = {"flush/1/1": "why", "flush/2/1": "why", "flush/9/1": "why"}
@@ -112,7 +112,7 @@ def test_case_needs_a_mutant_or_an_exemption_and_not_both() -> None:
     ]
 
 
-def test_exemptions_are_reasons_by_case_id(tmp_path: Path) -> None:
+def test_exemptions_load_as_reasons_by_case_id(tmp_path: Path) -> None:
     file = tmp_path / "exemptions.toml"
     file.write_text('"flush/1/1" = "why"\n')
     assert load_exemptions(file) == {"flush/1/1": "why"}
@@ -138,7 +138,7 @@ def test_wrong_key_of_a_mutant_is_named(tmp_path: Path, line: str, problem: str)
         load_mutants(tmp_path)
 
 
-def test_worker_mutant_is_the_reference_with_one_change(tmp_path: Path) -> None:
+def test_worker_mutant_changes_one_file(tmp_path: Path) -> None:
     mutant = next(mutant for mutant in MUTANTS if mutant.target is Target.WORKER)
     built = build_implementation(mutant, tmp_path)
     assert isinstance(built, Implementation)
@@ -147,7 +147,7 @@ def test_worker_mutant_is_the_reference_with_one_change(tmp_path: Path) -> None:
     assert find_changed_files(CHECKOUT / "worker", built.worker.directory, "*.js") == [mutant.file]
 
 
-def test_server_mutant_is_the_reference_with_one_change(tmp_path: Path) -> None:
+def test_server_mutant_changes_one_file(tmp_path: Path) -> None:
     built = build_implementation(SERVER_MUTANT, tmp_path)
     assert isinstance(built, ServerImplementation)
     assert built.package is not None
@@ -169,25 +169,25 @@ def find_changed_files(original: Path, copy: Path, pattern: str) -> list[str]:
     ],
     ids=["missing text", "repeated text", "missing file"],
 )
-def test_mutant_that_does_not_apply_is_an_error(tmp_path: Path, mutant: Mutant, problem: str) -> None:
+def test_stale_mutant_raises(tmp_path: Path, mutant: Mutant, problem: str) -> None:
     with pytest.raises(StaleMutantError, match=problem):
         mutant.check_applies()
     with pytest.raises(StaleMutantError, match=problem):
         build_implementation(mutant, tmp_path)
 
 
-def test_unknown_name_raises() -> None:
+def test_get_mutant_raises_for_unknown_name() -> None:
     with pytest.raises(LookupError, match="no-such-mutant"):
         get_mutant("no-such-mutant")
 
 
-def test_unknown_name_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_refuses_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         __main__.main(["no-such-mutant"])
     assert "no mutant matches no-such-mutant" in capsys.readouterr().err
 
 
-def test_names_select_by_pattern() -> None:
+def test_select_matches_names_by_pattern() -> None:
     mutants = [replace(WORKER_MUTANT, name=name) for name in ("flush-late", "flush-never", "batch-late")]
     assert [each.name for each in __main__.select(mutants, ["flush-*"])] == ["flush-late", "flush-never"]
     assert __main__.select(mutants, []) == mutants
@@ -207,12 +207,29 @@ RESULTS = (
 )
 
 
-def test_results_name_the_mutant_once_and_each_case() -> None:
+def test_printer_formats_one_line_per_case() -> None:
     lines = list(__main__.Printer([WORKER_MUTANT]).format_results(RESULTS))
     assert lines[0].split()[:3] == ["late", "flush/1/1", "killed"]
     assert lines[0].endswith("3 POSTs")
     assert lines[1].split()[:2] == ["batch/10/1", "SURVIVED"]
     assert len(lines[1]) < 120
+
+
+def test_stale_mutant_is_printed_as_stale() -> None:
+    stale = MutantResult("late", "flush/1/1", False, "found it 0 times", stale=True)
+    (line,) = __main__.Printer([WORKER_MUTANT]).format_results([stale])
+    assert line.split()[:3] == ["late", "flush/1/1", "STALE"]
+    assert "SURVIVED" not in line
+
+
+def test_stale_mutant_is_run_on_no_case() -> None:
+    item: Any = None
+    mutant = replace(WORKER_MUTANT, find="no such text")
+    results = case_runner.run_cases(item, mutant, {})
+    assert [(each.case, each.killed, each.stale) for each in results] == [
+        ("flush/1/1", False, True),
+        ("flush/1/2", False, True),
+    ]
 
 
 def make_report(outcome: Any, longrepr: Any, results: Sequence[MutantResult]) -> pytest.TestReport:

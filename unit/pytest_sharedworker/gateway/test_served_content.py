@@ -10,6 +10,7 @@ from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.gateway import Gateway
 from unit.support.servers import Upstream, send
 
+NOT_SERVED = b"pytest-sharedworker's gateway serves nothing under this path and has no upstream"
 ACCEPT_HTML = "Accept: text/html,application/xhtml+xml"
 
 
@@ -30,7 +31,7 @@ def app(tmp_path: Path) -> Path:
 @pytest.fixture
 def alone(lone_gateway: Gateway) -> Gateway:
     """Start a gateway with no server behind it."""
-    lone_gateway.start()
+    lone_gateway._start()
     return lone_gateway
 
 
@@ -146,7 +147,7 @@ def test_folder_without_a_slash_redirects(alone: Gateway, app: Path, path: str, 
 def test_folder_has_a_clean_404(alone: Gateway, app: Path, path: str) -> None:
     alone.serve_directory("/app", app)
     reply = send(alone, f"GET {path} HTTP/1.1", ACCEPT_HTML)
-    assert (reply.status, reply.body) == (404, b"nothing is served here")
+    assert (reply.status, reply.body) == (404, NOT_SERVED)
 
 
 def test_missing_file_of_a_folder_goes_to_the_server(gateway: Gateway, upstream: Upstream, app: Path) -> None:
@@ -209,7 +210,7 @@ def test_no_path_leads_out_of_a_served_folder(
 ) -> None:
     alone.serve_directory("/all/", app, single_page=single_page)
     reply = send(alone, f"GET {path} HTTP/1.1")
-    assert (reply.status, reply.body) == (404, b"nothing is served here")
+    assert (reply.status, reply.body) == (404, NOT_SERVED)
 
 
 # --- wrong use ------------------------------------------------------------------------------------

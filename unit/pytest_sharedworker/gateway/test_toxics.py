@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 from multidict import CIMultiDict
 
 from pytest_sharedworker.errors import GatewayError, SharedWorkerError, ToxicError
+from pytest_sharedworker.gateway import toxics
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.patterns import Origin
 from pytest_sharedworker.gateway.toxics import (
@@ -35,18 +37,9 @@ from pytest_sharedworker.gateway.toxics.applied import plan_transfer
 
 DROP = DropResponse()
 ORIGIN = "http://127.0.0.1:1"
-NAMES = {
-    "bandwidth",
-    "down",
-    "drop_response",
-    "http_status",
-    "latency",
-    "limit_data",
-    "reset_peer",
-    "slicer",
-    "slow_close",
-    "timeout",
-}
+MODULES = Path(toxics.__file__).parent.glob("[!_]*.py")
+NAMES = {module.stem for module in MODULES} - {"base", "applied"}
+"""A toxic has the name of its file."""
 
 
 def make_exchange(method: str = "POST", path: str = "/api/items") -> Exchange:
@@ -70,7 +63,7 @@ def count_hits(toxic: AppliedToxic, exchanges: int) -> list[bool]:
 # --- attributes -----------------------------------------------------------------------------------
 
 
-def test_every_toxic_is_registered_by_its_name() -> None:
+def test_every_toxic_is_registered_by_the_name_of_its_file() -> None:
     assert set(Toxic.kinds) == NAMES
     assert Toxic.kinds["reset_peer"] is ResetPeer
 

@@ -38,7 +38,7 @@ def _build_case(result: CaseResult) -> dict[str, Any]:
     optional = {
         "known_deviation": result.known_deviation,
         "stale_deviation": result.stale_deviation or None,
-        "broke_off": result.broke_off or None,
+        "broke_off": result.aborted or None,
         "details": result.details,
     }
     return values | {key: value for key, value in optional.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The results of a run: whether it is successful, the worst of several results, the order in the file."""
+"""The results of a run: success, merging of several results for a case, order in the file."""
 
 from __future__ import annotations
 
@@ -35,11 +35,13 @@ def collect(*found: CaseResult) -> Results:
         (replace(OK, verdict=Verdict.FAILED, level=Level.MAY, actual="the setup of the case failed"), False),
     ],
 )
-def test_run_succeeds_if_every_must_holds_and_none_is_stale(result: CaseResult, successful: bool) -> None:
+def test_run_succeeds_if_no_case_failed_and_no_deviation_is_stale(
+    result: CaseResult, successful: bool
+) -> None:
     assert collect(replace(OK, id="batch/1/1"), result).successful is successful
 
 
-def test_run_without_judged_case_fails() -> None:
+def test_run_without_a_judged_case_fails() -> None:
     assert not Results().successful
     assert not collect(replace(OK, verdict=Verdict.UNIMPLEMENTED)).successful
 
@@ -52,7 +54,7 @@ def test_incomplete_run_fails() -> None:
 
 
 @pytest.mark.parametrize("first_is_bad", [True, False])
-def test_worst_result_and_a_stale_deviation_are_kept(first_is_bad: bool) -> None:
+def test_merged_result_keeps_worst_verdict_and_stale_deviation(first_is_bad: bool) -> None:
     bad = replace(OK, verdict=Verdict.NON_STRICT, actual="bad")
     stale = replace(OK, stale_deviation=True, known_deviation="known")
     results = collect(*((bad, stale) if first_is_bad else (stale, bad)))
@@ -60,13 +62,13 @@ def test_worst_result_and_a_stale_deviation_are_kept(first_is_bad: bool) -> None
     assert (result.verdict, result.actual, result.stale_deviation) == (Verdict.NON_STRICT, "bad", True)
 
 
-def test_wire_values_restore_the_result() -> None:
+def test_result_survives_the_wire_format() -> None:
     result = replace(OK, known_deviation="known", details="text", seconds=1.5, actual="3 POSTs")
     assert CaseResult.from_wire(result.to_wire()) == result
     assert CaseResult.from_wire(replace(OK, verdict=None).to_wire()).verdict is None
 
 
-def test_phases_are_added() -> None:
+def test_add_phase_sums_time_and_keeps_the_failure() -> None:
     start = replace(OK, verdict=None, seconds=1.0)
     call = replace(OK, verdict=Verdict.FAILED, seconds=2.0, details="from the call")
     end = replace(OK, verdict=None, seconds=4.0, details="from the end")
@@ -74,7 +76,7 @@ def test_phases_are_added() -> None:
     assert (result.verdict, result.seconds, result.details) == (Verdict.FAILED, 7.0, "from the end")
 
 
-def test_implementations_are_sorted_as_given_cases_by_number() -> None:
+def test_json_sorts_implementations_as_given_and_cases_by_number() -> None:
     results = collect(
         replace(OK, implementation="two", id="flush/10/1"), replace(OK, implementation="two"), OK
     )
@@ -93,7 +95,7 @@ def test_implementations_are_sorted_as_given_cases_by_number() -> None:
     }
 
 
-def test_write_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
+def test_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / "results.json" / "in the way").mkdir(parents=True)
     with pytest.raises(OSError, match=r"results\.json"):
         write_atomically(tmp_path / "results.json", "{}")

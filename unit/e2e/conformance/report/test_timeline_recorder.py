@@ -38,7 +38,7 @@ class FakeSystem:
 
     def make_recorder(self) -> TimelineRecorder:
         journal = SimpleNamespace(seconds=lambda: self.real, started_at=START, exchanges=self.exchanges)
-        gateway: Any = SimpleNamespace(journal=journal, notes=self.notes)
+        gateway: Any = SimpleNamespace(journal=journal, _notes=self.notes)
         workers: Any = self
         return TimelineRecorder(gateway, workers)
 

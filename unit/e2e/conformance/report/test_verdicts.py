@@ -167,12 +167,12 @@ def test_result_has_expected_and_actual(cases: dict[str, Any]) -> None:
     assert cases["flush/4/1"]["actual"] == "the setup of the case failed: RuntimeError: no browser"
     assert cases["flush/4/2"]["actual"] == "the teardown of the case failed: RuntimeError: port is busy"
     assert cases["flush/4/3"]["actual"] == "1 lost"
-    assert cases["flush/4/4"]["actual"] == "the case broke off: KeyError: 'posts'"
+    assert cases["flush/4/4"]["actual"] == "the case raised an unexpected error: KeyError: 'posts'"
 
 
-def test_case_that_broke_off_is_marked(cases: dict[str, Any]) -> None:
-    broke_off = {case_id for case_id, case in cases.items() if case.get("broke_off")}
-    assert broke_off == {"flush/4/1", "flush/4/2", "flush/4/4", "flush/4/5", "flush/5/4", "flush/5/5"}
+def test_aborted_case_is_marked(cases: dict[str, Any]) -> None:
+    aborted = {case_id for case_id, case in cases.items() if case.get("broke_off")}
+    assert aborted == {"flush/4/1", "flush/4/2", "flush/4/4", "flush/4/5", "flush/5/4", "flush/5/5"}
 
 
 def test_details_have_observations_and_traceback(cases: dict[str, Any]) -> None:
@@ -198,7 +198,7 @@ def test_known_deviation_does_not_excuse_a_failed_setup(cases: dict[str, Any]) -
 
 def test_known_deviation_does_not_excuse_another_error(cases: dict[str, Any]) -> None:
     assert "known_deviation" not in cases["flush/5/5"]
-    assert cases["flush/5/5"]["actual"] == "the case broke off: KeyError: 'posts'"
+    assert cases["flush/5/5"]["actual"] == "the case raised an unexpected error: KeyError: 'posts'"
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
