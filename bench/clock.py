@@ -17,7 +17,7 @@ from pytest_sharedworker.browsers.discovery import get_launch_arguments
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from pytest_sharedworker.workers.manager import WorkerManager
 
 WORKER = Path(__file__).parent.parent / "worker"
 ENDPOINT = "/ajax-api/3.0/mlflow/ui-telemetry"
@@ -42,7 +42,7 @@ def main() -> None:
     control = ControlServer(loop_thread)
     loop_thread.run(control.start())
     gateway = Gateway(loop_thread, control)
-    gateway.start()
+    gateway._start()
     gateway.serve_directory("/static-files/", WORKER)
     gateway.serve(
         "/", "<!doctype html><title>tab</title><link rel=icon href=data:,>", content_type="text/html"
@@ -51,7 +51,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = getattr(playwright, options.browser).launch(**get_launch_arguments(options.browser))
         context = browser.new_context()
-        workers = SharedWorkers(browser, gateway, control, loop_thread, "virtual", virtual_tabs=True)
+        workers = WorkerManager(browser, gateway, control, loop_thread, "virtual", virtual_tabs=True)
         workers.watch(context)
         for _ in range(options.tabs):
             page = context.new_page()
@@ -68,7 +68,7 @@ def main() -> None:
         print(f"{records} events stored, {real_seconds / max(records, 1) * 1e6:.0f} µs per event")
         workers.close()
         browser.close()
-    gateway.stop()
+    gateway._stop()
     loop_thread.run(control.stop())
     loop_thread.close()
 

@@ -21,6 +21,7 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration import interrupts, xdist_output
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.reporting import artifacts
+from pytest_sharedworker.workers.manager import WorkerManager
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
@@ -107,16 +108,16 @@ def gateway(
 ) -> Iterator[Gateway]:
     """Give this test a gateway: an origin in front of `gateway_upstream`, its journal, toxics and routes."""
     gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream)
-    gateway.start()
-    request.node.stash[artifacts.TEST_ARTIFACTS] = artifacts.TestArtifacts(gateway, Path(output_path))
+    gateway._start()
+    request.node.stash[artifacts.ARTIFACT_SOURCES] = artifacts.ArtifactSources(gateway, Path(output_path))
     yield gateway
-    gateway.stop()
-    gateway.raise_handler_error()  # Of a handler that ran after the test's end.
+    gateway._stop()
+    gateway._raise_handler_error()  # Of a handler that ran after the test's end.
     _report_unused_faults(gateway, request)
 
 
 def _report_unused_faults(gateway: Gateway, request: pytest.FixtureRequest) -> None:
-    unused = gateway.unused_faults()
+    unused = gateway._list_unused_faults()
     if unused and artifacts.has_passed(request.node):
         text = "; ".join(unused) + " in this test (optional=True says that it need not)"
         if request.config.getoption("--strict-toxics"):
@@ -157,7 +158,7 @@ def shared_workers(
     """Follow the SharedWorkers of pytest-playwright's `context`, and of contexts given to `watch`."""
     browser = context.browser
     assert browser is not None
-    workers = SharedWorkers(
+    manager = WorkerManager(
         browser,
         gateway,
         sharedworker_control,
@@ -166,10 +167,10 @@ def shared_workers(
         virtual_tabs=request.node.get_closest_marker("virtual_tabs") is not None,
         coverage=coverage_plugin.get_recorder(request.config),
     )
-    workers.watch(context)
-    request.node.stash[artifacts.TEST_ARTIFACTS].workers = workers
-    yield workers
-    workers.close()
+    manager.watch(context)
+    request.node.stash[artifacts.ARTIFACT_SOURCES].workers = manager
+    yield SharedWorkers(manager)
+    manager.close()
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def compare_with_model(system: SystemUnderTest) -> Verdict:
         system.model.exempt_config_gap(since, until)
     for since in system.offline_sessions:
         system.model.exempt_config_gap(since, end_of_gap(journal, CONFIGURATION, since))
-    system.gateway.raise_handler_error()
+    system.gateway._raise_handler_error()
     return system.model.compare(system.server.get_records())
 
 

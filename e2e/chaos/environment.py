@@ -16,6 +16,7 @@ from e2e.chaos.system import WORKER_DIRECTORY, SystemUnderTest
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.workers.manager import WorkerManager
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
@@ -38,16 +39,17 @@ class Environment:
     @contextmanager
     def open_system(self, name: str) -> Iterator[SystemUnderTest]:
         """Open a fresh system in the shared browser: a new origin and a new browser profile."""
-        with self._open_workers() as (gateway, workers):
+        with self._open_workers() as (gateway, manager):
             context = self.browser.new_context()
             try:
-                workers.watch(context)
+                manager.watch(context)
+                workers = SharedWorkers(manager)
                 yield SystemUnderTest(
                     name, context, gateway, workers, self.server, can_crash_tabs=self.can_crash_tabs
                 )
             finally:
                 # The workers first, while their context is open.
-                workers.close()
+                manager.close()
                 context.close()
 
     @contextmanager
@@ -56,8 +58,9 @@ class Environment:
     ) -> Iterator[SystemUnderTest]:
         """Open a fresh system in its own browser, which can be killed and reopened on its profile."""
         with ExitStack() as ends:
-            gateway, workers = ends.enter_context(self._open_workers())
-            ends.callback(workers.close)
+            gateway, manager = ends.enter_context(self._open_workers())
+            ends.callback(manager.close)
+            workers = SharedWorkers(manager)
             browser = PersistentBrowser(
                 self.browser.browser_type,
                 profile,
@@ -77,14 +80,14 @@ class Environment:
             )
 
     @contextmanager
-    def _open_workers(self) -> Iterator[tuple[Gateway, SharedWorkers]]:
+    def _open_workers(self) -> Iterator[tuple[Gateway, WorkerManager]]:
         """Start an origin in front of the server, and what follows its workers."""
         if not self.server.is_running:
             self.server.restart()
         gateway = Gateway(self.loop_thread, self.control, self.server.url)
-        gateway.start()
+        gateway._start()
         gateway.serve_directory(WORKER_FOLDER, self.worker_directory)
         try:
-            yield gateway, SharedWorkers(self.browser, gateway, self.control, self.loop_thread, "virtual")
+            yield gateway, WorkerManager(self.browser, gateway, self.control, self.loop_thread, "virtual")
         finally:
-            gateway.stop()
+            gateway._stop()

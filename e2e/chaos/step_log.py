@@ -26,5 +26,5 @@ class StepLog:
         """Return an error for the caller to raise: the problem, and all that led to it."""
         steps = "\n".join(f"{number:4}. {sentence}" for number, sentence in enumerate(self.sentences, 1))
         return BrokenPromiseError(
-            f"{problem}\n\nSteps:\n{steps}\n\n{self._gateway.journal.tail()}\n{self._workers.explain()}"
+            f"{problem}\n\nSteps:\n{steps}\n\n{self._gateway.journal.tail()}\n{self._workers._manager.explain()}"
         )

@@ -220,7 +220,7 @@ class SystemUnderTest:
         self.step_log.add("the server is restarted")
         self.is_server_up = True
         self.server.restart()
-        self.gateway.upstream.origin = self.server.url.rstrip("/")
+        self.gateway._upstream.origin = self.server.url.rstrip("/")
 
     # --- time -------------------------------------------------------------------------------------
 

@@ -32,6 +32,6 @@ def test_ten_tabs_share_one_worker(app: App) -> None:
         app.connect(tab)
         tab.evaluate("worker.port.postMessage('hello')")
     worker = app.workers.wait_for()
-    app.workers.settle_messages()
+    app.workers._manager.settle_messages()
     assert worker.evaluate("log.length") == TABS
     assert len(app.gateway.journal.select(f"GET {PAGE}")) == TABS

@@ -48,7 +48,7 @@ def silent_server(sharedworker_loop: LoopThread) -> Iterator[str]:
 @pytest.fixture
 def blocked(app: App, worker: SharedWorker, silent_server: str) -> SharedWorker:
     """Return a worker that will send a request without response."""
-    app.gateway.upstream.origin = silent_server
+    app.gateway._upstream.origin = silent_server
     worker.evaluate("() => { setTimeout(() => fetch('/hangs'), 1000); }")
     return worker
 

@@ -78,7 +78,7 @@ def test_messages_pass_while_time_is_stopped(app: App) -> None:
         tab.evaluate("worker.port.postMessage('hello')")
         # Not by wait_for_function: its polling would stop with the tab's time.
         while tab.evaluate("messages") != ["hello"]:
-            app.workers.idle()
+            app.workers._manager.idle()
     worker.clock.run_for(1_000)
     assert {
         round(now_ms) for _, now_ms in worker.evaluate("log.map(([value, now]) => [value, now - log[0][1]])")

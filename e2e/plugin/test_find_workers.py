@@ -60,17 +60,17 @@ def test_wait_for_distinguishes_contexts(app: App, other_context: BrowserContext
     theirs = app.workers.wait_for(context=other_context)
     app.connect(app.open())
     while len(app.workers.alive) < 2:
-        app.workers.idle()
+        app.workers._manager.idle()
     with pytest.raises(AmbiguousWorkerError, match="a narrower pattern, a name or a context"):
         app.workers.wait_for()
-    app.workers.settle_messages()
+    app.workers._manager.settle_messages()
     own = app.workers.wait_for(context=app.context)
     assert own is not theirs
     assert app.workers.wait_for(context=other_context) is theirs
 
 
 def test_wait_for_ignores_workers_of_other_contexts(app: App, other_context: BrowserContext) -> None:
-    app.workers.settle_messages()
+    app.workers._manager.settle_messages()
     with pytest.raises(WorkerNotFoundError, match="did not appear within 300 ms"):
         app.workers.wait_for(context=app.context, timeout=300)
 

@@ -65,7 +65,7 @@ def test_crash_of_another_tab_leaves_the_worker_alive(app: App) -> None:
     other = app.open()
     app.connect(other)
     other.evaluate("worker.port.postMessage('before')")
-    app.workers.settle_messages()
+    app.workers._manager.settle_messages()
     crash(other)
     worker.clock.run_for(1_000)
     assert worker.evaluate("log.map(([what]) => what)") == ["before"]

@@ -137,4 +137,4 @@ def test_failing_handler_sends_500_to_the_worker(worker: SharedWorker, gateway: 
     worker.evaluate("() => request('/data.json')")
     assert worker.evaluate("seen.map((line) => line.split(' ')[0])") == ["500"]
     with pytest.raises(LookupError, match="no such thing"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()

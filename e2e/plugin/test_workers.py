@@ -37,7 +37,7 @@ def test_workers_are_distinguished_by_name(app: App) -> None:
     first = app.start(name="one")
     app.connect(app.open(), name="one")
     second = app.start(name="two")
-    app.workers.settle_messages()
+    app.workers._manager.settle_messages()
     assert app.workers.alive == [first, second]
     assert app.workers.wait_for(name="two") is second
 
@@ -56,7 +56,7 @@ def test_equal_workers_of_two_contexts_are_distinct(app: App, new_context: NewCo
     context = new_context()
     app.workers.watch(context)
     app.connect(app.open(context), name="same")
-    app.workers.settle_messages()
+    app.workers._manager.settle_messages()
     [theirs] = [worker for worker in app.workers.alive if worker is not mine]
     for worker, value in ((theirs, "theirs"), (mine, "mine")):
         worker.evaluate("(value) => { self.whose = value; }", value)
@@ -129,8 +129,8 @@ def test_evaluated_worker_restarts_with_its_next_tab(app: App) -> None:
 def test_worker_that_closes_itself_at_once_keeps_its_messages(app: App) -> None:
     app.gateway.serve("/worker.js", "console.log('in'); self.close(); console.warn('after');")
     app.connect(app.open())
-    app.workers.idle()
-    app.workers.settle_messages()
+    app.workers._manager.idle()
+    app.workers._manager.settle_messages()
     [worker] = app.workers.history
     worker.wait_for_close()
     assert [message.text for message in worker.console_messages()] == ["in", "after"]
@@ -167,7 +167,7 @@ def test_port_to_an_ended_worker_does_not_stop_the_clock(
     app.connect(page)
     app.gateway.journal.wait_for("**/worker.js")
     while not app.workers.history:
-        app.workers.idle()
+        app.workers._manager.idle()
     app.workers.history[0].wait_for_close()
     app.gateway.serve("/worker.js", ECHO)
     while not app.workers.alive:

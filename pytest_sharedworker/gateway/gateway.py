@@ -36,7 +36,10 @@ from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 
 class Gateway:
-    """One origin in front of the server under test; `journal` has all that passed."""
+    """One origin in front of the server under test; `journal` has all that passed.
+
+    Names with an underscore in front are for the plugin's other modules and its own tests.
+    """
 
     def __init__(self, loop_thread: LoopThread, control: ControlServer, upstream: str | None = None) -> None:
         """Make a gateway in front of the origin `upstream` (None: no server). Raise GatewayError."""
@@ -50,10 +53,10 @@ class Gateway:
         self._content = ServedContent(self._origin)
         self._unhandled = UnhandledRequests(self._runner)
         self.journal = Journal(self._origin, self._workers)
-        self.upstream = Upstream(self._origin, upstream)
-        self.scripts = WorkerScripts(self._origin, self._workers, control.port)
+        self._upstream = Upstream(self._origin, upstream)
+        self._scripts = WorkerScripts(self._origin, self._workers, control.port)
         """How worker scripts are served (for SharedWorkers)."""
-        self.notes: list[TimelineEvent] = []
+        self._notes: list[TimelineEvent] = []
         """When toxics and routes were added and removed."""
         self._pipeline = Pipeline(
             origin=self._origin,
@@ -63,8 +66,8 @@ class Gateway:
             web_socket_router=self._web_socket_router,
             content=self._content,
             unhandled=self._unhandled,
-            upstream=self.upstream,
-            scripts=self.scripts,
+            upstream=self._upstream,
+            scripts=self._scripts,
             workers=self._workers,
             control=control,
             loop_thread=loop_thread,
@@ -79,35 +82,35 @@ class Gateway:
         """The origin, for example `http://127.0.0.1:40123`; "" before the start."""
         return self._origin.url
 
-    def start(self, port: int = 0) -> str:
+    def _start(self, port: int = 0) -> str:
         """Listen on 127.0.0.1 (port 0: a free one) and return the origin. Raise GatewayError."""
-        self._loop_thread.run(self._start(port))
+        self._loop_thread.run(self._open(port))
         return self.url
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """Close everything, also pending requests, and warn of unhandled requests. Idempotent."""
-        self._loop_thread.run(self._stop())
+        self._loop_thread.run(self._close())
         self._unhandled.warn()
 
-    def attach(self, workers: WorkerSupport) -> None:
+    def _attach(self, workers: WorkerSupport) -> None:
         """Connect the gateway with what manages the workers of the test."""
         self._workers.attach(workers)
 
-    async def _start(self, port: int) -> None:
-        await self.upstream.open()
+    async def _open(self, port: int) -> None:
+        await self._upstream.open()
         try:
             self._origin.url = await self._listener.start(port)
         except BaseException:
-            await self.upstream.close()
+            await self._upstream.close()
             raise
 
-    async def _stop(self) -> None:
-        await self.upstream.close()
+    async def _close(self) -> None:
+        await self._upstream.close()
         await self._listener.stop()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.path.startswith(OWN_PREFIX):
-            return self.scripts.respond_own(request)
+            return self._scripts.respond_own(request)
         if not self._listener.is_open:  # Down: a browser may have connected before, ahead of need.
             abort_connection(request)
             return web.Response()
@@ -153,7 +156,7 @@ class Gateway:
 
         The journal, toxics and routes see the path that the browser requested. Raise GatewayError.
         """
-        self.upstream.rewrite(path, upstream_path)
+        self._upstream.rewrite(path, upstream_path)
 
     # --- toxics and routes ------------------------------------------------------------------------
 
@@ -234,11 +237,11 @@ class Gateway:
     def on_unhandled_request(self, policy: UnhandledRequestPolicy) -> None:
         self._unhandled.policy = policy
 
-    def raise_handler_error(self) -> None:
+    def _raise_handler_error(self) -> None:
         """Raise the first error of a handler, or of an unhandled request, since the last call, if any."""
         self._runner.raise_error()
 
-    def unused_faults(self) -> list[str]:
+    def _list_unused_faults(self) -> list[str]:
         """Return a line for each toxic and route that met no request although it should, removed ones too."""
         toxics = [f"the toxic {each} on {each.pattern} met no request" for each in self._toxics.unused]
         routes = [f"the route {each.pattern} met no request" for each in self._router.rules.unused]
@@ -261,7 +264,7 @@ class Gateway:
             await self._listener.accept()
 
     def _note(self, text: str) -> None:
-        self.notes.append(TimelineEvent(datetime.now(timezone.utc), f"gateway: {text}"))
+        self._notes.append(TimelineEvent(datetime.now(timezone.utc), f"gateway: {text}"))
 
     # --- what passed ------------------------------------------------------------------------------
 
@@ -286,7 +289,7 @@ class Gateway:
 
     # --- workers ----------------------------------------------------------------------------------
 
-    def compile_pattern(self, url: URLMatch) -> Pattern:
+    def _compile_pattern(self, url: URLMatch) -> Pattern:
         """Return a compiled pattern of URLs of this gateway. Raise GatewayError if it cannot match any."""
         return self._origin.compile(url)
 
@@ -295,14 +298,14 @@ class Gateway:
 
         Needed for origins on plain HTTP other than localhost, where browsers send no Fetch Metadata.
         """
-        self.scripts.add_pattern(pattern)
+        self._scripts.add_pattern(pattern)
 
     @property
-    def worker_script_urls(self) -> list[str]:
+    def _worker_script_urls(self) -> list[str]:
         """The URLs of all scripts that browsers requested as SharedWorkers."""
-        return [self.url + path for path in self.scripts.paths]
+        return [self.url + path for path in self._scripts.paths]
 
-    async def worker_starts(self, session: ControlChannel) -> None:
+    async def _on_worker_start(self, session: ControlChannel) -> None:
         """Apply what was ordered for the moment before a worker's first line (in the loop's thread)."""
         self._toxics.note_worker_start()
         if self._toxics.refuse_connections:

@@ -1,4 +1,4 @@
-"""What the gateway needs to know of workers; `gateway.attach` supplies it."""
+"""What the gateway needs to know of workers; `gateway._attach` supplies it."""
 
 from __future__ import annotations
 

@@ -27,19 +27,19 @@ import pytest
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.har import make_har
 from pytest_sharedworker.reporting.timeline import line, list_worker_events, timeline
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from pytest_sharedworker.workers.manager import WorkerManager
 
 
 @dataclass
-class TestArtifacts:
+class ArtifactSources:
     """What the artifacts of one test are made from, and the folder to write them to."""
 
     gateway: Gateway
     folder: Path
-    workers: SharedWorkers | None = None
+    workers: WorkerManager | None = None
 
 
-TEST_ARTIFACTS = pytest.StashKey[TestArtifacts]()
+ARTIFACT_SOURCES = pytest.StashKey[ArtifactSources]()
 """Its key in the stash of the test's item; the plugin's fixtures set it."""
 
 
@@ -71,7 +71,7 @@ def pytest_runtest_makereport(
     report = yield
     if report.when == "call":
         item.stash[_PASSED] = report.passed
-    artifacts = item.stash.get(TEST_ARTIFACTS, None)
+    artifacts = item.stash.get(ARTIFACT_SOURCES, None)
     if artifacts is None or report.when == "teardown" or not report.failed:
         return report
     _show(report, "SharedWorker gateway", artifacts.gateway.journal.tail)
@@ -81,7 +81,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def write(artifacts: TestArtifacts) -> list[str]:
+def write(artifacts: ArtifactSources) -> list[str]:
     """Write all files and return a line for each: its name, or why it could not be written."""
     folder, gateway, workers = artifacts.folder, artifacts.gateway, artifacts.workers
     journal = gateway.journal
@@ -89,13 +89,13 @@ def write(artifacts: TestArtifacts) -> list[str]:
         "journal.har": lambda: json.dumps(make_har(journal), indent=1),
         "journal.txt": lambda: "".join(f"{exchange}\n" for exchange in journal),
         "worker-console.txt": lambda: console_text(gateway, workers),
-        "timeline.txt": lambda: timeline(journal, gateway.notes, workers.history if workers else ()),
+        "timeline.txt": lambda: timeline(journal, gateway._notes, workers.history if workers else ()),
         "clock.json": lambda: json.dumps(clock_states(workers), indent=1) + "\n",
     }
     return [_write(folder / name, content) for name, content in contents.items()]
 
 
-def console_text(gateway: Gateway, workers: SharedWorkers | None) -> str:
+def console_text(gateway: Gateway, workers: WorkerManager | None) -> str:
     """Return every worker with its state, console and uncaught errors, with real and virtual times."""
     blocks = []
     for worker in workers.history if workers else ():
@@ -105,7 +105,7 @@ def console_text(gateway: Gateway, workers: SharedWorkers | None) -> str:
     return "\n".join(blocks) or "No worker has started.\n"
 
 
-def clock_states(workers: SharedWorkers | None) -> dict[str, Any]:
+def clock_states(workers: WorkerManager | None) -> dict[str, Any]:
     """Return each worker's clock state by the worker's id, with an `error` if it does not respond."""
     states: dict[str, Any] = {}
     for worker in workers.history if workers else ():
@@ -138,6 +138,6 @@ def _show(report: pytest.TestReport, title: str, content: Callable[[], str]) -> 
 
 
 def _raise_handler_error(item: pytest.Item) -> None:
-    artifacts = item.stash.get(TEST_ARTIFACTS, None)
+    artifacts = item.stash.get(ARTIFACT_SOURCES, None)
     if artifacts is not None:
-        artifacts.gateway.raise_handler_error()
+        artifacts.gateway._raise_handler_error()

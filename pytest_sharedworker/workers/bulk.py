@@ -57,6 +57,6 @@ def spawn_workers(
         if time.monotonic() > deadline:
             raise WaitTimeoutError(
                 f"waited {timeout:g} ms for {count} workers of {url}; {len(missing)} have not started,"
-                f" {missing[0]!r} is the first of them\n{shared_workers.explain()}"
+                f" {missing[0]!r} is the first of them\n{shared_workers._manager.explain()}"
             )
-        shared_workers.idle()
+        shared_workers._manager.idle()

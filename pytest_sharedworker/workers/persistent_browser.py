@@ -50,7 +50,7 @@ class PersistentBrowser:
         Raise UnsupportedError on systems without /proc, SharedWorkerError if the browser is not running.
         """
         group = self._process_group()
-        self._shared_workers.save_coverage()
+        self._shared_workers._manager.save_coverage()
         with self.context.expect_event("close", timeout=KILL_TIMEOUT):
             os.killpg(group, signal.SIGKILL)
         deadline = time.monotonic() + KILL_TIMEOUT / 1000

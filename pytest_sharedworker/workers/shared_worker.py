@@ -102,7 +102,7 @@ class SharedWorker:
         assert self._target is not None
         return self._target.id not in {target.id for target in self._connections.list_targets()}
 
-    def is_running(self) -> bool:
+    def _is_running(self) -> bool:
         """Return whether its script has been loaded and parsed."""
         if self._channel is not None:
             return True
@@ -119,7 +119,7 @@ class SharedWorker:
         Raise UnsupportedError without a prologue outside Chromium.
         """
         if self._has_devtools:
-            target = self._find_target()
+            target = self._require_target()
             self._before_close()
             self._connections.terminate(target)
         elif self._channel is not None:
@@ -197,7 +197,7 @@ class SharedWorker:
                 f"waited {timeout:g} ms for a console message of {self}; it wrote:\n{lines}"
             )
 
-    def dispatch_events(self) -> None:
+    def _dispatch_events(self) -> None:
         """Call the handlers of what has happened since the last call (in the test's thread)."""
         self._events.dispatch()
 
@@ -271,14 +271,14 @@ class SharedWorker:
 
     # --- DevTools ---------------------------------------------------------------------------------
 
-    def find_target(self) -> WorkerTarget | None:
+    def _find_target(self) -> WorkerTarget | None:
         """Return its DevTools target; None if it has ended. Raise UnsupportedError outside Chromium."""
         if self._target is None:
             self._target = self._connections.find(self.id, self.url, self.name)
         return self._target
 
-    def _find_target(self) -> WorkerTarget:
-        target = self.find_target()
+    def _require_target(self) -> WorkerTarget:
+        target = self._find_target()
         if target is None:
             raise WorkerClosedError(f"{self} has ended")
         return target
@@ -290,7 +290,7 @@ class SharedWorker:
         A session must not outlive its worker: Chromium hands it to the next worker of the same script and
         name, and stops that one before its first line, as if for a debugger.
         """
-        target = self._find_target()
+        target = self._require_target()
         session = self._connections.attach(target)
         try:
             yield session
@@ -309,9 +309,9 @@ class SharedWorker:
         while not condition():
             if time.monotonic() > deadline:
                 return False
-            self.dispatch_events()
+            self._dispatch_events()
             self._connections.idle()
-        self.dispatch_events()
+        self._dispatch_events()
         return True
 
     def __repr__(self) -> str:

@@ -30,7 +30,7 @@ class FailedStarts:
 
     def reported_by_pages(self, matches: Callable[[str, str], bool] = lambda url, name: True) -> list[str]:
         """Return a line for each worker with this URL and name that a page reports as failed."""
-        return [f"{each}: {self._explain(each)}" for each in self._tabs.failed_scripts(matches)]
+        return [f"{each}: {self._explain(each)}" for each in self._tabs.get_failed_scripts(matches)]
 
     def never_started(self) -> list[str]:
         """Return a line for each script with a prologue that was requested and did not run.
@@ -38,7 +38,7 @@ class FailedStarts:
         In these cases the browser may not have notified the page.
         """
         started = {session.url.partition("?")[0] for session in self._registry.channels}
-        never_started = [url for url in self._gateway.worker_script_urls if url not in started]
+        never_started = [url for url in self._gateway._worker_script_urls if url not in started]
         return [f"{url}: {self._explain(url)}" for url in never_started]
 
     def _explain(self, url: str) -> str:

@@ -30,4 +30,4 @@ def lone_gateway(sharedworker_loop: LoopThread, sharedworker_control: ControlSer
     """Return a gateway without a server behind it, not started yet."""
     gateway = Gateway(sharedworker_loop, sharedworker_control)
     yield gateway
-    gateway.stop()
+    gateway._stop()

@@ -41,7 +41,7 @@ def test_policy_allows_the_control_channel_only(
     policies: list[str],
     expected: list[str],
 ) -> None:
-    gateway.attach(Prologue())
+    gateway._attach(Prologue())
     headers = CIMultiDict(("Content-Security-Policy", policy) for policy in policies)
     upstream.respond = lambda _: web.Response(text="a();", headers=headers)
     reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)

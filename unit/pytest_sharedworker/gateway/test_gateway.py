@@ -124,7 +124,7 @@ def test_client_that_leaves_during_a_response_is_not_logged(
         browser.sendall(f"GET /large HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         assert browser.recv(12) == b"HTTP/1.1 200"
     gateway.journal.wait_for("GET /large")
-    gateway.stop()  # What is to be logged has been logged then.
+    gateway._stop()  # What is to be logged has been logged then.
     assert [record.getMessage() for record in caplog.records] == []
 
 
@@ -152,7 +152,7 @@ def test_journal_has_request_and_response(gateway: Gateway, upstream: Upstream) 
 def test_port_in_use_is_an_error_with_advice(gateway: Gateway, lone_gateway: Gateway) -> None:
     port = int(gateway.url.rpartition(":")[2])
     with pytest.raises(GatewayError, match=rf"127\.0\.0\.1:{port} .*choose another port, or 0"):
-        lone_gateway.start(port)
+        lone_gateway._start(port)
 
 
 def test_dead_server_gives_a_502_that_names_it(
@@ -168,10 +168,10 @@ def test_dead_server_gives_a_502_that_names_it(
 
 
 def test_stop_is_idempotent(lone_gateway: Gateway) -> None:
-    lone_gateway.stop()
-    lone_gateway.start()
-    lone_gateway.stop()
-    lone_gateway.stop()
+    lone_gateway._stop()
+    lone_gateway._start()
+    lone_gateway._stop()
+    lone_gateway._stop()
 
 
 @pytest.mark.parametrize(
@@ -198,10 +198,10 @@ def test_upstream_that_is_no_origin_is_refused_at_once(
 @pytest.mark.parametrize("origin", ["", "http://", "https:", "/"])
 def test_upstream_without_a_host_is_refused(lone_gateway: Gateway, origin: str) -> None:
     with pytest.raises(GatewayError, match="is not an http or https origin"):
-        lone_gateway.upstream.origin = origin
+        lone_gateway._upstream.origin = origin
 
 
 def test_brackets_in_a_path_are_no_error(gateway: Gateway, upstream: Upstream) -> None:
     assert send(gateway, "GET /[::1]:x?[ HTTP/1.1").status == 200
     assert upstream.received[0].raw_path == "/[::1]:x?["
-    gateway.raise_handler_error()
+    gateway._raise_handler_error()

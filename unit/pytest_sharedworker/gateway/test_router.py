@@ -99,7 +99,7 @@ def test_wrong_arguments_of_fulfill_are_errors(
     gateway.route("**", lambda route: route.fulfill(**arguments))
     assert send(gateway).status == 500
     with pytest.raises(GatewayError, match=message):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 # --- continue_ ------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def test_url_that_is_not_http_is_refused(gateway: Gateway, url: str) -> None:
     gateway.route("**", lambda route: route.continue_(url=url))
     assert send(gateway).status == 500
     with pytest.raises(GatewayError, match="to http and https URLs"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 def test_continued_request_can_get_served_content(gateway: Gateway) -> None:
@@ -249,7 +249,7 @@ def test_error_code_that_the_wire_cannot_express_is_refused(
     gateway.route("**", lambda route: route.abort(error_code))
     assert send(gateway).status == 500
     with pytest.raises(UnsupportedError, match=message):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 # --- fetch ----------------------------------------------------------------------------------------
@@ -352,7 +352,7 @@ def test_fetch_has_a_timeout(gateway: Gateway, upstream: Upstream, is_async: boo
     gateway.route("**", fetch_later if is_async else fetch)
     assert send(gateway).status == 500
     with pytest.raises(WaitTimeoutError, match=r"route.fetch\(\) waited 50 ms for the response to GET http"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 def test_served_content_can_be_fetched_and_changed(gateway: Gateway) -> None:
@@ -373,7 +373,7 @@ def test_plain_function_that_returns_a_coroutine_cannot_fetch(gateway: Gateway) 
     gateway.route("**", lambda route: fetch(route))
     assert send(gateway).status == 500
     with pytest.raises(SharedWorkerError, match="`async def` handler"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 # --- the request ----------------------------------------------------------------------------------
@@ -499,7 +499,7 @@ def test_stop_closes_pending_requests(gateway: Gateway, upstream: Upstream) -> N
     with ThreadPoolExecutor(1) as threads, gateway.route("**", do_nothing) as rule:
         reply = threads.submit(send, gateway)
         (route,) = rule.wait_for()
-        gateway.stop()
+        gateway._stop()
         assert reply.result().body == b""
     assert route.exchange.ended
     assert upstream.received == []
@@ -513,7 +513,7 @@ def test_second_decision_is_an_error(gateway: Gateway) -> None:
     gateway.route("**", twice)
     assert send(gateway).status == 500
     with pytest.raises(GatewayError, match="decided on already"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 def test_second_decision_of_the_test_is_an_error_there(gateway: Gateway) -> None:
@@ -606,15 +606,15 @@ def test_handler_that_raises_gives_a_500_and_its_exception(
     assert b"LookupError('no such thing')" in reply.body
     assert upstream.received == []
     with pytest.raises(LookupError, match="no such thing"):
-        gateway.raise_handler_error()
-    gateway.raise_handler_error()
+        gateway._raise_handler_error()
+    gateway._raise_handler_error()
 
 
 def test_failed_check_in_a_handler_counts_as_its_exception(gateway: Gateway) -> None:
     gateway.route("**", lambda route: pytest.fail("unexpected request"))
     assert send(gateway).status == 500
     with pytest.raises(pytest.fail.Exception, match="unexpected request"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 def test_stop_iteration_of_a_handler_is_an_error_too(gateway: Gateway) -> None:
@@ -622,7 +622,7 @@ def test_stop_iteration_of_a_handler_is_an_error_too(gateway: Gateway) -> None:
     gateway.route("**", lambda route: route.fulfill(status=next(responses)))
     assert [send(gateway).status for _ in range(2)] == [204, 500]
     with pytest.raises(RuntimeError, match="StopIteration"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 def test_plain_handler_may_call_the_gateway(gateway: Gateway) -> None:
@@ -644,7 +644,7 @@ def test_async_handler_that_would_wait_for_its_own_thread_fails_at_once(gateway:
     assert send(gateway).status == 500
     assert time.monotonic() - started < 5
     with pytest.raises(SharedWorkerError, match="do that in the test"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 # --- rules ----------------------------------------------------------------------------------------
@@ -710,7 +710,7 @@ def test_wait_for_a_request_that_never_comes_fails(gateway: Gateway) -> None:
 
 def test_route_that_gets_no_request_is_reported(lone_gateway: Gateway) -> None:
     gateway = lone_gateway
-    gateway.start()
+    gateway._start()
     gateway.route("GET /used", lambda route: route.fulfill())
     gateway.route("GET /unused", do_nothing)
     gateway.route("GET /optional", do_nothing, optional=True)
@@ -718,7 +718,7 @@ def test_route_that_gets_no_request_is_reported(lone_gateway: Gateway) -> None:
     gateway.route_web_socket("/optional", lambda ws: None, optional=True)
     send(gateway, "GET /used HTTP/1.1")
     gateway.unroute_all()
-    assert gateway.unused_faults() == [
+    assert gateway._list_unused_faults() == [
         "the route GET /unused met no request",
         "the web socket route /socket met no WebSocket",
     ]

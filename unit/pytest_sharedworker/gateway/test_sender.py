@@ -36,7 +36,7 @@ class OneWorker(NoWorkers):
 
 
 def test_untagged_request_gets_the_id_of_the_worker_at_its_referer(gateway: Gateway) -> None:
-    gateway.attach(OneWorker())
+    gateway._attach(OneWorker())
     send(gateway, "GET /own.worker.js HTTP/1.1", *WORKER_HEADERS)
     for path in ("own.worker.js", "page.html"):
         send(gateway, f"GET /{path}-data HTTP/1.1", f"Referer: {gateway.url}/{path}")

@@ -245,7 +245,7 @@ def test_down_at_worker_start_waits_for_a_worker(gateway: Gateway, sharedworker_
     session = cast("ControlChannel", None)
     with gateway.add_toxic(Down(at_worker_start=True)):
         assert send(gateway).status == 200
-        sharedworker_loop.run(gateway.worker_starts(session))
+        sharedworker_loop.run(gateway._on_worker_start(session))
         with pytest.raises(ConnectionRefusedError):
             send(gateway)
     assert send(gateway).status == 200
@@ -253,19 +253,19 @@ def test_down_at_worker_start_waits_for_a_worker(gateway: Gateway, sharedworker_
 
 def test_toxic_that_hits_nothing_is_reported(lone_gateway: Gateway) -> None:
     gateway = lone_gateway
-    gateway.start()
+    gateway._start()
     gateway.add_toxic(ResetPeer(), on="POST /api")
     with gateway.add_toxic(Latency(latency=1), on="GET /removed"):
         send(gateway)
     gateway.add_toxic(Latency(latency=2), on="GET /optional", optional=True)
     with gateway.add_toxic(Down()):
         pass
-    assert gateway.unused_faults() == [
+    assert gateway._list_unused_faults() == [
         "the toxic reset_peer on POST /api met no request",
         "the toxic latency latency=1 on GET /removed met no request",
     ]
     send(gateway, "POST /api HTTP/1.1")
-    assert len(gateway.unused_faults()) == 1
+    assert len(gateway._list_unused_faults()) == 1
 
 
 def test_callable_that_raises_fails_the_request_and_the_test(gateway: Gateway, upstream: Upstream) -> None:
@@ -276,4 +276,4 @@ def test_callable_that_raises_fails_the_request_and_the_test(gateway: Gateway, u
     reply = send(gateway, "GET /a HTTP/1.1")
     assert (reply.status, upstream.received) == (500, [])
     with pytest.raises(LookupError, match="/a"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()

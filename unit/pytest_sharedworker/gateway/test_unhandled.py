@@ -26,17 +26,17 @@ def test_error_refuses_and_fails_the_test(gateway: Gateway, upstream: Upstream) 
     assert upstream.received == []
     assert gateway.journal.exchanges[0].route == "unhandled"
     with pytest.raises(GatewayError, match=r"handles POST /api\?a=1 .*on_unhandled_request is 'error'"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 def test_warn_forwards_and_warns_at_the_end(gateway: Gateway, upstream: Upstream) -> None:
     gateway.on_unhandled_request = "warn"
     assert send(gateway, "GET /api HTTP/1.1").body == b"fine"
     with pytest.warns(UnhandledRequestWarning, match="handles GET /api"):
-        gateway.stop()
+        gateway._stop()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        gateway.stop()
+        gateway._stop()
 
 
 def test_handled_requests_are_no_errors(gateway: Gateway) -> None:
@@ -47,7 +47,7 @@ def test_handled_requests_are_no_errors(gateway: Gateway) -> None:
     gateway.add_toxic(HttpStatus(201), on="/broken")
     for path in ("served", "fulfilled", "continued", "broken", "favicon.ico"):
         assert send(gateway, f"GET /{path} HTTP/1.1").status in (200, 201)
-    gateway.raise_handler_error()
+    gateway._raise_handler_error()
 
 
 def test_fallback_of_every_route_is_unhandled(gateway: Gateway) -> None:
@@ -55,10 +55,10 @@ def test_fallback_of_every_route_is_unhandled(gateway: Gateway) -> None:
     gateway.route("**", lambda route: route.fallback())
     gateway.serve("/served", "x")
     assert send(gateway, "GET /served HTTP/1.1").status == 200
-    gateway.raise_handler_error()
+    gateway._raise_handler_error()
     assert send(gateway, "GET /other HTTP/1.1").status == 500
     with pytest.raises(GatewayError, match="GET /other"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 def test_unknown_policy_is_refused(gateway: Gateway) -> None:

@@ -312,7 +312,7 @@ def test_handler_that_raises_refuses_and_fails_the_test(gateway: Gateway, talk: 
     with pytest.raises(WSServerHandshakeError, match="500"):
         talk(never)
     with pytest.raises(LookupError, match="no mock"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 def test_message_handler_that_raises_closes_and_fails_the_test(gateway: Gateway, talk: Talk) -> None:
@@ -326,7 +326,7 @@ def test_message_handler_that_raises_closes_and_fails_the_test(gateway: Gateway,
     gateway.route_web_socket(PATH, lambda ws: ws.on_message(fail))
     talk(say)
     with pytest.raises(LookupError, match="a"):
-        gateway.raise_handler_error()
+        gateway._raise_handler_error()
 
 
 def test_wrong_use_is_an_error_with_advice(gateway: Gateway, talk: Talk) -> None:

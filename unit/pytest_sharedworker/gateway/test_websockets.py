@@ -179,7 +179,7 @@ def test_stopping_does_not_wait_for_open_sockets(gateway: Gateway, talk: Callabl
     async def stop(socket: Socket) -> None:
         await socket.send_str("open")
         await socket.receive_str()
-        await asyncio.to_thread(gateway.stop)
+        await asyncio.to_thread(gateway._stop)
         await socket.receive()
 
     talk(stop)

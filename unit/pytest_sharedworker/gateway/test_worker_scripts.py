@@ -26,7 +26,7 @@ class Gate(NoWorkers):
 
 def get_script(gateway: Gateway, script: str, *headers: str) -> tuple[str, list[str]]:
     """Serve a worker's script with a prologue `P;`; return its text and policies."""
-    gateway.attach(Prologue())
+    gateway._attach(Prologue())
     gateway.serve("/w.js", script)
     reply = send(gateway, "GET /w.js HTTP/1.1", *(headers or WORKER_HEADERS))
     return reply.body.decode(), reply.header("Content-Security-Policy")
@@ -68,7 +68,7 @@ def test_pattern_recognizes_scripts_without_fetch_metadata(gateway: Gateway) -> 
 
 
 def test_script_with_a_prologue_is_not_cached(gateway: Gateway, upstream: Upstream) -> None:
-    gateway.attach(Prologue())
+    gateway._attach(Prologue())
     headers = {"ETag": '"1"', "Last-Modified": "x", "Cache-Control": "max-age=3600"}
     upstream.respond = lambda _: web.Response(text="a();", headers=headers)
     reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS, "Accept-Encoding: gzip")
@@ -80,7 +80,7 @@ def test_script_with_a_prologue_is_not_cached(gateway: Gateway, upstream: Upstre
 
 def test_script_waits_at_the_gate_and_is_not_cached(gateway: Gateway, upstream: Upstream) -> None:
     gate = Gate()
-    gateway.attach(gate)
+    gateway._attach(gate)
     upstream.respond = lambda _: web.Response(text="a();", headers={"ETag": '"1"'})
     reply = send(gateway, "GET /w.js?v=1 HTTP/1.1", *WORKER_HEADERS)
     send(gateway, "GET /page.html HTTP/1.1")
@@ -92,4 +92,4 @@ def test_script_without_prologue_and_gate_stays_unchanged(gateway: Gateway, upst
     upstream.respond = lambda _: web.Response(text="a();", headers={"ETag": '"1"'})
     reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
     assert (reply.body, reply.header("ETag")) == (b"a();", ['"1"'])
-    assert gateway.worker_script_urls == [f"{gateway.url}/w.js"]
+    assert gateway._worker_script_urls == [f"{gateway.url}/w.js"]
