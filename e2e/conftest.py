@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_sharedworker.browsers.capabilities import get_capabilities
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from reference_server import ReferenceServer
 
@@ -14,14 +15,14 @@ from reference_server import ReferenceServer
 @pytest.fixture
 def needs_devtools(browser_name: str) -> None:
     """Skip the test in browsers whose DevTools do not reach a SharedWorker."""
-    if browser_name != "chromium":
+    if not get_capabilities(browser_name).has_devtools:
         pytest.skip("only Chromium has DevTools that reach a SharedWorker")
 
 
 @pytest.fixture
 def needs_crash(browser_name: str) -> None:
     """Skip the test in browsers that cannot crash a tab's renderer."""
-    if browser_name != "chromium":
+    if not get_capabilities(browser_name).can_crash_pages:
         pytest.skip("only Chromium crashes a tab's renderer on demand")
 
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 from e2e.chaos.page import WORKER_FOLDER
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.system import WORKER_DIRECTORY, SystemUnderTest
+from pytest_sharedworker.browsers.capabilities import get_capabilities
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -34,7 +35,7 @@ class Environment:
     @property
     def can_crash_tabs(self) -> bool:
         """Whether tabs can be crashed."""
-        return self.browser.browser_type.name == "chromium"
+        return get_capabilities(self.browser.browser_type.name).can_crash_pages
 
     @contextmanager
     def open_system(self, name: str) -> Iterator[SystemUnderTest]:

@@ -84,7 +84,7 @@ class DeliveryModel:
     ) -> None:
         """Add events, each with whether the client accepted it, and whether there was consent."""
         for key, was_accepted in zip(keys, accepted, strict=True):
-            fate = Fate.STORED if was_accepted and consent else Fate.DROPPED
+            fate = Fate.STORED if was_accepted and consent else Fate.FORBIDDEN
             seq = self._accepted[tab] if was_accepted else None
             self._accepted[tab] += was_accepted
             event = LoggedEvent(key, tab, int(key.rpartition("/")[2]), fate, seq, at)
@@ -123,7 +123,7 @@ class DeliveryModel:
             if event.key in in_requests:
                 self._relax(event)
             elif event.key not in stored:
-                event.fate = Fate.DROPPED
+                event.fate = Fate.FORBIDDEN
         self._unacknowledged.clear()
         self._since_worker_end.clear()
 

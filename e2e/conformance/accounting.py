@@ -14,12 +14,12 @@ SHOWN_KEYS = 5
 class Fate(Enum):
     """What must happen to an event.
 
-    STORED: it was accepted and must be stored. DROPPED: it must never be stored. OPTIONAL: its tab or worker
-    ended before the flush; it may be stored, and counts as recovered then.
+    STORED: it was accepted and must be stored. FORBIDDEN: it must never be stored. OPTIONAL: its tab or
+    worker ended before the flush; it may be stored, and counts as recovered then.
     """
 
     STORED = "stored"
-    DROPPED = "dropped"
+    FORBIDDEN = "forbidden"
     OPTIONAL = "optional"
 
 
@@ -86,7 +86,7 @@ def account(logged: Iterable[Event], stored: Iterable[str] | None) -> Accounting
     times = Counter(stored)
     required = [event for event in events.values() if event.fate is Fate.STORED]
     optional = [event for event in events.values() if event.fate is Fate.OPTIONAL]
-    forbidden = [event for event in events.values() if event.fate is Fate.DROPPED]
+    forbidden = [event for event in events.values() if event.fate is Fate.FORBIDDEN]
     unknown_keys = [key for key in times if key not in events]
     return Accounting(
         ok=sum(times[event.key] == 1 for event in required),

@@ -191,7 +191,7 @@ def test_values_of_wrong_type_are_never_sent(server: Server) -> None:
 def test_batch_is_not_stored_while_disabled(server: Server) -> None:
     server.configure(disable_ui_telemetry=True)
     for count in (1, 500):
-        response = server.post(*server.new_records(count, Fate.DROPPED))
+        response = server.post(*server.new_records(count, Fate.FORBIDDEN))
         if response.status != 200 or response.get_member("status") != "disabled":
             raise FindingError('200 {"status": "disabled"}', str(response))
     server.configure()

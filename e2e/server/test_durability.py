@@ -207,7 +207,7 @@ def test_full_disk_is_reported_as_error(start_server: StartServer) -> None:
     for _ in range(MAX_BATCHES):
         batch = [server.new_record(Fate.OPTIONAL, params={"value": "x" * 1_000}) for _ in range(BATCH_SIZE)]
         response = server.post(*batch)
-        server.set_fate(batch, Fate.STORED if response.is_success else Fate.DROPPED)
+        server.set_fate(batch, Fate.STORED if response.is_success else Fate.FORBIDDEN)
         if not response.is_success:
             failure = response
             break
@@ -227,7 +227,7 @@ def test_full_disk_is_reported_as_error(start_server: StartServer) -> None:
 )
 def test_truncated_batch_is_not_stored(server: Server) -> None:
     server.require_store()
-    body = encode_batch(*server.new_records(3, Fate.DROPPED))
+    body = encode_batch(*server.new_records(3, Fate.FORBIDDEN))
     head = server.client.build_head(body=body)
     chunked = server.client.build_head(
         body=body, headers={"Content-Length": None, "Transfer-Encoding": "chunked"}

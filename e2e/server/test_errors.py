@@ -64,7 +64,7 @@ def is_json_error(response: Response) -> bool:
     source="RFC 8259; data safety: on success the worker deletes the batch, on 5xx it retries forever",
 )
 def test_body_that_is_not_json_is_rejected(server: Server) -> None:
-    responses = post_each(server, build_bodies_not_json(lambda: server.new_record(Fate.DROPPED)))
+    responses = post_each(server, build_bodies_not_json(lambda: server.new_record(Fate.FORBIDDEN)))
     expect_each("a status from 400 to 499", responses, is_client_error)
     server.account()
 
@@ -77,7 +77,7 @@ def test_body_that_is_not_json_is_rejected(server: Server) -> None:
     source="RFC 9110 §15.5.1",
 )
 def test_body_that_is_not_json_gets_400_and_one_code(server: Server) -> None:
-    responses = post_each(server, build_bodies_not_json(lambda: server.new_record(Fate.DROPPED)))
+    responses = post_each(server, build_bodies_not_json(lambda: server.new_record(Fate.FORBIDDEN)))
     codes = {json.dumps(response.get_member("error")) for response in responses.values()}
     expect_each("400 in JSON", responses, lambda response: response.status == 400 and is_json_error(response))
     if len(codes) != 1:
@@ -93,7 +93,7 @@ def test_body_that_is_not_json_gets_400_and_one_code(server: Server) -> None:
     source='wire protocol, flush: {"records": […]}; data safety: on success the worker deletes the batch',
 )
 def test_json_without_records_is_rejected(server: Server) -> None:
-    responses = post_each(server, build_bodies_without_records(lambda: server.new_record(Fate.DROPPED)))
+    responses = post_each(server, build_bodies_without_records(lambda: server.new_record(Fate.FORBIDDEN)))
     expect_each("a status from 400 to 499", responses, is_client_error)
     server.account()
 
@@ -106,7 +106,7 @@ def test_json_without_records_is_rejected(server: Server) -> None:
     source="RFC 9110 §15.5.21",
 )
 def test_json_without_records_gets_422_with_field(server: Server) -> None:
-    responses = post_each(server, build_bodies_without_records(lambda: server.new_record(Fate.DROPPED)))
+    responses = post_each(server, build_bodies_without_records(lambda: server.new_record(Fate.FORBIDDEN)))
     expect_each(
         '422 in JSON with "field": "records"',
         responses,
@@ -134,7 +134,7 @@ def test_ambiguous_json_is_read_once_or_rejected(server: Server) -> None:
         "a list and an empty list": f'{{"records": [{text()}], "records": []}}',
         "a list and null": f'{{"records": [{text()}], "records": null}}',
         "a field twice": f'{{"records": [{text()[:-1]}, "session_id": "another"}}]}}',
-        "a prototype": f'{{"__proto__": {{"records": [{text(Fate.DROPPED)}]}}, "records": []}}',
+        "a prototype": f'{{"__proto__": {{"records": [{text(Fate.FORBIDDEN)}]}}, "records": []}}',
     }
     responses = {name: server.post_body(body.encode()) for name, body in bodies.items()}
     expect_each(
@@ -177,7 +177,7 @@ def test_arbitrary_header_text_causes_no_server_error(server: Server) -> None:
 def test_other_content_type_is_rejected(server: Server) -> None:
     responses = {
         content_type or "none": server.post(
-            server.new_record(Fate.DROPPED), headers={"Content-Type": content_type}
+            server.new_record(Fate.FORBIDDEN), headers={"Content-Type": content_type}
         )
         for content_type in (*OTHER_CONTENT_TYPES, "", None)
     }
@@ -194,7 +194,7 @@ def test_other_content_type_is_rejected(server: Server) -> None:
 )
 def test_other_content_type_gets_415(server: Server) -> None:
     responses = {
-        each: server.post(server.new_record(Fate.DROPPED), headers={"Content-Type": each})
+        each: server.post(server.new_record(Fate.FORBIDDEN), headers={"Content-Type": each})
         for each in OTHER_CONTENT_TYPES
     }
     expect_each("415 in JSON", responses, lambda response: response.status == 415 and is_json_error(response))
@@ -210,7 +210,7 @@ def test_other_content_type_gets_415(server: Server) -> None:
 )
 def test_unknown_content_encoding_gets_415(server: Server) -> None:
     responses = {
-        each: server.post(server.new_record(Fate.DROPPED), headers={"Content-Encoding": each})
+        each: server.post(server.new_record(Fate.FORBIDDEN), headers={"Content-Encoding": each})
         for each in ("unheard-of", "br", "zstd", "compress", "gzip, gzip", "gzip;q=1")
     }
     expect_each(
@@ -234,7 +234,7 @@ def test_only_post_stores_records(server: Server) -> None:
     methods = (*OTHER_METHODS, *UNKNOWN_METHODS, "GET", "HEAD", "OPTIONS")
     responses = {}
     for method in methods:
-        body = json.dumps({"records": [server.new_record(Fate.DROPPED)]}).encode()
+        body = json.dumps({"records": [server.new_record(Fate.FORBIDDEN)]}).encode()
         override = {"X-HTTP-Method-Override": "POST", "X-HTTP-Method": "POST", "X-Method-Override": "POST"}
         responses[method] = server.client.request(method, body=body)
         responses[f"{method} with an override to POST"] = server.client.request(

@@ -96,7 +96,7 @@ def test_invalid_identity_rejects_only_its_record(server: Server) -> None:
     server.require_store()
     responses = {
         name: server.post(
-            server.new_record(), server.new_record(Fate.DROPPED, **changes), server.new_record()
+            server.new_record(), server.new_record(Fate.FORBIDDEN, **changes), server.new_record()
         )
         for name, changes in INVALID_IDENTITIES.items()
     }
@@ -119,7 +119,7 @@ def test_response_counts_duplicates(server: Server) -> None:
         if (response.get_member("accepted"), response.get_member("duplicates")) != expected:
             raise FindingError(f"accepted, duplicates: {expected}", str(response))
     for name, changes in INVALID_IDENTITIES.items():
-        response = server.post(server.new_record(Fate.DROPPED, **changes))
+        response = server.post(server.new_record(Fate.FORBIDDEN, **changes))
         rejected = response.get_member("rejected")
         if not isinstance(rejected, list) or [each["field"] for each in rejected] != [name.split()[0]]:
             raise FindingError(f"rejected for {name}", str(response))

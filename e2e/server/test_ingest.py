@@ -182,8 +182,8 @@ def test_compressed_body_is_decoded_or_rejected(server: Server) -> None:
     response = server.post_body(gzip.compress(encode_batch(record)), {"Content-Encoding": "gzip"})
     if response.status >= 500:
         raise FindingError("accepted or rejected", str(response))
-    server.set_fate([record], Fate.STORED if response.is_success else Fate.DROPPED)
-    unknown = server.new_record(Fate.DROPPED)
+    server.set_fate([record], Fate.STORED if response.is_success else Fate.FORBIDDEN)
+    unknown = server.new_record(Fate.FORBIDDEN)
     response = server.post_body(encode_batch(unknown)[:-1], {"Content-Encoding": "unheard-of"})
     if response.is_success or response.status >= 500:
         raise FindingError("an unreadable body with an unknown encoding is rejected", str(response))
@@ -268,7 +268,8 @@ def test_damaged_compressed_body_is_rejected(server: Server) -> None:
     }
     responses = {
         name: server.post_body(
-            damage(gzip.compress(encode_batch(server.new_record(Fate.DROPPED)))), {"Content-Encoding": "gzip"}
+            damage(gzip.compress(encode_batch(server.new_record(Fate.FORBIDDEN)))),
+            {"Content-Encoding": "gzip"},
         )
         for name, damage in damages.items()
     }

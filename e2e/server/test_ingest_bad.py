@@ -46,7 +46,7 @@ def test_invalid_record_does_not_reject_the_others(server: Server) -> None:
 def test_invalid_record_is_not_stored(server: Server) -> None:
     server.require_store()
     for changes in INVALID_FIELDS.values():
-        server.post(server.new_record(), server.new_record(Fate.DROPPED, **changes))
+        server.post(server.new_record(), server.new_record(Fate.FORBIDDEN, **changes))
     for member in NOT_RECORDS.values():
         server.post(member, server.new_record())
     server.account()
@@ -61,7 +61,7 @@ def test_invalid_record_is_not_stored(server: Server) -> None:
 )
 def test_response_lists_rejected_records(server: Server) -> None:
     for name, changes in INVALID_FIELDS.items():
-        bad = server.new_record(Fate.DROPPED, **changes)
+        bad = server.new_record(Fate.FORBIDDEN, **changes)
         response = server.post(server.new_record(), bad, server.new_record())
         field = name.split()[0]
         rejected = response.get_member("rejected")

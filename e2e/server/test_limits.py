@@ -44,7 +44,7 @@ def is_cut_off(response: Response) -> bool:
     source="data safety: a batch that is too large is rejected forever",
 )
 def test_batch_of_1_mib_is_accepted(server: Server) -> None:
-    record_bytes = len(json.dumps(server.new_record(Fate.DROPPED)))
+    record_bytes = len(json.dumps(server.new_record(Fate.FORBIDDEN)))
     many = server.new_records(LARGE_BATCH_BYTES // record_bytes)
     one = server.new_record(params={"value": "x" * LARGE_BATCH_BYTES})
     responses = {"many records": server.post(*many), "one record": server.post(one)}
@@ -63,7 +63,7 @@ def test_huge_content_length_is_rejected_early(server: Server) -> None:
     head = server.client.build_head(
         headers={"Content-Type": JSON_TYPE, "Content-Length": str(HUGE_CONTENT_LENGTH), "Connection": None}
     )
-    response = server.client.send(head, encode_batch(server.new_record(Fate.DROPPED)))
+    response = server.client.send(head, encode_batch(server.new_record(Fate.FORBIDDEN)))
     if not is_cut_off(response):
         raise FindingError("413", str(response))
     expect_accepts_record(server)
@@ -109,7 +109,7 @@ def test_endless_body_is_cut_off(server: Server) -> None:
     source="RFC 9110 §15.5.14, §15.5.16; a client must not exhaust the server's memory",
 )
 def test_decompression_bomb_is_rejected(server: Server) -> None:
-    body = gzip.compress(encode_batch(server.new_record(Fate.DROPPED)).ljust(DECOMPRESSED_BYTES))
+    body = gzip.compress(encode_batch(server.new_record(Fate.FORBIDDEN)).ljust(DECOMPRESSED_BYTES))
     response = server.post_body(body, {"Content-Encoding": "gzip"})
     if not is_cut_off(response):
         raise FindingError("413", str(response))
@@ -235,7 +235,7 @@ def test_large_request_head_causes_no_failure(server: Server) -> None:
     source="data safety: one slow network must not block the others",
 )
 def test_stalled_connections_do_not_block_others(server: Server) -> None:
-    body = encode_batch(server.new_record(Fate.DROPPED))
+    body = encode_batch(server.new_record(Fate.FORBIDDEN))
     request = server.client.build_head(body=body) + body
     with ExitStack() as connections:
         for number in range(STALLED_CONNECTIONS):

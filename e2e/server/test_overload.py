@@ -33,7 +33,7 @@ BODY_TIMEOUT_SECONDS = 0.5
 )
 def test_stalled_body_is_abandoned(start_server: StartServer) -> None:
     server = start_server(arguments=["--body-timeout", str(BODY_TIMEOUT_SECONDS)])
-    body = encode_batch(server.new_record(Fate.DROPPED))
+    body = encode_batch(server.new_record(Fate.FORBIDDEN))
     chunked = {"Content-Length": None, "Transfer-Encoding": "chunked", "Connection": None}
     responses = {
         "with a length": server.client.send(server.client.build_head(body=body) + body[:-1]),
@@ -71,7 +71,7 @@ def test_batch_is_deferred_while_too_many_records_wait(start_server: StartServer
         lambda response: response.status == 503 and response.headers.get("Retry-After", "").isdigit(),
     )
     for batch, response in zip(batches, responses, strict=True):
-        server.set_fate(batch, Fate.STORED if response.is_success else Fate.DROPPED)
+        server.set_fate(batch, Fate.STORED if response.is_success else Fate.FORBIDDEN)
     expect_accepts_record(server)
     server.account()
 

@@ -30,7 +30,7 @@ def test_all_responses_forbid_content_sniffing(server: Server) -> None:
         "success": server.post(server.new_record()),
         "not JSON": server.post_body(b"{"),
         "another origin": server.post(
-            server.new_record(Fate.DROPPED), headers={"Origin": "http://evil.test"}
+            server.new_record(Fate.FORBIDDEN), headers={"Origin": "http://evil.test"}
         ),
         "no such path": server.client.request("GET", f"{base}nothing"),
         "base": server.client.request("GET", base),
@@ -74,7 +74,7 @@ def test_metrics_count_records_and_losses(server: Server) -> None:
     path = f"{server.client.base_path}metrics"
     before = _parse_metrics(server.client.request("GET", path).body.decode())
     batch = [server.new_record(tab_id="tab-measured", seq=seq, session_id="measured") for seq in (0, 1, 5)]
-    invalid = server.new_record(Fate.DROPPED, event_name=5)
+    invalid = server.new_record(Fate.FORBIDDEN, event_name=5)
     body = {"records": [*batch, invalid], "session_id": "measured", "dropped": 2, "filtered": 1}
     for _ in range(2):  # The second POST contains only duplicates and the same loss report.
         server.post_body(json.dumps(body).encode())

@@ -58,7 +58,7 @@ def build_foreign_origins(server: Server) -> dict[str, str | list[str]]:
 )
 def test_batch_from_another_origin_is_rejected(server: Server) -> None:
     responses = {
-        name: server.post(server.new_record(Fate.DROPPED), headers={"Origin": origin})
+        name: server.post(server.new_record(Fate.FORBIDDEN), headers={"Origin": origin})
         for name, origin in build_foreign_origins(server).items()
     }
     expect_each("403", responses, is_client_error)
@@ -98,7 +98,7 @@ def test_cors_allows_no_other_origin(server: Server) -> None:
         "OPTIONS": server.client.request("OPTIONS", headers=preflight),
         "GET": server.client.request("GET", headers={"Origin": EVIL}),
         "GET with origin null": server.client.request("GET", headers={"Origin": "null"}),
-        "POST": server.post(server.new_record(Fate.DROPPED), headers={"Origin": EVIL}),
+        "POST": server.post(server.new_record(Fate.FORBIDDEN), headers={"Origin": EVIL}),
     }
     expect_each(
         "no Access-Control-Allow-Origin: * or that origin",
@@ -121,7 +121,7 @@ def test_post_of_foreign_form_is_rejected(server: Server) -> None:
         for origin in (EVIL, None):
             headers = {"Content-Type": content_type, "Origin": origin}
             name = f"{content_type} {'of a foreign page' if origin else 'without an origin'}"
-            responses[name] = server.post(server.new_record(Fate.DROPPED), headers=headers)
+            responses[name] = server.post(server.new_record(Fate.FORBIDDEN), headers=headers)
     expect_each("a status from 400 to 499", responses, is_client_error)
     server.account()
 

@@ -33,7 +33,7 @@ def test_request_without_exactly_one_host_is_rejected(server: Server) -> None:
     for name, host in hosts.items():
         for origin in (server.client.origin, EVIL):
             headers = {"Host": host, "Origin": origin}
-            responses[f"{name}, {origin}"] = server.post(server.new_record(Fate.DROPPED), headers=headers)
+            responses[f"{name}, {origin}"] = server.post(server.new_record(Fate.FORBIDDEN), headers=headers)
     expect_each("400", responses, _is_rejected)
     expect_accepts_record(server)
     server.account()
@@ -49,7 +49,9 @@ def test_request_without_exactly_one_host_is_rejected(server: Server) -> None:
 def test_request_with_invalid_host_is_rejected(server: Server) -> None:
     hosts = ("a b", "evil.test/path", "user@evil.test", "[::1", "a:port", "a?b", "a#b", "a\\b")
     responses = {
-        host: server.post(server.new_record(Fate.DROPPED), headers={"Host": host, "Origin": f"http://{host}"})
+        host: server.post(
+            server.new_record(Fate.FORBIDDEN), headers={"Host": host, "Origin": f"http://{host}"}
+        )
         for host in hosts
     }
     expect_each("400", responses, _is_rejected)
@@ -65,7 +67,7 @@ def test_request_with_invalid_host_is_rejected(server: Server) -> None:
     source="RFC 9112 §6.1, §6.3, §11.2: request smuggling",
 )
 def test_request_with_ambiguous_length_is_rejected(server: Server) -> None:
-    body = encode_batch(server.new_record(Fate.DROPPED))
+    body = encode_batch(server.new_record(Fate.FORBIDDEN))
     length = str(len(body))
     chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     cases: dict[str, tuple[dict[str, str | list[str] | None], bytes]] = {
@@ -124,7 +126,7 @@ def test_request_for_another_host_is_rejected(start_server: StartServer) -> None
     for host in ("evil.test", f"evil.test:{port}", f"127.0.0.1.evil.test:{port}", "10.0.0.1", "[fe80::1]"):
         headers = {"Host": host, "Origin": f"http://{host}"}
         responses[f"GET {host}"] = server.client.request("GET", headers=headers)
-        responses[f"POST {host}"] = server.post(server.new_record(Fate.DROPPED), headers=headers)
+        responses[f"POST {host}"] = server.post(server.new_record(Fate.FORBIDDEN), headers=headers)
     expect_each("403", responses, is_client_error)
     for host in (f"localhost:{port}", f"127.0.0.1:{port}", "LOCALHOST"):
         headers = {"Host": host, "Origin": f"http://{host}"}

@@ -29,9 +29,9 @@ def omit(key: str) -> dict[str, object]:
 
 def expect_all_dropped(telemetry: Telemetry) -> None:
     """Log in two tabs, one of which opens later, and require that no event is sent."""
-    telemetry.open_tab().log(3, fate=Fate.DROPPED)
+    telemetry.open_tab().log(3, fate=Fate.FORBIDDEN)
     telemetry.flush()
-    telemetry.open_tab().log(2, fate=Fate.DROPPED)
+    telemetry.open_tab().log(2, fate=Fate.FORBIDDEN)
     telemetry.flush(WATCHED_INTERVALS)
     telemetry.expect_batches(0, "without a usable configuration")
     telemetry.account()
@@ -112,7 +112,7 @@ def test_events_are_dropped_without_a_config(telemetry: Telemetry, toxic: Toxic)
         if telemetry.workers.clock.kind == "real":
             pytest.skip("the real clock cannot stop before the worker's first line")
         with telemetry.gateway.add_toxic(toxic):
-            telemetry.open_tab().log(3, fate=Fate.DROPPED)
+            telemetry.open_tab().log(3, fate=Fate.FORBIDDEN)
             telemetry.settle()
         telemetry.flush(WATCHED_INTERVALS)
         telemetry.expect_batches(0, "without a usable configuration")
@@ -269,10 +269,10 @@ def test_disabled_worker_sends_nothing(telemetry: Telemetry) -> None:
 def test_only_events_of_filtered_components_are_dropped(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_events=["page.save", "page.open"])
     tab = telemetry.open_tab()
-    tab.log(2, component="page.save", fate=Fate.DROPPED)
+    tab.log(2, component="page.save", fate=Fate.FORBIDDEN)
     tab.log(2, component="page.save-as")
     tab.log(1, component="page")
-    tab.log(1, component="page.open", fate=Fate.DROPPED)
+    tab.log(1, component="page.open", fate=Fate.FORBIDDEN)
     tab.log(1, component="PAGE.SAVE")
     telemetry.flush(2)
     telemetry.account()
@@ -327,7 +327,7 @@ def test_config_later_than_a_flush_loses_nothing(telemetry: Telemetry) -> None:
 def test_late_config_that_disables_drops_waiting_events(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_telemetry=True)
     telemetry.break_config(Latency(latency=5_000))
-    telemetry.open_tab().log(3, fate=Fate.DROPPED)
+    telemetry.open_tab().log(3, fate=Fate.FORBIDDEN)
     telemetry.flush(WATCHED_INTERVALS)
     telemetry.expect_batches(0, "after a configuration that disables telemetry")
     telemetry.account()

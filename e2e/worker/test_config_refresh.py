@@ -8,7 +8,7 @@ from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.requests import count_flush_intervals
 from e2e.worker.driver.retry import drain, require_virtual_time
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import DAY_MS, HOUR_MS
+from e2e.worker.driver.waiting import DAY_MS, HOUR_MS, MAX_BACKOFF_MS
 
 RECOVERY = "data safety: one failed request does not disable a worker for as long as its tabs are open"
 
@@ -24,9 +24,9 @@ def test_unreadable_config_is_read_again(telemetry: Telemetry) -> None:
     require_virtual_time(telemetry)
     with telemetry.override_config("broken", 500):
         tab = telemetry.open_tab()
-        tab.log(2, fate=Fate.DROPPED)
+        tab.log(2, fate=Fate.FORBIDDEN)
         telemetry.flush(4)
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
     tab.log(2)
     telemetry.open_tab().log(2)
     drain(telemetry)
@@ -43,7 +43,7 @@ def test_unreadable_config_is_read_again(telemetry: Telemetry) -> None:
 def test_unreadable_config_is_requested_rarely(telemetry: Telemetry, observations: Observations) -> None:
     require_virtual_time(telemetry)
     telemetry.override_config("broken", 503)
-    telemetry.open_tab().log(2, fate=Fate.DROPPED)
+    telemetry.open_tab().log(2, fate=Fate.FORBIDDEN)
     telemetry.run_for(HOUR_MS)
     requests, limit = len(telemetry.config_requests), count_flush_intervals(telemetry, HOUR_MS) + 1
     observations(f"{requests} GET in an hour")
@@ -66,7 +66,7 @@ def test_changed_filter_applies_within_a_day(telemetry: Telemetry) -> None:
     telemetry.flush(2)
     telemetry.configure(disable_ui_events=["page.save"])
     telemetry.run_for(DAY_MS)
-    tab.log(2, component="page.save", fate=Fate.DROPPED)
+    tab.log(2, component="page.save", fate=Fate.FORBIDDEN)
     tab.log(2)
     drain(telemetry)
     telemetry.account()

@@ -89,7 +89,7 @@ def test_filter_drops_only_listed_components(
     telemetry.configure(disable_ui_events=names)
     tab = telemetry.open_tab()
     for component in dropped:
-        tab.log(component=component, fate=Fate.DROPPED)
+        tab.log(component=component, fate=Fate.FORBIDDEN)
     for component in passed:
         tab.log(component=component)
     telemetry.flush(2)
@@ -106,7 +106,7 @@ def test_filter_drops_only_listed_components(
 def test_event_without_a_component_passes(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_events=["page.save", "undefined", "null"])
     tab = telemetry.open_tab()
-    tab.log(component="page.save", fate=Fate.DROPPED)
+    tab.log(component="page.save", fate=Fate.FORBIDDEN)
     payloads: list[dict[str, Any]] = [{}, {"params": None}, {"params": {}}, {"params": {"componentId": None}}]
     for payload in payloads:
         log_payload(telemetry, tab, payload)
@@ -124,7 +124,7 @@ def test_event_without_a_component_passes(telemetry: Telemetry) -> None:
 def test_missing_component_does_not_match_an_empty_name(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_events=[""])
     tab = telemetry.open_tab()
-    tab.log(component="", fate=Fate.DROPPED)
+    tab.log(component="", fate=Fate.FORBIDDEN)
     payloads: list[dict[str, Any]] = [{}, {"params": {}}]
     for payload in payloads:
         log_payload(telemetry, tab, payload)
@@ -145,7 +145,7 @@ def test_component_that_is_not_a_string_passes(telemetry: Telemetry) -> None:
     components: list[object] = [7, True, ["page.save"], {}]
     for component in components:
         log_payload(telemetry, tab, {"params": {"componentId": component}})
-    tab.log(component="page.save", fate=Fate.DROPPED)
+    tab.log(component="page.save", fate=Fate.FORBIDDEN)
     tab.log()
     telemetry.flush(2)
     telemetry.account()
@@ -163,7 +163,7 @@ def test_filter_applies_to_all_tabs(telemetry: Telemetry) -> None:
     telemetry.open_tabs(2)
     for _ in range(2):
         for tab in telemetry.tabs:
-            tab.log(component="page.save", fate=Fate.DROPPED)
+            tab.log(component="page.save", fate=Fate.FORBIDDEN)
             tab.log()
         telemetry.flush()
         telemetry.open_tab()
@@ -182,7 +182,7 @@ def test_filter_applies_to_waiting_events(telemetry: Telemetry) -> None:
     telemetry.configure(disable_ui_events=["page.save"])
     telemetry.break_config(Latency(latency=5_000))
     tab = telemetry.open_tab()
-    tab.log(2, component="page.save", fate=Fate.DROPPED)
+    tab.log(2, component="page.save", fate=Fate.FORBIDDEN)
     tab.log(2)
     telemetry.flush(2)
     telemetry.account()

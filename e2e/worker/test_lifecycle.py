@@ -18,7 +18,7 @@ from e2e.worker.driver.assertions import expect_one_session, expect_separate_ses
 from e2e.worker.driver.shutdown_scenarios import SHUTDOWN_SCENARIOS, ShutdownScenario
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.tab import Tab
-from e2e.worker.driver.waiting import DAY_MS, HOUR_MS
+from e2e.worker.driver.waiting import DAY_MS, MAX_BACKOFF_MS
 from pytest_sharedworker import Latency
 
 ONE_SESSION = "wire protocol, record: one session per worker, shared by all tabs"
@@ -91,7 +91,7 @@ def test_queued_events_are_recovered(
 ) -> None:
     tab = scenario(telemetry, lambda tab: tab.log(3), request)
     tab.log(2)
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
     telemetry.account()
 
 

@@ -9,7 +9,7 @@ from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_one_session, expect_stored_order
 from e2e.worker.driver.requests import advance_within_post_limit, count_flush_intervals
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import HOUR_MS
+from e2e.worker.driver.waiting import HOUR_MS, MAX_BACKOFF_MS
 from pytest_sharedworker import HttpStatus, Latency
 
 TABS = 10
@@ -102,5 +102,5 @@ def test_five_minutes_of_failures_lose_nothing(telemetry: Telemetry) -> None:
             for tab in tabs:
                 tab.log(3)
             telemetry.flush()
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
     telemetry.account()

@@ -9,7 +9,7 @@ from e2e.conformance.case import FindingError, Level, case
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_stored_order
 from e2e.worker.driver.system import Telemetry, set_fate
-from e2e.worker.driver.waiting import HOUR_MS
+from e2e.worker.driver.waiting import MAX_BACKOFF_MS
 from pytest_sharedworker import Down, UnsupportedError
 
 OUTAGE_EVENTS = 20_000
@@ -47,9 +47,9 @@ def test_half_of_twenty_thousand_events_survive_an_outage(
             tab.log(OUTAGE_EVENTS // OUTAGE_PARTS, fate=Fate.OPTIONAL)
             telemetry.settle()
         telemetry.flush(2)
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
     tab.log(2)
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
     expect_stored_order(telemetry)
     kept = len(set(telemetry.stored)) - 2
     observations(f"{kept:,} of {OUTAGE_EVENTS:,} events in {len(telemetry.batches)} POST")
@@ -71,7 +71,7 @@ def test_body_size_after_an_outage_is_bounded(telemetry: Telemetry, observations
     with telemetry.gateway.add_toxic(Down()):
         tab.log(MIN_KEPT_EVENTS)
         telemetry.flush(2)
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
     largest = max((len(batch.exchange.request_body) for batch in telemetry.batches), default=0)
     observations(f"the largest body has {largest:,} bytes")
     if largest > MAX_BODY_BYTES:
@@ -119,7 +119,7 @@ def test_batch_size_after_an_outage_is_bounded(telemetry: Telemetry, observation
         tab.log(3 * MAX_BATCH_RECORDS)
         tab.log(MAX_BATCH_RECORDS, component=FOUR_KILOBYTES)
         telemetry.flush(2)
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
     records = max((len(batch.records) for batch in telemetry.batches), default=0)
     size = max((len(batch.exchange.decoded_body) for batch in telemetry.batches), default=0)
     seen = f"up to {records} records and {size:,} bytes in a batch"
@@ -145,5 +145,5 @@ def test_newest_events_of_an_outage_are_kept(telemetry: Telemetry) -> None:
             tab.log(MANY_EVENTS // OUTAGE_PARTS, fate=Fate.OPTIONAL)
             telemetry.settle()
     set_fate(tab.events[-LAST_EVENTS:], Fate.STORED)
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
     telemetry.account()

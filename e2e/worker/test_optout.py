@@ -43,7 +43,7 @@ def test_no_event_is_accepted_after_shutdown(telemetry: Telemetry) -> None:
     telemetry.flush()
     posts = len(telemetry.batches)
     shut_down(telemetry, tab)
-    tab.log(2, fate=Fate.DROPPED)
+    tab.log(2, fate=Fate.FORBIDDEN)
     telemetry.flush(WATCHED_INTERVALS)
     telemetry.expect_batches(posts, BEFORE)
     telemetry.account()
@@ -63,7 +63,7 @@ def test_queue_is_dropped_at_shutdown(telemetry: Telemetry) -> None:
     telemetry.settle()
     queued, posts = get_unsent_events(telemetry), len(telemetry.batches)
     require_exercised(queued, "every event was sent before SHUTDOWN")
-    set_fate(queued, Fate.DROPPED)
+    set_fate(queued, Fate.FORBIDDEN)
     shut_down(telemetry, first)
     telemetry.flush(WATCHED_INTERVALS)
     telemetry.expect_batches(posts, BEFORE)
@@ -80,7 +80,7 @@ def test_queue_is_dropped_at_shutdown(telemetry: Telemetry) -> None:
 def test_shutdown_while_the_config_is_pending(telemetry: Telemetry) -> None:
     telemetry.break_config(Latency(latency=5_000))
     tab = telemetry.open_tab()
-    tab.log(3, fate=Fate.DROPPED)
+    tab.log(3, fate=Fate.FORBIDDEN)
     shut_down(telemetry, tab)
     telemetry.flush(WATCHED_INTERVALS)
     telemetry.expect_batches(0, "after SHUTDOWN")
@@ -98,11 +98,11 @@ def test_shutdown_while_a_batch_is_in_flight(telemetry: Telemetry) -> None:
     telemetry.break_posts(Latency(latency=5_000), stream="upstream", times=1)
     telemetry.break_posts(HttpStatus(503), times=1)
     tab = telemetry.open_tab()
-    tab.log(fate=Fate.DROPPED)  # Its POST gets a 503: only another POST could store it.
+    tab.log(fate=Fate.FORBIDDEN)  # Its POST gets a 503: only another POST could store it.
     advance_until_posted(telemetry)
     tab.log(2)
     telemetry.settle()
-    set_fate(get_unsent_events(telemetry), Fate.DROPPED)
+    set_fate(get_unsent_events(telemetry), Fate.FORBIDDEN)
     posts = len(telemetry.batches)
     shut_down(telemetry, tab)
     telemetry.flush(WATCHED_INTERVALS)
@@ -124,7 +124,7 @@ def test_events_of_other_tabs_after_shutdown_are_dropped(telemetry: Telemetry) -
     telemetry.flush()
     posts = len(telemetry.batches)
     shut_down(telemetry, first)
-    second.log(2, fate=Fate.DROPPED)
+    second.log(2, fate=Fate.FORBIDDEN)
     telemetry.flush(WATCHED_INTERVALS)
     telemetry.expect_batches(posts, BEFORE)
     telemetry.account()
@@ -195,7 +195,7 @@ def test_new_start_after_shutdown(
 def test_shutdown_before_ready(telemetry: Telemetry) -> None:
     tab = telemetry.open_tab(connect=False)
     shut_down_before_ready(telemetry, tab)
-    tab.log(2, fate=Fate.DROPPED)
+    tab.log(2, fate=Fate.FORBIDDEN)
     telemetry.settle()
     telemetry.flush(2)
     telemetry.expect_batches(0, "after SHUTDOWN before READY")
@@ -215,7 +215,7 @@ def test_shutdown_before_ready(telemetry: Telemetry) -> None:
 def test_privacy_control_counts_as_an_opt_out(telemetry: Telemetry) -> None:
     telemetry.workers.add_init_script(PRIVACY_CONTROL)
     for tab in telemetry.open_tabs(2):
-        tab.log(2, fate=Fate.DROPPED)
+        tab.log(2, fate=Fate.FORBIDDEN)
     telemetry.flush(WATCHED_INTERVALS)
     telemetry.expect_batches(0, "although the user objects")
     telemetry.account()

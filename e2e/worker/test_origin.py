@@ -13,7 +13,13 @@ from e2e.worker.driver.environments import (
     serve_with_policy,
 )
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import HOUR_MS, MAX_REFUSALS, advance_until, are_all_stored, count_responses
+from e2e.worker.driver.waiting import (
+    MAX_BACKOFF_MS,
+    MAX_REFUSALS,
+    advance_until,
+    are_all_stored,
+    count_responses,
+)
 from pytest_sharedworker import HttpStatus
 
 PREFIX = "/some/prefix"
@@ -109,7 +115,7 @@ def test_backlog_passes_a_proxy_that_limits_bodies(telemetry: Telemetry) -> None
 def test_config_redirected_to_a_login_page_drops_events(telemetry: Telemetry) -> None:
     telemetry.gateway.serve("/login", LOGIN_PAGE, content_type="text/html")
     telemetry.break_config(HttpStatus(302, headers={"Location": "/login"}))
-    telemetry.open_tab().log(2, fate=Fate.DROPPED)
+    telemetry.open_tab().log(2, fate=Fate.FORBIDDEN)
     telemetry.flush(4)
     telemetry.expect_batches(0, "without a configuration")
     telemetry.account()
@@ -129,5 +135,5 @@ def test_batch_redirected_to_a_login_page_is_sent_again(telemetry: Telemetry) ->
         tab.log(2)
         telemetry.flush(2)
     tab.log(2)
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
     telemetry.account()

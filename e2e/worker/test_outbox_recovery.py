@@ -94,7 +94,7 @@ def test_stored_events_are_not_recovered(telemetry: Telemetry) -> None:
 def test_nothing_is_recovered_after_a_shutdown(telemetry: Telemetry) -> None:
     require_virtual_time(telemetry)
     tab = telemetry.open_tab()
-    tab.log(3, fate=Fate.DROPPED)
+    tab.log(3, fate=Fate.FORBIDDEN)
     telemetry.settle()
     if telemetry.batches:
         pytest.skip("the worker sends events at once: nothing is queued at SHUTDOWN")
@@ -116,7 +116,7 @@ def test_nothing_is_recovered_after_a_disabled_response(telemetry: Telemetry) ->
     tab = telemetry.open_tab()
     telemetry.settle()
     telemetry.configure(disable_telemetry=True)
-    tab.log(fate=Fate.DROPPED)
+    tab.log(fate=Fate.FORBIDDEN)
     telemetry.flush()
     telemetry.configure()
     close_last_tab(telemetry, tab)
@@ -136,7 +136,7 @@ def test_nothing_is_recovered_if_the_config_disables(telemetry: Telemetry) -> No
     tab = telemetry.open_tab()
     telemetry.settle()
     with telemetry.break_posts(HttpStatus(503)):
-        tab.log(3, fate=Fate.DROPPED)
+        tab.log(3, fate=Fate.FORBIDDEN)
         telemetry.flush()
         close_last_tab(telemetry, tab)
     posts = len(telemetry.batches)

@@ -18,7 +18,7 @@ from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.requests import advance_until_posted
 from e2e.worker.driver.retry import expect_all_stored_in_order, require_virtual_time
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import HOUR_MS, count_responses
+from e2e.worker.driver.waiting import HOUR_MS, MAX_BACKOFF_MS, count_responses
 from pytest_sharedworker import AsyncRoute, DropResponse, LimitData, Route, Timeout
 
 REJECTED = "RFC 9110, 15.5: a request with a client error fails again however often it is sent"
@@ -59,7 +59,7 @@ def test_rejected_batch_does_not_block_others(telemetry: Telemetry) -> None:
     tab.log(2, component="page.poison", fate=Fate.OPTIONAL)
     telemetry.flush()
     tab.log(2)
-    telemetry.run_for(2 * HOUR_MS)
+    telemetry.run_for(2 * MAX_BACKOFF_MS)
     telemetry.account()
     require_exercised(count_responses(telemetry, 400), "no POST got a 400")
 
@@ -85,7 +85,7 @@ def test_too_large_batch_does_not_block_others(telemetry: Telemetry, observation
     large = tab.log(40, fate=Fate.OPTIONAL)
     telemetry.flush()
     tab.log(2)
-    telemetry.run_for(2 * HOUR_MS)
+    telemetry.run_for(2 * MAX_BACKOFF_MS)
     kept = len({event.key for event in large}.intersection(telemetry.stored))
     observations(f"{kept} of {len(large)} events stored in smaller batches")
     telemetry.account()
@@ -188,7 +188,7 @@ def test_every_second_lost_response_stores_once(telemetry: Telemetry, observatio
 def test_hanging_post_that_breaks_off_is_sent_again(telemetry: Telemetry) -> None:
     log_around_a_hanging_post(telemetry)
     telemetry.flush(4)
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
     telemetry.account()
 
 
@@ -232,7 +232,7 @@ def test_post_without_a_response_does_not_block_others(
     telemetry.expect_batches(1, "that never gets a response")
     tab.log(2)
     telemetry.flush(4)
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
     stored = len({event.key for event in hung}.intersection(telemetry.stored))
     observations(f"{stored} of {len(hung)} events of the hanging batch stored")
     telemetry.account()

@@ -29,7 +29,7 @@ def make_boundary(
     return pytest.param(
         percentage,
         random_value,
-        Fate.STORED if enabled else Fate.DROPPED,
+        Fate.STORED if enabled else Fate.FORBIDDEN,
         id=name,
         marks=case(
             f"sampling/1/{number}",

@@ -119,8 +119,8 @@ class SharedWorkers:
     ) -> Iterator[EventInfo[SharedWorker]]:
         """Wait at the end of the `with` block for a worker that has started since its begin.
 
-        `info.value` is the worker: of several that match, the first that started. Raise WorkerNotFoundError as
-        `wait_for` does.
+        `info.value` is the worker, of several that match the first that started. Raise WorkerNotFoundError
+        as `wait_for` does.
         """
         wanted = _Description(self._manager.gateway._compile_pattern(url), name, "a new SharedWorker")
         before = {worker.id for worker in self.history}

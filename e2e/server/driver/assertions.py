@@ -65,6 +65,6 @@ def expect_disabled(server: Server, description: str) -> None:
     """Raise FindingError if GET does not disable telemetry, or POST does not respond with `disabled`."""
     if read_config_values(server.get_config())["disable_ui_telemetry"] is not True:
         raise FindingError(f"disable_ui_telemetry true for {description}", str(server.get_config()))
-    response = server.post(server.new_record(Fate.DROPPED))
+    response = server.post(server.new_record(Fate.FORBIDDEN))
     if response.status != 200 or response.get_member("status") != "disabled":
         raise FindingError(f'200 {{"status": "disabled"}} for {description}', str(response))

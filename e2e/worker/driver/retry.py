@@ -6,7 +6,7 @@ import pytest
 
 from e2e.worker.driver.assertions import expect_stored_order
 from e2e.worker.driver.system import Telemetry
-from e2e.worker.driver.waiting import HOUR_MS
+from e2e.worker.driver.waiting import MAX_BACKOFF_MS
 
 
 def require_virtual_time(telemetry: Telemetry) -> None:
@@ -18,7 +18,7 @@ def require_virtual_time(telemetry: Telemetry) -> None:
 def drain(telemetry: Telemetry) -> None:
     """Give the worker time to retry, and to send a duplicate if it does so."""
     telemetry.flush(4)
-    telemetry.run_for(HOUR_MS)
+    telemetry.run_for(MAX_BACKOFF_MS)
 
 
 def expect_all_stored_in_order(telemetry: Telemetry) -> None:

@@ -1,4 +1,7 @@
-"""Shutdown scenarios: how a worker loses its tabs or ends, each with the tab that continues."""
+"""Scenarios in which a worker ends or loses its last tab, each with the tab that connects afterwards.
+
+No scenario posts the message SHUTDOWN; test_optout.py covers that.
+"""
 
 from __future__ import annotations
 

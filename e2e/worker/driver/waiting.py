@@ -1,4 +1,4 @@
-"""Advance time in flush intervals until a condition holds; a worker may back off for up to an hour."""
+"""Advance time in flush intervals until a condition holds; a worker may back off in between."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from e2e.worker.driver.system import Telemetry
 from pytest_sharedworker import AppliedToxic
 
 HOUR_MS = 3_600_000
-"""How long a worker may back off before it sends what is left."""
-
 DAY_MS = 24 * HOUR_MS
+MAX_BACKOFF_MS = HOUR_MS
+"""How long a worker may back off before it sends what is left."""
 MAX_REFUSALS = 16
 """How often one batch may be rejected, complete or in parts, before the case gives up on the worker."""
 
 
-def advance_until(telemetry: Telemetry, condition: Callable[[], bool], limit_ms: float = HOUR_MS) -> None:
+def advance_until(
+    telemetry: Telemetry, condition: Callable[[], bool], limit_ms: float = MAX_BACKOFF_MS
+) -> None:
     """Run for flush intervals until `condition()` is true, or until `limit_ms` have passed."""
     for _ in range(int(limit_ms / telemetry.flush_interval)):
         if condition():
@@ -25,7 +27,7 @@ def advance_until(telemetry: Telemetry, condition: Callable[[], bool], limit_ms:
 
 
 def advance_until_applied(telemetry: Telemetry, fault: AppliedToxic) -> None:
-    """Run for flush intervals, an hour at most, until the fault has been applied to a request."""
+    """Run for flush intervals, MAX_BACKOFF_MS at most, until the fault has been applied to a request."""
     advance_until(telemetry, lambda: fault.hits > 0)
 
 

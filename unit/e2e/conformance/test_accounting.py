@@ -8,7 +8,7 @@ from e2e.conformance.accounting import Event, Fate, account, get_event_key
 
 LOGGED = [
     Event("tab-1/0", "tab-1", 0),
-    Event("tab-1/1", "tab-1", 1, Fate.DROPPED),
+    Event("tab-1/1", "tab-1", 1, Fate.FORBIDDEN),
     Event("tab-1/2", "tab-1", 2, Fate.OPTIONAL),
 ]
 
