@@ -1,9 +1,10 @@
 /**
- * Requests with a timeout, and what the response to a POST means for the records of the batch.
+ * Post a batch: what the response means for its records.
  *
  * @module
  */
 
+import { fetchWithTimeout } from "./fetch-with-timeout.js";
 import { MAX_RETRY_AFTER_MS, POST_TIMEOUT_MS } from "./protocol.js";
 
 /** The server has the records: remove them. */
@@ -63,20 +64,6 @@ export async function postBatch(endpoint, body, { gzip, keepalive, signal }) {
     // A network error, a timeout, or an unreadable body.
   }
   return [FAILED, retryAfterMs];
-}
-
-/**
- * Fetch, and abort on `signal` or after the timeout.
- *
- * @param {URL} url
- * @param {number} timeoutMs milliseconds
- * @param {AbortSignal} signal
- * @param {RequestInit} options of `fetch`, without `signal`
- * @returns {Promise<Response>}
- * @throws what `fetch` throws
- */
-export function fetchWithTimeout(url, timeoutMs, signal, options) {
-  return fetch(url, { ...options, signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) });
 }
 
 /**

@@ -6,9 +6,9 @@
  */
 
 import { backoffMs } from "./backoff.js";
+import { fetchWithTimeout } from "./fetch-with-timeout.js";
 import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
 import { createOutbox } from "./outbox.js";
-import { fetchWithTimeout } from "./post-batch.js";
 import { CONFIG_LIFETIME_MS, CONFIG_TIMEOUT_MS, FLUSH_INTERVAL_MS, MAX_WAITING_EVENTS } from "./protocol.js";
 import { createQueue } from "./record-queue.js";
 import { createUuid } from "./uuid.js";
