@@ -1,6 +1,6 @@
 """Tests of an app whose tabs share one SharedWorker. To run them, in this folder:
 
-    pip install pytest-sharedworker
+    pip install path/to/the/checkout/of/pytest-sharedworker
     playwright install chromium
     pytest
 

@@ -18,9 +18,9 @@ and two that Toxiproxy, which knows no HTTP, does not have:
 | HttpStatus | responds itself, the server never sees the request | status, body = "", headers = {} |
 | DropResponse | lets the server process the request, then resets the connection before the response | |
 
-They apply to the handshake of a WebSocket; `Down` also closes an open one. `stream="upstream"` applies a Latency,
-Timeout or ResetPeer before the server sees the request, `"downstream"` after. Times are milliseconds of the
-sender: virtual where its clock is virtual.
+They apply to the handshake of a WebSocket; `Down` also closes an open one. `stream="upstream"` applies a
+Latency, Timeout or ResetPeer before the server sees the request, `"downstream"` after. Times are milliseconds
+of the sender: virtual where its clock is virtual.
 
 To add a toxic, add a file with a frozen dataclass that derives from `Toxic`, import it here, and export it in
 `pytest_sharedworker/__init__.py`.
