@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_sharedworker.clock.base import Clock as Clock
+    from pytest_sharedworker.clock.base import ClockKind as ClockKind
     from pytest_sharedworker.clock.base import Ticks as Ticks
     from pytest_sharedworker.clock.base import Timer as Timer
     from pytest_sharedworker.control.messages import ConsoleMessage as ConsoleMessage
@@ -28,11 +29,16 @@ if TYPE_CHECKING:
     from pytest_sharedworker.errors import WorkerClosedError as WorkerClosedError
     from pytest_sharedworker.errors import WorkerNotFoundError as WorkerNotFoundError
     from pytest_sharedworker.gateway.exchange import Exchange as Exchange
+    from pytest_sharedworker.gateway.exchange import Sender as Sender
     from pytest_sharedworker.gateway.exchange import SocketMessage as SocketMessage
+    from pytest_sharedworker.gateway.exchange_control import ExchangeControl as ExchangeControl
+    from pytest_sharedworker.gateway.expected_exchange import ExpectedExchange as ExpectedExchange
     from pytest_sharedworker.gateway.gateway import Gateway as Gateway
     from pytest_sharedworker.gateway.journal import Journal as Journal
+    from pytest_sharedworker.gateway.messages import RawResponse as RawResponse
     from pytest_sharedworker.gateway.messages import Request as Request
     from pytest_sharedworker.gateway.messages import Response as Response
+    from pytest_sharedworker.gateway.patterns import Pattern as Pattern
     from pytest_sharedworker.gateway.patterns import URLMatch as URLMatch
     from pytest_sharedworker.gateway.route import AsyncRoute as AsyncRoute
     from pytest_sharedworker.gateway.route import Route as Route
@@ -50,11 +56,15 @@ if TYPE_CHECKING:
     from pytest_sharedworker.gateway.toxics import Stream as Stream
     from pytest_sharedworker.gateway.toxics import Timeout as Timeout
     from pytest_sharedworker.gateway.toxics import Toxic as Toxic
+    from pytest_sharedworker.gateway.transfer import Transfer as Transfer
+    from pytest_sharedworker.gateway.unhandled import UnhandledRequestPolicy as UnhandledRequestPolicy
     from pytest_sharedworker.gateway.unhandled import UnhandledRequestWarning as UnhandledRequestWarning
     from pytest_sharedworker.gateway.web_socket_route import WebSocketRoute as WebSocketRoute
+    from pytest_sharedworker.gateway.web_socket_route import WebSocketRule as WebSocketRule
     from pytest_sharedworker.workers.bulk import open_tabs as open_tabs
     from pytest_sharedworker.workers.bulk import spawn_workers as spawn_workers
     from pytest_sharedworker.workers.crash import crash as crash
+    from pytest_sharedworker.workers.event_info import EventInfo as EventInfo
     from pytest_sharedworker.workers.persistent_browser import PersistentBrowser as PersistentBrowser
     from pytest_sharedworker.workers.shared_worker import SharedWorker as SharedWorker
     from pytest_sharedworker.workers.shared_workers import SharedWorkers as SharedWorkers
@@ -67,23 +77,30 @@ __all__ = [
     "BrowserNotFoundError",
     "Clock",
     "ClockError",
+    "ClockKind",
     "ConsoleMessage",
     "Down",
     "DropResponse",
     "EvaluationError",
+    "EventInfo",
     "Exchange",
+    "ExchangeControl",
+    "ExpectedExchange",
     "Gateway",
     "GatewayError",
     "HttpStatus",
     "Journal",
     "Latency",
     "LimitData",
+    "Pattern",
     "PersistentBrowser",
+    "RawResponse",
     "Request",
     "ResetPeer",
     "Response",
     "Route",
     "RouteRule",
+    "Sender",
     "SharedWorker",
     "SharedWorkerError",
     "SharedWorkers",
@@ -96,13 +113,16 @@ __all__ = [
     "Timer",
     "Toxic",
     "ToxicError",
+    "Transfer",
     "URLMatch",
+    "UnhandledRequestPolicy",
     "UnhandledRequestWarning",
     "UnsupportedError",
     "UnusedFaultError",
     "UnusedFaultWarning",
     "WaitTimeoutError",
     "WebSocketRoute",
+    "WebSocketRule",
     "WorkerClosedError",
     "WorkerError",
     "WorkerNotFoundError",
@@ -116,6 +136,8 @@ _MODULES = (
     "control.messages",
     "errors",
     "gateway.exchange",
+    "gateway.exchange_control",
+    "gateway.expected_exchange",
     "gateway.gateway",
     "gateway.journal",
     "gateway.messages",
@@ -123,10 +145,12 @@ _MODULES = (
     "gateway.route",
     "gateway.router",
     "gateway.toxics",
+    "gateway.transfer",
     "gateway.unhandled",
     "gateway.web_socket_route",
     "workers.bulk",
     "workers.crash",
+    "workers.event_info",
     "workers.persistent_browser",
     "workers.shared_worker",
     "workers.shared_workers",

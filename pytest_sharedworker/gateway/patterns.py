@@ -29,7 +29,7 @@ from urllib.parse import quote, urljoin
 from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.glob_tokens import GlobError, advance, parse_glob
 
-URLMatch: TypeAlias = "str | re.Pattern[str] | Callable[[str], bool]"
+URLMatch: TypeAlias = str | re.Pattern[str] | Callable[[str], bool]
 
 METHODS = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 """The methods of `http.HTTPMethod`, which Python has since 3.11."""

@@ -181,7 +181,7 @@ class BaseRoute:
         """Whether a decision has been taken."""
         return self._decision is not None
 
-    async def wait_for_decision(self) -> Decision:
+    async def _wait_for_decision(self) -> Decision:
         """Wait for the decision and return it (for the gateway, in the loop's thread)."""
         with self._lock:
             self._is_pending = self._decision is None

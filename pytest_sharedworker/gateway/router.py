@@ -218,7 +218,7 @@ class Router:
             route.exchange.route = f"handler raised {type(error).__name__}"
             text = f"pytest-sharedworker: the handler of this request raised {error!r}"
             return RawResponse.plain(HANDLER_ERROR_STATUS, text)
-        return await route.wait_for_decision()
+        return await route._wait_for_decision()
 
 
 def _is_same(one: URLMatch, other: URLMatch) -> bool:

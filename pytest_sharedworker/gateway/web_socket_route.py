@@ -39,8 +39,8 @@ _NEVER_SENT = (1004, NO_CODE, ABNORMAL, 1015)
 _LONGEST_REASON_BYTES = 123
 """What a control frame leaves for it (RFC 6455 §5.5)."""
 
-MessageHandler: TypeAlias = "Callable[[str | bytes], object]"
-CloseHandler: TypeAlias = "Callable[[int | None, str | None], object]"
+MessageHandler: TypeAlias = Callable[[str | bytes], object]
+CloseHandler: TypeAlias = Callable[[int | None, str | None], object]
 
 
 class WebSocketRoute:
@@ -112,7 +112,7 @@ class WebSocketRoute:
         return f"<WebSocketRoute {self._url} ({'server' if self._is_server else 'browser'})>"
 
 
-WebSocketHandler: TypeAlias = "Callable[[WebSocketRoute], object]"
+WebSocketHandler: TypeAlias = Callable[[WebSocketRoute], object]
 WebSocketRule: TypeAlias = Rule[WebSocketRoute]
 
 
