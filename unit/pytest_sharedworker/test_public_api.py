@@ -50,7 +50,7 @@ def test_import_of_the_package_loads_no_dependency() -> None:
 
 
 def list_public_functions(value: object) -> Iterator[object]:
-    """Yield the functions and properties of a class, or of the class behind an alias, or a function itself."""
+    """Yield the public functions and properties of a class or of an alias of it, or a function itself."""
     kind = typing.get_origin(value) or value
     if inspect.isfunction(kind):
         yield kind
