@@ -7,7 +7,7 @@ share one browser. A clone is expected to fail with an assertion: pytest then ke
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
@@ -29,20 +29,38 @@ CASE_FOLDERS = ("worker", "server")
 Cases = Mapping[str, pytest.Function]
 """The item of each case, by the id of the case."""
 
+Collectors = Mapping[Path, pytest.Collector]
+"""Nodes of files and folders, by their paths."""
 
-def collect_cases(e2e: pytest.Collector) -> Cases:
-    """Collect all cases below the node of the folder e2e. The session does not run these items itself."""
+
+def get_collectors(items: Iterable[pytest.Item]) -> Collectors:
+    """Return the files and folders that were collected for these items, by their paths."""
+    return {
+        node.path: node
+        for item in items
+        for node in item.listchain()
+        if isinstance(node, (pytest.File, pytest.Directory)) and not isinstance(node, pytest.Session)
+    }
+
+
+def collect_cases(e2e: pytest.Collector, collectors: Collectors) -> Cases:
+    """Collect all cases below the node of the folder e2e. The session does not run these items itself.
+
+    `collectors` are those of the session, which are used again: pytest shows a fixture of a conftest or a
+    module only to the node for which it has first seen it.
+    """
     cases: dict[str, pytest.Function] = {}
     for folder in CASE_FOLDERS:
-        directory = e2e.ihook.pytest_collect_directory(path=e2e.path / folder, parent=e2e)
-        for item in _collect_items(directory):
+        path = e2e.path / folder
+        directory = collectors.get(path) or e2e.ihook.pytest_collect_directory(path=path, parent=e2e)
+        for item in _collect_items(directory, collectors):
             case = get_case(item)
             if case is not None and isinstance(item, pytest.Function):
                 cases.setdefault(case.id, item)
     return cases
 
 
-def _collect_items(node: pytest.Collector) -> Iterator[pytest.Item]:
+def _collect_items(node: pytest.Collector, collectors: Collectors) -> Iterator[pytest.Item]:
     # The hook also loads the conftest files of a folder.
     report = node.ihook.pytest_make_collect_report(collector=node)
     if report.failed:
@@ -51,7 +69,12 @@ def _collect_items(node: pytest.Collector) -> Iterator[pytest.Item]:
         if isinstance(child, pytest.Item):
             yield child
         else:
-            yield from _collect_items(child)
+            yield from _collect_items(_reuse(child, collectors), collectors)
+
+
+def _reuse(node: pytest.Collector, collectors: Collectors) -> pytest.Collector:
+    is_file_or_folder = isinstance(node, (pytest.File, pytest.Directory))
+    return collectors.get(node.path, node) if is_file_or_folder else node
 
 
 def run_cases(item: pytest.Item, mutant: Mutant, cases: Cases) -> list[MutantResult]:

@@ -8,15 +8,22 @@ from dataclasses import asdict
 
 import pytest
 
-from e2e.mutants.case_runner import Cases, collect_cases, run_cases
+from e2e.mutants.case_runner import Cases, Collectors, collect_cases, get_collectors, run_cases
 from e2e.mutants.model import MUTANTS_FOLDER, Mutant, MutantResult
 
 RESULTS_PROPERTY = "mutant_results"
 """Name of the property of a report that holds the results; `python -m e2e.mutants` reads it."""
 
+_collectors_key = pytest.StashKey[Collectors]()
 _cases_key = pytest.StashKey[Cases]()
 _results_key = pytest.StashKey[list[MutantResult]]()
 _seconds_key = pytest.StashKey[float]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Keep the collectors of all items, before options leave some of the items out."""
+    session.stash[_collectors_key] = get_collectors(items)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -30,7 +37,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
         return
     stash = item.session.stash
     if _cases_key not in stash:
-        stash[_cases_key] = collect_cases(_get_e2e_node(item))
+        stash[_cases_key] = collect_cases(_get_e2e_node(item), stash[_collectors_key])
     if isinstance(item, pytest.Function) and "mutant_results" in fixtures:
         mutant = item.callspec.params["mutant"]
         assert isinstance(mutant, Mutant)
