@@ -26,7 +26,7 @@ class FakeTabs:
     def mark(self, mark: int) -> list[MarkedTab]:
         return self.tabs
 
-    def ports(self) -> dict[str, WorkerPort]:
+    def get_ports(self) -> dict[str, WorkerPort]:
         frame = cast("Frame", None)
         return {port: WorkerPort(frame, URL, f"worker {port}") for tab in self.tabs for port in tab.ports}
 
