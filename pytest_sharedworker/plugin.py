@@ -138,7 +138,9 @@ def worker_clock_kind(request: pytest.FixtureRequest) -> ClockKind:
 def _requested_clock_kind(request: pytest.FixtureRequest) -> ClockKind | None:
     """Return what marker or option ask for. Raise UsageError where the marker has another value."""
     marker = request.node.get_closest_marker("worker_clock")
-    kind: ClockKind | None = marker.args[0] if marker else request.config.getoption("--worker-clock")
+    kind: ClockKind | None = request.config.getoption("--worker-clock")
+    if marker is not None:
+        kind = marker.args[0] if marker.args else marker.kwargs.get("kind", "")
     if kind not in (None, *CLOCK_KINDS):
         raise pytest.UsageError(
             f"the marker worker_clock takes {' or '.join(map(repr, CLOCK_KINDS))}, not {kind!r}"

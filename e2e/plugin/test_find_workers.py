@@ -6,6 +6,7 @@ test_workers.py tests names, ends and restarts; test_bad_input.py tests workers 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -171,3 +172,11 @@ def test_wait_for_function_waits_for_messages_of_tabs(app: App, worker: SharedWo
 def test_wait_for_function_error_names_the_last_value(worker: SharedWorker) -> None:
     with pytest.raises(WaitTimeoutError, match=r"waited 300 ms for 'log.length' in .*; its last value is 0"):
         worker.wait_for_function("log.length", timeout=300)
+
+
+def test_wait_for_function_bounds_a_promise_that_does_not_settle(app: App) -> None:
+    worker = app.start()
+    began = time.monotonic()
+    with pytest.raises(WaitTimeoutError, match="waited 300 ms for"):
+        worker.wait_for_function("() => new Promise(() => {})", timeout=300)
+    assert time.monotonic() - began < 5

@@ -93,3 +93,11 @@ def test_worker_with_content_security_policy_is_reached(
     worker.clock.run_for(1_000)
     assert worker.clock.now == 1_000
     assert read_console(worker) == ["log: runs"]
+
+
+def test_init_script_that_throws_is_an_error_of_the_worker_alone(app: App) -> None:
+    app.workers.add_init_script("throw new Error('init script');")
+    worker = app.start()
+    worker.clock.settle()
+    assert worker.evaluate("log") == []
+    assert [error.message for error in worker.errors()] == ["Error: init script"]

@@ -170,3 +170,15 @@ def test_closed_workers_do_not_stop_the_clock(workers: list[SharedWorker], worke
     worker_clock.run_for(1_000)
     assert read_log(second) == [["timer", 2_000]]
     assert (worker_clock.now, worker_clock.pending_timers) == (4_000, [])
+
+
+def test_dates_of_all_workers_agree_to_the_millisecond(app: App, worker_clock: Clock) -> None:
+    worker_clock.set_system_time("2030-01-01T00:00:00Z")
+    time.sleep(0.05)  # Real time does not count.
+    first = app.start(path="/first.js")
+    worker_clock.run_for(1_000)
+    time.sleep(0.05)
+    second = app.start(path="/second.js")
+    date = datetime(2030, 1, 1, 0, 0, 1, tzinfo=timezone.utc)
+    assert worker_clock.date == date
+    assert [worker.evaluate("new Date()") for worker in (first, second)] == [date, date]

@@ -219,3 +219,10 @@ def test_ports_carry_no_plugin_messages(app: App) -> None:
     assert worker.evaluate("log") == [["x", 0]]
     page.wait_for_function("messages.length > 0")
     assert page.evaluate("messages") == ["x"]
+
+
+def test_terminate_of_an_ended_worker_does_nothing(app: App) -> None:
+    worker = app.start()
+    worker.terminate()
+    worker.terminate()
+    assert worker.is_closed()

@@ -89,7 +89,17 @@ def connect_options(
 
 
 @pytest.fixture
+def _gateway_url(request: pytest.FixtureRequest) -> str | None:
+    """Return the gateway's URL in a test that uses the gateway.
+
+    Contexts depend on it, so that they close before the gateway stops.
+    """
+    return str(request.getfixturevalue("gateway").url) if "gateway" in request.fixturenames else None
+
+
+@pytest.fixture
 def new_context(
+    _gateway_url: str | None,
     new_context: Callable[..., BrowserContext],
     browser_context_args: dict[str, Any],
     request: pytest.FixtureRequest,
@@ -97,12 +107,11 @@ def new_context(
     """Return pytest-playwright's `new_context`, with the gateway as default base URL in tests that use it."""
     marker = request.node.get_closest_marker("browser_context_args")
     is_set = "base_url" in {**browser_context_args, **(marker.kwargs if marker else {})}
-    if is_set or "gateway" not in request.fixturenames:
+    if is_set or _gateway_url is None:
         return new_context
-    base_url: str = request.getfixturevalue("gateway").url
 
     def create(**options: Any) -> BrowserContext:
-        return new_context(**{"base_url": base_url, **options})
+        return new_context(**{"base_url": _gateway_url, **options})
 
     return create
 

@@ -72,8 +72,8 @@ class SharedClock:
 
     @property
     def date(self) -> datetime:
-        """The date at which a worker starts that starts now (aware, UTC)."""
-        return to_date(self._registry.start_date_ms())
+        """The current date of this clock, at which the next worker starts (aware, UTC)."""
+        return to_date(self._registry.read_date_ms()) if self.kind == "virtual" else self._real.date
 
     @property
     def pending_timers(self) -> list[Timer]:
@@ -133,7 +133,7 @@ class SharedClock:
         for clock in self._clocks():
             with suppress(WorkerClosedError):
                 clock.set_system_time(milliseconds)
-        self._registry.date_offset_ms = milliseconds - real_time.time() * 1000
+        self._registry.date_ms = milliseconds
 
     def state(self, *, timeout: float = STATE_TIMEOUT) -> dict[str, object]:
         """Return `kind` and `now`; the workers' own clocks tell more."""
@@ -146,7 +146,7 @@ class SharedClock:
     def _count(self, duration: float) -> None:
         if self.kind != "real":
             self._now += duration
-            self._registry.date_offset_ms += duration
+            self._registry.date_ms = self._registry.read_date_ms() + duration
         self._on_moved()
 
     def _run_all_for(self, duration: int, timeout: float) -> None:

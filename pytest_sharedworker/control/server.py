@@ -99,9 +99,7 @@ class ControlServer:
             await callback(channel)
         registry.changes.notify()
         self._expect_socket(channel, SOCKET_TIMEOUT_SECONDS)
-        return web.json_response(
-            {"id": channel.id, "epochMs": round(registry.start_date_ms())}, headers=_CORS
-        )
+        return web.json_response({"id": channel.id, "epochMs": round(registry.read_date_ms())}, headers=_CORS)
 
     def _expect_socket(self, channel: ControlChannel, seconds: float) -> None:
         def check() -> None:

@@ -205,11 +205,13 @@ class WorkerRegistry:
     channels: list[ControlChannel] = field(default_factory=list)
     at_start: list[Callable[[ControlChannel], Awaitable[None]]] = field(default_factory=list)
     """Run in the loop's thread while a worker is held before its first line."""
-    date_offset_ms: float = 0.0
-    """By how much the date of a worker that starts differs from the machine's, in ms."""
+    date_ms: float | None = None
+    """The date of the test's virtual time, in ms since 1970; None until something reads or changes it."""
 
     changes: StateNotifier = field(default_factory=StateNotifier)
 
-    def start_date_ms(self) -> float:
-        """Return the date, in ms since 1970, at which a worker that starts now starts its virtual clock."""
-        return time.time() * 1000 + self.date_offset_ms
+    def read_date_ms(self) -> float:
+        """Return the date of the test's virtual time, which begins at the machine's date."""
+        if self.date_ms is None:
+            self.date_ms = time.time() * 1000
+        return self.date_ms

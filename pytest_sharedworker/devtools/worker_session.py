@@ -109,13 +109,14 @@ class WorkerDevToolsSession:
         """End this session; the worker goes on."""
         self._browser.detach(self._session_id)
 
-    def evaluate(self, expression: str, arg: Any = None) -> Any:
+    def evaluate(
+        self, expression: str, arg: Any = None, *, timeout: float = REPLY_TIMEOUT_SECONDS * 1000
+    ) -> Any:
         """Evaluate an expression, a function with its argument, or statements; await promises."""
         argument = serialize_argument(arg)
         text = f"{evaluate_script()}({json.dumps(expression)}, {json.dumps(argument)})"
-        reply = self.call(
-            "Runtime.evaluate", {"expression": text, "awaitPromise": True, "returnByValue": True}
-        )
+        params = {"expression": text, "awaitPromise": True, "returnByValue": True}
+        reply = self.call("Runtime.evaluate", params, timeout_seconds=timeout / 1000)
         if details := reply.get("exceptionDetails"):
             error = _parse_error(details)
             raise EvaluationError(error.message, error.stack)

@@ -105,6 +105,8 @@ class Gateway:
             raise
 
     async def _close(self) -> None:
+        await self._listener.refuse()
+        self._pipeline.close()
         await self._upstream.close()
         await self._listener.stop()
 

@@ -9,8 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from typing import get_args
 
-from pytest_sharedworker.errors import WaitTimeoutError
+from pytest_sharedworker.errors import GatewayError, WaitTimeoutError
 from pytest_sharedworker.gateway.exchange import Exchange, Sender
 from pytest_sharedworker.gateway.patterns import EVERYTHING, Origin, URLMatch
 from pytest_sharedworker.gateway.worker_support import NoWorkers, WorkerSupport
@@ -64,9 +65,13 @@ class Journal:
     ) -> list[Exchange]:
         """Return all exchanges of a pattern (see patterns.py), and of a sender or one worker where given.
 
-        Raise GatewayError for a pattern that cannot match.
+        Raise GatewayError for a pattern, sender or worker id that cannot match.
         """
         wanted = self._origin.compile(pattern)
+        if sender is not None and sender not in get_args(Sender):
+            raise GatewayError(f"there is no sender {sender!r}: a sender is {' or '.join(get_args(Sender))}")
+        if worker_id is not None and not isinstance(worker_id, str):
+            raise GatewayError(f"worker_id is a text, such as worker.id, not {worker_id!r}")
         return [
             exchange
             for exchange in self.exchanges

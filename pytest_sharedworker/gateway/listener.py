@@ -61,6 +61,7 @@ class Listener:
 
     async def _listen(self, port: int) -> None:
         assert self._runner is not None
-        self._site = web.TCPSite(self._runner, _HOST, port, reuse_address=True)
-        await self._site.start()
+        site = web.TCPSite(self._runner, _HOST, port, reuse_address=True)
+        await site.start()
+        self._site = site
         self._port = self._runner.addresses[0][1]

@@ -73,6 +73,7 @@ class Pipeline:
         self._control_server = control
         self._loop_thread = loop_thread
         self._runner = runner
+        self._is_closed = False
         self._streaming: set[StreamingProxy] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -90,6 +91,8 @@ class Pipeline:
         except ConnectionError:  # A browser may close its connection at any time: no reason for a traceback.
             return web.Response()
         except Exception as error:  # Such as a pattern's callable that raises.
+            if self._is_closed:  # The test is over, and so is the connection to its server.
+                return web.Response()
             self._runner.keep_error(error)
             with suppress(ConnectionError):
                 text = f"pytest-sharedworker: the gateway cannot handle this request: {error!r}"
@@ -178,6 +181,10 @@ class Pipeline:
             return await proxy.run(response)
         finally:
             self._streaming.discard(proxy)
+
+    def close(self) -> None:
+        """Ignore the errors of requests that are still pending at the end of the test."""
+        self._is_closed = True
 
     def cut_streams(self) -> None:
         """Break all open WebSockets and event streams."""

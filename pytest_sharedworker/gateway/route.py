@@ -10,7 +10,7 @@ import inspect
 import json as json_module
 import mimetypes
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -78,6 +78,13 @@ class RouteTransport:
     loop_thread: LoopThread
 
 
+class _Done:
+    """What a decision returns: `await`, as in Playwright's async API, is allowed and not needed."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
 class BaseRoute:
     """One request on its way. `request` is what the handler may change, `exchange` the journal's entry.
 
@@ -104,7 +111,7 @@ class BaseRoute:
         json: object = None,
         path: str | Path | None = None,
         content_type: str | None = None,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Respond in the server's place, by default with 200, no headers and an empty body.
 
         `response` (of `fetch`) supplies what the other arguments do not give; `headers` replaces all its
@@ -130,7 +137,7 @@ class BaseRoute:
             _set_type(new_headers, kind, always=False)
         if content_type is not None:
             new_headers["Content-Type"] = content_type
-        self._decide(
+        return self._decide(
             RawResponse(base.status if status is None else status, new_headers, content), "fulfilled"
         )
 
@@ -141,7 +148,7 @@ class BaseRoute:
         method: str | None = None,
         headers: Headers | None = None,
         post_data: str | bytes | object = None,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Send the request to the server, with changes where arguments are given; no older route sees it.
 
         `headers` replaces all headers. A `url` that is not of the gateway's origin is requested there. What
@@ -149,7 +156,7 @@ class BaseRoute:
         """
         changed = any(each is not None for each in (url, method, headers, post_data))
         request = self._change(url, method, headers, post_data)
-        self._decide(Continue(request), "continued, changed" if changed else "continued")
+        return self._decide(Continue(request), "continued, changed" if changed else "continued")
 
     def fallback(
         self,
@@ -158,15 +165,17 @@ class BaseRoute:
         method: str | None = None,
         headers: Headers | None = None,
         post_data: str | bytes | object = None,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Leave the request, with changes where arguments are given, to the next older route that matches it.
 
         After the oldest it goes to the server. Takes changes as `continue_` does.
         """
         changed = any(each is not None for each in (url, method, headers, post_data))
-        self._decide(Fallback(self._change(url, method, headers, post_data)), "changed" if changed else None)
+        return self._decide(
+            Fallback(self._change(url, method, headers, post_data)), "changed" if changed else None
+        )
 
-    def abort(self, error_code: str = "failed") -> None:
+    def abort(self, error_code: str = "failed") -> Awaitable[None]:
         """End the connection without a response: `connectionclosed` closes it, the other codes reset it.
 
         The codes are `failed`, `connectionreset`, `connectionaborted` and `connectionclosed`. Raise
@@ -174,7 +183,7 @@ class BaseRoute:
         """
         if error_code not in _ERROR_CODES:
             raise UnsupportedError(_explain_error_code(error_code))
-        self._decide(Abort(_ERROR_CODES[error_code]), "aborted")
+        return self._decide(Abort(_ERROR_CODES[error_code]), "aborted")
 
     @property
     def is_decided(self) -> bool:
@@ -192,7 +201,7 @@ class BaseRoute:
         assert self._decision is not None
         return self._decision
 
-    def _decide(self, decision: Decision, what: str | None) -> None:
+    def _decide(self, decision: Decision, what: str | None) -> Awaitable[None]:
         with self._lock:
             if self._decision is not None:
                 raise GatewayError(
@@ -208,6 +217,7 @@ class BaseRoute:
                 self._transport.control.resume()
             else:  # Clocks must wait for the request again before the caller moves them.
                 self._transport.loop_thread.run(self._resume())
+        return _Done()
 
     async def _resume(self) -> None:
         self._transport.control.resume()

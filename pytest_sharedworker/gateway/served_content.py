@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,10 @@ def _redirect_to_folder(path: str, request: UpstreamRequest) -> RawResponse:
 def _check_path(path: str) -> None:
     if not path.startswith("/"):
         raise GatewayError(f"cannot serve at {path!r}: a path begins with a slash, such as {'/' + path!r}")
+    if re.search("%[0-9a-fA-F]{2}", path):
+        raise GatewayError(
+            f"cannot serve at {path!r}: write the path without percent-encoding, {unquote(path)!r}"
+        )
     if set(path) & set("?#*"):
         raise GatewayError(f"cannot serve at {path!r}: a path has no '?', '#' or '*'; a route takes patterns")
 

@@ -73,8 +73,12 @@ def worker_prologue(
     values = json.dumps({**settings, "mark": MARK, "tag": TAG_HEADER, "virtualClock": virtual_clock})
     parts = WORKER_PARTS + (VIRTUAL_TIME_PARTS if virtual_clock else ())
     start = f"(() => {{ const settings = {values}; {_join(parts)} }})();"
-    # An init script is a separate script: its declarations stay inside, a `return` is allowed.
-    return " ".join([start, *(f"(() => {{ {script}\n}})();" for script in init_scripts)])
+    return " ".join([start, *map(_isolate, init_scripts)])
+
+
+def _isolate(script: str) -> str:
+    """Return an init script as a function body: its declarations stay inside, and it can fail by itself."""
+    return f"try {{ (() => {{ {script}\n}})(); }} catch (error) {{ reportError(error); }}"
 
 
 def offline_script() -> str:

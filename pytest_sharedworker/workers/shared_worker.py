@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any, Literal, TypeVar, overload
 
+from playwright.sync_api import Error as PlaywrightError
+
 from pytest_sharedworker.clock.base import Clock
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.control.session import ControlChannel
@@ -21,6 +23,9 @@ from pytest_sharedworker.workers.event_info import EventInfo
 
 DEFAULT_TIMEOUT = 10_000.0
 """How long a wait takes at most, in ms."""
+
+EVALUATE_TIMEOUT = 30_000.0
+"""How long one evaluation takes at most, in ms."""
 
 EventName = Literal["console", "error", "close"]
 Handler = Callable[[Any], object]
@@ -115,13 +120,16 @@ class SharedWorker:
     def terminate(self) -> None:
         """End it at once, like a crash: neither it nor its tabs are notified (Chromium).
 
-        In other browsers it closes itself, which drops its tasks. Return when it has ended.
-        Raise UnsupportedError without a prologue outside Chromium.
+        In other browsers it closes itself, which drops its tasks. Return when it has ended, at once for a
+        worker that has ended before. Raise UnsupportedError without a prologue outside Chromium.
         """
+        if self.is_closed():
+            return
         if self._has_devtools:
-            target = self._require_target()
-            self._before_close()
-            self._connections.terminate(target)
+            with suppress(WorkerClosedError, PlaywrightError):  # It ends by itself just now.
+                target = self._require_target()
+                self._before_close()
+                self._connections.terminate(target)
         elif self._channel is not None:
             with suppress(WorkerClosedError):
                 self._channel.call("terminate")
@@ -210,23 +218,29 @@ class SharedWorker:
         `arg`, or statements; a promise is awaited. Raise EvaluationError with JavaScript's stack,
         WorkerClosedError, WaitTimeoutError.
         """
+        return self._evaluate(expression, arg, EVALUATE_TIMEOUT)
+
+    def _evaluate(self, expression: str, arg: Any, timeout: float) -> Any:
         if self._channel is not None and self._channel.ended:
             raise WorkerClosedError(f"the {self._channel} has ended; it cannot evaluate")
         if self._has_devtools:
             with self._open_devtools() as devtools:
-                return devtools.evaluate(expression, arg)
+                return devtools.evaluate(expression, arg, timeout=timeout)
         if self._channel is None:
             raise UnsupportedError("without a prologue only Chromium can evaluate in a SharedWorker")
         params = {"expression": expression, "argument": serialize_argument(arg)}
-        return parse_value(self._channel.call("evaluate", params))
+        return parse_value(self._channel.call("evaluate", params, timeout=timeout))
 
     def wait_for_function(self, expression: str, *, arg: Any = None, timeout: float = DEFAULT_TIMEOUT) -> Any:
         """Evaluate until the value is truthy, and return it. Raise WaitTimeoutError after `timeout` ms."""
         value: Any = None
+        deadline = time.monotonic() + timeout / 1000
 
         def is_truthy() -> bool:
             nonlocal value
-            value = self.evaluate(expression, arg)
+            with suppress(WaitTimeoutError):  # A promise that does not settle in time.
+                left = max(1.0, (deadline - time.monotonic()) * 1000)
+                value = self._evaluate(expression, arg, left)
             return bool(value)
 
         if not self._wait_until(is_truthy, timeout):

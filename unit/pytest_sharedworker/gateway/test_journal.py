@@ -192,3 +192,15 @@ def test_query_counts_in_a_pattern(journal: Journal) -> None:
     assert [each.number for each in journal.select("/api/items{,?**}")] == [2, 3]
     assert [each.number for each in journal.select(re.compile(r"page=\d"))] == [2]
     assert [each.number for each in journal.select(lambda url: url.endswith(".html"))] == [1]
+
+
+@pytest.mark.parametrize("sender", ["Worker", "workers", ""])
+def test_sender_that_does_not_exist_is_refused(journal: Journal, sender: Any) -> None:
+    with pytest.raises(GatewayError, match=r"there is no sender .*: a sender is tab or worker or unknown"):
+        journal.select(sender=sender)
+
+
+def test_worker_id_that_is_no_text_is_refused(journal: Journal) -> None:
+    worker_id: Any = object()
+    with pytest.raises(GatewayError, match=r"such as worker\.id"):
+        journal.select(worker_id=worker_id)

@@ -443,7 +443,7 @@ def test_pending_request_takes_every_decision(gateway: Gateway, is_async: bool) 
     async def do_nothing_later(route: AsyncRoute) -> None:
         do_nothing(route)  # type: ignore[arg-type]
 
-    decisions: list[tuple[Callable[[BaseRoute], None], bytes, bool]] = [
+    decisions: list[tuple[Callable[[BaseRoute], object], bytes, bool]] = [
         (lambda route: route.fulfill(body="mine"), b"mine", False),
         (lambda route: route.abort(), b"", True),
         (lambda route: route.abort("connectionclosed"), b"", False),
@@ -768,3 +768,11 @@ def test_request_of_an_async_route_is_not_overtaken(gateway: Gateway, upstream: 
                 pass
             connection.close()
     assert [each.raw_path for each in upstream.received] == ["/first", "/second"] * 10
+
+
+def test_async_handler_may_await_its_decision(gateway: Gateway) -> None:
+    async def respond(route: AsyncRoute) -> None:
+        await route.fulfill(body="awaited")
+
+    gateway.route("/x", respond)
+    assert send(gateway, "GET /x HTTP/1.1").body == b"awaited"

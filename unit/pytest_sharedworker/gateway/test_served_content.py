@@ -247,3 +247,8 @@ def test_wrong_bodies_and_statuses_are_refused(gateway: Gateway, app: Path) -> N
         gateway.serve("/a", app)  # type: ignore[arg-type]
     with pytest.raises(GatewayError, match="a status from 200 to 599, not 99"):
         gateway.serve("/a", "", status=99)
+
+
+def test_percent_encoded_path_is_refused(gateway: Gateway) -> None:
+    with pytest.raises(GatewayError, match=r"write the path without percent-encoding, '/a b\.txt'"):
+        gateway.serve("/a%20b.txt", "x")

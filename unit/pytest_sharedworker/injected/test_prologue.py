@@ -131,4 +131,6 @@ def test_tab_without_marks_has_no_key_to_post_them_under() -> None:
 
 def test_init_scripts_follow_in_order_in_separate_scopes() -> None:
     prologue = worker_prologue(SETTINGS, virtual_clock=False, init_scripts=["first(); // so", "second();"])
-    assert prologue.endswith("(() => { first(); // so\n})(); (() => { second();\n})();")
+    bodies = ["(() => { first(); // so\n})();", "(() => { second();\n})();"]
+    isolated = [f"try {{ {body} }} catch (error) {{ reportError(error); }}" for body in bodies]
+    assert prologue.endswith(" ".join(isolated))
