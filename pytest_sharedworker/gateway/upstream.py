@@ -12,6 +12,7 @@ from yarl import URL
 from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.event_streams import EventStream
 from pytest_sharedworker.gateway.exchange import Exchange
+from pytest_sharedworker.gateway.exchange_control import ClientDisconnectedError
 from pytest_sharedworker.gateway.forwarding import request_upstream
 from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
@@ -51,8 +52,8 @@ class Upstream:
     async def close(self) -> None:
         """Close the connections to the server. Idempotent."""
         if self._session is not None:
-            await self._session.close()
-            self._session = None
+            session, self._session = self._session, None
+            await session.close()
 
     def rewrite(self, path: str, upstream_path: str) -> None:
         """Request `upstream_path` where the browser requests `path`; the query stays. Raise GatewayError."""
@@ -64,13 +65,17 @@ class Upstream:
     async def fetch(
         self, request: UpstreamRequest, exchange: Exchange, proxy: StreamingProxy | None = None
     ) -> RawResponse:
-        """Return the server's response, by `proxy` where one is given."""
+        """Return the server's response, by `proxy` where one is given.
+
+        Raise ClientDisconnectedError once the test is over.
+        """
         is_own = request.url.startswith(self._gateway_origin.url + "/")
         if is_own and self.origin is None:
             return RawResponse.plain(
                 404, "pytest-sharedworker's gateway serves nothing under this path and has no upstream"
             )
-        assert self._session is not None
+        if self._session is None:
+            raise ClientDisconnectedError
         url = self._rewrite(request.url) if is_own else URL(request.url, encoded=True)
         if not is_own:
             request = request.copy()
@@ -80,6 +85,10 @@ class Upstream:
                 response = await proxy.open(self._session, url, request)
             else:
                 response = await self._forward(self._session, url, request)
+        except RuntimeError as error:
+            if self._session is not None:
+                raise
+            raise ClientDisconnectedError from error  # The test is over, and aiohttp's session is closed.
         except (ClientError, asyncio.TimeoutError, ValueError) as error:
             server = self.origin if is_own else str(url)
             text = f"pytest-sharedworker's gateway cannot reach the server {server}: {error!r}"

@@ -776,3 +776,27 @@ def test_async_handler_may_await_its_decision(gateway: Gateway) -> None:
 
     gateway.route("/x", respond)
     assert send(gateway, "GET /x HTTP/1.1").body == b"awaited"
+
+
+def test_requests_pending_at_the_end_are_no_errors(gateway: Gateway, upstream: Upstream) -> None:
+    async def never(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    async def fetch(route: AsyncRoute) -> None:
+        await route.fetch()
+
+    upstream.respond_later = never
+    plain = gateway.route("/plain", lambda route: route.fetch())
+    coroutine = gateway.route("/async", fetch)
+    host, port = gateway.url.removeprefix("http://").split(":")
+    connections = [socket.create_connection((host, int(port))) for _ in range(3)]
+    for connection, path in zip(connections, ("/plain", "/async", "/unrouted"), strict=True):
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    plain.wait_for(1)
+    coroutine.wait_for(1)
+    gateway.journal.wait_for("/unrouted", ended=False)
+    gateway._stop()
+    gateway._raise_handler_error()
+    for connection in connections:
+        connection.close()
