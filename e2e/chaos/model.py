@@ -1,4 +1,4 @@
-"""The model: which events were logged, what must become of them, and whether it did.
+"""The model: which events were logged, which outcome each must have, and which it had.
 
 It knows no browser. The driver reports what was logged and what went wrong; the model knows the promises and
 compares them with the store at the end.

@@ -7,74 +7,27 @@ dependencies.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from unit.support.wheel import CHECKOUT, build_wheel, create_environment, run
+
 PACKAGE = CHECKOUT / "pytest_sharedworker"
-COMMAND_TIMEOUT_SECONDS = 100
-
 EXAMPLE = CHECKOUT / "examples" / "counter"
-
-
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command without this test run's environment variables; return its output."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))
-    }
-    result = subprocess.run(
-        [str(word) for word in command],
-        cwd=cwd,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=COMMAND_TIMEOUT_SECONDS,
-    )
-    assert result.returncode == 0, result.stdout
-    return result.stdout
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, CHECKOUT, cwd=folder)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the Python of an environment with the wheel and all packages but the checkout."""
-    environment = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", "--without-pip", environment, cwd=environment)
-    python = environment / "bin" / "python"
-    packages = Path(
-        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=environment).strip()
-    )
-    for source in {Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("platlib"))}:
-        for entry in source.iterdir():
-            if "pytest_sharedworker" not in entry.name and not (packages / entry.name).exists():
-                (packages / entry.name).symlink_to(entry)
-    run(
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--no-deps",
-        "--no-index",
-        "--disable-pip-version-check",
-        wheel,
-        cwd=environment,
-    )
-    return python
+    return create_environment(wheel, tmp_path_factory.mktemp("environment"))
 
 
 @pytest.fixture
