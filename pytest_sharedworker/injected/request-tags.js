@@ -29,19 +29,25 @@ const requestTags = (() => {
 
   const { fetch, Request: NativeRequest } = self;
   /**
-   * A copy of the request with a tag. Passing the tag as `init` is not possible: fetch drops the referrer of a
-   * Request that comes with an init.
+   * The arguments of fetch with a tag. A Request is copied: fetch drops the referrer of a Request that comes
+   * with an init. Everything else gets a header more, because in Firefox a Request loses `keepalive`.
    *
    * @param {number} number
    * @param {RequestInfo | URL} input
    * @param {RequestInit} [init]
-   * @returns {Request | null} null where fetch will reject
+   * @returns {[RequestInfo | URL, RequestInit?] | null} null where fetch will reject
    */
   const makeTagged = (number, input, init) => {
     try {
-      const request = new NativeRequest(input, init);
-      request.headers.set(settings.tag, tag(number));
-      return request;
+      if (input instanceof NativeRequest || init instanceof NativeRequest) {
+        const request = new NativeRequest(input, init);
+        request.headers.set(settings.tag, tag(number));
+        return [request];
+      }
+      const headers = new Headers(init?.headers);
+      headers.set(settings.tag, tag(number));
+      // Not a copy: members of an init may be inherited.
+      return [input, init ? Object.create(init, { headers: { value: headers } }) : { headers }];
     } catch {
       return null;
     }
@@ -60,7 +66,7 @@ const requestTags = (() => {
       const method = (init && init.method) || (request ? request.method : "GET");
       const signal = (init && init.signal) || (request && request.signal);
       const tagged = args.length > 0 && isSameOrigin(url) ? makeTagged(number, input, init) : null;
-      const response = tagged ? fetch.call(self, tagged) : fetch.apply(self, args);
+      const response = tagged ? fetch.apply(self, tagged) : fetch.apply(self, args);
       return followFetch({ number, what: `${method} ${url}` }, response, signal);
     },
   });
