@@ -145,7 +145,7 @@ def test_timed_out_test_fails_and_the_next_one_runs(tmp_path: Path, browser_name
     (tmp_path / "test_time.py").write_text(TEST_WITHOUT_END)
     command = [sys.executable, "-m", "pytest", "--installed-browser", "--browser", browser_name]
     run = subprocess.run(
-        [*command, "--timeout", "5", "--rootdir", str(tmp_path), str(tmp_path)],
+        [*command, "--timeout", "15", "--rootdir", str(tmp_path), str(tmp_path)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         capture_output=True,
@@ -153,7 +153,7 @@ def test_timed_out_test_fails_and_the_next_one_runs(tmp_path: Path, browser_name
         timeout=END_TIMEOUT_SECONDS,
     )
     assert run.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "Timeout (>5" in run.stdout
+    assert "Timeout (>15" in run.stdout
     assert "1 failed, 1 passed" in run.stdout
 
 

@@ -27,6 +27,9 @@ DEFAULT_TIMEOUT = 10_000.0
 EVALUATE_TIMEOUT = 30_000.0
 """How long one evaluation takes at most, in ms."""
 
+_CLOSING_SECONDS = 0.1
+"""Firefox hands the port of a tab that connects this soon to the worker that is closing."""
+
 EventName = Literal["console", "error", "close"]
 Handler = Callable[[Any], object]
 T = TypeVar("T")
@@ -133,6 +136,8 @@ class SharedWorker:
         elif self._channel is not None:
             with suppress(WorkerClosedError):
                 self._channel.call("terminate")
+            self.wait_for_close()
+            time.sleep(_CLOSING_SECONDS)
         else:
             raise UnsupportedError("without a prologue only Chromium can end a SharedWorker")
         self.wait_for_close()
