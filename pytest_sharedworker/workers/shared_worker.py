@@ -136,11 +136,11 @@ class SharedWorker:
         elif self._channel is not None:
             with suppress(WorkerClosedError):
                 self._channel.call("terminate")
-            self.wait_for_close()
-            time.sleep(_CLOSING_SECONDS)
         else:
             raise UnsupportedError("without a prologue only Chromium can end a SharedWorker")
         self.wait_for_close()
+        if not self._has_devtools:
+            time.sleep(_CLOSING_SECONDS)
 
     def wait_for_close(self, *, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Wait until the worker has ended. Raise WaitTimeoutError after `timeout` ms."""
