@@ -64,14 +64,12 @@ def test_wait_for_distinguishes_contexts(app: App, other_context: BrowserContext
         app.workers._manager.idle()
     with pytest.raises(AmbiguousWorkerError, match="a narrower pattern, a name or a context"):
         app.workers.wait_for()
-    app.workers._manager.settle_messages()
     own = app.workers.wait_for(context=app.context)
     assert own is not theirs
     assert app.workers.wait_for(context=other_context) is theirs
 
 
 def test_wait_for_ignores_workers_of_other_contexts(app: App, other_context: BrowserContext) -> None:
-    app.workers._manager.settle_messages()
     with pytest.raises(WorkerNotFoundError, match="did not appear within 300 ms"):
         app.workers.wait_for(context=app.context, timeout=300)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from typing import Literal, NoReturn, TypeVar
 
@@ -15,6 +16,9 @@ from pytest_sharedworker.gateway.exchange import Exchange
 
 _DISCONNECT_POLL_SECONDS = 0.25
 """How often an exchange without a known end is checked for a client that has gone: aiohttp reports none."""
+
+_DISCONNECT_SECONDS = 1.0
+"""How long a browser may take to close the connection of a request that its sender has aborted."""
 
 T = TypeVar("T")
 
@@ -47,10 +51,12 @@ class ExchangeControl:
         self._changes = StateNotifier()
 
     async def pause(self, delay_ms: float | None) -> None:
-        """Let `delay_ms` of the sender's time pass (None: until the sender gives up)."""
+        """Let `delay_ms` of the sender's time pass (None: raise ClientDisconnectedError when it gives up)."""
         if self._channel is not None:
             if not await self._channel.suspend(self._number, delay_ms):
                 raise ConnectionClosedError
+            if delay_ms is None:
+                raise ClientDisconnectedError
         elif delay_ms is None:
             await wait_while_connected(self.request, asyncio.Event().wait())
         else:
@@ -100,6 +106,19 @@ async def wait_while_connected(request: web.Request, waiting: Awaitable[T]) -> T
         return task.result()
     finally:
         task.cancel()
+
+
+async def wait_for_disconnect(request: web.Request) -> None:
+    """Wait until the client has closed the connection, for a moment at most.
+
+    A worker's word that it aborted a request may overtake the browser's own cancellation. If the gateway closed
+    the connection first, Firefox would repeat a GET.
+    """
+    deadline = time.monotonic() + _DISCONNECT_SECONDS
+    while request.transport is not None and not request.transport.is_closing():
+        if time.monotonic() > deadline:
+            return
+        await asyncio.sleep(0.01)
 
 
 def abort_connection(request: web.Request) -> None:

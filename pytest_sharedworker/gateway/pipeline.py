@@ -14,6 +14,7 @@ from pytest_sharedworker.gateway.exchange_control import (
     ClientDisconnectedError,
     ConnectionClosedError,
     ExchangeControl,
+    wait_for_disconnect,
 )
 from pytest_sharedworker.gateway.handlers import HandlerRunner
 from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
@@ -84,9 +85,12 @@ class Pipeline:
         self._journal.add(exchange)
         try:
             return await self._exchange(control)
-        except (ConnectionClosedError, ClientDisconnectedError) as cut:
-            exchange.cut = cut.how if isinstance(cut, ConnectionClosedError) else None
+        except ConnectionClosedError as cut:
+            exchange.cut = cut.how
             # The connection is closed: aiohttp notices when it tries to write, and ignores it.
+            return web.Response()
+        except ClientDisconnectedError:
+            await wait_for_disconnect(request)
             return web.Response()
         except ConnectionError:  # A browser may close its connection at any time: no reason for a traceback.
             return web.Response()

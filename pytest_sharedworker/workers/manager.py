@@ -126,19 +126,18 @@ class WorkerManager:
         return [worker for worker in self.history if not worker.is_closed()]
 
     def is_in(self, worker: SharedWorker, context: BrowserContext) -> bool:
-        """Return whether a worker belongs to a context."""
+        """Return whether a worker belongs to a context; False as long as no port of it is known."""
         if self._has_devtools:
             target = worker._find_target()
             return target is not None and target.context_id == self._connections.get_context_id(context)
-        channel = next(each for each in self._registry.channels if each.id == worker.id)
-        ports = self._tabs.get_ports()
-        owners = [ports[port].context for port in channel.marks if port in ports]
-        if not owners:
+        if self._clock_kind != "virtual":
             raise UnsupportedError(
                 "in this browser the context of a worker is known on the virtual clock only:"
                 " request the fixture worker_clock"
             )
-        return context in owners
+        channel = next(each for each in self._registry.channels if each.id == worker.id)
+        ports = self._tabs.get_ports()
+        return any(ports[port].context == context for port in channel.marks if port in ports)
 
     def explain(self) -> str:
         """Return what the workers wrote and threw, as text for a failure."""
