@@ -57,13 +57,18 @@ class WorkerFiles:
 
 
 class Protocol(Table, frozen=True):
-    """The names on the wire. `endpoint` is relative to the script's URL. Defaults are MLflow's."""
+    """The names on the wire. `endpoint` is relative to the script's URL. Defaults are MLflow's.
+
+    `stored` and `visibility` are messages of the reference; cases about them do not apply to other workers.
+    """
 
     endpoint: str = "../ajax-api/3.0/mlflow/ui-telemetry"
     flush_interval_ms: Annotated[int, msgspec.Meta(ge=1)] = 30_000
     log_event: str = "LOG_EVENT"
     shutdown: str = "SHUTDOWN"
     ready: str = "READY"
+    stored: str = "STORED"
+    visibility: str = "VISIBILITY"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -36,17 +36,21 @@ CONNECT = """({ url, options, ready }) => {
     });
 }"""
 
-_LOG = """({ type, tab, first, count, installation, component, interval_ms }) => {
+_LOG = """({ type, tab, first, count, installation, component, interval_ms, tab_id }) => {
     let sequence = first;
-    const log = () => window.port.postMessage({ type, payload: {
-        installation_id: installation,
-        event_name: "ui_event",
-        timestamp_ns: Date.now() * 1e6,
-        params: {
-            componentId: component, componentViewId: `${tab}/${sequence++}`,
-            componentType: "button", eventType: "onClick",
-        },
-    } });
+    const log = () => {
+        const seq = sequence++;
+        window.port.postMessage({ type, payload: {
+            installation_id: installation,
+            event_name: "ui_event",
+            timestamp_ns: Date.now() * 1e6,
+            params: {
+                componentId: component, componentViewId: `${tab}/${seq}`,
+                componentType: "button", eventType: "onClick",
+            },
+            ...(tab_id && { tab_id, seq }),
+        } });
+    };
     if (interval_ms === null) {
         while (sequence < first + count) log();
     } else {
@@ -73,6 +77,8 @@ class Tab:
         self.name = name
         self.events: list[Event] = []
         self.installation_id = f"installation-of-{name}"
+        self.tab_id: str | None = None
+        """If set, the events carry it and a `seq`: a worker that implements STORED then confirms them."""
         self._implementation = implementation
         self.script_url = script_url
         self._record = record
@@ -116,6 +122,16 @@ class Tab:
         `fate` is the outcome that the accounting requires for them.
         """
         first = len(self.events)
+        self._post_events(first, count, component, interval_ms)
+        events = [Event(f"{self.name}/{first + i}", self.name, first + i, fate) for i in range(count)]
+        self.events += events
+        return events
+
+    def log_again(self, count: int, *, component: str = DEFAULT_COMPONENT) -> None:
+        """Post the last `count` events again, as a tab does whose worker has not confirmed them."""
+        self._post_events(len(self.events) - count, count, component, None)
+
+    def _post_events(self, first: int, count: int, component: str, interval_ms: int | None) -> None:
         keys = f"{self.name}/{first}" + (f" to {first + count - 1}" if count > 1 else "")
         pace = "" if interval_ms is None else f", one every {interval_ms} ms"
         what = "" if component == DEFAULT_COMPONENT else f" of {component}"
@@ -130,11 +146,9 @@ class Tab:
                 "installation": self.installation_id,
                 "component": component,
                 "interval_ms": interval_ms,
+                "tab_id": self.tab_id,
             },
         )
-        events = [Event(f"{self.name}/{first + i}", self.name, first + i, fate) for i in range(count)]
-        self.events += events
-        return events
 
     def post(self, message: object) -> None:
         """Post any message to the worker, also one that the protocol does not define."""

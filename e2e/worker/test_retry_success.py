@@ -1,0 +1,94 @@
+"""Retry: only an explicit success confirms a batch.
+
+An intermediary, a server that is starting or one that fails half-way may respond with a success status and a
+body of its own. A worker that takes such a response for a success loses the batch, and nobody notices.
+`test_retry_responses.py` covers such responses to batches that the server did store.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from e2e.conformance.case import Level, case
+from e2e.worker.driver.retry import expect_all_stored_in_order, require_virtual_time
+from e2e.worker.driver.system import Telemetry
+from pytest_sharedworker import Route
+
+EXPLICIT = 'wire protocol, response: {"status": "success"} confirms a batch, nothing else does'
+COUNTED = "wire protocol, response: the counts of a batch cover its records"
+
+Respond = Callable[[int], tuple[int, str]]
+"""Returns status and body of the response to a batch of so many records."""
+
+
+def make_case(number: int, name: str, title: str, respond: Respond, source: str = EXPLICIT) -> Any:
+    """Return the parameter of one case: a response that does not confirm the batch."""
+    return pytest.param(
+        respond,
+        id=name,
+        marks=case(
+            f"retry/10/{number}",
+            Level.SHOULD,
+            f"A worker keeps a batch whose response is {title}, and sends it again.",
+            expected="all stored once, each tab's events in order",
+            source=source,
+        ),
+    )
+
+
+def make_body(number: int, name: str, body: object, status: int = 200) -> Any:
+    """Return the parameter of one case: a response with this body for a batch of any size."""
+    text = "" if body is None else json.dumps(body)
+    title = f"{status} {text}".strip()
+    return make_case(number, name, title, lambda records: (status, text))
+
+
+def make_counts(number: int, name: str, title: str, count: Callable[[int], dict[str, Any]]) -> Any:
+    """Return the parameter of one case: a success whose counts do not cover the batch."""
+    return make_case(
+        number, name, title, lambda records: (200, json.dumps({"status": "success", **count(records)})), COUNTED
+    )
+
+
+@pytest.mark.parametrize(
+    "respond",
+    [
+        make_body(1, "object", {}),
+        make_body(2, "error", {"status": "error"}),
+        make_body(3, "no-success", {"success": False}),
+        make_body(4, "list", []),
+        make_body(5, "string", "ok"),
+        make_body(6, "202", {}, 202),
+        make_body(7, "204", None, 204),
+        make_counts(
+            8,
+            "fewer",
+            "a success that counts fewer records than were sent",
+            lambda records: {"accepted": records - 1, "duplicates": 0, "rejected": []},
+        ),
+        make_counts(9, "none", "a success that counts no record as accepted", lambda records: {"accepted": 0}),
+        make_body(10, "true", True),
+        make_body(11, "status-true", {"status": True}),
+        make_body(12, "queued", {"status": "queued"}, 202),
+        make_body(13, "503-disabled", {"status": "disabled"}, 503),
+        make_body(14, "nested", {"data": {"status": "success"}}),
+    ],
+)
+def test_response_without_success_is_retried(telemetry: Telemetry, respond: Respond) -> None:
+    require_virtual_time(telemetry)
+
+    def answer(route: Route) -> None:
+        records = len(json.loads(route.exchange.decoded_body)["records"])
+        status, body = respond(records)
+        route.fulfill(status=status, body=body, headers={"Content-Type": "application/json"})
+
+    telemetry.gateway.route(telemetry.posts_pattern, answer, times=1, optional=True)
+    tab = telemetry.open_tab()
+    tab.log(3)
+    telemetry.flush()
+    tab.log(2)
+    expect_all_stored_in_order(telemetry)
