@@ -31,14 +31,14 @@ import { createSession } from "./telemetry-session.js";
 /**
  * Connect to the SharedWorker, starting it when it does not run.
  *
- * @param {URL} url of the worker's script
+ * @param {(options: WorkerOptions) => SharedWorker} createWorker
  * @param {WorkerOptions} options
  * @param {Listener} listener
  * @returns {Connection}
  * @throws where the browser has no SharedWorker or blocks it
  */
-export function connectToWorker(url, options, { onReady, onStored, onEnded }) {
-  const { port } = new SharedWorker(url, options);
+export function connectToWorker(createWorker, options, { onReady, onStored, onEnded }) {
+  const { port } = createWorker(options);
   const closing = new AbortController();
   port.onmessage = ({ data }) => {
     if (data.type === READY) {
@@ -67,13 +67,13 @@ export function connectToWorker(url, options, { onReady, onStored, onEnded }) {
 /**
  * Run a session in the page. Browsers throttle timers of hidden pages, so a flush may be up to a minute late.
  *
- * @param {URL} endpoint the telemetry endpoint
+ * @param {import("./options.js").ResolvedOptions} options
  * @param {() => boolean} mayPost called before every POST; false closes the session
  * @param {Listener} listener
  * @returns {Connection}
  */
-export function connectInPage(endpoint, mayPost, { onReady, onStored }) {
-  const session = createSession(endpoint, mayPost);
+export function connectInPage(options, mayPost, { onReady, onStored }) {
+  const session = createSession(options, mayPost);
   session.lockHeld.then(onReady);
   return {
     kind: "page",

@@ -5,14 +5,7 @@
  */
 
 import { backoffMs } from "./backoff.js";
-import {
-  MAX_BATCH_BYTES,
-  MAX_BATCH_RECORDS,
-  MAX_KEEPALIVE_BYTES,
-  MAX_QUEUED_BYTES,
-  MAX_QUEUED_RECORDS,
-  MAX_RECORD_BYTES,
-} from "./protocol.js";
+import { MAX_KEEPALIVE_BYTES } from "./protocol.js";
 import { ACCEPTED, DISABLED, FAILED, FORBIDDEN, postBatch, TOO_LARGE } from "./post-batch.js";
 
 /** @typedef {import("./outbox.js").Entry} Entry */
@@ -30,11 +23,11 @@ import { ACCEPTED, DISABLED, FAILED, FORBIDDEN, postBatch, TOO_LARGE } from "./p
 /**
  * Create a queue: it holds records in order, in memory and in the outbox, and posts one batch at a time.
  *
- * @param {URL} endpoint the telemetry endpoint
+ * @param {import("./options.js").ResolvedOptions} options
  * @param {import("./outbox.js").Outbox} outbox
  * @param {QueueContext} context
  */
-export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }) {
+export function createQueue(options, outbox, { losses, mayPost, close, signal }) {
   /**
    * By the event's identity, oldest first. An event that a tab sends again is already here.
    *
@@ -43,7 +36,7 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
   let entries = new Map();
   let queuedBytes = 0;
   // Halved by every 413.
-  let batchBytes = MAX_BATCH_BYTES;
+  let batchBytes = options.maxBatchBytes;
   let isFlushing = false;
   let failures = 0;
   // Time of the next attempt, as of `performance.now()`. Infinity: none by this worker.
@@ -72,7 +65,7 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
     const excess = [];
     let bytes = queuedBytes;
     for (const entry of entries.values()) {
-      if (entries.size - excess.length <= MAX_QUEUED_RECORDS && bytes <= MAX_QUEUED_BYTES) break;
+      if (entries.size - excess.length <= options.maxQueuedRecords && bytes <= options.maxQueuedBytes) break;
       if (entry.inFlight) continue;
       excess.push(entry);
       bytes -= entry.bytes;
@@ -112,7 +105,7 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
     const batch = nextBatch(maxRecords, isUnloading ? MAX_KEEPALIVE_BYTES : batchBytes);
     const bytes = batch.reduce((sum, entry) => sum + entry.bytes, 0);
     const [outcome, retryAfterMs] = await postBatch(
-      endpoint,
+      options.endpoint,
       `{"records":[${batch.map(({ text }) => text)}],${JSON.stringify(losses).slice(1)}`,
       // Compression takes time, and the tabs may close at any moment.
       { gzip: queue.gzip && !isUnloading, keepalive: bytes <= MAX_KEEPALIVE_BYTES, signal },
@@ -148,11 +141,11 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
      * @param {string} id identity of the event, `tab_id/seq`
      * @param {string} text JSON of the record
      * @returns {Promise<void>} settles when the record is on disk, or cannot be written
-     * @throws {Error} when the record is larger than {@link MAX_RECORD_BYTES}
+     * @throws {Error} when the record is larger than `maxRecordBytes`
      */
     async push(id, text) {
       const bytes = new TextEncoder().encode(text).length;
-      if (bytes > MAX_RECORD_BYTES) throw new Error(`${bytes} bytes`);
+      if (bytes > options.maxRecordBytes) throw new Error(`${bytes} bytes`);
       if (entries.has(id)) return;
       const entry = /** @type {Entry} */ ({ id, text, bytes });
       const saved = outbox.put(entry);
@@ -205,7 +198,7 @@ export function createQueue(endpoint, outbox, { losses, mayPost, close, signal }
       isFlushing = true;
       // Records that arrive during this flush wait for the next one.
       let remaining = entries.size;
-      while (remaining > 0) remaining -= await sendBatch(Math.min(remaining, MAX_BATCH_RECORDS), isUnloading);
+      while (remaining > 0) remaining -= await sendBatch(Math.min(remaining, options.maxBatchRecords), isUnloading);
       isFlushing = false;
     },
   };

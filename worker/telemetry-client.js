@@ -10,15 +10,8 @@
 import { readItem, writeItem } from "./browser-storage.js";
 import { connectInPage, connectToWorker } from "./connections.js";
 import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
-import {
-  ACK_TIMEOUT_MS,
-  ENABLED_KEY,
-  ENDPOINT_PATH,
-  INSTALLATION_ID_KEY,
-  MAX_WAITING_EVENTS,
-  OUTBOX_NAME_PREFIX,
-  WORKER_NAME,
-} from "./protocol.js";
+import { resolveOptions } from "./options.js";
+import { ACK_TIMEOUT_MS, OUTBOX_NAME_PREFIX, WORKER_NAME } from "./protocol.js";
 import { createUuid } from "./uuid.js";
 
 /** @typedef {import("./connections.js").LogEvent} LogEvent */
@@ -31,11 +24,24 @@ import { createUuid } from "./uuid.js";
  */
 
 /**
- * @typedef {object} ClientOptions
- * @property {string | URL} workerUrl the worker's script, relative to the page
- * @property {WorkerType} [type] type of the script: "module" for the modules without a build step
+ * The page's own options.
+ *
+ * @typedef {object} PageOptions
+ * @property {WorkerType} [type] type of the worker's script: "module" for the modules without a build step
  * @property {(state: ClientState) => void} [onStateChange] called after every possible change of state
  */
+
+/**
+ * Where the worker comes from: its URL, relative to the page, or a function that starts it. Bundlers find a worker
+ * only where the expression `new SharedWorker(new URL("./my.worker.js", import.meta.url), …)` stands in the app. The
+ * function must pass the options on; the client cannot know the script's URL then, so it needs the endpoint.
+ *
+ * @typedef {{workerUrl: string | URL, createWorker?: undefined}
+ *   | {workerUrl?: undefined, createWorker: (options: WorkerOptions) => SharedWorker, endpoint: string | URL}
+ * } WorkerSource
+ */
+
+/** @typedef {import("./options.js").TelemetryOptions & PageOptions & WorkerSource} ClientOptions */
 
 /**
  * @typedef {object} TelemetryClient
@@ -59,11 +65,14 @@ const NANOSECONDS_PER_MILLISECOND = 1e6;
  *
  * @param {ClientOptions} options
  * @returns {TelemetryClient}
- * @throws {TypeError} when `workerUrl` is not a URL
+ * @throws {TypeError} when `workerUrl` or `endpoint` is not a URL
  */
-export function createTelemetryClient({ workerUrl, type, onStateChange }) {
+export function createTelemetryClient({ workerUrl = "", createWorker, type, onStateChange, ...others }) {
   const url = new URL(workerUrl, document.baseURI);
-  const endpoint = new URL(ENDPOINT_PATH, url);
+  const startWorker =
+    createWorker ?? ((/** @type {WorkerOptions} */ workerOptions) => new SharedWorker(url, workerOptions));
+  const options = resolveOptions(others, url);
+  const { endpoint } = options;
   const tabId = createUuid();
   let seq = 0;
   /** @type {Connection | undefined} */
@@ -83,7 +92,7 @@ export function createTelemetryClient({ workerUrl, type, onStateChange }) {
   const fallbackInstallationId = createUuid();
 
   const isEnabled = () => {
-    const stored = readItem(ENABLED_KEY);
+    const stored = readItem(options.consentKey);
     return !isOptedOutInPage && !hasGlobalPrivacyControl() && stored !== undefined && stored !== "false";
   };
 
@@ -132,9 +141,9 @@ export function createTelemetryClient({ workerUrl, type, onStateChange }) {
     /** @type {Connection} */
     let newConnection;
     try {
-      newConnection = connectToWorker(url, { type, name: WORKER_NAME }, listener);
+      newConnection = connectToWorker(startWorker, { type, name: WORKER_NAME }, listener);
     } catch {
-      newConnection = connectInPage(endpoint, syncConsent, listener);
+      newConnection = connectInPage(options, syncConsent, listener);
     }
     connection = newConnection;
     startWatchdog();
@@ -187,14 +196,14 @@ export function createTelemetryClient({ workerUrl, type, onStateChange }) {
 
   /** Read at every event: tabs that created an id at the same time converge on the one stored last. */
   const getInstallationId = () => {
-    const stored = readItem(INSTALLATION_ID_KEY);
-    if (!stored) writeItem(INSTALLATION_ID_KEY, fallbackInstallationId);
+    const stored = readItem(options.installationIdKey);
+    if (!stored) writeItem(options.installationIdKey, fallbackInstallationId);
     return stored || fallbackInstallationId;
   };
 
   addEventListener("storage", ({ key, newValue }) => {
     // A null key means that the whole storage was cleared.
-    if (key !== ENABLED_KEY && key !== null) return;
+    if (key !== options.consentKey && key !== null) return;
     // The session has ended, even if consent has been given again since.
     if (newValue === "false") stop();
     syncConsent();
@@ -209,7 +218,7 @@ export function createTelemetryClient({ workerUrl, type, onStateChange }) {
     isEnabled,
     state,
     logEvent({ eventName = "ui_event", ...params }) {
-      if (!syncConsent() || unacknowledged.length >= MAX_WAITING_EVENTS) return false;
+      if (!syncConsent() || unacknowledged.length >= options.maxWaitingEvents) return false;
       try {
         const event = {
           installation_id: getInstallationId(),
@@ -230,12 +239,12 @@ export function createTelemetryClient({ workerUrl, type, onStateChange }) {
       }
     },
     optOut() {
-      isOptedOutInPage = !writeItem(ENABLED_KEY, "false");
+      isOptedOutInPage = !writeItem(options.consentKey, "false");
       syncConsent();
     },
     optIn() {
       isOptedOutInPage = false;
-      writeItem(ENABLED_KEY, "true");
+      writeItem(options.consentKey, "true");
       syncConsent();
     },
   };

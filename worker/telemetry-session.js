@@ -9,7 +9,7 @@ import { backoffMs } from "./backoff.js";
 import { fetchWithTimeout } from "./fetch-with-timeout.js";
 import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
 import { createOutbox } from "./outbox.js";
-import { CONFIG_LIFETIME_MS, CONFIG_TIMEOUT_MS, FLUSH_INTERVAL_MS, MAX_WAITING_EVENTS } from "./protocol.js";
+import { CONFIG_LIFETIME_MS, CONFIG_TIMEOUT_MS } from "./protocol.js";
 import { createQueue } from "./record-queue.js";
 import { createUuid } from "./uuid.js";
 
@@ -21,10 +21,11 @@ import { createUuid } from "./uuid.js";
  * Start a session: it polls the configuration, drops or filters events accordingly, and queues the others as records.
  * The flush interval starts here, and the sampling value is drawn here.
  *
- * @param {URL} endpoint the telemetry endpoint
+ * @param {import("./options.js").ResolvedOptions} options
  * @param {() => boolean} [mayPost] called before every POST; false closes the session
  */
-export function createSession(endpoint, mayPost = () => true) {
+export function createSession(options, mayPost = () => true) {
+  const { endpoint } = options;
   // Drawn once, so that a session sends all of its events or none. Uniform in [0, 100).
   const samplingValue = Math.random() * 100;
   /** @type {import("./protocol.js").Losses} */
@@ -43,7 +44,7 @@ export function createSession(endpoint, mayPost = () => true) {
     closing.abort();
     queue.clear();
   };
-  const queue = createQueue(endpoint, outbox, {
+  const queue = createQueue(options, outbox, {
     losses,
     mayPost: () => mayPost() && !hasGlobalPrivacyControl(),
     close,
@@ -86,7 +87,7 @@ export function createSession(endpoint, mayPost = () => true) {
   };
 
   // Browsers schedule the next tick of an interval from the due time of the last, so flushes do not drift.
-  const timer = setInterval(() => queue.flush(), FLUSH_INTERVAL_MS);
+  const timer = setInterval(() => queue.flush(), options.flushIntervalMs);
   signal.onabort = () => clearInterval(timer);
   addEventListener("online", queue.retryNow, { signal });
   const firstPoll = pollConfig(0);
@@ -110,7 +111,7 @@ export function createSession(endpoint, mayPost = () => true) {
       const event = /** @type {LogEvent} */ (payload);
       try {
         if (Object(event) !== event) throw new Error("not an object");
-        if (waitingEvents >= MAX_WAITING_EVENTS) throw new Error("too many waiting");
+        if (waitingEvents >= options.maxWaitingEvents) throw new Error("too many waiting");
         waitingEvents++;
         await firstPoll;
         waitingEvents--;

@@ -14,7 +14,7 @@ const page = globalThis.document;
 if (page) {
   const workerUrl = /** @type {HTMLScriptElement} */ (page.currentScript).src;
   Object.assign(globalThis, {
-    /** @param {Partial<import("./telemetry-client.js").ClientOptions>} [options] */
+    /** @param {import("./telemetry-client.js").PageOptions} [options] */
     createTelemetryClient: (options) => createTelemetryClient({ workerUrl, ...options }),
   });
 } else {

@@ -5,16 +5,19 @@
  * @module
  */
 
-import { ENDPOINT_PATH, LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
+import { LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
+import { resolveOptions } from "./options.js";
 import { createSession } from "./telemetry-session.js";
 import { createUuid } from "./uuid.js";
 
 /**
  * Serve every tab that connects to this SharedWorker. Must be called synchronously by the worker's script: a later
  * call misses the first `connect` event.
+ *
+ * @param {import("./options.js").TelemetryOptions} [options]
  */
-export function serveTabs() {
-  const startSession = () => createSession(new URL(ENDPOINT_PATH, location.href));
+export function serveTabs(options = {}) {
+  const startSession = () => createSession(resolveOptions(options, location.href));
   let session = startSession();
   let isShutDown = false;
   /**
