@@ -5,9 +5,10 @@
  */
 
 import { fetchWithTimeout } from "./fetch-with-timeout.js";
-import { MAX_RETRY_AFTER_MS, POST_TIMEOUT_MS } from "./protocol.js";
+import { parseRetryAfterMs } from "./pace.js";
+import { POST_TIMEOUT_MS } from "./protocol.js";
 
-/** The server has the records: remove them. */
+/** The server says that it has the records: remove them. */
 export const ACCEPTED = 1;
 /** 400, 415, 422: the server never accepts this batch. Remove its records and count them as dropped. */
 export const REJECTED = 2;
@@ -22,7 +23,6 @@ export const DISABLED = 6;
 
 /** @type {{[status: number]: number}} */
 const OUTCOMES = {
-  204: ACCEPTED,
   400: REJECTED,
   401: FORBIDDEN,
   403: FORBIDDEN,
@@ -35,17 +35,19 @@ const OUTCOMES = {
 /**
  * Post a body, with a timeout of {@link POST_TIMEOUT_MS}. Never throws.
  *
- * A 200 without a readable body may come from an intermediary, such as a login page. It counts as FAILED, like a
- * network error; sending again is safe because the server stores each record once.
+ * Only an explicit success counts as one. Any other 2xx may come from an intermediary, such as a login page, or from a
+ * server that has stored a part. It counts as FAILED, like a network error; sending again is safe because the server
+ * stores each record once.
  *
  * @param {URL} endpoint
  * @param {string} body JSON
+ * @param {number} records number of records in the body
  * @param {{gzip: boolean, keepalive: boolean, signal: AbortSignal}} options `gzip` compresses the body; `keepalive`
  *   lets the request outlive the worker; `signal` aborts it
  * @returns {Promise<[outcome: number, retryAfterMs: number]>} one of the outcomes above, and the `Retry-After` of the
  *   response in milliseconds, 0 without one
  */
-export async function postBatch(endpoint, body, { gzip, keepalive, signal }) {
+export async function postBatch(endpoint, body, records, { gzip, keepalive, signal }) {
   let retryAfterMs = 0;
   try {
     const response = await fetchWithTimeout(endpoint, POST_TIMEOUT_MS, signal, {
@@ -53,17 +55,30 @@ export async function postBatch(endpoint, body, { gzip, keepalive, signal }) {
       headers: { "Content-Type": "application/json", ...(gzip && { "Content-Encoding": "gzip" }) },
       body: gzip ? await compress(body) : body,
       keepalive,
-      // A login page that responds with 200 after a redirect has not stored the batch.
-      redirect: "error",
     });
-    retryAfterMs = parseRetryAfterMs(response.headers.get("Retry-After"));
-    let outcome = OUTCOMES[response.status];
-    if (response.ok) outcome ??= (await response.json()).status === "disabled" ? DISABLED : ACCEPTED;
+    retryAfterMs = parseRetryAfterMs(response);
+    const outcome = response.ok ? interpretReply(await response.json(), records) : OUTCOMES[response.status];
     if (outcome) return [outcome, retryAfterMs];
   } catch {
     // A network error, a timeout, or an unreadable body.
   }
   return [FAILED, retryAfterMs];
+}
+
+/**
+ * Interpret the body of a 2xx response.
+ *
+ * @param {any} reply JSON
+ * @param {number} records number of records sent
+ * @returns {number} ACCEPTED, DISABLED or FAILED
+ */
+function interpretReply({ status, accepted, duplicates, rejected }, records) {
+  if (status === "disabled") return DISABLED;
+  // A server need not tell what became of the records; where it does, the counts must cover all of them. Values that
+  // are not numbers make a sum that does not.
+  const counts = [accepted, duplicates, rejected?.length ?? rejected].filter((count) => count !== undefined);
+  const isComplete = !counts.length || counts.reduce((sum, count) => sum + count, 0) === records;
+  return status === "success" && isComplete ? ACCEPTED : FAILED;
 }
 
 /**
@@ -74,15 +89,4 @@ export async function postBatch(endpoint, body, { gzip, keepalive, signal }) {
  */
 function compress(text) {
   return new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"))).blob();
-}
-
-/**
- * Parse a `Retry-After` header (RFC 9110, section 10.2.3).
- *
- * @param {string | null} retryAfter seconds, or an HTTP date
- * @returns {number} milliseconds from now, at most {@link MAX_RETRY_AFTER_MS}; 0 when missing or invalid
- */
-function parseRetryAfterMs(retryAfter) {
-  const requestedMs = Number(retryAfter) * 1000 || Date.parse(retryAfter ?? "") - Date.now() || 0;
-  return Math.min(Math.max(0, requestedMs), MAX_RETRY_AFTER_MS);
 }

@@ -14,6 +14,15 @@ export const FLUSH_INTERVAL_MS = 30_000;
 /** Timeout of a POST, in milliseconds. Its records are sent again. */
 export const POST_TIMEOUT_MS = 30_000;
 
+/** Pause between a POST and the next one that has something to send, in milliseconds. */
+export const MIN_PAUSE_MS = 100;
+
+/** Lower bound of the pause after a request without progress, in milliseconds. */
+export const MIN_BACKOFF_MS = 1_000;
+
+/** Upper bound of the backoff after the first failure, in milliseconds. It doubles with every consecutive failure. */
+export const FIRST_BACKOFF_MS = 5_000;
+
 /** Upper bound of the backoff for POSTs and for configuration requests, in milliseconds. */
 export const MAX_BACKOFF_MS = 15 * 60_000;
 
@@ -25,6 +34,12 @@ export const CONFIG_LIFETIME_MS = 3 * 3600_000;
 
 /** Timeout of a configuration request, in milliseconds. */
 export const CONFIG_TIMEOUT_MS = 60_000;
+
+/** How long the last configuration holds while none can be read, in milliseconds. It survives the worker. */
+export const CONFIG_MEMORY_MS = 7 * 24 * 3600_000;
+
+/** How long a new session waits for a configuration before it applies the one of an earlier session. */
+export const CONFIG_GRACE_MS = 2_000;
 
 /** Maximum number of records in one POST: the limit of upstream servers. */
 export const MAX_BATCH_RECORDS = 500;

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { backoffMs } from "./backoff.js";
-import { MAX_KEEPALIVE_BYTES } from "./protocol.js";
+import { createPace } from "./pace.js";
 import { ACCEPTED, DISABLED, FAILED, FORBIDDEN, postBatch, TOO_LARGE } from "./post-batch.js";
+import { MAX_KEEPALIVE_BYTES, MIN_BACKOFF_MS, MIN_PAUSE_MS } from "./protocol.js";
 
 /** @typedef {import("./outbox.js").Entry} Entry */
 
@@ -17,6 +17,7 @@ import { ACCEPTED, DISABLED, FAILED, FORBIDDEN, postBatch, TOO_LARGE } from "./p
  * @property {import("./protocol.js").Losses} losses posted with every batch; the queue counts dropped records here
  * @property {() => boolean} mayPost called before every POST; false closes the session
  * @property {() => void} close closes the session; must abort `signal`
+ * @property {() => void} onDisabled called when a response disables telemetry; must close the session
  * @property {AbortSignal} signal aborts the POST in flight
  */
 
@@ -27,7 +28,7 @@ import { ACCEPTED, DISABLED, FAILED, FORBIDDEN, postBatch, TOO_LARGE } from "./p
  * @param {import("./outbox.js").Outbox} outbox
  * @param {QueueContext} context
  */
-export function createQueue(options, outbox, { losses, mayPost, close, signal }) {
+export function createQueue(options, outbox, { losses, mayPost, close, onDisabled, signal }) {
   /**
    * By the event's identity, oldest first. An event that a tab sends again is already here.
    *
@@ -37,10 +38,9 @@ export function createQueue(options, outbox, { losses, mayPost, close, signal })
   let queuedBytes = 0;
   // Halved by every 413.
   let batchBytes = options.maxBatchBytes;
-  let isFlushing = false;
-  let failures = 0;
-  // Time of the next attempt, as of `performance.now()`. Infinity: none by this worker.
-  let notBeforeMs = 0;
+  // Number of records that the current flush has still to post. A flush is a sequence of batches with pauses.
+  let remaining = 0;
+  let isUnloading = false;
 
   /** @param {Entry} entry */
   const add = (entry) => {
@@ -92,41 +92,42 @@ export function createQueue(options, outbox, { losses, mayPost, close, signal })
     return batch;
   };
 
-  /**
-   * Post one batch and apply the outcome.
-   *
-   * @param {number} maxRecords
-   * @param {boolean} isUnloading see `flush`
-   * @returns {Promise<number>} how many records left the queue; Infinity to end the flush
-   */
-  const sendBatch = async (maxRecords, isUnloading) => {
-    if (!mayPost()) close();
-    if (signal.aborted) return Infinity;
-    const batch = nextBatch(maxRecords, isUnloading ? MAX_KEEPALIVE_BYTES : batchBytes);
+  /** Post one batch if the flush has records left and the pace allows it, and apply the outcome. */
+  const sendBatch = async () => {
+    remaining = Math.min(remaining, entries.size);
+    if (!queue.isActive || remaining <= 0 || !pace.begin()) return;
+    if (!mayPost()) return close();
+    const batch = nextBatch(
+      Math.min(remaining, options.maxBatchRecords),
+      isUnloading ? Math.min(MAX_KEEPALIVE_BYTES, batchBytes) : batchBytes,
+    );
     const bytes = batch.reduce((sum, entry) => sum + entry.bytes, 0);
     const [outcome, retryAfterMs] = await postBatch(
       options.endpoint,
       `{"records":[${batch.map(({ text }) => text)}],${JSON.stringify(losses).slice(1)}`,
+      batch.length,
       // Compression takes time, and the tabs may close at any moment.
       { gzip: queue.gzip && !isUnloading, keepalive: bytes <= MAX_KEEPALIVE_BYTES, signal },
     );
     for (const entry of batch) entry.inFlight = false;
-    if (outcome === DISABLED) close();
-    if (signal.aborted) return Infinity;
-    if (outcome === FORBIDDEN) return (notBeforeMs = Infinity);
-    if (outcome === FAILED) {
-      notBeforeMs = performance.now() + Math.max(retryAfterMs, backoffMs(++failures));
-      return Infinity;
-    }
-    failures = 0;
+    if (outcome === DISABLED) onDisabled();
+    if (signal.aborted) return;
+    if (outcome === FORBIDDEN) return pace.end(Infinity);
     if (outcome === TOO_LARGE && batch.length > 1) {
       batchBytes = bytes / 2;
-      return 0;
+      return pace.end(Math.max(MIN_BACKOFF_MS, retryAfterMs));
     }
-    if (outcome !== ACCEPTED) losses.dropped += batch.length;
-    removeEntries(batch);
-    return batch.length;
+    if (outcome !== FAILED) {
+      if (outcome !== ACCEPTED) losses.dropped += batch.length;
+      removeEntries(batch);
+      remaining -= batch.length;
+    }
+    if (outcome === ACCEPTED) return pace.end(MIN_PAUSE_MS);
+    // What waits at the end of the backoff leaves together.
+    remaining = Infinity;
+    pace.fail(retryAfterMs);
   };
+  const pace = createPace(sendBatch);
 
   const queue = {
     /** Whether the configuration enables telemetry; false until it is read. */
@@ -158,7 +159,8 @@ export function createQueue(options, outbox, { losses, mayPost, close, signal })
     recoverOrphans() {
       queue.recoverOrphans = () => {};
       outbox.recoverOrphans((orphans) => {
-        if (signal.aborted) return;
+        // Telemetry has been disabled meanwhile.
+        if (!queue.isActive) return;
         for (const entry of orphans) {
           // The worker ended before its acknowledgement, so the tab sent the event again.
           if (entries.has(entry.id)) outbox.remove([entry]);
@@ -176,30 +178,29 @@ export function createQueue(options, outbox, { losses, mayPost, close, signal })
 
     /** Drop all records, in memory and on disk. */
     clear() {
+      queue.isActive = false;
       entries.clear();
       queuedBytes = 0;
       outbox.clear();
     },
 
-    /** Flush now instead of at the end of the backoff; does not override FORBIDDEN. */
-    retryNow() {
-      if (notBeforeMs < Infinity) notBeforeMs = 0;
-      queue.flush();
-    },
+    /** Shorten a backoff, because the browser is online again. */
+    hurry: pace.hurry,
+
+    /** Whether records are queued. */
+    hasRecords: () => entries.size > 0,
 
     /**
-     * Post the queued records in sequential batches. Does nothing while another flush runs or during a backoff.
+     * Post the queued records in sequential batches. During a request or a pause nothing is sent before its end.
      *
-     * @param {boolean} [isUnloading] no tab is visible, so all may close at any moment: post batches that fit into a
+     * @param {boolean} [isHidden] no tab is visible, so all may close at any moment: post batches that fit into a
      *   `keepalive` request, uncompressed
      */
-    async flush(isUnloading = false) {
-      if (isFlushing || !queue.isActive || performance.now() < notBeforeMs) return;
-      isFlushing = true;
+    flush(isHidden = false) {
       // Records that arrive during this flush wait for the next one.
-      let remaining = entries.size;
-      while (remaining > 0) remaining -= await sendBatch(Math.min(remaining, options.maxBatchRecords), isUnloading);
-      isFlushing = false;
+      if (remaining <= 0 || isHidden) remaining = entries.size;
+      isUnloading = isHidden;
+      return sendBatch();
     },
   };
   return queue;

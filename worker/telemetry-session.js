@@ -5,11 +5,11 @@
  * @module
  */
 
-import { backoffMs } from "./backoff.js";
 import { fetchWithTimeout } from "./fetch-with-timeout.js";
 import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
 import { createOutbox } from "./outbox.js";
-import { CONFIG_LIFETIME_MS, CONFIG_TIMEOUT_MS } from "./protocol.js";
+import { createPace, parseRetryAfterMs } from "./pace.js";
+import { CONFIG_GRACE_MS, CONFIG_LIFETIME_MS, CONFIG_MEMORY_MS, CONFIG_TIMEOUT_MS } from "./protocol.js";
 import { createQueue } from "./record-queue.js";
 import { createUuid } from "./uuid.js";
 
@@ -33,9 +33,18 @@ export function createSession(options, mayPost = () => true) {
   // Aborted when the session is closed. The only place that holds this state.
   const closing = new AbortController();
   const { signal } = closing;
+  /**
+   * @type {import("./outbox.js").Outbox & {
+   *   readConfig?: () => Promise<{config: Config, readAtMs: number} | undefined>,
+   *   writeConfig?: (config: Config) => void,
+   *   close?: () => void,
+   * }}
+   */
   const outbox = createOutbox(endpoint, () => queue.rewriteAll());
   /** Ids of the components to filter; null drops every event. @type {Set<unknown> | null} */
   let disabledComponents = null;
+  /** When the configuration in force was read, as of `Date.now()`; 0 while none is known. */
+  let configReadAtMs = 0;
   /** Number of events that wait for the configuration. */
   let waitingEvents = 0;
 
@@ -48,6 +57,10 @@ export function createSession(options, mayPost = () => true) {
     losses,
     mayPost: () => mayPost() && !hasGlobalPrivacyControl(),
     close,
+    onDisabled() {
+      close();
+      outbox.writeConfig?.({ "disable_ui_telemetry": true });
+    },
     signal,
   });
 
@@ -55,8 +68,11 @@ export function createSession(options, mayPost = () => true) {
    * Apply a configuration. A percentage that is not a number counts as 0, a list that is not an array as empty.
    *
    * @param {Config} config
+   * @param {number} readAtMs when it was read
    */
-  const applyConfig = (config) => {
+  const applyConfig = (config, readAtMs) => {
+    if (signal.aborted) return;
+    configReadAtMs = readAtMs;
     queue.gzip = toArray(config.accept_encodings).includes("gzip");
     queue.isActive = !config.disable_ui_telemetry;
     // Recovered records were sampled by their own sessions: send them even when this session is not sampled.
@@ -67,30 +83,56 @@ export function createSession(options, mayPost = () => true) {
     disabledComponents = isSampled ? new Set(toArray(config.disable_ui_events)) : null;
   };
 
+  // A clock that has been set back or forward by more counts as too old as well.
+  const isRecent = (/** @type {number} */ readAtMs) => Math.abs(Date.now() - readAtMs) < CONFIG_MEMORY_MS;
+
   /**
-   * Read the configuration, and schedule the next read: after {@link CONFIG_LIFETIME_MS}, or with backoff after a
-   * failure. A configuration without a boolean `disable_ui_telemetry` is a failure.
+   * Read the configuration. The next read follows after {@link CONFIG_LIFETIME_MS}, or with backoff after a failure.
    *
-   * @param {number} failures consecutive failures so far
+   * A configuration without a boolean `disable_ui_telemetry` is a failure. A failure says nothing about telemetry: the
+   * last configuration holds for {@link CONFIG_MEMORY_MS}, and what is queued is kept even then.
    */
-  const pollConfig = async (failures) => {
+  const pollConfig = async () => {
+    if (signal.aborted || !pace.begin()) return;
+    let retryAfterMs = 0;
     try {
       const response = await fetchWithTimeout(endpoint, CONFIG_TIMEOUT_MS, signal, { cache: "no-store" });
+      retryAfterMs = parseRetryAfterMs(response);
       const config = await response.json();
       if (!response.ok || typeof config.disable_ui_telemetry !== "boolean") throw new Error("invalid configuration");
-      applyConfig(config);
-      failures = 0;
+      applyConfig(config, Date.now());
+      outbox.writeConfig?.(config);
+      pace.end(CONFIG_LIFETIME_MS);
     } catch {
-      failures++;
+      pace.fail(retryAfterMs);
+      if (!isRecent(configReadAtMs)) {
+        queue.isActive = false;
+        disabledComponents = null;
+      }
     }
-    if (!signal.aborted) setTimeout(pollConfig, failures ? backoffMs(failures) : CONFIG_LIFETIME_MS, failures);
+  };
+  const pace = createPace(pollConfig);
+
+  /**
+   * Wait for the first configuration: the server's, or that of an earlier session when the server's is late or cannot be
+   * read. The earlier one only enables: where it does not, the server's decides.
+   */
+  const awaitConfig = async () => {
+    const firstPoll = pollConfig();
+    await Promise.race([firstPoll, new Promise((resolve) => setTimeout(resolve, CONFIG_GRACE_MS))]);
+    const remembered = configReadAtMs ? undefined : await outbox.readConfig?.();
+    if (configReadAtMs) return;
+    if (remembered && isRecent(remembered.readAtMs) && !remembered.config.disable_ui_telemetry) {
+      applyConfig(remembered.config, remembered.readAtMs);
+    } else await firstPoll;
   };
 
   // Browsers schedule the next tick of an interval from the due time of the last, so flushes do not drift.
   const timer = setInterval(() => queue.flush(), options.flushIntervalMs);
   signal.onabort = () => clearInterval(timer);
-  addEventListener("online", queue.retryNow, { signal });
-  const firstPoll = pollConfig(0);
+  addEventListener("online", queue.hurry, { signal });
+  addEventListener("online", pace.hurry, { signal });
+  const isConfigured = awaitConfig();
   if (hasGlobalPrivacyControl()) close();
 
   return {
@@ -113,14 +155,15 @@ export function createSession(options, mayPost = () => true) {
         if (Object(event) !== event) throw new Error("not an object");
         if (waitingEvents >= options.maxWaitingEvents) throw new Error("too many waiting");
         waitingEvents++;
-        await firstPoll;
+        await isConfigured;
         waitingEvents--;
         if (signal.aborted) return;
         if (!disabledComponents) losses.dropped++;
         else if (disabledComponents.has(event.params?.componentId)) losses.filtered++;
         else {
-          const record = { ...identity, ...event, session_id: losses.session_id };
-          await queue.push(`${record.tab_id}/${record.seq}`, JSON.stringify(record));
+          const record = { ...event, session_id: losses.session_id };
+          if (!record.tab_id || !Number.isSafeInteger(record.seq)) Object.assign(record, identity);
+          await queue.push(`${record.tab_id}/${record.seq}`, replaceLoneSurrogates(JSON.stringify(record)));
         }
       } catch (error) {
         // Includes values that structured clone supports and JSON does not: a BigInt, a cycle.
@@ -129,10 +172,34 @@ export function createSession(options, mayPost = () => true) {
       }
     },
 
+    /**
+     * Count events that a tab has refused, so that the server learns of them.
+     *
+     * @param {number} count
+     */
+    countDropped(count) {
+      losses.dropped += count;
+    },
+
+    /** Whether events wait for the configuration or to be posted. */
+    hasEvents: () => waitingEvents > 0 || queue.hasRecords(),
+
     flush: queue.flush,
-    close,
+
+    close() {
+      close();
+      outbox.close?.();
+    },
   };
 }
+
+/**
+ * Replace halves of surrogate pairs by U+FFFD, as `toWellFormed` does. A server rejects the record otherwise.
+ *
+ * @param {string} json escapes a lone surrogate as `\\ud83d`, and a backslash as `\\\\`
+ */
+const replaceLoneSurrogates = (json) =>
+  json.replace(/\\(\\|ud[89a-f]..)/g, (escape, rest) => (rest === "\\" ? escape : "\ufffd"));
 
 /**
  * @param {unknown} value
