@@ -6,6 +6,7 @@ const require = createRequire(process.argv[1]);
 const js = require("@eslint/js");
 
 export default [
+  { ignores: ["worker/dist/"] },
   {
     files: ["worker/**/*.js", "pytest_sharedworker/injected/*.js"],
     rules: {
