@@ -4,10 +4,18 @@
  * @module
  */
 
-import { OUTBOX_NAME_PREFIX } from "./protocol.js";
+import { OUTBOX_NAME_PREFIX, OUTBOX_RETRY_MS } from "./protocol.js";
 import { createUuid } from "./uuid.js";
 
-const STORE = "records";
+const RECORDS = "records";
+const CONFIG = "config";
+/** The stores that this build needs, and how it creates them. @type {[string, IDBObjectStoreParameters][]} */
+const STORES = [
+  [RECORDS, { keyPath: "key" }],
+  [CONFIG, { keyPath: "key" }],
+];
+/** The key of the only object in the store CONFIG. */
+const LAST = "last";
 
 /**
  * A record in the queue and on disk.
@@ -19,115 +27,173 @@ const STORE = "records";
  * @property {number} bytes size of `text` in UTF-8
  * @property {[owner: string, position: number]} key the session's outbox, and the position of the record in it
  * @property {boolean} [inFlight] whether a POST with this record is under way
+ * @property {Promise<boolean>} [saved] the last attempt to write the record, see `put`
+ */
+
+/**
+ * A configuration that a session has read.
+ *
+ * @typedef {{config: import("./protocol.js").Config, readAtMs: number}} RememberedConfig
  */
 
 /** @typedef {ReturnType<typeof createOutbox>} Outbox */
 
 /**
- * Create a session's outbox: its part of the database that all workers of an endpoint share.
+ * Create a session's outbox: its part of the database that all workers of an endpoint share, in all builds.
  *
- * The session holds a Web Lock until its worker terminates. Another session may recover its records only when that
- * lock is free. Plain HTTP has no locks: there a new session recovers the records of all others at once, and a
- * server that knows records by their identity still stores none twice.
+ * The session holds a Web Lock until it is closed or its worker terminates. Another session may recover its records
+ * only when that lock is free. Plain HTTP has no locks: there a new session recovers the records of all others at
+ * once, and a server that knows records by their identity still stores none twice.
  *
- * Nothing here throws: where the browser blocks storage, records are kept in memory only.
+ * Nothing here throws. While the browser does not write, for want of space or because the user deletes the data of
+ * the site, the records are in memory only: `put` says so, and the outbox tries again.
  *
  * @param {URL} endpoint the telemetry endpoint
- * @param {() => void} onDeleted called after another context deleted the database: the caller must put its records
+ * @param {() => void} rewriteAll called when records may be missing on disk: the caller must put all its records
  *   again
  */
-export function createOutbox(endpoint, onDeleted) {
+export function createOutbox(endpoint, rewriteAll) {
   const name = OUTBOX_NAME_PREFIX + endpoint;
   // Sorts by age, so that recovered records are sent in the order of their sessions.
   const owner = `${Date.now()}-${createUuid()}`;
   const getLockName = (/** @type {string} */ owner) => `${name} ${owner}`;
+  // Aborted when the session is over. Releases all its locks.
+  const closing = new AbortController();
+  const { signal } = closing;
   let nextPosition = 0;
-  let isUnavailable = false;
-  /** @type {((store: IDBObjectStore) => void)[]} */
-  let pendingChanges = [];
-  /** Commit of the pending changes. @type {Promise<void> | undefined} */
+  let isClosed = false;
+  let hasWarned = false;
+  /** Timer of the next attempt after a failure; 0 without one. */
+  let retry = 0;
+  /** Records to write. @type {Set<Entry>} */
+  const puts = new Set();
+  /** Key ranges to delete, before the records are written. @type {IDBKeyRange[]} */
+  let deletions = [];
+  /** Commit of the pending changes. @type {Promise<boolean> | undefined} */
   let nextCommit;
-
-  /** Warn once. @returns {undefined} */
-  const reportUnavailable = (/** @type {unknown} */ error) => {
-    if (!isUnavailable) console.warn("telemetry: kept in memory only", error);
-    isUnavailable = true;
-  };
-  /** @type {Promise<IDBDatabase | undefined>} */
-  let opening;
-  const connect = () => {
-    opening = openDatabase(name, () => {
-      connect();
-      onDeleted();
-    }).catch(reportUnavailable);
-  };
-  connect();
   /** @type {Promise<unknown>} */
   let lastCommit = Promise.resolve();
+  /** @type {Promise<IDBDatabase> | undefined} */
+  let opening;
 
   /**
    * Run one transaction.
    *
    * @template Value
+   * @param {string} storeName
    * @param {IDBTransactionMode} mode
    * @param {(store: IDBObjectStore) => IDBRequest<Value> | void} operation
-   * @returns {Promise<Value | undefined>} result of the request, when the transaction is complete; undefined where
-   *   storage is not available
+   * @returns {Promise<Value | undefined>} result of the request, when the transaction is complete
+   * @throws when the browser does not open the database or does not commit
    */
-  const transact = async (mode, operation) => {
+  const transact = async (storeName, mode, operation) => {
+    opening ??= openDatabase(name, () => {
+      opening = undefined;
+      rewriteAll();
+    });
+    const connection = opening;
+    let isUsable = false;
     try {
-      const database = await opening;
-      if (!database) return undefined;
       // The default durability is "relaxed": data survives a crash of the browser, but not a loss of power.
-      const transaction = database.transaction(STORE, mode);
-      const request = operation(transaction.objectStore(STORE));
+      const transaction = (await connection).transaction(storeName, mode);
+      const request = operation(transaction.objectStore(storeName));
       // Without it the transaction commits only after the results of all its requests are delivered.
       transaction.commit();
       await new Promise((resolve, reject) => {
         transaction.oncomplete = resolve;
         transaction.onabort = () => reject(transaction.error);
       });
+      isUsable = !isClosed;
       return request?.result;
-    } catch (error) {
-      return reportUnavailable(error);
+    } finally {
+      if (!isUsable) {
+        if (opening === connection) opening = undefined;
+        connection.then((database) => database.close()).catch(() => {});
+      }
     }
   };
 
-  /** Write the pending changes. @returns {Promise<void>} */
-  const commit = () => transact("readwrite", (store) => pendingChanges.splice(0).forEach((change) => change(store)));
-
-  /**
-   * Add a change to the next transaction. One transaction runs at a time and the next contains all changes that
-   * arrive meanwhile, so that many events need few transactions.
-   *
-   * @param {(store: IDBObjectStore) => void} change
-   * @returns {Promise<void>} settles when the change is durable, or has failed
-   */
-  const scheduleChange = (change) => {
-    pendingChanges.push(change);
-    lastCommit = nextCommit ??= lastCommit.then(() => {
-      nextCommit = undefined;
-      return commit();
-    });
-    return nextCommit;
+  /** Write the pending changes. @returns {Promise<boolean>} whether they are on disk */
+  const commit = async () => {
+    nextCommit = undefined;
+    /** @type {IDBKeyRange[]} */
+    let deleted = [];
+    try {
+      await transact(RECORDS, "readwrite", (store) => {
+        deleted = deletions;
+        deletions = [];
+        deleted.forEach((range) => store.delete(range));
+        puts.forEach(({ id, text, bytes, key }) => store.put({ id, text, bytes, key }));
+        puts.clear();
+      });
+      return true;
+    } catch (error) {
+      deletions.unshift(...deleted);
+      if (!hasWarned) console.warn("telemetry: kept in memory only", error);
+      hasWarned = true;
+      retry ||= setTimeout(() => {
+        retry = 0;
+        rewriteAll();
+        scheduleCommit();
+      }, OUTBOX_RETRY_MS);
+      return false;
+    }
   };
 
+  /**
+   * Add the pending changes to the next transaction. One transaction runs at a time and the next contains all changes
+   * that arrive meanwhile, so that many events need few transactions.
+   *
+   * @returns {Promise<boolean>} settles after the transaction: whether the changes are on disk
+   */
+  const scheduleCommit = () => {
+    lastCommit = nextCommit ??= lastCommit.then(commit);
+    return /** @type {Promise<boolean>} */ (lastCommit);
+  };
+
+  /**
+   * Acquire a Web Lock and hold it until this session is closed or its worker terminates. Where the browser has no
+   * locks, succeed at once.
+   *
+   * @param {string} name
+   * @param {boolean} [ifAvailable] fail when the lock is taken, instead of waiting for it
+   * @returns {Promise<unknown>} truthy when the lock is held
+   */
+  const acquireLock = (name, ifAvailable = false) =>
+    new Promise((resolve) => {
+      if (!navigator.locks) return resolve(name);
+      /** @type {unknown} */
+      let held;
+      const onGranted = (/** @type {unknown} */ lock) => {
+        resolve((held = lock));
+        return lock && released;
+      };
+      navigator.locks.request(name, ifAvailable ? { ifAvailable } : { signal }, onGranted).catch((error) => {
+        // Stolen: another context of the origin forced the lock open.
+        if (held && !signal.aborted) acquireLock(name);
+        resolve(error);
+      });
+    });
+  const released = new Promise((resolve) => signal.addEventListener("abort", resolve));
+
   return {
-    /** Name of the Web Lock that this session holds until its worker terminates. */
+    /** Name of the Web Lock that this session holds until it is closed or its worker terminates. */
     lock: getLockName(owner),
 
     /** Settles when the lock is held, or the browser has no locks. */
     lockHeld: acquireLock(getLockName(owner)),
 
     /**
-     * Append a record and set its key.
+     * Append a record and set its key; a record that has a key keeps its place.
      *
-     * @param {Entry} entry its previous key, if any, is replaced
-     * @returns {Promise<void>} settles when the record is durable, or the write has failed
+     * @param {Entry} entry
+     * @returns {Promise<boolean>} settles after the first attempt: whether the record is on disk. An attempt that
+     *   fails is repeated
      */
     put(entry) {
-      entry.key = [owner, nextPosition++];
-      return scheduleChange((store) => store.put(entry));
+      entry.key ??= [owner, nextPosition++];
+      puts.add(entry);
+      return (entry.saved = scheduleCommit());
     },
 
     /**
@@ -138,14 +204,44 @@ export function createOutbox(endpoint, onDeleted) {
     remove(entries) {
       /** @type {Map<string, IDBValidKey[]>} */
       const ranges = new Map();
-      for (const { key } of entries) ranges.set(key[0], [ranges.get(key[0])?.[0] ?? key, key]);
-      scheduleChange((store) => ranges.forEach(([first, last]) => store.delete(IDBKeyRange.bound(first, last))));
+      for (const entry of entries) {
+        const { key } = entry;
+        puts.delete(entry);
+        ranges.set(key[0], [ranges.get(key[0])?.[0] ?? key, key]);
+      }
+      ranges.forEach(([first, last]) => deletions.push(IDBKeyRange.bound(first, last)));
+      scheduleCommit();
     },
 
     /** Delete the records of all sessions, and discard the pending changes. */
     clear() {
-      pendingChanges = [(store) => store.clear()];
-      commit();
+      puts.clear();
+      // Every key is an array, and the empty one is the first.
+      deletions = [IDBKeyRange.lowerBound([])];
+      lastCommit = Promise.all([lastCommit, commit()]);
+    },
+
+    /** Release the locks and the database after the pending changes: the session is over. */
+    close() {
+      isClosed = true;
+      scheduleCommit().then(() => closing.abort());
+    },
+
+    /**
+     * Read the configuration that a session of this browser has written last.
+     *
+     * @returns {Promise<RememberedConfig | undefined>} undefined when there is none, or it cannot be read
+     */
+    readConfig: () => transact(CONFIG, "readonly", (store) => store.get(LAST)).catch(() => undefined),
+
+    /**
+     * Remember a configuration for this session and later ones. A failure has no effect.
+     *
+     * @param {import("./protocol.js").Config} config
+     */
+    writeConfig(config) {
+      const remembered = { key: LAST, config, readAtMs: Date.now() };
+      transact(CONFIG, "readwrite", (store) => store.put(remembered)).catch(() => {});
     },
 
     /**
@@ -159,7 +255,8 @@ export function createOutbox(endpoint, onDeleted) {
        * @param {IDBKeyRange} [range]
        * @returns {Promise<Entry[]>}
        */
-      const read = async (range) => (await transact("readonly", (store) => store.getAll(range))) ?? [];
+      const read = async (range) =>
+        (await transact(RECORDS, "readonly", (store) => store.getAll(range)).catch(() => undefined)) ?? [];
       const others = [...new Set((await read()).map(({ key }) => key[0]))].filter((other) => other !== owner);
       others.forEach(async (other, index) => {
         const isYoungest = index === others.length - 1;
@@ -172,43 +269,31 @@ export function createOutbox(endpoint, onDeleted) {
 }
 
 /**
- * Open the database, and create it where it does not exist.
+ * Open the database with all stores that this build needs. Other builds share it, older and newer ones: open it in
+ * whatever version it has, create what is missing, and change or delete nothing.
  *
  * @param {string} name
- * @param {() => void} onDeleted called when a tab deletes the database. A tab does so when consent is withdrawn,
- *   because no worker may be running to do it; the deletion may arrive late, after consent was given again
+ * @param {() => void} onLost called when the connection is closed: another build adds a store, the user deletes the
+ *   data of the site, or a tab deletes the database. A tab does so when consent is withdrawn, because no worker may be
+ *   running to do it; the deletion may arrive late, after consent was given again
+ * @param {number} [version]
  * @returns {Promise<IDBDatabase>}
  */
-function openDatabase(name, onDeleted) {
+function openDatabase(name, onLost, version) {
   return new Promise((resolve, reject) => {
-    const request = indexedDB.open(name);
-    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "key" });
-    request.onerror = () => reject(request.error);
+    const request = indexedDB.open(name, version);
+    const getMissing = () => STORES.filter(([store]) => !request.result.objectStoreNames.contains(store));
+    request.onupgradeneeded = () => getMissing().forEach((store) => request.result.createObjectStore(...store));
+    request.onblocked = request.onerror = () => reject(request.error);
     request.onsuccess = () => {
       const database = request.result;
-      database.onversionchange = () => {
+      database.onclose = database.onversionchange = () => {
         database.close();
-        onDeleted();
+        onLost();
       };
-      resolve(database);
+      if (!getMissing().length) return resolve(database);
+      database.close();
+      resolve(openDatabase(name, onLost, database.version + 1));
     };
-  });
-}
-
-/**
- * Acquire a Web Lock and hold it until this worker terminates. Where the browser has no locks, succeed at once.
- *
- * @param {string} name
- * @param {boolean} [ifAvailable] fail when the lock is taken, instead of waiting for it
- * @returns {Promise<unknown>} truthy when the lock is held
- */
-function acquireLock(name, ifAvailable = false) {
-  return new Promise((resolve) => {
-    const onGranted = (/** @type {unknown} */ lock) => {
-      resolve(lock);
-      return lock && new Promise(() => {});
-    };
-    if (navigator.locks) navigator.locks.request(name, { ifAvailable }, onGranted).catch(resolve);
-    else resolve(name);
   });
 }

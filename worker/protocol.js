@@ -62,6 +62,9 @@ export const MAX_RECORD_BYTES = 64 * 1024;
 /** Maximum number of events that wait for the configuration or for a worker. Later events are refused. */
 export const MAX_WAITING_EVENTS = 10_000;
 
+/** Time until a failed write to the outbox is tried again, in milliseconds. */
+export const OUTBOX_RETRY_MS = 5_000;
+
 /** First timeout of the tab's watchdog, in milliseconds. It doubles with every consecutive timeout. */
 export const ACK_TIMEOUT_MS = 5_000;
 

@@ -141,18 +141,19 @@ export function createQueue(options, outbox, { losses, mayPost, close, onDisable
      *
      * @param {string} id identity of the event, `tab_id/seq`
      * @param {string} text JSON of the record
-     * @returns {Promise<void>} settles when the record is on disk, or cannot be written
+     * @returns {Promise<boolean | undefined>} settles after the attempt to write: false when it is not on disk
      * @throws {Error} when the record is larger than `maxRecordBytes`
      */
     async push(id, text) {
       const bytes = new TextEncoder().encode(text).length;
       if (bytes > options.maxRecordBytes) throw new Error(`${bytes} bytes`);
-      if (entries.has(id)) return;
+      const known = entries.get(id);
+      if (known) return known.saved;
       const entry = /** @type {Entry} */ ({ id, text, bytes });
       const saved = outbox.put(entry);
       add(entry);
       enforceBounds();
-      await saved;
+      return saved;
     },
 
     /** Queue the records that ended sessions left in the outbox. Only the first call has an effect. */

@@ -52,6 +52,7 @@ export function createSession(options, mayPost = () => true) {
   const close = () => {
     closing.abort();
     queue.clear();
+    outbox.close();
   };
   const queue = createQueue(options, outbox, {
     losses,
@@ -147,7 +148,8 @@ export function createSession(options, mayPost = () => true) {
      *
      * @param {unknown} payload a {@link LogEvent}, not validated
      * @param {{tab_id: string, seq: number}} [identity] default for an event without its own
-     * @returns {Promise<void>} settles when the event may be acknowledged: it is on disk, or dropped
+     * @returns {Promise<boolean | undefined>} settles when the event may be acknowledged: it is on disk, or dropped.
+     *   False when storage is not to be had and it is in memory only
      */
     async logEvent(payload, identity) {
       const event = /** @type {LogEvent} */ (payload);
@@ -157,19 +159,20 @@ export function createSession(options, mayPost = () => true) {
         waitingEvents++;
         await isConfigured;
         waitingEvents--;
-        if (signal.aborted) return;
+        if (signal.aborted) return undefined;
         if (!disabledComponents) losses.dropped++;
         else if (disabledComponents.has(event.params?.componentId)) losses.filtered++;
         else {
           const record = { ...event, session_id: losses.session_id };
           if (!record.tab_id || !Number.isSafeInteger(record.seq)) Object.assign(record, identity);
-          await queue.push(`${record.tab_id}/${record.seq}`, replaceLoneSurrogates(JSON.stringify(record)));
+          return await queue.push(`${record.tab_id}/${record.seq}`, replaceLoneSurrogates(JSON.stringify(record)));
         }
       } catch (error) {
         // Includes values that structured clone supports and JSON does not: a BigInt, a cycle.
         losses.dropped++;
         console.warn("telemetry: event dropped", error);
       }
+      return undefined;
     },
 
     /**
