@@ -49,9 +49,11 @@ def make_body(number: int, name: str, body: object, status: int = 200) -> Any:
 
 def make_counts(number: int, name: str, title: str, count: Callable[[int], dict[str, Any]]) -> Any:
     """Return the parameter of one case: a success whose counts do not cover the batch."""
-    return make_case(
-        number, name, title, lambda records: (200, json.dumps({"status": "success", **count(records)})), COUNTED
-    )
+
+    def respond(records: int) -> tuple[int, str]:
+        return 200, json.dumps({"status": "success", **count(records)})
+
+    return make_case(number, name, title, respond, COUNTED)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def make_counts(number: int, name: str, title: str, count: Callable[[int], dict[
             "a success that counts fewer records than were sent",
             lambda records: {"accepted": records - 1, "duplicates": 0, "rejected": []},
         ),
-        make_counts(9, "none", "a success that counts no record as accepted", lambda records: {"accepted": 0}),
+        make_counts(9, "none", "a success that accepts no record", lambda records: {"accepted": 0}),
         make_body(10, "true", True),
         make_body(11, "status-true", {"status": True}),
         make_body(12, "queued", {"status": "queued"}, 202),
