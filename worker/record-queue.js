@@ -15,9 +15,9 @@ import { MAX_KEEPALIVE_BYTES, MIN_BACKOFF_MS, MIN_PAUSE_MS } from "./protocol.js
  *
  * @typedef {object} QueueContext
  * @property {import("./protocol.js").Losses} losses posted with every batch; the queue counts dropped records here
- * @property {() => boolean} mayPost called before every POST; false closes the session
- * @property {() => void} close closes the session; must abort `signal`
- * @property {() => void} onDisabled called when a response disables telemetry; must close the session
+ * @property {() => boolean} mayPost called before every POST; false ends the session
+ * @property {() => void} stop ends the session; must abort `signal` and clear the queue
+ * @property {() => void} onDisabled called when a response disables telemetry; must end the session
  * @property {AbortSignal} signal aborts the POST in flight
  */
 
@@ -28,7 +28,7 @@ import { MAX_KEEPALIVE_BYTES, MIN_BACKOFF_MS, MIN_PAUSE_MS } from "./protocol.js
  * @param {import("./outbox.js").Outbox} outbox
  * @param {QueueContext} context
  */
-export function createQueue(options, outbox, { losses, mayPost, close, onDisabled, signal }) {
+export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled, signal }) {
   /**
    * By the event's identity, oldest first. An event that a tab sends again is already here.
    *
@@ -96,7 +96,7 @@ export function createQueue(options, outbox, { losses, mayPost, close, onDisable
   const sendBatch = async () => {
     remaining = Math.min(remaining, entries.size);
     if (!queue.isActive || remaining <= 0 || !pace.begin()) return;
-    if (!mayPost()) return close();
+    if (!mayPost()) return stop();
     const batch = nextBatch(
       Math.min(remaining, options.maxBatchRecords),
       isUnloading ? Math.min(MAX_KEEPALIVE_BYTES, batchBytes) : batchBytes,

@@ -33,13 +33,6 @@ export function createSession(options, mayPost = () => true) {
   // Aborted when the session is closed. The only place that holds this state.
   const closing = new AbortController();
   const { signal } = closing;
-  /**
-   * @type {import("./outbox.js").Outbox & {
-   *   readConfig?: () => Promise<{config: Config, readAtMs: number} | undefined>,
-   *   writeConfig?: (config: Config) => void,
-   *   close?: () => void,
-   * }}
-   */
   const outbox = createOutbox(endpoint, () => queue.rewriteAll());
   /** Ids of the components to filter; null drops every event. @type {Set<unknown> | null} */
   let disabledComponents = null;
@@ -48,19 +41,21 @@ export function createSession(options, mayPost = () => true) {
   /** Number of events that wait for the configuration. */
   let waitingEvents = 0;
 
-  /** Close the session: drop all events, queued, on disk and future ones, and abort the request in flight. */
-  const close = () => {
+  /**
+   * Drop all events, queued, on disk and future ones, and abort the request in flight. The lock is still held: tabs take
+   * a free lock for a worker that has terminated, and would start another session.
+   */
+  const stop = () => {
     closing.abort();
     queue.clear();
-    outbox.close();
   };
   const queue = createQueue(options, outbox, {
     losses,
     mayPost: () => mayPost() && !hasGlobalPrivacyControl(),
-    close,
+    stop,
     onDisabled() {
-      close();
-      outbox.writeConfig?.({ "disable_ui_telemetry": true });
+      stop();
+      outbox.writeConfig({ "disable_ui_telemetry": true });
     },
     signal,
   });
@@ -102,7 +97,7 @@ export function createSession(options, mayPost = () => true) {
       const config = await response.json();
       if (!response.ok || typeof config.disable_ui_telemetry !== "boolean") throw new Error("invalid configuration");
       applyConfig(config, Date.now());
-      outbox.writeConfig?.(config);
+      outbox.writeConfig(config);
       pace.end(CONFIG_LIFETIME_MS);
     } catch {
       pace.fail(retryAfterMs);
@@ -121,7 +116,7 @@ export function createSession(options, mayPost = () => true) {
   const awaitConfig = async () => {
     const firstPoll = pollConfig();
     await Promise.race([firstPoll, new Promise((resolve) => setTimeout(resolve, CONFIG_GRACE_MS))]);
-    const remembered = configReadAtMs ? undefined : await outbox.readConfig?.();
+    const remembered = configReadAtMs ? undefined : await outbox.readConfig();
     if (configReadAtMs) return;
     if (remembered && isRecent(remembered.readAtMs) && !remembered.config.disable_ui_telemetry) {
       applyConfig(remembered.config, remembered.readAtMs);
@@ -134,7 +129,7 @@ export function createSession(options, mayPost = () => true) {
   addEventListener("online", queue.hurry, { signal });
   addEventListener("online", pace.hurry, { signal });
   const isConfigured = awaitConfig();
-  if (hasGlobalPrivacyControl()) close();
+  if (hasGlobalPrivacyControl()) stop();
 
   return {
     /** Name of the Web Lock that this session holds until its worker terminates. */
@@ -189,9 +184,10 @@ export function createSession(options, mayPost = () => true) {
 
     flush: queue.flush,
 
+    /** Drop all events, and release the lock and the database. */
     close() {
-      close();
-      outbox.close?.();
+      stop();
+      outbox.close();
     },
   };
 }
