@@ -4,6 +4,8 @@
  * @module
  */
 
+import { ENABLED_KEY, INSTALLATION_ID_KEY } from "./protocol.js";
+
 /** The shortest flush interval, in milliseconds. */
 const MIN_FLUSH_INTERVAL_MS = 1000;
 
@@ -43,6 +45,10 @@ export function checkOptions(options) {
     else if (KEYS.includes(name)) checkKey(name, value);
     else if (!PAGE_OPTIONS.includes(name)) throw new TypeError(`telemetry: there is no option ${name}`);
   }
+  const { consentKey = ENABLED_KEY, installationIdKey = INSTALLATION_ID_KEY } = Object.fromEntries(given);
+  if (consentKey === installationIdKey) {
+    throw new TypeError(`telemetry: consentKey and installationIdKey are both ${format(consentKey)}`);
+  }
   return /** @type {Options} */ (Object.fromEntries(given));
 }
 
@@ -78,9 +84,9 @@ function checkInteger(name, value) {
 /** @param {unknown} value */
 function checkEndpoint(value) {
   // A relative path would mean one URL in a page and another in the worker's script.
-  const isAbsolute = value instanceof URL || (typeof value === "string" && /^(\/|https?:\/\/)/i.test(value));
-  if (!isAbsolute || !/^https?:$/.test(new URL(value, "http://localhost").protocol)) {
-    throw new TypeError(`telemetry: endpoint is ${format(value)} and not an absolute path or a URL`);
+  const text = value instanceof URL ? value.href : value;
+  if (typeof text !== "string" || !/^(\/|https?:\/\/)/i.test(text) || !URL.canParse(text, "http://localhost")) {
+    throw new TypeError(`telemetry: endpoint is ${format(value)} and not an absolute path or an http(s) URL`);
   }
 }
 
@@ -95,7 +101,13 @@ function checkKey(name, value) {
 }
 
 /**
+ * Format a value for a message. Unlike `String`, works for every object.
+ *
  * @param {unknown} value
  * @returns {string}
  */
-const format = (value) => (typeof value === "string" ? JSON.stringify(value) : String(value));
+function format(value) {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (value instanceof URL) return value.href;
+  return Object(value) === value ? Object.prototype.toString.call(value) : String(value);
+}
