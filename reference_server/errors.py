@@ -18,7 +18,11 @@ class ReferenceServerError(Exception):
 
 
 class ConfigurationUnreadableError(ReferenceServerError):
-    """The configuration source returned no JSON object."""
+    """The source of the configuration cannot be read, or holds no configuration."""
+
+
+class ConfigurationUnknownError(ReferenceServerError):
+    """It is unknown whether telemetry is enabled: nothing is stored, and no worker is told to stop."""
 
 
 class StoreUnavailableError(ReferenceServerError):

@@ -1,42 +1,36 @@
 """The three values that tell a worker whether it may send, which events, and from which share of sessions.
 
-The rules for missing values are the protocol's: without clear consent, telemetry is disabled.
+Only a switch that is true disables telemetry, and only two that are false enable it. Everything else is
+unknown, which is neither: a worker that is told `disabled` deletes its records, and consent is never guessed.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
-from reference_server.errors import ConfigurationUnreadableError
+from reference_server.errors import ConfigurationUnknownError, ConfigurationUnreadableError
 
-DISABLING_VARIABLES = ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
 SWITCHES = ("disable_telemetry", "disable_ui_telemetry")
-TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The configuration of a worker. The defaults are the values of a missing configuration: disabled."""
+    """The configuration of a worker. The defaults are those of disabled telemetry."""
 
     disable_ui_telemetry: bool = True
     disable_ui_events: list[str] = field(default_factory=list)
     ui_rollout_percentage: int | float = 0
 
 
-def is_disabled_by_environment(environ: Mapping[str, str]) -> bool:
-    """Return whether an environment variable disables telemetry (1, true, yes, on; in any case)."""
-    return any(environ.get(name, "").strip().lower() in TRUE_WORDS for name in DISABLING_VARIABLES)
-
-
 def parse_configuration(text: bytes) -> tuple[Configuration, list[str]]:
     """Parse the JSON of a source. Return the configuration, and a sentence for each value of a wrong type.
 
-    A value of a wrong type counts as missing. Telemetry is enabled only if both `disable_telemetry` and
-    `disable_ui_telemetry` are present and false.
+    A percentage or list of a wrong type counts as missing: 0 %, no event filtered.
 
-    Raise ConfigurationUnreadableError if the text is not a JSON object.
+    Raise ConfigurationUnreadableError if the text is not a JSON object, or is one without any switch, as the
+    error page of another program is. Raise ConfigurationUnknownError if no switch is true but one is missing
+    or not a boolean: what the operator wants is unclear.
     """
     try:
         source = msgspec.json.decode(text)
@@ -46,21 +40,26 @@ def parse_configuration(text: bytes) -> tuple[Configuration, list[str]]:
         raise ConfigurationUnreadableError(f"not a JSON object but {_get_type_name(source)}")
 
     problems: list[str] = []
-    switches = [_parse_switch(source, name, problems) for name in SWITCHES]
     configuration = Configuration(
-        disable_ui_telemetry=any(switches),
+        disable_ui_telemetry=_parse_switches(source),
         disable_ui_events=_parse_events(source, problems),
         ui_rollout_percentage=_parse_percentage(source, problems),
     )
     return configuration, problems
 
 
-def _parse_switch(source: dict[str, object], name: str, problems: list[str]) -> bool:
-    value = source.get(name, True)
-    if isinstance(value, bool):
-        return value
-    problems.append(f"{name} is {_get_type_name(value)}, not a boolean: telemetry is disabled")
-    return True
+def _parse_switches(source: dict[str, object]) -> bool:
+    """Return whether telemetry is disabled."""
+    if any(source.get(name) is True for name in SWITCHES):
+        return True
+    if not any(name in source for name in SWITCHES):
+        raise ConfigurationUnreadableError(f"holds neither {' nor '.join(SWITCHES)}")
+    for name in SWITCHES:
+        if name not in source:
+            raise ConfigurationUnknownError(f"{name} is missing")
+        if source[name] is not False:
+            raise ConfigurationUnknownError(f"{name} is {_get_type_name(source[name])}, not a boolean")
+    return False
 
 
 def _parse_events(source: dict[str, object], problems: list[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """The sources of the configuration: a file, a URL, or none.
 
-A source never raises: if it cannot be read, telemetry is disabled.
+While a source cannot be read, the last configuration that could be read holds: see `LastGood`.
 """
 
 import asyncio
@@ -12,18 +12,22 @@ from typing import Protocol
 
 import aiohttp
 
+from reference_server.config.last_good import LastGood
 from reference_server.config.model import Configuration, parse_configuration
-from reference_server.errors import ConfigurationUnreadableError
+from reference_server.errors import ConfigurationUnknownError, ConfigurationUnreadableError
 from reference_server.version import SERVER_VERSION
 
 SUCCESS_TTL_SECONDS = 3 * 60 * 60
 """How long a fetched configuration is used before the URL is fetched again: the protocol's figure."""
 
 FAILURE_TTL_SECONDS = 30
-"""How long a failed fetch is used. With a longer TTL, one bad minute would disable telemetry for hours."""
+"""The pause between a failed fetch and the next one."""
 
-FETCH_TIMEOUT_SECONDS = 1.0
-"""The limit of one fetch, from the connection to the last byte: the protocol's figure."""
+FETCH_WAIT_SECONDS = 1.0
+"""How long requests wait for a fetch: the protocol's figure. A longer fetch goes on without them."""
+
+FETCH_TIMEOUT_SECONDS = 15.0
+"""The limit of one fetch, from the connection to the last byte."""
 
 MAX_SOURCE_BYTES = 1024 * 1024
 """A larger source is not a configuration."""
@@ -35,24 +39,35 @@ class ConfigurationSource(Protocol):
     """A source of the configuration."""
 
     async def get_current(self) -> Configuration:
-        """Return the configuration in effect now."""
+        """Return the configuration in effect now. Raise ConfigurationUnknownError if there is none."""
+
+    async def close(self) -> None:
+        """Stop what runs in the background."""
 
 
-def create_source(config: str | Path | None) -> ConfigurationSource:
-    """Create the source for an http(s) URL, a file's path, or None for no source."""
+def create_source(config: str | Path | None, last_good_file: Path | None = None) -> ConfigurationSource:
+    """Create the source for an http(s) URL, a file's path, or None for no source.
+
+    last_good_file: where the last configuration is kept for the next start.
+    """
     if config is None:
         return NoSource()
     if isinstance(config, str) and config.startswith(("http://", "https://")):
-        return UrlSource(config)
-    return FileSource(Path(config))
+        url = config.replace("{version}", SERVER_VERSION)
+        return UrlSource(url, LastGood(url, last_good_file))
+    path = Path(config)
+    return FileSource(path, LastGood(str(path.absolute()), last_good_file))
 
 
 class NoSource:
-    """No configuration: telemetry is disabled."""
+    """No source: whether telemetry is enabled is unknown."""
 
     async def get_current(self) -> Configuration:
-        """Return the values of a missing configuration."""
-        return Configuration()
+        """Raise ConfigurationUnknownError."""
+        raise ConfigurationUnknownError("the server was started without a configuration")
+
+    async def close(self) -> None:
+        """Do nothing."""
 
 
 class FileSource:
@@ -60,19 +75,21 @@ class FileSource:
 
     Reading a few hundred bytes costs less than the request itself, and misses no change. A cache keyed by
     modification time and size would miss a second change of the same size within one tick of the clock.
-    Replace the file of a running server by a rename, so that the server never reads half a file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, last_good: LastGood) -> None:
         self._path = path
-        self._parser = _LoggingParser(str(path))
+        self._parser = _Parser(str(path), last_good)
 
     async def get_current(self) -> Configuration:
-        """Return the configuration that the file holds now."""
+        """Return the configuration that the file holds now, or the last one while it holds none."""
         try:
             return self._parser.parse(self._read())
         except ConfigurationUnreadableError as error:
-            return self._parser.disable(error)
+            return self._parser.get_last_good(error)
+
+    async def close(self) -> None:
+        """Do nothing: the file is closed after each read."""
 
     def _read(self) -> bytes:
         try:
@@ -92,32 +109,59 @@ class UrlSource:
     def __init__(
         self,
         url: str,
+        last_good: LastGood,
         *,
         monotonic_seconds: Callable[[], float] = time.monotonic,
+        fetch_wait_seconds: float = FETCH_WAIT_SECONDS,
         fetch_timeout_seconds: float = FETCH_TIMEOUT_SECONDS,
     ) -> None:
-        self._url = url.replace("{version}", SERVER_VERSION)
-        self._parser = _LoggingParser(self._url)
+        self._url = url
+        self._parser = _Parser(url, last_good)
         self._monotonic_seconds = monotonic_seconds
+        self._fetch_wait_seconds = fetch_wait_seconds
         self._fetch_timeout_seconds = fetch_timeout_seconds
-        self._fetch_lock = asyncio.Lock()
-        self._configuration = Configuration()
+        self._fetch: asyncio.Task[None] | None = None
+        self._wait_until_seconds = 0.0
+        self._error: ConfigurationUnreadableError | ConfigurationUnknownError | None = None
+        self._configuration: Configuration | None = None
         self._expires_at_seconds = -float("inf")
 
     async def get_current(self) -> Configuration:
         """Return the last result until it expires, then fetch the URL again."""
-        async with self._fetch_lock:
-            if self._monotonic_seconds() >= self._expires_at_seconds:
-                try:
-                    self._configuration = self._parser.parse(await self._fetch())
-                    ttl_seconds = SUCCESS_TTL_SECONDS
-                except ConfigurationUnreadableError as error:
-                    self._configuration = self._parser.disable(error)
-                    ttl_seconds = FAILURE_TTL_SECONDS
-                self._expires_at_seconds = self._monotonic_seconds() + ttl_seconds
+        if self._fetch is None and self._monotonic_seconds() >= self._expires_at_seconds:
+            self._wait_until_seconds = asyncio.get_running_loop().time() + self._fetch_wait_seconds
+            self._fetch = asyncio.create_task(self._refresh())
+        if self._fetch is not None:
+            remaining = self._wait_until_seconds - asyncio.get_running_loop().time()
+            await asyncio.wait([self._fetch], timeout=max(0.0, remaining))
+        if self._configuration is not None:
             return self._configuration
+        if isinstance(self._error, ConfigurationUnknownError):
+            raise ConfigurationUnknownError(str(self._error))
+        slow = ConfigurationUnreadableError(f"no response within {self._fetch_wait_seconds:g} s")
+        return self._parser.get_last_good(self._error or slow)
 
-    async def _fetch(self) -> bytes:
+    async def close(self) -> None:
+        """Cancel a fetch that has not ended."""
+        if self._fetch is not None:
+            self._fetch.cancel()
+            await asyncio.wait([self._fetch])
+
+    async def _refresh(self) -> None:
+        """Fetch the URL once. After a failure the last good configuration holds, for a limited time."""
+        try:
+            self._configuration = self._parser.parse(await self._download())
+            self._error = None
+            ttl_seconds = SUCCESS_TTL_SECONDS
+        except (ConfigurationUnreadableError, ConfigurationUnknownError) as error:
+            self._configuration = None
+            self._error = error
+            ttl_seconds = FAILURE_TTL_SECONDS
+        finally:
+            self._fetch = None
+        self._expires_at_seconds = self._monotonic_seconds() + ttl_seconds
+
+    async def _download(self) -> bytes:
         timeout = aiohttp.ClientTimeout(total=self._fetch_timeout_seconds)
         text = bytearray()
         try:
@@ -131,26 +175,39 @@ class UrlSource:
             raise ConfigurationUnreadableError(
                 f"no response within {self._fetch_timeout_seconds:g} s"
             ) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ConfigurationUnreadableError(str(error) or type(error).__name__) from error
         return bytes(text)
 
 
-class _LoggingParser:
-    """Parses the text of a source, and logs each problem once until the problems change."""
+class _Parser:
+    """Parses the text of a source, keeps the result, and logs each problem once until the problems change."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, last_good: LastGood) -> None:
         self._source = source
+        self._last_good = last_good
         self._logged: set[str] = set()
 
     def parse(self, text: bytes) -> Configuration:
-        configuration, problems = parse_configuration(text)
+        """Return the configuration in the text. Raise what `parse_configuration` raises."""
+        try:
+            configuration, problems = parse_configuration(text)
+        except ConfigurationUnknownError as error:
+            self._log([f"{error}: nothing is stored until it is clear whether telemetry is enabled"])
+            raise
         self._log(problems)
+        self._last_good.keep(configuration)
         return configuration
 
-    def disable(self, error: ConfigurationUnreadableError) -> Configuration:
-        self._log([f"{error}: telemetry is disabled"])
-        return Configuration()
+    def get_last_good(self, error: ConfigurationUnreadableError) -> Configuration:
+        """Return the configuration that holds. Raise ConfigurationUnknownError if none does."""
+        try:
+            configuration = self._last_good.get()
+        except ConfigurationUnknownError as unknown:
+            self._log([f"{error}, and {unknown}: nothing is stored"])
+            raise
+        self._log([f"{error}: the last configuration that could be read holds"])
+        return configuration
 
     def _log(self, problems: list[str]) -> None:
         for problem in problems:

@@ -5,7 +5,12 @@ import logging
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from reference_server.errors import RETRY_AFTER_SECONDS, StoreUnavailableError, WireError
+from reference_server.errors import (
+    RETRY_AFTER_SECONDS,
+    ConfigurationUnknownError,
+    StoreUnavailableError,
+    WireError,
+)
 
 CODES_BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 """Error codes for the statuses that aiohttp itself responds with."""
@@ -21,13 +26,11 @@ async def convert_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except WireError as error:
         return error.to_response()
     except StoreUnavailableError as error:
-        logger.warning("records refused: %s", error)
-        return WireError(
-            503,
-            "store_unavailable",
-            f"Nothing of this request was stored: {error}.",
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-        ).to_response()
+        logger.warning("records refused: %s", error)  # A client must not learn paths and statements.
+        return _unavailable_error("store_unavailable", "the store is unavailable").to_response()
+    except ConfigurationUnknownError:  # The source has logged it, once.
+        reason = "it is unknown whether telemetry is enabled"
+        return _unavailable_error("configuration_unknown", reason).to_response()
     except web.HTTPException as error:
         if error.status not in CODES_BY_STATUS:
             raise
@@ -38,6 +41,15 @@ async def convert_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except Exception:
         logger.exception("unexpected failure in %s %s", request.method, request.path)
         return WireError(500, "internal_error", "The server failed; its log has the cause.").to_response()
+
+
+def _unavailable_error(code: str, reason: str) -> WireError:
+    return WireError(
+        503,
+        code,
+        f"Nothing was stored, because {reason}; send it again later.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
 
 
 def _convert_http_exception(request: web.Request, error: web.HTTPException) -> WireError:

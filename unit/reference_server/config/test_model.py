@@ -1,6 +1,6 @@
-"""The configuration for the JSON of a source, and the environment variables.
+"""The configuration for the JSON of a source.
 
-test_sources.py covers where the JSON comes from and how long it is cached.
+test_sources.py covers where the JSON comes from and how long it is cached, test_environment.py the variables.
 """
 
 import json
@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 import pytest
 
-from reference_server.config.model import Configuration, is_disabled_by_environment, parse_configuration
-from reference_server.errors import ConfigurationUnreadableError
-from unit.support.samples import DISABLED_VALUES, ENABLED
+from reference_server.config.model import SWITCHES, Configuration, parse_configuration
+from reference_server.errors import ConfigurationUnknownError, ConfigurationUnreadableError
+from unit.support.samples import ENABLED
 
 
 def parse(values: object) -> tuple[Configuration, list[str]]:
@@ -27,24 +27,30 @@ def test_complete_configuration_is_kept_unchanged() -> None:
     assert problems == []
 
 
-def test_empty_object_disables_without_a_problem() -> None:
-    configuration, problems = parse({})
-    assert asdict(configuration) == DISABLED_VALUES
-    assert problems == []
+@pytest.mark.parametrize("values", [{}, {"error": "unavailable"}, {"ui_rollout_percentage": 100}])
+def test_object_without_a_switch_is_no_configuration(values: object) -> None:
+    with pytest.raises(ConfigurationUnreadableError, match="neither"):
+        parse(values)
 
 
-@pytest.mark.parametrize("switch", ["disable_telemetry", "disable_ui_telemetry"])
-@pytest.mark.parametrize("value", [True, None, 0, "false", [], {}])
-def test_either_switch_disables_unless_false(switch: str, value: object) -> None:
-    configuration, problems = parse({**ENABLED, switch: value})
+@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize("other", [True, False, None, "no"])
+def test_either_switch_disables_whatever_the_other_is(switch: str, other: object) -> None:
+    configuration, _ = parse({**dict.fromkeys(SWITCHES, other), switch: True})
     assert configuration.disable_ui_telemetry
-    assert [switch in problem for problem in problems] == ([] if value is True else [True])
 
 
-@pytest.mark.parametrize("switch", ["disable_telemetry", "disable_ui_telemetry"])
-def test_either_switch_disables_if_missing(switch: str) -> None:
-    configuration, _ = parse({name: value for name, value in ENABLED.items() if name != switch})
-    assert configuration.disable_ui_telemetry
+@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize("value", [None, 0, 1, "false", "true", "", [], {}])
+def test_switch_of_wrong_type_is_unknown(switch: str, value: object) -> None:
+    with pytest.raises(ConfigurationUnknownError, match=f"^{switch} is "):
+        parse({**ENABLED, switch: value})
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_missing_switch_beside_a_false_one_is_unknown(switch: str) -> None:
+    with pytest.raises(ConfigurationUnknownError, match=f"{switch} is missing"):
+        parse({name: value for name, value in ENABLED.items() if name != switch})
 
 
 @pytest.mark.parametrize("value", [None, True, "50", [50], {}, 10**400])
@@ -80,14 +86,3 @@ def test_events_list_keeps_only_strings() -> None:
 def test_text_that_is_not_a_json_object_is_unreadable(text: bytes) -> None:
     with pytest.raises(ConfigurationUnreadableError, match="not"):
         parse_configuration(text)
-
-
-@pytest.mark.parametrize("name", ["MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"])
-@pytest.mark.parametrize("value", ["1", "true", "TRUE", "Yes", "on", " on "])
-def test_each_variable_disables_in_any_case(name: str, value: str) -> None:
-    assert is_disabled_by_environment({name: value})
-
-
-@pytest.mark.parametrize("value", ["", "0", "false", "no", "off", "2"])
-def test_other_values_of_a_variable_do_not_disable(value: str) -> None:
-    assert not is_disabled_by_environment({"DO_NOT_TRACK": value, "ANOTHER": "1"})
