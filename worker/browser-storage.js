@@ -20,6 +20,19 @@ export function readItem(key) {
 }
 
 /**
+ * Remove an item.
+ *
+ * @param {string} key
+ */
+export function removeItem(key) {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    // Storage is blocked.
+  }
+}
+
+/**
  * Write an item.
  *
  * @param {string} key

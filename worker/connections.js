@@ -4,11 +4,14 @@
  * @module
  */
 
-import { LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
+import { EXTENDED_WORKER_NAME, LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY, WORKER_NAME } from "./protocol.js";
 import { createSession } from "./telemetry-session.js";
+import { createUuid } from "./uuid.js";
+import { holdLock } from "./web-lock.js";
 
 /** @typedef {import("./protocol.js").LogEvent & {tab_id: string, seq: number}} LogEvent */
 /** @typedef {import("./protocol.js").ToWorker} ToWorker */
+/** @typedef {import("./protocol.js").ShutdownMessage} ShutdownMessage */
 
 /**
  * Callbacks of a connection.
@@ -16,48 +19,86 @@ import { createSession } from "./telemetry-session.js";
  * @typedef {object} Listener
  * @property {() => void} onReady the tab may send events
  * @property {(seq: number) => void} onStored acknowledges the events up to and including `seq`
- * @property {() => void} onEnded the session has ended; unacknowledged events are lost with it
+ * @property {() => void} onEnded the session has ended, or somebody has stolen its lock; unacknowledged events may be
+ *   lost
+ * @property {(message: ShutdownMessage) => void} onShutdown consent was withdrawn in another context of the origin
+ * @property {() => void} onFailed the worker's script cannot be loaded
  */
 
 /**
  * @typedef {object} Connection
  * @property {"worker" | "page"} kind where the session runs
  * @property {(event: LogEvent) => void} send
- * @property {(hidden: boolean) => void} setVisibility reports the page visibility of this tab
- * @property {(isConsentWithdrawn: boolean) => void} close disconnects; with `isConsentWithdrawn` it also ends the
- *   session for all tabs
+ * @property {(hidden: boolean, dropped: number) => void} setVisibility reports the page visibility of this tab, and how
+ *   many events it has refused since the last report
+ * @property {() => void} suspend lets the page go into the back/forward cache
+ * @property {(shutdown?: ShutdownMessage) => void} close disconnects; with a message it also ends the session for all
+ *   tabs
  */
+
+/**
+ * Return whether the browser can let a SharedWorker outlive its tabs. Such a worker has to know when its last tab has
+ * gone, so this takes Web Locks as well.
+ */
+const hasExtendedLifetime = () => {
+  let isRead = false;
+  const options = /** @type {WorkerOptions} */ ({
+    get extendedLifetime() {
+      return (isRead = true);
+    },
+  });
+  try {
+    // A browser reads the options that it knows, then refuses the URL: no worker starts.
+    new SharedWorker("//:", options);
+  } catch {
+    // Always.
+  }
+  return isRead && !!navigator.locks;
+};
 
 /**
  * Connect to the SharedWorker, starting it when it does not run.
  *
  * @param {(options: WorkerOptions) => SharedWorker} createWorker
- * @param {WorkerOptions} options
+ * @param {WorkerType | undefined} type
  * @param {Listener} listener
  * @returns {Connection}
  * @throws where the browser has no SharedWorker or blocks it
  */
-export function connectToWorker(createWorker, options, { onReady, onStored, onEnded }) {
-  const { port } = createWorker(options);
+export function connectToWorker(createWorker, type, { onReady, onStored, onEnded, onShutdown, onFailed }) {
+  const extendedLifetime = hasExtendedLifetime();
+  const options = { type, name: extendedLifetime ? EXTENDED_WORKER_NAME : WORKER_NAME, extendedLifetime };
+  const worker = createWorker(options);
+  const { port } = worker;
   const closing = new AbortController();
-  port.onmessage = ({ data }) => {
+  const { signal } = closing;
+  const lock = createUuid();
+  const lockHeld = holdLock(lock, signal);
+  worker.onerror = onFailed;
+  port.onmessage = async ({ data }) => {
     if (data.type === READY) {
+      // Some browsers report later errors of a worker that works.
+      worker.onerror = null;
+      // The worker reads a free lock as a tab that has ended, so it must be held before the first message.
+      await lockHeld;
       onReady();
       // The browser grants the lock when the worker terminates, for any reason. No other signal of that exists.
-      navigator.locks?.request(data.lock, { mode: "shared", signal: closing.signal }, onEnded).catch(() => {});
+      navigator.locks?.request(data.lock, { mode: "shared", signal }, onEnded).catch(() => {});
     }
     if (data.type === STORED) onStored(data.seq);
-    if (data.type === SHUTDOWN) onEnded();
+    if (data.type === SHUTDOWN) onShutdown(data);
   };
   /** @param {ToWorker} message */
   const post = (message) => port.postMessage(message);
   return {
     kind: "worker",
     send: (payload) => post({ type: LOG_EVENT, payload }),
-    setVisibility: (hidden) => post({ type: VISIBILITY, hidden }),
-    close(isConsentWithdrawn) {
+    setVisibility: (hidden, dropped) => post({ type: VISIBILITY, hidden, dropped, lock }),
+    // Browsers do not cache a page with a lock. The port stays open for events that the page logs on its way.
+    suspend: () => closing.abort(),
+    close(shutdown) {
       // These messages do not wait for READY: the worker may already hold events of other tabs.
-      post(isConsentWithdrawn ? { type: SHUTDOWN } : { type: VISIBILITY, hidden: true });
+      post(shutdown ?? { type: VISIBILITY, hidden: true });
       closing.abort();
       port.close();
     },
@@ -72,13 +113,32 @@ export function connectToWorker(createWorker, options, { onReady, onStored, onEn
  * @param {Listener} listener
  * @returns {Connection}
  */
-export function connectInPage(options, mayPost, { onReady, onStored }) {
+export function connectInPage(options, mayPost, { onReady, onStored, onShutdown }) {
   const session = createSession(options, mayPost);
+  const channel = new BroadcastChannel(options.consentKey);
+  let isOver = false;
+  // What is stored arrives as a storage event, in order with what follows it.
+  channel.onmessage = ({ data }) => data?.unstored && onShutdown(data);
   session.lockHeld.then(onReady);
+  /** @param {ShutdownMessage} [shutdown] */
+  const end = (shutdown) => {
+    isOver = true;
+    channel.close();
+    if (shutdown) session.close();
+    else session.end();
+  };
   return {
     kind: "page",
-    send: (event) => session.logEvent(event).then(() => onStored(event.seq)),
-    setVisibility: (hidden) => hidden && session.flush(true),
-    close: (isConsentWithdrawn) => isConsentWithdrawn && session.close(),
+    // The next session of this page takes the events that come too late for this one.
+    send: (event) => session.logEvent(event).then(() => isOver || onStored(event.seq)),
+    setVisibility(hidden, dropped) {
+      session.countDropped(dropped);
+      if (hidden) session.flush(true);
+    },
+    suspend() {
+      session.flush(true);
+      end();
+    },
+    close: end,
   };
 }

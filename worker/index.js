@@ -35,7 +35,7 @@ function createClientWithoutPage() {
     isEnabled: () => false,
     state: () => "off",
     logEvent: () => false,
-    optOut() {},
+    optOut: () => true,
     optIn() {},
   };
 }

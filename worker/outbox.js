@@ -6,6 +6,7 @@
 
 import { OUTBOX_NAME_PREFIX, OUTBOX_RETRY_MS } from "./protocol.js";
 import { createUuid } from "./uuid.js";
+import { holdLock } from "./web-lock.js";
 
 const RECORDS = "records";
 const CONFIG = "config";
@@ -151,37 +152,12 @@ export function createOutbox(endpoint, rewriteAll) {
     return /** @type {Promise<boolean>} */ (lastCommit);
   };
 
-  /**
-   * Acquire a Web Lock and hold it until this session is closed or its worker terminates. Where the browser has no
-   * locks, succeed at once.
-   *
-   * @param {string} name
-   * @param {boolean} [ifAvailable] fail when the lock is taken, instead of waiting for it
-   * @returns {Promise<unknown>} truthy when the lock is held
-   */
-  const acquireLock = (name, ifAvailable = false) =>
-    new Promise((resolve) => {
-      if (!navigator.locks) return resolve(name);
-      /** @type {unknown} */
-      let held;
-      const onGranted = (/** @type {unknown} */ lock) => {
-        resolve((held = lock));
-        return lock && released;
-      };
-      navigator.locks.request(name, ifAvailable ? { ifAvailable } : { signal }, onGranted).catch((error) => {
-        // Stolen: another context of the origin forced the lock open.
-        if (held && !signal.aborted) acquireLock(name);
-        resolve(error);
-      });
-    });
-  const released = new Promise((resolve) => signal.addEventListener("abort", resolve));
-
   return {
     /** Name of the Web Lock that this session holds until it is closed or its worker terminates. */
     lock: getLockName(owner),
 
     /** Settles when the lock is held, or the browser has no locks. */
-    lockHeld: acquireLock(getLockName(owner)),
+    lockHeld: holdLock(getLockName(owner), signal),
 
     /**
      * Append a record and set its key; a record that has a key keeps its place.
@@ -260,7 +236,7 @@ export function createOutbox(endpoint, rewriteAll) {
       const others = [...new Set((await read()).map(({ key }) => key[0]))].filter((other) => other !== owner);
       others.forEach(async (other, index) => {
         const isYoungest = index === others.length - 1;
-        if (await acquireLock(getLockName(other), !isYoungest)) {
+        if (await holdLock(getLockName(other), signal, !isYoungest)) {
           onRecovered(await read(IDBKeyRange.bound([other], [other, []])));
         }
       });

@@ -71,6 +71,18 @@ export const ACK_TIMEOUT_MS = 5_000;
 /** Name of the worker. Tabs share a worker when both its URL and its name match. */
 export const WORKER_NAME = "telemetry-worker";
 
+/**
+ * Name of a worker with an extended lifetime, which goes on after its last tab. A browser refuses to share a worker
+ * between tabs that ask for an extended lifetime and tabs that do not, such as those of an older build.
+ */
+export const EXTENDED_WORKER_NAME = "telemetry-worker-extended";
+
+/**
+ * Time between two checks of a worker without tabs, in milliseconds. It ends when nothing was queued in two checks: a
+ * reload finds it alive.
+ */
+export const LINGER_MS = 5_000;
+
 /** Prefix of database and lock names. The endpoint follows it, because several apps may share an origin. */
 export const OUTBOX_NAME_PREFIX = "telemetry-outbox ";
 
@@ -86,12 +98,16 @@ export const READY = "READY";
 /** Tab → worker: one event, in `payload`. */
 export const LOG_EVENT = "LOG_EVENT";
 
-/** Worker → tab: acknowledges the tab's events up to and including `seq`. */
+/**
+ * Worker → tab: acknowledges the tab's events up to and including `seq`. They are on disk, unless `durable` is false:
+ * then storage is not to be had, and they are in the worker's memory.
+ */
 export const STORED = "STORED";
 
 /**
  * Tab → worker: page visibility, in `hidden`. When no tab is visible, the worker flushes now: all tabs may close
- * at any moment.
+ * at any moment. The tab's first message. `lock` is the name of a Web Lock that the tab holds until it ends, `dropped`
+ * the number of events that the tab has refused since its last message.
  */
 export const VISIBILITY = "VISIBILITY";
 
@@ -99,6 +115,9 @@ export const VISIBILITY = "VISIBILITY";
  * Tab → worker: consent is withdrawn. Drop everything and accept no more events; the next tab to connect starts a
  * new session.
  * Worker → tab: another tab sent SHUTDOWN.
+ * Tab → all workers of the origin, on a BroadcastChannel named like the consent's key in localStorage: the same, for
+ * workers of other builds and those without a tab. `id` tells that two messages are one opt-out and whose it is;
+ * `unstored` that localStorage is full, so that the tabs cannot read it there.
  */
 export const SHUTDOWN = "SHUTDOWN";
 
@@ -143,10 +162,12 @@ export const SHUTDOWN = "SHUTDOWN";
 
 /** @typedef {{type: typeof LOG_EVENT, payload: LogEvent}} LogEventMessage */
 
-/** @typedef {{type: typeof VISIBILITY, hidden: boolean}} VisibilityMessage */
+/** @typedef {{type: typeof VISIBILITY, hidden: boolean, lock?: string, dropped?: number}} VisibilityMessage */
 
-/** @typedef {{type: typeof SHUTDOWN}} ShutdownMessage */
+/** @typedef {{type: typeof SHUTDOWN, id?: string, unstored?: boolean}} ShutdownMessage */
 
 /** @typedef {LogEventMessage | VisibilityMessage | ShutdownMessage} ToWorker */
 
-/** @typedef {{type: typeof READY, lock: string} | {type: typeof STORED, seq: number} | ShutdownMessage} ToTab */
+/** @typedef {{type: typeof STORED, seq: number, durable?: false}} StoredMessage */
+
+/** @typedef {{type: typeof READY, lock: string} | StoredMessage | ShutdownMessage} ToTab */

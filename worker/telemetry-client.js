@@ -7,11 +7,11 @@
  * @module
  */
 
-import { readItem, writeItem } from "./browser-storage.js";
+import { readItem, removeItem, writeItem } from "./browser-storage.js";
 import { connectInPage, connectToWorker } from "./connections.js";
 import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
 import { resolveOptions } from "./options.js";
-import { ACK_TIMEOUT_MS, OUTBOX_NAME_PREFIX, WORKER_NAME } from "./protocol.js";
+import { ACK_TIMEOUT_MS, OUTBOX_NAME_PREFIX, SHUTDOWN } from "./protocol.js";
 import { createUuid } from "./uuid.js";
 
 /** @typedef {import("./connections.js").LogEvent} LogEvent */
@@ -50,8 +50,8 @@ import { createUuid } from "./uuid.js";
  * @property {(event: {eventName?: string, componentId?: string, [name: string]: unknown}) => boolean} logEvent
  *   sends one event to the session, now or after READY. `eventName` defaults to "ui_event"; all other properties
  *   become the event's params. Returns false when the event is dropped, for example without consent. Never throws
- * @property {() => void} optOut withdraws consent in all tabs: events queued in tabs, in the worker and on disk are
- *   dropped
+ * @property {() => boolean} optOut withdraws consent in all tabs: events queued in tabs, in the workers and on disk are
+ *   dropped. Returns false when localStorage is full and the opt-out holds only in the tabs that are open
  * @property {() => void} optIn gives consent in all tabs; a new session starts without a reload
  */
 
@@ -61,7 +61,8 @@ const NANOSECONDS_PER_MILLISECOND = 1e6;
  * Create the client: it connects to the worker while there is consent, and disconnects when consent is withdrawn.
  *
  * The client reads the consent from localStorage at every event, because another tab may have withdrawn it a moment
- * ago. Where storage is blocked an opt-out could not persist, so telemetry is off.
+ * ago. Where storage is blocked or full an opt-out could not persist, so telemetry is off: the installation id, which
+ * an opt-out may remove, keeps the room for it.
  *
  * @param {ClientOptions} options
  * @returns {TelemetryClient}
@@ -88,12 +89,34 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   let hadConsent = true;
   /** An opt-out that could not be stored; it holds until the page unloads. */
   let isOptedOutInPage = false;
-  /** Used where the id cannot be stored. */
-  const fallbackInstallationId = createUuid();
+  /** Time of the last start, as of `performance.now()`. */
+  let startedMs = 0;
+  /** Number of events refused with consent, for which the session has no report yet. */
+  let refused = 0;
+  let isWorkerBroken = false;
+  const newInstallationId = createUuid();
+  let installationId = "";
 
+  /** Read at every event: tabs that created an id at the same time converge on the one stored last. */
+  const hasInstallationId = () => {
+    const stored = readItem(options.installationIdKey);
+    installationId = stored || newInstallationId;
+    return !!stored || writeItem(options.installationIdKey, newInstallationId);
+  };
   const isEnabled = () => {
     const stored = readItem(options.consentKey);
-    return !isOptedOutInPage && !hasGlobalPrivacyControl() && stored !== undefined && stored !== "false";
+    return (
+      !isOptedOutInPage &&
+      !hasGlobalPrivacyControl() &&
+      stored !== undefined &&
+      stored !== "false" &&
+      hasInstallationId()
+    );
+  };
+  /** @returns {boolean} whether the opt-out is stored, also for later pages */
+  const storeOptOut = () => {
+    if (!writeItem(options.consentKey, "false")) removeItem(options.installationIdKey);
+    return writeItem(options.consentKey, "false");
   };
 
   /** @returns {ClientState} */
@@ -124,7 +147,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
       onReady() {
         if (!isCurrent()) return;
         isReady = true;
-        newConnection.setVisibility(document.hidden);
+        reportVisibility();
         unacknowledged.forEach(newConnection.send);
         onAck();
         notifyState();
@@ -132,16 +155,37 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
       onStored(seq) {
         if (!isCurrent()) return;
         unacknowledged = unacknowledged.filter((event) => event.seq > seq);
+        if (refused) reportVisibility();
         onAck();
       },
       onEnded() {
-        if (isCurrent()) reconnect();
+        if (!isCurrent()) return;
+        // At once, but in no loop where somebody steals the session's lock again and again.
+        isReady = false;
+        stopWatchdog();
+        watchdog = setTimeout(reconnect, startedMs + ACK_TIMEOUT_MS - performance.now());
+        notifyState();
+      },
+      onShutdown({ id, unstored }) {
+        isOptedOutInPage ||= !!unstored;
+        if (connection !== newConnection) return;
+        // This tab has acted on its own opt-out already; what it logged since is for the next session.
+        if (id?.startsWith(tabId)) reconnect();
+        else onOptOut();
+      },
+      onFailed() {
+        if (connection !== newConnection) return;
+        isWorkerBroken = true;
+        console.warn("telemetry: no worker", url.href);
+        reconnect();
       },
     };
     /** @type {Connection} */
     let newConnection;
+    startedMs = performance.now();
     try {
-      newConnection = connectToWorker(startWorker, { type, name: WORKER_NAME }, listener);
+      if (isWorkerBroken) throw isWorkerBroken;
+      newConnection = connectToWorker(startWorker, type, listener);
     } catch {
       newConnection = connectInPage(options, syncConsent, listener);
     }
@@ -150,25 +194,42 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     notifyState();
   };
 
-  /** @param {boolean} isConsentWithdrawn whether to end the session for all tabs */
-  const disconnect = (isConsentWithdrawn) => {
+  const reportVisibility = () => {
+    connection?.setVisibility(document.hidden, refused);
+    refused = 0;
+  };
+
+  /** @param {import("./protocol.js").ShutdownMessage} [shutdown] ends the session for all tabs */
+  const disconnect = (shutdown) => {
     stopWatchdog();
-    connection?.close(isConsentWithdrawn);
+    connection?.close(shutdown);
     connection = undefined;
     isReady = false;
   };
 
   /** Replace a session that has ended or does not respond. READY sends the unacknowledged events again. */
   const reconnect = () => {
-    disconnect(false);
+    disconnect();
     syncConsent();
   };
 
-  /** Drop all events, and end the session for all tabs unless consent has been given again since. */
-  const stop = () => {
+  /**
+   * Drop all events, and end the session for all tabs unless consent has been given again since.
+   *
+   * @param {import("./protocol.js").ShutdownMessage} shutdown
+   */
+  const stop = (shutdown) => {
     unacknowledged = [];
-    disconnect(!isEnabled());
+    refused = 0;
+    disconnect(isEnabled() ? undefined : shutdown);
     notifyState();
+  };
+
+  /** Another context of the origin has withdrawn consent: this session has ended, even if it has been given again. */
+  const onOptOut = () => {
+    stop({ type: SHUTDOWN, unstored: isOptedOutInPage });
+    hadConsent = false;
+    syncConsent();
   };
 
   /**
@@ -185,31 +246,42 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
 
   /** Connect or disconnect according to the current consent, and return it. */
   const syncConsent = () => {
+    if (isOptedOutInPage) isOptedOutInPage = !storeOptOut();
     const hasConsent = isEnabled();
     if (hasConsent && !connection) start();
     if (!hasConsent && hadConsent) {
-      stop();
+      hadConsent = false;
+      /** @type {import("./protocol.js").ShutdownMessage} */
+      const shutdown = { type: SHUTDOWN, id: tabId + createUuid(), unstored: isOptedOutInPage };
+      // Reaches the workers of other builds and those that have outlived their tabs.
+      const channel = new BroadcastChannel(options.consentKey);
+      channel.postMessage(shutdown);
+      channel.close();
+      stop(shutdown);
       deleteOutbox();
     }
     return (hadConsent = hasConsent);
   };
 
-  /** Read at every event: tabs that created an id at the same time converge on the one stored last. */
-  const getInstallationId = () => {
-    const stored = readItem(options.installationIdKey);
-    if (!stored) writeItem(options.installationIdKey, fallbackInstallationId);
-    return stored || fallbackInstallationId;
+  /**
+   * Write the consent, and tell the other clients of this page: browsers send them no storage event.
+   *
+   * @param {string} newValue
+   */
+  const announceConsent = (newValue) => {
+    syncConsent();
+    dispatchEvent(new StorageEvent("storage", { key: options.consentKey, newValue }));
   };
 
   addEventListener("storage", ({ key, newValue }) => {
+    if (key === options.consentKey && newValue === "true") isOptedOutInPage = false;
+    if (key === options.consentKey && newValue === "false") onOptOut();
     // A null key means that the whole storage was cleared.
-    if (key !== options.consentKey && key !== null) return;
-    // The session has ended, even if consent has been given again since.
-    if (newValue === "false") stop();
-    syncConsent();
+    else if (key === options.consentKey || key === null) syncConsent();
   });
   // Often the last event of a tab that closes. The worker may flush on this message, so check the consent first.
-  addEventListener("visibilitychange", () => syncConsent() && connection?.setVisibility(document.hidden));
+  addEventListener("visibilitychange", () => syncConsent() && reportVisibility());
+  addEventListener("pagehide", ({ persisted }) => persisted && connection?.suspend());
   // A page in the back/forward cache receives no messages: its worker may have terminated meanwhile.
   addEventListener("pageshow", ({ persisted }) => persisted && reconnect());
   syncConsent();
@@ -217,35 +289,45 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   return {
     isEnabled,
     state,
-    logEvent({ eventName = "ui_event", ...params }) {
-      if (!syncConsent() || unacknowledged.length >= options.maxWaitingEvents) return false;
+    logEvent(details) {
       try {
+        if (Object(details) !== details) throw new Error("not an object");
+        // A snapshot: the event may be sent later, and more than once. Taken first, because getters may do anything.
+        const { eventName = "ui_event", ...params } = structuredClone({ ...details });
+        if (!syncConsent()) return false;
+        if (unacknowledged.length >= options.maxWaitingEvents) {
+          refused++;
+          return false;
+        }
         const event = {
-          installation_id: getInstallationId(),
+          installation_id: installationId,
           event_name: eventName,
           timestamp_ns: Date.now() * NANOSECONDS_PER_MILLISECOND,
-          params: structuredClone(params), // A snapshot: the event may be sent later, and more than once.
+          params,
           tab_id: tabId,
-          seq,
+          seq: seq++,
         };
-        seq++;
         unacknowledged.push(event);
         if (isReady) connection?.send(event);
         startWatchdog();
         return true;
       } catch (error) {
+        if (hadConsent) refused++;
         console.warn("telemetry: event dropped", error);
         return false;
       }
     },
     optOut() {
-      isOptedOutInPage = !writeItem(options.consentKey, "false");
-      syncConsent();
+      isOptedOutInPage = !storeOptOut();
+      announceConsent("false");
+      return !isOptedOutInPage;
     },
     optIn() {
       isOptedOutInPage = false;
+      // A new value, also after an opt-out that could not be stored: the other tabs receive an event.
+      removeItem(options.consentKey);
       writeItem(options.consentKey, "true");
-      syncConsent();
+      announceConsent("true");
     },
   };
 }

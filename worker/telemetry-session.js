@@ -30,14 +30,21 @@ export function createSession(options, mayPost = () => true) {
   const samplingValue = Math.random() * 100;
   /** @type {import("./protocol.js").Losses} */
   const losses = { session_id: createUuid(), dropped: 0, filtered: 0 };
-  // Aborted when the session is closed. The only place that holds this state.
+  // Aborted when the session is over. The only place that holds this state.
   const closing = new AbortController();
   const { signal } = closing;
+  // Aborted when events must not leave any more.
+  const withdrawal = new AbortController();
   const outbox = createOutbox(endpoint, () => queue.rewriteAll());
   /** Ids of the components to filter; null drops every event. @type {Set<unknown> | null} */
   let disabledComponents = null;
   /** When the configuration in force was read, as of `Date.now()`; 0 while none is known. */
   let configReadAtMs = 0;
+  /** Ends the wait for the first configuration. @type {(value?: unknown) => void} */
+  let onConfigured;
+  const isConfigured = new Promise((resolve) => {
+    onConfigured = resolve;
+  });
   /** Number of events that wait for the configuration. */
   let waitingEvents = 0;
 
@@ -47,6 +54,7 @@ export function createSession(options, mayPost = () => true) {
    */
   const stop = () => {
     closing.abort();
+    withdrawal.abort();
     queue.clear();
   };
   const queue = createQueue(options, outbox, {
@@ -57,7 +65,7 @@ export function createSession(options, mayPost = () => true) {
       stop();
       outbox.writeConfig({ "disable_ui_telemetry": true });
     },
-    signal,
+    signal: withdrawal.signal,
   });
 
   /**
@@ -77,6 +85,7 @@ export function createSession(options, mayPost = () => true) {
     const percentage = config.ui_rollout_percentage;
     const isSampled = queue.isActive && typeof percentage === "number" && samplingValue < percentage;
     disabledComponents = isSampled ? new Set(toArray(config.disable_ui_events)) : null;
+    onConfigured();
   };
 
   // A clock that has been set back or forward by more counts as too old as well.
@@ -120,7 +129,7 @@ export function createSession(options, mayPost = () => true) {
     if (configReadAtMs) return;
     if (remembered && isRecent(remembered.readAtMs) && !remembered.config.disable_ui_telemetry) {
       applyConfig(remembered.config, remembered.readAtMs);
-    } else await firstPoll;
+    } else firstPoll.then(onConfigured);
   };
 
   // Browsers schedule the next tick of an interval from the due time of the last, so flushes do not drift.
@@ -128,7 +137,7 @@ export function createSession(options, mayPost = () => true) {
   signal.onabort = () => clearInterval(timer);
   addEventListener("online", queue.hurry, { signal });
   addEventListener("online", pace.hurry, { signal });
-  const isConfigured = awaitConfig();
+  awaitConfig();
   if (hasGlobalPrivacyControl()) stop();
 
   return {
@@ -183,6 +192,13 @@ export function createSession(options, mayPost = () => true) {
     hasEvents: () => waitingEvents > 0 || queue.hasRecords(),
 
     flush: queue.flush,
+
+    /** End, and leave the records on disk to the next session. A request under way goes on. */
+    end() {
+      closing.abort();
+      queue.isActive = false;
+      outbox.close();
+    },
 
     /** Drop all events, and release the lock and the database. */
     close() {

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
 import { resolveOptions } from "./options.js";
+import { EXTENDED_WORKER_NAME, LINGER_MS, LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
 import { createSession } from "./telemetry-session.js";
 import { createUuid } from "./uuid.js";
 
@@ -17,16 +17,21 @@ import { createUuid } from "./uuid.js";
  * @param {import("./options.js").TelemetryOptions} [options]
  */
 export function serveTabs(options = {}) {
-  const startSession = () => createSession(resolveOptions(options, location.href));
+  const resolvedOptions = resolveOptions(options, location.href);
+  const startSession = () => createSession(resolvedOptions);
   let session = startSession();
   let isShutDown = false;
+  /** Ids of the opt-outs so far, each of which may arrive through a port and through the channel. */
+  const optOuts = new Set();
   /**
-   * The port of every tab that ever connected, and whether its page is hidden as far as the tab reported. A port
-   * does not show that its tab has closed.
+   * The port of every tab, and whether its page is hidden as far as the tab reported. A port does not show that its tab
+   * has closed: the tab's lock does, where the browser has locks.
    *
    * @type {Map<MessagePort, boolean>}
    */
   const ports = new Map();
+  /** Timer of the next check while no tab is left. */
+  let linger = 0;
 
   /**
    * @param {MessagePort} port
@@ -34,45 +39,102 @@ export function serveTabs(options = {}) {
    */
   const send = (port, message) => port.postMessage(message);
 
+  /** The tabs or their visibility have changed: send what is queued while there is time. */
+  const onTabsChange = () => {
+    if (self.name === EXTENDED_WORKER_NAME && !ports.size) checkLinger(false);
+    else if (![...ports.values()].includes(false)) session.flush(true);
+  };
+
+  /**
+   * Send what is queued, all of it, while no tab is left; then end. The browser lets an extended worker run on.
+   *
+   * @param {boolean} wasIdle whether nothing was queued at the last check
+   */
+  const checkLinger = (wasIdle) => {
+    clearTimeout(linger);
+    if (ports.size) return;
+    const isIdle = !session.hasEvents();
+    if (isIdle && wasIdle) self.close();
+    session.flush();
+    linger = setTimeout(checkLinger, LINGER_MS, isIdle);
+  };
+
+  /**
+   * Consent is withdrawn: end the session, and tell all tabs.
+   *
+   * @param {import("./protocol.js").ShutdownMessage} message
+   */
+  const shutDown = (message) => {
+    isShutDown = true;
+    session.close();
+    for (const port of ports.keys()) send(port, message);
+    onTabsChange();
+  };
+
+  /**
+   * @param {import("./protocol.js").ShutdownMessage} message
+   * @param {boolean} isCurrent whether it is meant for the current session
+   */
+  const onShutdown = (message, isCurrent) => {
+    const isKnown = optOuts.has(message.id);
+    if (message.id) optOuts.add(message.id);
+    if (isCurrent && !isKnown && !isShutDown) shutDown(message);
+  };
+
   /**
    * Handle the messages of one tab, then send READY.
    *
    * @param {MessagePort} port
    */
   const servePort = async (port) => {
-    // A browser may connect a new tab to a worker that is about to terminate, without any notice. Therefore this
-    // worker never closes itself: after a SHUTDOWN it idles until the next tab connects and starts a new session.
+    // A browser may connect a new tab to a worker that is about to terminate, without any notice. Therefore a worker
+    // with tabs never closes itself: after a SHUTDOWN it idles until the next tab connects and starts a new session.
     if (isShutDown) session = startSession();
     isShutDown = false;
-    const tabSession = session;
+    let tabSession = session;
     const tab_id = createUuid();
     let seq = 0;
     let pendingEvents = 0;
     let highestSeq = -1;
+    let isDurable = true;
+    /** Whether the port serves one session only: its tab reports its visibility, and so connects again to the next. */
+    let isBound = false;
+    let isWatched = false;
     ports.set(port, false);
 
     /** @param {{data: any}} message a {@link import("./protocol.js").ToWorker}, not validated */
     port.onmessage = async ({ data }) => {
       const type = data?.type;
+      // A tab that keeps its port over another tab's SHUTDOWN joins the session that follows.
+      if (!isBound) tabSession = session;
+      isBound ||= type === VISIBILITY || type === SHUTDOWN;
       if (type === LOG_EVENT) {
-        highestSeq = Math.max(highestSeq, data.payload?.seq ?? highestSeq);
+        if (data.payload?.seq > highestSeq) highestSeq = data.payload.seq;
         pendingEvents++;
-        await tabSession.logEvent(data.payload, { tab_id, seq: seq++ });
+        if ((await tabSession.logEvent(data.payload, { tab_id, seq: seq++ })) === false) isDurable = false;
+        if (--pendingEvents) return;
         // One acknowledgement for all events that arrive together. A tab that sends no `seq` expects none.
-        if (!--pendingEvents && highestSeq >= 0) send(port, { type: STORED, seq: highestSeq });
-      } else if (type === VISIBILITY && ports.has(port)) {
+        if (highestSeq >= 0) send(port, { type: STORED, seq: highestSeq, ...(!isDurable && { durable: false }) });
+        isDurable = true;
+      } else if (type === VISIBILITY) {
         ports.set(port, data.hidden);
-        if (![...ports.values()].includes(false)) session.flush(true);
-      } else if (type === SHUTDOWN && tabSession === session && !isShutDown) {
-        isShutDown = true;
-        session.close();
-        for (const connectedPort of ports.keys()) send(connectedPort, { type: SHUTDOWN });
-        ports.clear();
-      }
+        if (data.dropped > 0) tabSession.countDropped(data.dropped);
+        if (data.lock && !isWatched) {
+          isWatched = true;
+          const onTabEnded = () => {
+            isWatched = false;
+            ports.delete(port);
+            onTabsChange();
+          };
+          navigator.locks?.request(data.lock, onTabEnded).catch(() => {});
+        }
+        onTabsChange();
+      } else if (type === SHUTDOWN) onShutdown(data, tabSession === session);
     };
     // The tab requests this lock on READY and reads a free lock as a terminated worker, so it must be held first.
     await tabSession.lockHeld;
     send(port, { type: READY, lock: tabSession.lock });
   };
   addEventListener("connect", (event) => servePort(/** @type {MessageEvent} */ (event).ports[0]));
+  new BroadcastChannel(resolvedOptions.consentKey).onmessage = ({ data }) => onShutdown(data ?? {}, true);
 }
