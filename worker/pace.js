@@ -58,11 +58,13 @@ export function createPace(onOpen) {
     /**
      * End the request: it has failed, so that the pause grows with every failure.
      *
-     * @param {number} retryAfterMs lower bound of the pause, in milliseconds
+     * @param {number} retryAfterMs lower bound of the pause, in milliseconds. Up to a tenth is added: a server may give
+     *   the same moment to all
      */
     fail(retryAfterMs) {
       earliestMs = performance.now() + retryAfterMs;
-      openAt(Math.max(earliestMs, performance.now() + backoffMs(++failures)));
+      const spreadMs = retryAfterMs * (1 + Math.random() / 10);
+      openAt(performance.now() + Math.max(spreadMs, backoffMs(++failures)));
     },
 
     /**

@@ -1,0 +1,61 @@
+"""Respond to all requests of a kind in one way, for as long as a worker keeps within a limit.
+
+A worker in a storm sends its next request as soon as it has the last response: no virtual time passes, and a
+clock that waits for the worker to settle waits forever. Therefore a request beyond the limit stays pending.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from itertools import count
+
+from e2e.conformance.case import FindingError
+from e2e.worker.driver.system import Telemetry
+from pytest_sharedworker import Route
+
+BURST_MS = 10_000
+MAX_BURST = 15
+"""How many requests may leave in BURST_MS. A worker that splits a batch needs several in a row."""
+
+Respond = Callable[[Route], object]
+"""Decides on a request, or leaves it pending."""
+
+
+class StormGuard:
+    """Responds to the requests that match `pattern`, at most `max_requests` of them."""
+
+    def __init__(self, telemetry: Telemetry, pattern: str, respond: Respond, max_requests: int) -> None:
+        self._telemetry = telemetry
+        self._pattern = pattern
+        self._max_requests = max_requests
+        self._sent_before = len(telemetry.gateway.journal.select(pattern))
+        numbers = count(1)
+        lock = threading.Lock()
+
+        def decide(route: Route) -> None:
+            with lock:
+                is_allowed = next(numbers) <= max_requests
+            if is_allowed:
+                respond(route)
+
+        telemetry.gateway.route(pattern, decide, optional=True)
+
+    @property
+    def times(self) -> list[float]:
+        """The virtual time of each request so far, in milliseconds."""
+        exchanges = self._telemetry.gateway.journal.select(self._pattern)[self._sent_before :]
+        return [exchange.virtual_time or 0.0 for exchange in exchanges]
+
+    def expect_no_storm(self, what: str) -> int:
+        """Require few requests in all and few in a row; return how many. Raise FindingError."""
+        times = self.times
+        if len(times) > self._max_requests:
+            raise FindingError(f"at most {self._max_requests} {what}", f"{len(times)} {what}, or more")
+        for first, last in zip(times, times[MAX_BURST:], strict=False):
+            if last - first < BURST_MS:
+                raise FindingError(
+                    f"at most {MAX_BURST} {what} in {BURST_MS // 1000} s",
+                    f"{MAX_BURST + 1} {what} from {first / 1000:.3f} to {last / 1000:.3f} s",
+                )
+        return len(times)
