@@ -53,7 +53,7 @@ def test_config_that_disables_ends_a_flush(telemetry: Telemetry, observations: O
     telemetry.run_for(asked_at + interval - worker.clock.now - 1.5 * telemetry.flush_interval)
     requests = len(telemetry.config_requests)
     guard = PostGuard(telemetry, 1, lambda: len(telemetry.config_requests) > requests)
-    # Responses to batches do not say `disabled`; each takes so long that one is in flight when the worker asks.
+    # Responses to batches do not say `disabled`, and are so late that one is due when the worker asks.
     telemetry.break_posts(Latency(latency=LATENCY_MS))
     tab.log(BACKLOG, fate=Fate.OPTIONAL)
     telemetry.override_config({**ENABLED, "disable_ui_telemetry": True})

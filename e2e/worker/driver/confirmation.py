@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from e2e.conformance.accounting import Event, Fate
 from e2e.conformance.preconditions import require_exercised
 from e2e.worker.driver.system import Telemetry, set_fate
@@ -23,29 +25,30 @@ def identify(tab: Tab) -> None:
     tab.tab_id = f"id-of-{tab.name}"
 
 
-def get_confirmed_events(telemetry: Telemetry, tab: Tab) -> list[Event]:
-    """Return the events that the worker has confirmed as durable on the tab's current port.
+def _get_confirmations(telemetry: Telemetry, tab: Tab) -> list[dict[str, Any]]:
+    return [
+        message
+        for message in tab.messages
+        if isinstance(message, dict)
+        and message.get("type") == telemetry.implementation.protocol.stored
+        and isinstance(message.get("seq"), int)
+    ]
+
+
+def get_confirmed_events(telemetry: Telemetry, tab: Tab, *, as_durable: bool = True) -> list[Event]:
+    """Return the events that the worker has confirmed on the tab's current port.
 
     A STORED with `durable: false` confirms that the worker has the event, not that it is on disk.
     """
-    highest = max(
-        (
-            message["seq"]
-            for message in tab.messages
-            if isinstance(message, dict)
-            and message.get("type") == telemetry.implementation.protocol.stored
-            and message.get("durable") is not False
-            and isinstance(message.get("seq"), int)
-        ),
-        default=-1,
-    )
-    return [event for event in tab.events if event.sequence <= highest]
+    confirmations = _get_confirmations(telemetry, tab)
+    counted = [each["seq"] for each in confirmations if not as_durable or each.get("durable") is not False]
+    return [event for event in tab.events if event.sequence <= max(counted, default=-1)]
 
 
 def require_confirmation(telemetry: Telemetry, tab: Tab) -> None:
-    """Skip the case unless the worker has confirmed an event of this tab."""
+    """Skip the case unless the worker has confirmed an event of this tab, as durable or not."""
     telemetry.settle()
-    require_exercised(get_confirmed_events(telemetry, tab), NO_CONFIRMATION)
+    require_exercised(_get_confirmations(telemetry, tab), NO_CONFIRMATION)
 
 
 def release_unconfirmed_events(telemetry: Telemetry, tab: Tab) -> None:
