@@ -260,7 +260,9 @@ function openDatabase(name, onLost, version) {
     const request = indexedDB.open(name, version);
     const getMissing = () => STORES.filter(([store]) => !request.result.objectStoreNames.contains(store));
     request.onupgradeneeded = () => getMissing().forEach((store) => request.result.createObjectStore(...store));
-    request.onblocked = request.onerror = () => reject(request.error);
+    request.onerror = () => reject(request.error);
+    // Another build keeps its connection open. While a request is pending, reading its error throws.
+    request.onblocked = () => reject(new Error("blocked"));
     request.onsuccess = () => {
       const database = request.result;
       database.onclose = database.onversionchange = () => {
