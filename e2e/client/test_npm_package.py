@@ -7,6 +7,7 @@ development server, and older bundlers. `unit/worker/test_package.py` checks opt
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ def vite_build(app: Path) -> Path:
 def webpack_build(app: Path) -> Path:
     run("npx", "webpack", cwd=app)
     return app / "dist"
+
+
+@pytest.fixture(autouse=True)
+def end_workers(shared_workers: SharedWorkers) -> Iterator[None]:
+    """End the workers of a test, which may outlive their tabs."""
+    yield
+    for worker in shared_workers.alive:
+        worker.terminate()
 
 
 def open_tab(gateway: Gateway, context: BrowserContext, page: str, component: str) -> Page:
