@@ -1,14 +1,18 @@
-"""The command `python -m reference_server`, with the subcommands serve (the default), export and stats."""
+"""The command `python -m reference_server`, with the subcommands in COMMANDS; serve is the default."""
 
 import sys
 from collections.abc import Sequence
 
-from reference_server.cli import export, serve, stats
+from reference_server.cli import backup, check, dead_letters, export, prune, serve, stats
 
 COMMANDS = {
     "serve": serve.main,
-    "export": export.main,
     "stats": stats.main,
+    "export": export.main,
+    "dead-letters": dead_letters.main,
+    "check": check.main,
+    "backup": backup.main,
+    "prune": prune.main,
 }
 
 

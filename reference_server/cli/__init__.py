@@ -1,1 +1,1 @@
-"""The commands: serve, export and stats."""
+"""The commands: one module each, with the name of the command."""

@@ -1,21 +1,17 @@
 """The command `python -m reference_server export`: write the records as JSON lines, CSV or Parquet."""
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from reference_server.cli.common import add_database_option, create_parser, run
+from reference_server.cli.output import add_output_option, open_output
 from reference_server.storage.export import read_pages
 from reference_server.storage.export_formats import FORMATS
 from reference_server.storage.readonly import open_readonly
 
-STANDARD_OUTPUT = "-"
-
 DESCRIPTION = """\
 Write all records of a database, in order of arrival, to standard output or a file. Memory use is bounded.
-Records that the server stores during the export are left out.
+Records that the server stores during the export are left out, and so may be those that it deletes.
 """
 EPILOG = """\
 jsonl    one record per line, as on the wire; tab_id and seq only if the record has them
@@ -30,26 +26,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = create_parser("export", DESCRIPTION, EPILOG)
     add_database_option(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), required=True, help="the output format")
-    parser.add_argument(
-        "--output",
-        default=STANDARD_OUTPUT,
-        metavar="FILE",
-        help="the file to write, which is replaced if it exists (default: standard output)",
-    )
+    add_output_option(parser)
     options = parser.parse_args(arguments)
     return run(lambda: _export(options.database, options.format, options.output))
 
 
-def _export(database: Path, format_name: str, output: str) -> None:
-    with open_readonly(database) as connection, _open_output(output) as file:
+def _export(database: Path, format_name: str, output: Path) -> None:
+    with open_readonly(database) as connection, open_output(output, database) as file:
         FORMATS[format_name](read_pages(connection), file)
-
-
-@contextmanager
-def _open_output(output: str) -> Iterator[BinaryIO]:
-    if output == STANDARD_OUTPUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    with open(output, "wb") as file:
-        yield file

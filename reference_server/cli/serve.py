@@ -10,9 +10,11 @@ from types import FrameType
 
 from reference_server.app import ReferenceServer
 from reference_server.cli.common import report_error
+from reference_server.cli.metrics_token import read_token
 from reference_server.cli.serve_options import create_serve_parser
 from reference_server.errors import StoreUnavailableError
 from reference_server.middleware.allowed_hosts import get_default_hosts
+from reference_server.storage.retention import Retention
 from reference_server.storage.sqlite import SqliteStore
 
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -33,11 +35,19 @@ def main(arguments: Sequence[str]) -> int:
             port=options.port,
             prefix=options.prefix,
             config=options.config,
-            store=SqliteStore(options.database, lock_wait_seconds=options.lock_wait),
+            store=SqliteStore(
+                options.database,
+                lock_wait_seconds=options.lock_wait,
+                retention=Retention(options.max_age, options.max_size),
+            ),
             max_body=options.max_body,
             body_timeout_seconds=options.body_timeout,
+            head_timeout_seconds=options.head_timeout,
+            idle_timeout_seconds=options.idle_timeout,
+            max_connections=options.max_connections,
             max_waiting_records=options.max_waiting_records,
             max_waiting_bytes=options.max_waiting_bytes,
+            metrics_token=read_token(options),
             allowed_hosts=options.allowed_host or get_default_hosts(options.host),
         )
     except ValueError as error:

@@ -12,7 +12,7 @@ GAPS_SHOWN = 10
 
 DESCRIPTION = """\
 Print how many events a database holds and how many are missing. Each tab numbers its events; a missing number
-is an event that was lost, was filtered, or has not arrived yet.
+is an event that was lost, was filtered, or has not arrived yet. Deleted events are not missing.
 """
 
 
@@ -30,9 +30,9 @@ def _print_stats(database: Path) -> None:
         summary = read_summary(connection)
         gaps = read_largest_gaps(connection, GAPS_SHOWN)
     for name, figure in _list_figures(summary):
-        print(f"{name:<42}{figure:>14,}")
+        print(f"{name:<48}{figure:>14,}")
     for tab_id, missing in gaps:
-        print(f"  tab {tab_id!r} misses {missing:,}")
+        print(f"  tab {tab_id!a} misses {missing:,}")
     if summary.tabs_with_gaps > len(gaps):
         print(f"  and {summary.tabs_with_gaps - len(gaps):,} more tabs")
 
@@ -48,4 +48,10 @@ def _list_figures(summary: StoreSummary) -> list[tuple[str, int]]:
         ("missing by gap", summary.missing),
         ("  of them unexplained", summary.unexplained),
         ("tabs with gaps", summary.tabs_with_gaps),
+        ("  of them implausible, not counted as missing", summary.implausible_tabs),
+        ("accepted, including duplicates", summary.accepted),
+        ("  of them duplicates", summary.duplicates),
+        ("rejected", summary.rejected),
+        ("deleted", summary.deleted),
+        ("dead letters", summary.dead_letters),
     ]

@@ -1,14 +1,15 @@
-"""Counts of events that are missing from the store, and of what is stored."""
+"""Counts of what is stored, of what was received, and of events that are missing."""
 
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Losses:
-    """Counts of events that are not stored. `missing` counts gaps; sessions report the other two.
+    """Counts of events that are not stored. `missing` counts gaps; sessions report `dropped` and `filtered`.
 
-    A tab numbers its events from 0. If its highest stored number is n, it has logged n + 1 events; those
-    that are not stored are missing.
+    A tab numbers its events from 0. If its highest number that arrived is n, it has logged n + 1 events;
+    those that never arrived are missing. An event that arrived and was deleted later is not missing. A tab
+    with a gap that is too large to believe is counted in `implausible_tabs`, and its gap in no other count.
     """
 
     tabs: int
@@ -16,6 +17,7 @@ class Losses:
     missing: int
     dropped: int
     filtered: int
+    implausible_tabs: int = 0
 
     @property
     def unexplained(self) -> int:
@@ -23,10 +25,25 @@ class Losses:
         return max(0, self.missing - self.dropped - self.filtered)
 
 
-@dataclass(frozen=True)
-class StoreSummary(Losses):
-    """The losses, and what is stored: events, how many of them have an identity, and sessions."""
+@dataclass(frozen=True, kw_only=True)
+class Totals(Losses):
+    """The losses, and the other counters of a store.
 
-    events: int
-    identified: int
+    `events` and `dead_letters` count what it holds now; all others count since the store exists.
+    """
+
+    events: int = 0
+    identified: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    deleted: int = 0
+    dead_letters: int = 0
+    dead_letters_discarded: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSummary(Totals):
+    """The counters, and the number of sessions whose records or reports are stored."""
+
     sessions: int

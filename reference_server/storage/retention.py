@@ -1,0 +1,144 @@
+"""Deletion of records, in steps that each take the write lock for some milliseconds only.
+
+A deleted record leaves its identity behind (see `accounting.py`), so that a late repeat of it is a duplicate
+and no gap appears. After IDENTITY_DAYS the identity is forgotten too.
+"""
+
+import sqlite3
+import time
+from dataclasses import dataclass
+
+from reference_server.storage.accounting import SECONDS_PER_DAY
+from reference_server.storage.dead_letters import MAX_TOTAL_BYTES, discard_old_letters
+
+STEP_ROWS = 500
+"""How many rows one statement deletes."""
+
+STEP_SECONDS = 0.05
+"""How long one step deletes. Batches that arrive meanwhile are stored between two steps."""
+
+IDENTITY_DAYS = 90
+"""How long the identity of a deleted record is remembered. A worker repeats a batch whose response was lost
+when its browser starts again: a repeat after more than 90 days would be stored as a new event."""
+
+TAB_BYTES, RANGE_BYTES = 100, 200
+"""About what the counters of a tab, and a range of its deleted identities, take in the store with their
+indexes."""
+
+MIN_MAX_BYTES = 1024 * 1024
+"""The least size that a store can be limited to. The tables and indexes of an empty store take 0.1 MiB."""
+
+_FORGET = """
+DELETE FROM deleted_identities WHERE (tab_id, first_seq) IN (
+    SELECT tab_id, first_seq FROM deleted_identities WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?)
+"""
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long and how much a store keeps. Raise ValueError for a limit that lets it keep nothing.
+
+    max_age_seconds: records that arrived earlier, by the server's clock, are deleted; None keeps them.
+    max_bytes: the oldest records are deleted while the store's file needs more than this; None keeps them.
+    """
+
+    max_age_seconds: float | None = None
+    max_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_age_seconds is not None and not 0 < self.max_age_seconds < float("inf"):
+            raise ValueError(f"max_age_seconds {self.max_age_seconds}: expected a number above 0")
+        if self.max_bytes is not None and self.max_bytes < MIN_MAX_BYTES:
+            raise ValueError(f"max_bytes {self.max_bytes}: expected at least {MIN_MAX_BYTES}")
+
+    @property
+    def max_dead_letter_bytes(self) -> int:
+        """The bound on all dead letters: a tenth of `max_bytes` if that is less than their own bound."""
+        return MAX_TOTAL_BYTES if self.max_bytes is None else min(MAX_TOTAL_BYTES, self.max_bytes // 10)
+
+
+def has_work(connection: sqlite3.Connection, retention: Retention) -> bool:
+    """Return whether a step may have something to do: it takes the write lock, which others may hold."""
+    if retention.max_age_seconds is not None or retention.max_bytes is not None:
+        return True
+    [(found,)] = connection.execute("SELECT dead_letters > 0 OR deleted_ranges > 0 FROM totals")
+    return bool(found)
+
+
+def run_step(connection: sqlite3.Connection, retention: Retention, now: float) -> bool:
+    """Delete what the retention and the bounds say, for about STEP_SECONDS, in a transaction of the caller.
+
+    Return whether there is more to delete. Raise sqlite3.Error.
+    """
+    began = time.perf_counter()
+    discard_old_letters(connection, now)
+    while True:
+        deleted = _delete_too_old(connection, retention, now) + _delete_too_large(connection, retention)
+        forgotten = forget_identities(connection, retention, now)
+        if not deleted and not forgotten:
+            return False
+        if time.perf_counter() - began >= STEP_SECONDS:
+            return True
+
+
+def shrink_file(connection: sqlite3.Connection, retention: Retention) -> None:
+    """Return free pages at the end of a too large file to the file system, some of them; outside a
+    transaction.
+
+    Without effect on a store that an earlier version created, until `prune --rewrite`. Raise sqlite3.Error.
+    """
+    if retention.max_bytes is None:
+        return
+    [(pages,)] = connection.execute("PRAGMA page_count")
+    [(size,)] = connection.execute("PRAGMA page_size")
+    excess = pages - retention.max_bytes // size
+    if excess > 0:
+        connection.execute(f"PRAGMA incremental_vacuum({min(excess, STEP_ROWS)})").fetchall()
+
+
+def delete_received_before(connection: sqlite3.Connection, cutoff: float, limit: int) -> int:
+    """Delete the oldest records that arrived before a time in seconds since 1970. Return how many."""
+    return connection.execute(
+        "DELETE FROM records WHERE id IN ("
+        "SELECT id FROM records WHERE received_at < ? ORDER BY received_at LIMIT ?)",
+        (cutoff, limit),
+    ).rowcount
+
+
+def read_used_bytes(connection: sqlite3.Connection) -> int:
+    """Return the size of the pages in use. The file may be larger: SQLite fills free pages first."""
+    [(pages,)] = connection.execute("PRAGMA page_count")
+    [(free,)] = connection.execute("PRAGMA freelist_count")
+    [(size,)] = connection.execute("PRAGMA page_size")
+    return int((pages - free) * size)
+
+
+def _delete_too_old(connection: sqlite3.Connection, retention: Retention, now: float) -> int:
+    if retention.max_age_seconds is None:
+        return 0
+    return delete_received_before(connection, now - retention.max_age_seconds, STEP_ROWS)
+
+
+def _delete_too_large(connection: sqlite3.Connection, retention: Retention) -> int:
+    if retention.max_bytes is None or read_used_bytes(connection) <= retention.max_bytes:
+        return 0
+    return connection.execute(
+        "DELETE FROM records WHERE id IN (SELECT id FROM records ORDER BY id LIMIT ?)", (STEP_ROWS,)
+    ).rowcount
+
+
+def forget_identities(connection: sqlite3.Connection, retention: Retention, now: float) -> int:
+    """Forget identities that were deleted long ago, at most STEP_ROWS. Return how many rows.
+
+    If identities take more than half of `max_bytes`, the oldest are forgotten early: they must not displace
+    records.
+    """
+    horizon = int(now) - IDENTITY_DAYS * SECONDS_PER_DAY
+    if retention.max_bytes is not None and _estimate_identity_bytes(connection) > retention.max_bytes / 2:
+        horizon = int(now) + 1
+    return connection.execute(_FORGET, (horizon, STEP_ROWS)).rowcount
+
+
+def _estimate_identity_bytes(connection: sqlite3.Connection) -> int:
+    [(tabs, ranges)] = connection.execute("SELECT tabs - forgotten_tabs, deleted_ranges FROM totals")
+    return int(tabs * TAB_BYTES + ranges * RANGE_BYTES)
