@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from e2e.chaos.config_gaps import config_gaps, end_of_gap
 from e2e.chaos.model import Verdict
-from e2e.chaos.system import CONFIGURATION, SystemUnderTest
+from e2e.chaos.system import SystemUnderTest
 
 LAST_SPANS_SECONDS = (30, 30, *[900] * 12)
 """The time that a system gets at the end: two flushes, then the longest pause after failures, repeatedly."""
@@ -15,9 +14,11 @@ def compare_with_model(system: SystemUnderTest) -> Verdict:
 
     Raise BrokenPromiseError where a tab does not connect or a worker does not acknowledge.
     """
-    _repair(system)
     if not system.tabs:
-        system.tabs.open()
+        system.open_tab()
+    _repair(system)
+    for build in system.tabs.list_builds():  # Each outbox needs a worker that posts what is left in it.
+        system.open_tab(build)
     tab = system.tabs.get(0)
     if not system.consent:  # What was dropped must not arrive after a later consent either.
         system.opt_in(tab)
@@ -27,11 +28,7 @@ def compare_with_model(system: SystemUnderTest) -> Verdict:
     system.terminate_worker()
     _wait_until_stored(system)
     system.wait_for_acknowledgments()
-    journal = system.gateway.journal
-    for since, until in config_gaps(journal, CONFIGURATION, system.consents):
-        system.model.exempt_config_gap(since, until)
-    for since in system.offline_sessions:
-        system.model.exempt_config_gap(since, end_of_gap(journal, CONFIGURATION, since))
+    system.exempt_gaps()
     system.gateway._raise_handler_error()
     return system.model.compare(system.server.get_records())
 
@@ -49,6 +46,7 @@ def _repair(system: SystemUnderTest) -> None:
     if not system.server.is_running:
         system.restart_server()
     system.set_offline(False)
+    system.site_data.repair()
 
 
 def _wait_until_stored(system: SystemUnderTest) -> None:

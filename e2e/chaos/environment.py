@@ -10,7 +10,8 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from e2e.chaos.page import WORKER_FOLDER
+from e2e.chaos.bundle import build_bundle
+from e2e.chaos.page import BUILDS, BUNDLE_PATH, OTHER_PREFIX
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.system import WORKER_DIRECTORY, SystemUnderTest
 from pytest_sharedworker.browsers.capabilities import get_capabilities
@@ -20,6 +21,7 @@ from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.workers.manager import WorkerManager
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from reference_server.api.telemetry import ENDPOINT
 
 
 @dataclass
@@ -37,6 +39,19 @@ class Environment:
         """Whether tabs can be crashed."""
         return get_capabilities(self.browser.browser_type.name).can_crash_pages
 
+    @property
+    def can_clear_site_data(self) -> bool:
+        """Whether site data can be cleared, and a quota be set, for an origin alone."""
+        return get_capabilities(self.browser.browser_type.name).has_devtools
+
+    @property
+    def has_bundle(self) -> bool:
+        """Whether tabs with the bundle can be opened; a mutant is not bundled."""
+        return self._get_bundle() is not None
+
+    def _get_bundle(self) -> bytes | None:
+        return build_bundle() if self.worker_directory == WORKER_DIRECTORY else None
+
     @contextmanager
     def open_system(self, name: str) -> Iterator[SystemUnderTest]:
         """Open a fresh system in the shared browser: a new origin and a new browser profile."""
@@ -46,7 +61,14 @@ class Environment:
                 manager.watch(context)
                 workers = SharedWorkers(manager)
                 yield SystemUnderTest(
-                    name, context, gateway, workers, self.server, can_crash_tabs=self.can_crash_tabs
+                    name,
+                    context,
+                    gateway,
+                    workers,
+                    self.server,
+                    can_crash_tabs=self.can_crash_tabs,
+                    can_clear_site_data=self.can_clear_site_data,
+                    has_bundle=self.has_bundle,
                 )
             finally:
                 # The workers first, while their context is open.
@@ -77,6 +99,8 @@ class Environment:
                 workers,
                 self.server,
                 can_crash_tabs=self.can_crash_tabs,
+                can_clear_site_data=self.can_clear_site_data,
+                has_bundle=self.has_bundle,
                 browser=browser,
             )
 
@@ -87,7 +111,11 @@ class Environment:
             self.server.restart()
         gateway = Gateway(self.loop_thread, self.control, self.server.url)
         gateway._start()
-        gateway.serve_directory(WORKER_FOLDER, self.worker_directory)
+        for build in BUILDS:
+            gateway.serve_directory(build.folder, self.worker_directory)
+        if (bundle := self._get_bundle()) is not None:
+            gateway.serve(BUNDLE_PATH, bundle, content_type="text/javascript")
+        gateway.rewrite(f"{OTHER_PREFIX}{ENDPOINT}", ENDPOINT)
         try:
             yield gateway, WorkerManager(self.browser, gateway, self.control, self.loop_thread, "virtual")
         finally:

@@ -11,11 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from e2e.chaos import faults
+from e2e.chaos.page import BUNDLE, OTHER, SECOND, Build
+from e2e.chaos.server import CONFIG_GLITCHES
 from e2e.chaos.system import SystemUnderTest
 from e2e.chaos.tab import ChaosTab
 
 MAX_TABS = 5
 FLUSH_INTERVAL_SECONDS = 30
+CONFIG_LIFETIME_SECONDS = 3 * 3600
+
+BACKLOG_EVENTS = 30
+BACKLOG_PADDING = "x" * 40_000
+"""Together more than two batches."""
 
 TABS = range(MAX_TABS)
 TIMES = (1, 2, 3, None)
@@ -113,6 +120,36 @@ def has_tabs_and_server(system: SystemUnderTest) -> bool:
     return has_tabs(system) and system.is_server_up
 
 
+def has_databases(system: SystemUnderTest) -> bool:
+    """Return whether a tab is open in a browser that can clear the data of an origin."""
+    return has_tabs(system) and system.can_clear_site_data
+
+
+def has_quota(system: SystemUnderTest) -> bool:
+    """Return whether a tab is open in such a browser, and its quota is not exceeded."""
+    return has_databases(system) and not system.site_data.is_quota_exceeded
+
+
+def has_no_quota(system: SystemUnderTest) -> bool:
+    """Return whether a tab is open in a browser that refuses to write."""
+    return has_tabs(system) and system.site_data.is_quota_exceeded
+
+
+def has_room_in_storage(system: SystemUnderTest) -> bool:
+    """Return whether a tab is open and localStorage is not full."""
+    return has_tabs(system) and not system.site_data.is_storage_full
+
+
+def has_full_storage(system: SystemUnderTest) -> bool:
+    """Return whether a tab is open and localStorage is full."""
+    return has_tabs(system) and system.site_data.is_storage_full
+
+
+def can_poll(system: SystemUnderTest) -> bool:
+    """Return whether nothing known to the steps keeps a new worker from its configuration."""
+    return has_tabs_and_server(system) and system.consent and not system.is_offline
+
+
 def has_consent(system: SystemUnderTest) -> bool:
     """Return whether a tab is open with consent."""
     return has_tabs(system) and system.consent
@@ -129,7 +166,13 @@ def has_no_consent(system: SystemUnderTest) -> bool:
 @rule(4, has_room_for_tab)
 def open_tab(system: SystemUnderTest) -> None:
     """Open one more tab."""
-    system.tabs.open()
+    system.open_tab()
+
+
+@rule(2, has_room_for_tab, build=(SECOND, BUNDLE, OTHER))
+def open_other_build(system: SystemUnderTest, build: Build) -> None:
+    """Open one more tab with another build of the client, whose worker runs beside the first."""
+    system.open_tab(build)
 
 
 @rule(2, has_tabs, tab=TABS)
@@ -205,7 +248,7 @@ def disturb_batches(
     _pass(system, seconds)
 
 
-# Never all requests: the model promises nothing for the events of a worker without a configuration.
+# Never all requests: a new profile needs one configuration.
 @rule(
     1,
     has_tabs,
@@ -272,7 +315,146 @@ def kill_server_at_work(system: SystemUnderTest, tab: ChaosTab, count: int, dela
         system.pass_time(FLUSH_INTERVAL_SECONDS)
 
 
+# --- the operator ---------------------------------------------------------------------------------
+
+
+@rule(
+    2, has_tabs, glitch=tuple(CONFIG_GLITCHES), tab=TABS, count=range(1, 51), seconds=UP_TO_TWO_FLUSHES,
+    restarts=("the worker", "the server", "nothing"),
+)  # fmt: skip
+def break_configuration_file(
+    system: SystemUnderTest, glitch: str, tab: ChaosTab, count: int, seconds: float, restarts: str
+) -> None:
+    """Edit the server's configuration in place, while batches arrive and workers start."""
+    with system.server_faults.broken_config(glitch):
+        system.log_events(tab, count)
+        if restarts == "the worker":
+            system.terminate_worker()
+        elif restarts == "the server" and system.is_server_up:
+            system.kill_server()
+            system.restart_server()
+        _pass(system, seconds)
+
+
+@rule(0.5, can_poll, tab=TABS, count=range(1, 51), seconds=(FLUSH_INTERVAL_SECONDS, 120, 3600))
+def disable_telemetry(system: SystemUnderTest, tab: ChaosTab, count: int, seconds: float) -> None:
+    """Pull the kill switch, and enable telemetry again for the next worker."""
+    _deliver_backlog(system)
+    with system.server_faults.disabled():
+        system.log_events(tab, count)
+        system.pass_time(seconds)
+    system.terminate_worker()
+
+
+@rule(0.7, can_poll, tab=TABS)
+def disable_telemetry_during_flush(system: SystemUnderTest, tab: ChaosTab) -> None:
+    """Pull the kill switch so that a worker learns of it while it posts a backlog of several batches."""
+    system.terminate_worker()
+    _deliver_backlog(system)
+    system.terminate_worker()
+    system.settle()
+    system.pass_time(CONFIG_LIFETIME_SECONDS - FLUSH_INTERVAL_SECONDS - 1)
+    system.log_events(tab, BACKLOG_EVENTS, BACKLOG_PADDING)
+    system.add_request_fault("response 20 seconds late", "POST", None)
+    system.pass_time(FLUSH_INTERVAL_SECONDS - 4)
+    with system.server_faults.disabled():
+        system.pass_time(2 * FLUSH_INTERVAL_SECONDS)
+        system.remove_request_faults()
+    system.terminate_worker()
+
+
+@rule(1, has_tabs_and_server, tab=TABS, count=range(1, 51))
+def delete_server_database(system: SystemUnderTest, tab: ChaosTab, count: int) -> None:
+    """Delete the server's database while it runs, and log events to store."""
+    system.log_events(tab, count)
+    system.server_faults.delete_database()
+    system.pass_time(FLUSH_INTERVAL_SECONDS)
+
+
+@rule(0.5, has_tabs_and_server, tab=TABS, count=range(1, 51))
+def replace_server_database(system: SystemUnderTest, tab: ChaosTab, count: int) -> None:
+    """Restore a backup of the server's database while it runs, and log events to store."""
+    system.log_events(tab, count)
+    system.server_faults.replace_database()
+    system.pass_time(FLUSH_INTERVAL_SECONDS)
+
+
+@rule(1, has_tabs_and_server, tab=TABS, count=range(1, 51), seconds=UP_TO_TWO_FLUSHES)
+def lock_server_database(system: SystemUnderTest, tab: ChaosTab, count: int, seconds: float) -> None:
+    """Lock the server's database for a while."""
+    with system.server_faults.locked_database():
+        system.log_events(tab, count)
+        _pass(system, seconds)
+
+
+# --- the origin's data in the browser -------------------------------------------------------------
+
+
+@rule(1.5, has_databases, tab=TABS)
+def clear_site_data(system: SystemUnderTest, tab: ChaosTab) -> None:
+    """Clear the databases of the origin."""
+    system.site_data.clear(tab)
+
+
+@rule(1, has_tabs, tab=TABS)
+def delete_databases(system: SystemUnderTest, tab: ChaosTab) -> None:
+    """Delete the databases of the origin by a page's API."""
+    system.site_data.delete_databases(tab)
+
+
+@rule(1, has_tabs, tab=TABS)
+def replace_databases(system: SystemUnderTest, tab: ChaosTab) -> None:
+    """Replace the databases by those of a build with other stores."""
+    system.site_data.replace_databases(tab)
+
+
+@rule(1, has_tabs, tab=TABS)
+def upgrade_databases(system: SystemUnderTest, tab: ChaosTab) -> None:
+    """Upgrade the databases as a later build does."""
+    system.site_data.upgrade_databases(tab)
+
+
+@rule(1.5, has_quota, tab=TABS)
+def exceed_quota(system: SystemUnderTest, tab: ChaosTab) -> None:
+    """Leave no space for databases."""
+    system.site_data.exceed_quota(tab)
+
+
+@rule(15, has_no_quota, tab=TABS)
+def restore_quota(system: SystemUnderTest, tab: ChaosTab) -> None:
+    """Make space for databases again."""
+    system.site_data.restore_quota(tab)
+
+
+@rule(1, has_tabs, tab=TABS, is_held=(False, True))
+def steal_locks(system: SystemUnderTest, tab: ChaosTab, is_held: bool) -> None:
+    """Steal all locks of the origin."""
+    system.site_data.steal_locks(tab, is_held=is_held)
+
+
+@rule(1.5, has_room_in_storage, tab=TABS)
+def fill_storage(system: SystemUnderTest, tab: ChaosTab) -> None:
+    """Fill localStorage."""
+    system.site_data.fill_storage(tab)
+
+
+@rule(8, has_full_storage, tab=TABS)
+def free_storage(system: SystemUnderTest, tab: ChaosTab) -> None:
+    """Make room in localStorage."""
+    system.site_data.free_storage(tab)
+
+
 # --- consent --------------------------------------------------------------------------------------
+
+
+@rule(3, has_full_storage, tab=TABS, count=range(4))
+def opt_out_with_full_storage(system: SystemUnderTest, tab: ChaosTab, count: int) -> None:
+    """Withdraw consent where it is hard to store; the other tabs log, and a reload must not bring it back."""
+    if system.consent:
+        system.opt_out(tab, count)
+    for other in system.tabs:
+        system.log_events(other)
+    system.tabs.reload(tab)
 
 
 @rule(0.5, has_consent, tab=TABS, count=range(4))
@@ -281,7 +463,7 @@ def opt_out(system: SystemUnderTest, tab: ChaosTab, count: int) -> None:
     system.opt_out(tab, count)
 
 
-@rule(1, has_no_consent, tab=TABS)
+@rule(4, has_no_consent, tab=TABS)
 def opt_in(system: SystemUnderTest, tab: ChaosTab) -> None:
     """Give consent."""
     system.opt_in(tab)
@@ -300,6 +482,12 @@ def flip_consent(system: SystemUnderTest, tab: ChaosTab, count: int, turns: int,
 def pass_time(system: SystemUnderTest, seconds: float) -> None:
     """Let time pass."""
     system.pass_time(seconds)
+
+
+def _deliver_backlog(system: SystemUnderTest) -> None:
+    """Bring what is queued to the server: a server that is disabled costs it, and no promise is tested."""
+    system.remove_request_faults()
+    system.pass_time(2 * FLUSH_INTERVAL_SECONDS)
 
 
 def _pass(system: SystemUnderTest, seconds: float) -> None:

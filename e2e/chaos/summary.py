@@ -21,6 +21,7 @@ class Summary:
     ok: int = 0
     recovered: int = 0
     dropped: int = 0
+    optional: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
     duplicated: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
@@ -39,6 +40,7 @@ class Summary:
         self.ok += accounting.ok
         self.recovered += accounting.recovered
         self.dropped += accounting.dropped
+        self.optional += Counter(verdict.optional)
         self.lost += accounting.lost
         self.duplicated += [*accounting.duplicated, *verdict.duplicate_identities]
         self.unexpected += accounting.unexpected
@@ -64,7 +66,8 @@ class Summary:
             f"faults      {sum(self.faults.values())} applied",
             *faults,
             f"stored      {self.ok}",
-            f"recovered   {self.recovered}",
+            f"optional    {self.optional.total()}, {self.recovered} of them stored",
+            *(f"  {count:6} {reason}" for reason, count in sorted(self.optional.items())),
             f"dropped     {self.dropped} as expected",
             *(f"{word:<12}{len(keys)}" for word, keys in self._get_offending().items()),
             *offending,

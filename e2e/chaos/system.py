@@ -9,35 +9,45 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext
 
-from e2e.chaos.config_gaps import Span, has_config
+from e2e.chaos.config_gaps import has_config
 from e2e.chaos.faults import Method, RequestFaults
 from e2e.chaos.model import DeliveryModel
+from e2e.chaos.page import MODULES, SECOND, Build, get_outbox
+from e2e.chaos.profile import ProfileHistory
+from e2e.chaos.request_bound import CONNECTIONS_PER_SECOND, MAX_CONNECTIONS_PER_STEP, RequestBound
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.server_crash import kill_at_next_request
+from e2e.chaos.server_faults import ServerFaults
+from e2e.chaos.site_data import SiteData
 from e2e.chaos.step_log import StepLog
 from e2e.chaos.tab import ChaosTab
 from e2e.chaos.tabs import Tabs
 from e2e.conformance.accounting import get_event_key
 from e2e.conformance.paths import CHECKOUT
 from pytest_sharedworker.errors import WorkerClosedError
+from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
+from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 from reference_server.api.telemetry import ENDPOINT
 
 WORKER_DIRECTORY = CHECKOUT / "worker"
-CONFIGURATION = f"GET {ENDPOINT}"
-BATCHES = f"POST {ENDPOINT}"
+ALL_REQUESTS = f"**{ENDPOINT}"
+CONFIGURATION = f"GET **{ENDPOINT}"
+BATCHES = f"POST **{ENDPOINT}"
 
 
 class SystemUnderTest:
     """One browser profile, its tabs and its worker, in front of a server.
 
     `browser` is the browser of this profile alone, None where it cannot be killed. `can_crash_tabs`: whether
-    the browser can crash a tab's renderer.
+    the browser can crash a tab's renderer. `can_clear_site_data`: whether it can clear the data of an origin
+    and set a quota. `has_bundle`: whether the bundle is served.
     """
 
     def __init__(
@@ -49,6 +59,8 @@ class SystemUnderTest:
         server: ChaosServer,
         *,
         can_crash_tabs: bool,
+        can_clear_site_data: bool,
+        has_bundle: bool,
         browser: PersistentBrowser | None = None,
     ) -> None:
         self.gateway = gateway
@@ -56,6 +68,8 @@ class SystemUnderTest:
         self.server = server
         self.browser = browser
         self.can_crash_tabs = can_crash_tabs
+        self.can_clear_site_data = can_clear_site_data
+        self.has_bundle = has_bundle
         self.model = DeliveryModel()
         self.step_log = StepLog(gateway, workers)
         self.tabs = Tabs(name, context, gateway, self.model, self.step_log)
@@ -67,24 +81,31 @@ class SystemUnderTest:
         """Whether the steps so far leave the server running."""
         self.is_offline = False
         """Whether the last step for the network took the worker offline; a new worker is online."""
-        self.consents: list[Span] = []
-        """When consent was given: a worker that is alive begins a new session."""
-        self.offline_sessions: list[float] = []
-        """When sessions began in an offline worker, which cannot read the configuration."""
+        self.profile = ProfileHistory(gateway.journal, self.model)
+        self.site_data = SiteData(self)
+        self.server_faults = ServerFaults(self)
+        self.times_online = 0
+        """How often the worker was brought back on the network."""
         self._offline_workers: set[str] = set()
+        self._request_bound = RequestBound()
         self._workers_ended = 0
+        self._last_look = self.get_seconds()
         server.skip_stored_records()
 
     def count_faults(self) -> Counter[str]:
         """Return how often each fault was applied."""
         return self.faults + self.request_faults.count()
 
+    def open_tab(self, build: Build = MODULES) -> None:
+        """Open a tab with a build of the client; without a bundle, with the modules under another URL."""
+        self.tabs.open(SECOND if build.is_bundle and not self.has_bundle else build)
+
     # --- events and consent -----------------------------------------------------------------------
 
     def log_events(self, tab: ChaosTab, count: int = 1, padding: str = "") -> None:
         """Log events in a tab, all in one task."""
         keys = self.model.make_keys(tab.name, count)
-        at = self._get_seconds()
+        at = self.get_seconds()
         accepted = tab.log(keys, padding)
         self.step_log.add(f"{tab.name} logs {count} ({'accepted' if all(accepted) else 'refused'})")
         self.model.log(tab.name, keys, accepted, at, consent=self.consent)
@@ -97,17 +118,18 @@ class SystemUnderTest:
         stored = self.server.get_stored_keys()
         keys = self.model.make_keys(tab.name, count)
         accepted = tab.log_and_opt_out(keys)
-        self.model.log(tab.name, keys, accepted, self._get_seconds(), consent=self.consent)
+        self.model.log(tab.name, keys, accepted, self.get_seconds(), consent=self.consent)
         self._withdraw_consent(stored, in_requests)
-        self.tabs.wait_for_consent_changes(tab, 1 if self.consent else 0)
+        self.site_data.wait_for_opt_out(tab, was_given=self.consent)
         self.consent = False
 
     def opt_in(self, tab: ChaosTab) -> None:
         """Give consent in a tab."""
         self.step_log.add(f"{tab.name} opts in")
         with self._note_consent():
+            before = tab.read_consent()
             tab.opt_in()
-            self.tabs.wait_for_consent_changes(tab, 0 if self.consent else 1)
+            self.tabs.wait_for_consent_changes(tab, int(before != tab.read_consent()))
         self.consent = True
 
     def flip_consent(self, tab: ChaosTab, count: int, turns: int, spacing_ms: int) -> None:
@@ -119,7 +141,9 @@ class SystemUnderTest:
         in_requests = self._get_keys_in_requests()
         stored = self.server.get_stored_keys()
         before, between, after = (self.model.make_keys(tab.name, count) for _ in range(3))
-        at = self._get_seconds()
+        at = self.get_seconds()
+        for _ in range(turns - 1):
+            self.profile.note_consent(at, at)
         with self._note_consent():
             accepted = tab.flip_consent(before, between, after, turns, spacing_ms)
         self.model.log(tab.name, before, accepted[0], at, consent=True)
@@ -133,15 +157,17 @@ class SystemUnderTest:
     @contextmanager
     def _note_consent(self) -> Iterator[None]:
         """Note that consent is given while the block runs."""
-        begin = self._get_seconds()
-        if self._offline_workers & {worker.id for worker in self.workers.alive}:
-            self.offline_sessions.append(begin)
+        begin = self.get_seconds()
+        for worker in self.workers.alive:
+            if worker.id in self._offline_workers:
+                self.profile.note_offline_session(worker.id, begin)
         yield
-        self.consents.append((begin, self._get_seconds()))
+        self.profile.note_consent(begin, self.get_seconds())
 
     def _withdraw_consent(self, stored: list[str], in_requests: set[str]) -> None:
-        self.model.end_worker(stored)
+        self.model.check_order(stored)
         self.model.withdraw_consent(set(stored), in_requests)
+        self.profile.forget_configuration()
 
     # --- faults -----------------------------------------------------------------------------------
 
@@ -175,7 +201,8 @@ class SystemUnderTest:
             self.tabs.end(tab)
         self.browser.kill()
         self.tabs.context = self.browser.reopen()
-        self.consent = self.tabs.open().read_state()[0] != "off"
+        self.site_data.note_browser_restart()
+        self.consent = self.tabs.open().read_state().state != "off"
         for _ in range(count - 1):
             self.tabs.open()
 
@@ -197,6 +224,7 @@ class SystemUnderTest:
             with suppress(WorkerClosedError):
                 worker.set_offline(offline)
                 (self._offline_workers.add if offline else self._offline_workers.discard)(worker.id)
+                self.times_online += not offline
                 self.faults["worker offline"] += offline
 
     def kill_server(self) -> None:
@@ -240,8 +268,16 @@ class SystemUnderTest:
     def settle_and_acknowledge(self) -> None:
         """Settle; if every worker has its configuration, wait until all events are acknowledged."""
         self.settle()
-        if all(has_config(self.gateway.journal, CONFIGURATION, worker.id) for worker in self.workers.alive):
+        if self.can_acknowledge():
             self.wait_for_acknowledgments()
+
+    def can_acknowledge(self) -> bool:
+        """Return whether every worker has read its configuration, so that no event waits for it."""
+        return all(map(self.is_configured, self.workers.alive))
+
+    def is_configured(self, worker: SharedWorker) -> bool:
+        """Return whether the worker's last request for its configuration has succeeded."""
+        return has_config(self.get_requests(worker.id, CONFIGURATION))
 
     def wait_for_acknowledgments(self) -> None:
         """Wait until workers have acknowledged all events that the clients accepted."""
@@ -253,14 +289,50 @@ class SystemUnderTest:
         self.workers.clock.run_for(seconds * 1000)
 
     def observe(self) -> None:
-        """Tell the model what is acknowledged, and whether a worker has ended."""
+        """Tell the model what is acknowledged, whether a worker has ended, and what the server has told."""
         self.tabs.observe()
         ended = sum(worker.is_closed() for worker in self.workers.history)
         if ended != self._workers_ended:
             self._workers_ended = ended
             self.model.end_worker(self.server.get_stored_keys())
+        self.server_faults.observe()
+        if not self.site_data.is_quota_exceeded:
+            for worker in self.workers.alive:
+                configurations = self.get_requests(worker.id, CONFIGURATION)
+                if has_config(configurations):
+                    self.profile.remember_configuration(get_outbox(worker.url), configurations[-1])
+        self._check_bounds()
 
-    def _get_seconds(self) -> float:
+    def get_requests(self, worker_id: str, pattern: str = ALL_REQUESTS) -> list[Exchange]:
+        """Return the requests of a worker to the endpoint."""
+        return self.gateway.journal.select(pattern, worker_id=worker_id)
+
+    def exempt_gaps(self) -> None:
+        """Tell the model when workers had no configuration, or a disabled one."""
+        for worker in self.workers.history:
+            tabs = self.tabs.get_names(urlsplit(worker.url).path)
+            requests = self.get_requests(worker.id)
+            self.profile.exempt_gaps(worker, requests, tabs, self.server_faults.was_disabled)
+
+    def _check_bounds(self) -> None:
+        """Raise BrokenPromiseError where workers or tabs do without end what they may do now and then."""
+        requests = self.gateway.journal.select(ALL_REQUESTS, sender="worker")
+        floods = self._request_bound.find_floods(
+            requests, sessions_started=2 * len(self.profile.consents), times_online=self.times_online
+        )
+        for flood in floods:
+            raise self.step_log.make_error(f"too many requests: {flood}")
+        now = self.get_seconds()
+        limit = MAX_CONNECTIONS_PER_STEP + CONNECTIONS_PER_SECOND * (now - self._last_look)
+        self._last_look = now
+        for name, count in self.tabs.count_new_connections().items():
+            if count > limit:
+                raise self.step_log.make_error(
+                    f"{name} connected {count} times to a worker, at most {limit:.0f} expected"
+                )
+
+    def get_seconds(self) -> float:
+        """Return the time on the journal's clock."""
         return self.gateway.journal.seconds()
 
     def _get_keys_in_requests(self) -> set[str]:

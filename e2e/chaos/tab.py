@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from playwright.sync_api import Page
@@ -11,23 +12,42 @@ from e2e.chaos.page import (
     FLIP_CONSENT,
     LOG,
     LOG_AND_OPT_OUT,
+    MODULES,
     OPT_IN,
+    READ_CONSENT,
     READ_STATE,
     WAIT_FOR_ACKNOWLEDGMENT,
     WAIT_FOR_CONSENT_CHANGES,
     WAIT_FOR_STATE,
+    Build,
 )
 
 TIMEOUT_MS = 40_000
 """A client waits for a silent worker 5 s, then 10, then 20, of the tab's real time."""
 
 
+@dataclass(frozen=True)
+class TabState:
+    """The client's state, the highest seq that a worker has acknowledged (-1: none), and as durable.
+
+    `connections` counts the connections to a worker since the tab opened.
+    """
+
+    state: str
+    acknowledged: int
+    durable: int
+    connections: int
+
+
 class ChaosTab:
     """A loaded page with the client in it. `name` belongs to this document: a reload makes another tab."""
 
-    def __init__(self, page: Page, name: str) -> None:
+    def __init__(self, page: Page, name: str, build: Build = MODULES) -> None:
         self.page = page
         self.name = name
+        self.build = build
+        self.connections = 0
+        """Number of connections to a worker as of the last look."""
         self.consent_changes = 0
         """Number of changes of consent in other tabs, of which this tab gets an event each."""
         self.crashed = False
@@ -41,10 +61,15 @@ class ChaosTab:
         accepted: list[bool] = self.page.evaluate(LOG, [keys, padding])
         return accepted
 
-    def read_state(self) -> tuple[str, int]:
-        """Return the client's state, and the highest seq that a worker has acknowledged (-1: none)."""
+    def read_state(self) -> TabState:
+        """Return what the client and its workers have told."""
         values: dict[str, Any] = self.page.evaluate(READ_STATE)
-        return values["state"], values["acknowledged"]
+        return TabState(**values)
+
+    def read_consent(self) -> str | None:
+        """Return the stored consent; None where there is none."""
+        consent: str | None = self.page.evaluate(READ_CONSENT)
+        return consent
 
     def wait_for_state(self, state: str) -> bool:
         """Wait until the client is in a state. Return False after the timeout."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from playwright.sync_api import BrowserContext, Page
 
 from e2e.chaos.model import DeliveryModel
-from e2e.chaos.page import ELSEWHERE, ELSEWHERE_PATH, PAGE, PAGE_PATH
+from e2e.chaos.page import BUILDS, ELSEWHERE, ELSEWHERE_PATH, MODULES, Build, get_outbox
 from e2e.chaos.step_log import StepLog
 from e2e.chaos.tab import ChaosTab
 from pytest_sharedworker.gateway.gateway import Gateway
@@ -27,7 +27,9 @@ class Tabs:
         self._log = log
         self._open: list[ChaosTab] = []
         self._documents = 0
-        gateway.serve(PAGE_PATH, PAGE, content_type="text/html")
+        self._worker_paths: dict[str, str] = {}
+        for build in BUILDS:
+            gateway.serve(build.page_path, build.make_page(), content_type="text/html")
         gateway.serve(ELSEWHERE_PATH, ELSEWHERE, content_type="text/html")
 
     def __len__(self) -> int:
@@ -40,10 +42,10 @@ class Tabs:
         """Return a tab by any number from 0."""
         return self._open[number % len(self._open)]
 
-    def open(self) -> ChaosTab:
-        """Open a tab."""
-        tab = self._load(self.context.new_page())
-        self._log.add(f"{tab.name} opens")
+    def open(self, build: Build = MODULES) -> ChaosTab:
+        """Open a tab with a build of the client."""
+        tab = self._load(self.context.new_page(), build)
+        self._log.add(f"{tab.name} opens" + ("" if build is MODULES else f" with the {build.name}"))
         return tab
 
     def close(self, tab: ChaosTab) -> None:
@@ -55,13 +57,13 @@ class Tabs:
     def reload(self, tab: ChaosTab) -> None:
         """Reload a tab."""
         self.end(tab)
-        self._log.add(f"{tab.name} reloads, as {self._load(tab.page).name}")
+        self._log.add(f"{tab.name} reloads, as {self._load(tab.page, tab.build).name}")
 
     def leave_and_return(self, tab: ChaosTab) -> None:
         """Follow a link to another page of the origin, and come back to a new document."""
         self.end(tab)
         tab.page.goto(self._gateway.url + ELSEWHERE_PATH)
-        self._log.add(f"{tab.name} leaves and returns, as {self._load(tab.page).name}")
+        self._log.add(f"{tab.name} leaves and returns, as {self._load(tab.page, tab.build).name}")
 
     def crash(self, tab: ChaosTab) -> None:
         """Crash a tab's renderer, which other tabs and the worker may share."""
@@ -91,7 +93,9 @@ class Tabs:
         wanted = "worker" if consent else "off"
         for tab in self:
             if not tab.wait_for_state(wanted):
-                raise self._log.make_error(f"{tab.name} is in state {tab.read_state()[0]!r}, not {wanted!r}")
+                raise self._log.make_error(
+                    f"{tab.name} is in state {tab.read_state().state!r}, not {wanted!r}"
+                )
 
     def wait_for_consent_changes(self, changed: ChaosTab, count: int) -> None:
         """Wait until all tabs but the changed one have received so many changes of consent."""
@@ -106,13 +110,38 @@ class Tabs:
             if not tab.wait_for_acknowledgment(seq):
                 raise self._log.make_error(f"no worker acknowledges the events of {tab.name} up to seq {seq}")
 
-    def _observe(self, tab: ChaosTab) -> None:
-        _, acknowledged = tab.read_state()
-        self._model.acknowledge(tab.name, acknowledged, self._gateway.journal.seconds())
+    def list_builds(self) -> list[Build]:
+        """Return the builds that were ever opened, of which no tab is open."""
+        paths = {*self._worker_paths.values()} - {tab.build.worker_path for tab in self}
+        return [build for build in BUILDS if build.worker_path in paths]
 
-    def _load(self, page: Page) -> ChaosTab:
+    def get_names(self, worker_path: str) -> set[str]:
+        """Return the names of all tabs that were ever opened for a worker's script."""
+        return {name for name, path in self._worker_paths.items() if path == worker_path}
+
+    def get_names_of_outbox(self, worker_url: str) -> set[str]:
+        """Return the names of all tabs whose workers shared an outbox with this worker."""
+        outbox = get_outbox(worker_url)
+        return {name for name, path in self._worker_paths.items() if get_outbox(path) == outbox}
+
+    def count_new_connections(self) -> dict[str, int]:
+        """Return by tab how many connections to a worker it made since the last call."""
+        counts: dict[str, int] = {}
+        for tab in self:
+            connections = tab.read_state().connections
+            counts[tab.name] = connections - tab.connections
+            tab.connections = connections
+        return counts
+
+    def _observe(self, tab: ChaosTab) -> None:
+        state = tab.read_state()
+        at = self._gateway.journal.seconds()
+        self._model.acknowledge(tab.name, state.acknowledged, at, state.durable)
+
+    def _load(self, page: Page, build: Build) -> ChaosTab:
         self._documents += 1
-        page.goto(self._gateway.url + PAGE_PATH)
-        tab = ChaosTab(page, f"{self._name}-tab-{self._documents}")
+        page.goto(self._gateway.url + build.page_path)
+        tab = ChaosTab(page, f"{self._name}-tab-{self._documents}", build)
+        self._worker_paths[tab.name] = build.worker_path
         self._open.append(tab)
         return tab

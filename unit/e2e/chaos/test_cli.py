@@ -11,7 +11,7 @@ from e2e.chaos.model import Verdict
 from e2e.chaos.summary import Summary
 from e2e.conformance.accounting import Accounting
 
-BALANCED = Verdict(Accounting(5, 1, 2, (), (), ()), (), ())
+BALANCED = Verdict(Accounting(5, 1, 2, (), (), ()), (), (), {"their tab ended": 2})
 UNBALANCED = Verdict(Accounting(5, 1, 2, ("t/1",), ("t/2",), ("t/3",)), ("u/2",), ("t/4 before t/3",))
 
 
@@ -43,7 +43,13 @@ def test_balanced_summary_has_exit_status_0() -> None:
     assert "events      16" in text
     assert "2 tab crashed" in text
     assert "never" not in text, "a fault that was never applied is not shown"
-    for word in ("lost        0", "duplicated  0", "unexpected  0", "recovered   2"):
+    for word in (
+        "lost        0",
+        "duplicated  0",
+        "unexpected  0",
+        "optional    4, 2 of them stored",
+        "4 their tab ended",
+    ):
         assert word in text
 
 

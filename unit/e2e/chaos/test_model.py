@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from e2e.chaos.model import DeliveryModel, Verdict
+from e2e.chaos.model import (
+    DISABLED,
+    NO_CONFIGURATION,
+    NOT_DURABLE,
+    OUTBOX_DELETED,
+    DeliveryModel,
+    Verdict,
+)
 
 
 def make_model(*tabs: str, consent: bool = True) -> DeliveryModel:
@@ -91,8 +98,67 @@ def test_event_for_a_worker_without_configuration_is_optional() -> None:
     model = make_model("a", "b", "c")
     for at, tab in enumerate("abc"):
         model.acknowledge(tab, 2, at=at + 0.5)
-    model.exempt_config_gap(0.8, 1.2)
-    assert model.compare(records(*ALL, "c/0", "c/1", "c/2")).balanced
+    model.exempt_gap(0.8, 1.2, NO_CONFIGURATION, {"b"})
+    verdict = model.compare(records(*ALL, "c/0", "c/1", "c/2"))
+    assert verdict.balanced
+    assert verdict.optional == {NO_CONFIGURATION: 3}
+
+
+def test_gap_of_another_tabs_worker_exempts_nothing() -> None:
+    model = make_model("a")
+    model.exempt_gap(0, 9, NO_CONFIGURATION, {"b"})
+    assert compare(model).accounting.lost == ALL
+
+
+def test_event_acknowledged_as_durable_outlives_its_worker() -> None:
+    model = make_model("a")
+    model.acknowledge("a", 2, at=1)
+    model.end_worker([])
+    assert compare(model).accounting.lost == ALL
+
+
+def test_event_acknowledged_as_not_durable_ends_with_its_worker() -> None:
+    model = make_model("a")
+    model.acknowledge("a", 2, at=1, durable_seq=0)
+    assert compare(model).accounting.lost == ALL, "while the worker runs it is promised all the same"
+    model.end_worker([])
+    verdict = compare(model, "a/0")
+    assert verdict.balanced
+    assert verdict.optional == {NOT_DURABLE: 2}
+
+
+def test_event_becomes_durable_with_a_later_acknowledgment() -> None:
+    model = make_model("a")
+    model.acknowledge("a", 1, at=1, durable_seq=-1)
+    model.acknowledge("a", 2, at=2, durable_seq=2)
+    model.end_worker([])
+    assert compare(model).accounting.lost == ALL
+
+
+def test_event_in_a_deleted_outbox_must_be_in_memory() -> None:
+    model = make_model("a", "b")
+    model.acknowledge("a", 2, at=1)
+    model.acknowledge("b", 2, at=1)
+    model.delete_outboxes([], lambda event: event.tab == "b")
+    model.confirm_outboxes()
+    model.end_worker([])
+    verdict = compare(model)
+    assert verdict.accounting.lost == ("b/0", "b/1", "b/2")
+    assert verdict.optional == {OUTBOX_DELETED: 3}
+
+
+def test_event_is_not_durable_until_the_outbox_is_written_again() -> None:
+    model = make_model("a")
+    model.acknowledge("a", 2, at=1)
+    model.delete_outboxes([], lambda event: True)
+    model.end_worker([])
+    assert compare(model).balanced
+
+
+def test_event_that_a_disabled_worker_drops_is_optional() -> None:
+    model = make_model("a", "b")
+    model.exempt_unstored(["a/0"], DISABLED, {"a"})
+    assert compare(model).accounting.lost == ("a/0", "b/0", "b/1", "b/2")
 
 
 def test_events_of_one_worker_out_of_order_are_detected() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any, cast
 
 from e2e.chaos.random_steps import MIN_TABS, RandomSteps
@@ -41,24 +41,60 @@ class FakeTabs:
         pass
 
 
-class FakeSystem:
-    """Records the calls of the rules' actions, and has the state that preconditions read."""
+class Recorder:
+    """Records the calls of its methods; each returns a context."""
 
-    def __init__(self, *, browser: object | None = "browser", can_crash_tabs: bool = True) -> None:
-        self.calls: list[tuple[str, tuple[object, ...]]] = []
-        self.tabs = FakeTabs()
-        self.browser = browser
-        self.can_crash_tabs = can_crash_tabs
-        self.consent = True
-        self.is_offline = False
-        self.is_server_up = True
+    def __init__(self, calls: list[tuple[str, tuple[object, ...]]]) -> None:
+        self.calls = calls
 
     def __getattr__(self, name: str) -> Any:
-        def record(*values: object, **options: object) -> AbstractContextManager[None]:
+        def record(*values: object, **options: object) -> Any:
             self.calls.append((name, values))
             return nullcontext()
 
         return record
+
+
+class FakeSiteData(Recorder):
+    is_quota_exceeded = False
+    is_storage_full = False
+
+    def exceed_quota(self, tab: str) -> None:
+        self.is_quota_exceeded = True
+
+    def restore_quota(self, tab: str) -> None:
+        self.is_quota_exceeded = False
+
+    def fill_storage(self, tab: str) -> None:
+        self.is_storage_full = True
+
+    def free_storage(self, tab: str) -> None:
+        self.is_storage_full = False
+
+
+class FakeSystem(Recorder):
+    """Records the calls of the rules' actions, and has the state that preconditions read."""
+
+    def __init__(
+        self,
+        *,
+        browser: object | None = "browser",
+        can_crash_tabs: bool = True,
+        can_clear_site_data: bool = True,
+    ) -> None:
+        super().__init__([])
+        self.tabs = FakeTabs()
+        self.site_data = FakeSiteData(self.calls)
+        self.server_faults = Recorder(self.calls)
+        self.browser = browser
+        self.can_crash_tabs = can_crash_tabs
+        self.can_clear_site_data = can_clear_site_data
+        self.consent = True
+        self.is_offline = False
+        self.is_server_up = True
+
+    def open_tab(self, build: object = None) -> None:
+        self.tabs.open()
 
     def opt_in(self, tab: str) -> None:
         self.consent = True
@@ -104,8 +140,8 @@ def test_timed_run_logs_in_all_tabs_before_each_step() -> None:
 
 
 def test_preconditions_exclude_what_the_browser_cannot_do() -> None:
-    _, names = take_steps(1, 1_000, browser=None, can_crash_tabs=False)
-    assert not {"crash_tab", "kill_browser"} & set(names)
+    _, names = take_steps(1, 1_000, browser=None, can_crash_tabs=False, can_clear_site_data=False)
+    assert not {"crash_tab", "kill_browser", "clear_site_data", "exceed_quota"} & set(names)
 
 
 def test_server_is_killed_and_restarted_in_turn() -> None:
