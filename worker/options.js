@@ -59,7 +59,7 @@ export function resolveOptions(options, scriptUrl) {
     consentKey: ENABLED_KEY,
     installationIdKey: INSTALLATION_ID_KEY,
     ...options,
-    // The same for a page and for a worker's script, which have different base URLs.
-    endpoint: options.endpoint ? new URL(options.endpoint, location.origin) : new URL(ENDPOINT_PATH, scriptUrl),
+    // Page and worker have different base URLs; `location.origin` is "null" in a frame with srcdoc.
+    endpoint: options.endpoint ? new URL(options.endpoint, origin) : new URL(ENDPOINT_PATH, scriptUrl),
   };
 }

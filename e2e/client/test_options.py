@@ -112,6 +112,29 @@ def test_endpoint_and_flush_interval_hold_in_the_page(
     assert app.get_batches() == [["one"]]
 
 
+def test_frame_with_srcdoc_has_the_endpoint_of_its_origin(
+    create_app: CreateApp, gateway: Gateway, shared_workers: SharedWorkers
+) -> None:
+    app = create_app()
+    tab = app.open_tab()
+    frame_document = PAGE % json.dumps(OPTIONS)
+    state = tab.evaluate(
+        """async (text) => {
+            const frame = document.createElement("iframe");
+            frame.srcdoc = text;
+            document.body.append(frame);
+            await new Promise((resolve) => { frame.onload = resolve; });
+            const state = await frame.contentWindow.connected;
+            frame.contentWindow.telemetry.logEvent({ componentId: "framed" });
+            return state;
+        }""",
+        frame_document,
+    )
+    assert state == "worker"
+    shared_workers.clock.run_for(FLUSH_INTERVAL_MS)
+    assert app.get_batches() == [["framed"]]
+
+
 def test_batch_has_at_most_the_given_number_of_records(
     create_app: CreateApp, shared_workers: SharedWorkers
 ) -> None:
