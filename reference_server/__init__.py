@@ -10,9 +10,10 @@ from reference_server.model.batch import SessionReport
 from reference_server.model.losses import Losses
 from reference_server.model.record import Record
 from reference_server.storage.sqlite import SqliteStore
-from reference_server.storage.store import CommitObserver, Store
+from reference_server.storage.store import Added, CommitObserver, Store
 
 __all__ = [
+    "Added",
     "CommitObserver",
     "Losses",
     "Record",

@@ -15,6 +15,8 @@ from e2e.conformance.targets.server import ServerImplementation
 from e2e.server.driver.process import ServerProcess
 from e2e.server.driver.system import ENABLED, NOT_STARTED_HERE, Server, StartServer, write_config
 
+ENABLED_TEXT = json.dumps(ENABLED)
+
 _PASSED = pytest.StashKey[bool]()
 
 RequireAccounting = Callable[[Server], Server]
@@ -107,18 +109,19 @@ def start_server(
 ) -> Iterator[StartServer]:
     """Start servers for this case alone: `start_server(environ={...})`, with the options of ServerProcess.
 
-    `config` may be a URL instead of the file. Skip the case if the server under test was given by its URL.
+    `config` may be a URL instead of the file, `config_text` the text of the file. Skip the case if the server
+    under test was given by its URL.
     """
     package = server_implementation.package
     if package is None:
         pytest.skip(NOT_STARTED_HERE)
     with ExitStack() as processes:
 
-        def start(*, config: str | None = None, **options: Any) -> Server:
+        def start(*, config: str | None = None, config_text: str = ENABLED_TEXT, **options: Any) -> Server:
             folder = tmp_path / f"server-{len(list(tmp_path.iterdir()))}"
             folder.mkdir()
             config_file = folder / "config.json"
-            write_config(config_file, json.dumps(ENABLED))
+            write_config(config_file, config_text)
             process = ServerProcess(package, folder, config or config_file, **options)
             processes.callback(process.kill)
             return require_accounting(Server(server_implementation, observations, process, config_file))

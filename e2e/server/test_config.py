@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
@@ -13,12 +14,35 @@ from e2e.server.driver.assertions import (
     expect_accepts_record,
     expect_config_values,
     expect_disabled,
+    expect_each,
+    expect_never_disabled,
+    expect_not_enabled,
+    expect_unknown,
     read_config_values,
 )
 from e2e.server.driver.system import DISABLED_VALUES, ENABLED, Server, StartServer
 
 SWITCHES = ("disable_telemetry", "disable_ui_telemetry")
 VARIABLES = ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "JENKINS_URL", "PYTEST_CURRENT_TEST")
+"""Some of the variables whose presence disables MLflow's server."""
+
+UNREADABLE_TEXTS = (
+    "",
+    "not JSON",
+    json.dumps(ENABLED)[:-1],
+    json.dumps(ENABLED) + "}",
+    "null",
+    "[]",
+    '"enabled"',
+    "5",
+    "{}",
+    '{"error": "unavailable"}',
+    "\0" * 100,
+    "[" * 50_000,
+)
+"""Texts that are no configuration: a file that is being written, a failed command's output, an error page."""
+
 WRONG_SWITCH_VALUES: dict[str, object] = {
     "a string": "false",
     "a number": 0,
@@ -26,6 +50,25 @@ WRONG_SWITCH_VALUES: dict[str, object] = {
     "a list": [],
     "an object": {},
 }
+
+
+def delete_file(path: Path) -> None:
+    """Delete the file."""
+    path.unlink()
+
+
+def replace_by_directory(path: Path) -> None:
+    """Put a directory in the place of the file."""
+    path.unlink()
+    path.mkdir()
+
+
+def empty_file(path: Path) -> None:
+    """Truncate the file, as an editor does that writes in place."""
+    path.write_text("", encoding="utf-8")
+
+
+SPOIL_FILE = {"deleted": delete_file, "a directory": replace_by_directory, "empty": empty_file}
 
 
 @case(
@@ -100,16 +143,18 @@ def test_changed_configuration_applies_to_next_request(server: Server) -> None:
 
 @case(
     "server/config/2/1",
-    Level.MUST,
-    "The server disables telemetry, with no events and 0 %, while it cannot read its configuration.",
-    expected="disable_ui_telemetry true, [], 0",
-    source="wire protocol, missing values; server's config: fallback",
+    Level.SHOULD,
+    "While the server cannot read its configuration, it tells no worker to stop: unknown is not disabled.",
+    expected="for each unreadable text: the last configuration and success, or 503 with Retry-After",
+    source="data safety: a worker that reads `disabled` deletes its records. The wire protocol allows both: "
+    "MLflow's server falls back to disabled",
 )
-def test_unreadable_configuration_disables_telemetry(server: Server) -> None:
-    for text in ("", "not JSON", '{"disable_telemetry": false', "null", "[]", '"enabled"', "5", "[" * 50_000):
+def test_unreadable_configuration_stops_no_worker(server: Server) -> None:
+    for text in UNREADABLE_TEXTS:
+        server.configure()
+        expect_accepts_record(server)
         server.configure_text(text)
-        expect_config_values(server, DISABLED_VALUES, f"the configuration {text[:30]!r}")
-    expect_disabled(server, "the configuration '[[['…")
+        expect_never_disabled(server, f"the configuration {text[:30]!r}")
     server.account()
 
 
@@ -117,14 +162,15 @@ def test_unreadable_configuration_disables_telemetry(server: Server) -> None:
     "server/config/2/2",
     Level.MUST,
     "The server enables telemetry only if disable_telemetry and disable_ui_telemetry are both false.",
-    expected="disabled if either is missing or true",
+    expected="disabled if either is true; disabled or 503 if either is missing",
     source="wire protocol, missing values",
 )
 def test_telemetry_needs_both_switches_to_be_false(server: Server) -> None:
     for name in SWITCHES:
-        for value in (None, True):
-            server.configure(**{name: value})
-            expect_disabled(server, f"{name} {'missing' if value is None else 'true'}")
+        server.configure(**{name: True})
+        expect_disabled(server, f"{name} true")
+        server.configure(**{name: None})
+        expect_not_enabled(server, f"{name} missing")
     server.account()
 
 
@@ -147,15 +193,15 @@ def test_missing_values_have_defaults(server: Server) -> None:
 @case(
     "server/config/2/4",
     Level.SHOULD,
-    "The server treats a switch of the wrong type as missing, hence as disabled: it never guesses consent.",
-    expected="disabled for a string, a number, a list, an object, null",
+    "A switch of the wrong type does not enable telemetry: the server never guesses consent.",
+    expected="disabled or 503 for a string, a number, a list, an object, null",
     source="wire protocol, missing values; privacy",
 )
-def test_switch_of_wrong_type_disables_telemetry(server: Server) -> None:
+def test_switch_of_wrong_type_does_not_enable_telemetry(server: Server) -> None:
     for name in SWITCHES:
         for kind, value in {**WRONG_SWITCH_VALUES, "null": None}.items():
             server.configure_text(json.dumps({**ENABLED, name: value}))
-            expect_disabled(server, f"{name} {kind}")
+            expect_not_enabled(server, f"{name} {kind}")
     server.account()
 
 
@@ -179,6 +225,85 @@ def test_values_of_wrong_type_are_never_sent(server: Server) -> None:
         if events != []:
             raise FindingError(f"[] for the events {json.dumps(value)}", json.dumps(events))
     server.account()
+
+
+@case(
+    "server/config/2/6",
+    Level.SHOULD,
+    "A configuration that cannot be read enables nothing after one that disabled telemetry.",
+    expected="disabled or 503 for each unreadable text",
+    source="privacy: the operator's switch holds",
+)
+def test_unreadable_configuration_enables_nothing(server: Server) -> None:
+    for text in UNREADABLE_TEXTS:
+        server.configure(disable_telemetry=True)
+        expect_disabled(server, "disable_telemetry true")
+        server.configure_text(text)
+        expect_not_enabled(server, f"the configuration {text[:30]!r}")
+    server.account()
+
+
+@case(
+    "server/config/2/7",
+    Level.SHOULD,
+    "A server that has never read a configuration defers requests, and says when to retry.",
+    expected="503 with Retry-After for GET and POST, nothing stored; success once there is a configuration",
+    source="RFC 9110 §15.6.4; data safety: unknown is not disabled",
+)
+def test_server_without_configuration_defers_requests(start_server: StartServer) -> None:
+    server = start_server(config_text="")
+    for text in UNREADABLE_TEXTS:
+        server.configure_text(text)
+        expect_unknown(server, f"the configuration {text[:30]!r}")
+    server.configure()
+    expect_accepts_record(server)
+    server.account()
+
+
+@case(
+    "server/config/2/8",
+    Level.SHOULD,
+    "A configuration without clear switches tells no worker to stop.",
+    expected="a switch that is missing or of a wrong type: never disabled, unless the other switch is true",
+    source="data safety: unknown is not disabled. MLflow's server takes a missing switch for disabled",
+)
+def test_unclear_switch_stops_no_worker(server: Server) -> None:
+    for name in SWITCHES:
+        for value in (..., None, *WRONG_SWITCH_VALUES.values()):
+            values = {key: each for key, each in {**ENABLED, name: value}.items() if each is not ...}
+            server.configure_text(json.dumps(values))
+            responses = {"GET": server.get_config(), "POST": server.post_and_account(server.new_record())}
+            expect_each(
+                f"no response that stops a worker for {json.dumps(values)}",
+                responses,
+                lambda response: (
+                    response.get_member("disable_ui_telemetry") is not True
+                    and response.get_member("status") != "disabled"
+                ),
+            )
+    server.account()
+
+
+@case(
+    "server/config/2/9",
+    Level.SHOULD,
+    "The last configuration holds while the file is missing, replaced, or unreadable, even over a restart.",
+    expected="the values from before, and success, after a stop and a crash in the meantime",
+    source="data safety: a file that is edited in place is empty for a moment",
+)
+def test_last_configuration_holds_over_restart(start_server: StartServer) -> None:
+    values = {"disable_ui_events": ["b.button"], "ui_rollout_percentage": 12.5}
+    for spoil in SPOIL_FILE.values():
+        server = start_server(config_text=json.dumps({**ENABLED, **values}))
+        expect_accepts_record(server)
+        spoil(server.config_file)
+        for end in (server.process.stop, server.process.kill):
+            end()
+            server.restart()
+            expect_config_values(server, {"disable_ui_telemetry": False, **values}, "the last configuration")
+            expect_accepts_record(server)
+        server.account()
+        server.process.kill()
 
 
 @case(
@@ -214,3 +339,36 @@ def test_environment_overrides_configuration(start_server: StartServer) -> None:
     server = start_server(environ=dict.fromkeys(VARIABLES, "false"))
     expect_accepts_record(server)
     server.account()
+
+
+@case(
+    "server/config/3/3",
+    Level.SHOULD,
+    "The presence of a CI service's variable disables telemetry, whatever its value.",
+    expected=f"disabled for {', '.join(CI_VARIABLES)}, even if the value is false",
+    source="MLflow's server: variables of CI services",
+)
+def test_ci_variables_disable_telemetry(start_server: StartServer) -> None:
+    for variable in CI_VARIABLES:
+        server = start_server(environ={variable: "false"})
+        expect_disabled(server, f"{variable}=false")
+        server.account()
+        server.process.kill()
+
+
+@case(
+    "server/config/3/4",
+    Level.SHOULD,
+    "MLFLOW_DISABLE_TELEMETRY disables telemetry for every value but 0 and false.",
+    expected="disabled for an empty value, yes, off, 2; not disabled for 0, FALSE",
+    source="MLflow's server: a value that it cannot read disables telemetry",
+)
+def test_unclear_opt_out_disables_telemetry(start_server: StartServer) -> None:
+    for value in ("", "yes", "off", "2", "0", "FALSE"):
+        server = start_server(environ={"MLFLOW_DISABLE_TELEMETRY": value})
+        if value in ("0", "FALSE"):
+            expect_accepts_record(server)
+        else:
+            expect_disabled(server, f"MLFLOW_DISABLE_TELEMETRY={value}")
+        server.account()
+        server.process.kill()

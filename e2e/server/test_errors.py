@@ -291,7 +291,7 @@ def test_head_response_equals_get_without_body(server: Server) -> None:
 def test_all_errors_have_the_same_format(server: Server) -> None:
     responses = {
         "not JSON": server.post_body(b"{"),
-        "no records": server.post_body(b"{}"),
+        "no records": server.post_body(b"[]"),
         "another type": server.post_body(b"{}", {"Content-Type": "text/plain"}),
         "another method": server.client.request("PUT"),
         "another path": server.client.request("GET", f"{server.client.base_path}no-such-path"),

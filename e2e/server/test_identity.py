@@ -77,7 +77,7 @@ def test_identity_is_the_pair_of_tab_id_and_seq(server: Server) -> None:
         *new_identified_records(server, "tab-two", 3),
         *new_identified_records(server, "\U0001f600" * 64, 1),
         *new_identified_records(server, "TAB-ONE", 1),
-        server.new_record(tab_id="tab-one", seq=2**53 - 1),
+        server.new_record(tab_id="tab-one", seq=2**31 - 1),
         *server.new_records(3),
     ]
     expect_success(server.post(*sent), "records of several tabs")
@@ -123,6 +123,33 @@ def test_response_counts_duplicates(server: Server) -> None:
         rejected = response.get_member("rejected")
         if not isinstance(rejected, list) or [each["field"] for each in rejected] != [name.split()[0]]:
             raise FindingError(f"rejected for {name}", str(response))
+    server.account()
+
+
+@case(
+    "server/identity/1/5",
+    Level.SHOULD,
+    "The server does not take another event under a stored identity for a duplicate.",
+    expected="stored, or listed in rejected; the same event of another session is a duplicate",
+    source="data safety: whoever is first to use an identity must not suppress the event of somebody else",
+)
+def test_other_event_under_stored_identity_is_not_swallowed(server: Server) -> None:
+    server.require_store()
+    first = server.new_record(tab_id="tab-conflict", seq=0)
+    expect_success(server.post(first), "the first record")
+    other_session = {**first, "session_id": "the next worker's"}
+    response = server.post(other_session)
+    if response.get_member("rejected") or not response.is_success:
+        raise FindingError("a record of the next worker's session is accepted as a duplicate", str(response))
+    for changes in ({}, {"event_name": "another"}, {"timestamp_ns": 5}, {"installation_id": "another"}):
+        other = server.new_record(Fate.OPTIONAL, **{"tab_id": "tab-conflict", "seq": 0, **changes})
+        before = server.new_record()
+        response = server.post(before, other)
+        is_stored = other in server.get_stored_records()
+        rejected = response.get_member("rejected")
+        is_listed = isinstance(rejected, list) and [each.get("index") for each in rejected] == [1]
+        if not response.is_success or not (is_stored or is_listed):
+            raise FindingError("the other event is stored, or listed in rejected", str(response))
     server.account()
 
 

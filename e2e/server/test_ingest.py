@@ -19,6 +19,9 @@ from e2e.server.driver.assertions import expect_each, expect_stored_as_sent, exp
 from e2e.server.driver.system import Record, Server, encode_batch
 
 BATCH_SIZE = 500
+ID_CHARACTERS = 128
+"""Longer ids and names than any worker sends. A server may reject much longer ones."""
+
 CONCURRENT_POSTERS = 8
 BATCHES_EACH = 5
 
@@ -74,7 +77,7 @@ def test_full_batch_is_stored_as_sent(server: Server) -> None:
     "server/ingest/1/3",
     Level.MUST,
     "The server stores any text in a record unchanged.",
-    expected="controls, NUL, quotes, markup, emoji, 100,000 letters: unchanged",
+    expected=f"controls, NUL, quotes, markup, emoji, {ID_CHARACTERS} letters, 100,000 in params: unchanged",
     source="wire protocol, record",
 )
 def test_any_text_is_stored_unchanged(server: Server) -> None:
@@ -83,9 +86,9 @@ def test_any_text_is_stored_unchanged(server: Server) -> None:
     for ascii_only in (True, False):
         batch = [
             server.new_record(
-                installation_id=text,
-                event_name=text,
-                session_id=text,
+                installation_id=text[:ID_CHARACTERS],
+                event_name=text[:ID_CHARACTERS],
+                session_id=text[:ID_CHARACTERS],
                 params={"componentId": text, text: [text, {text: None}]},
             )
             for text in TEXTS.values()
@@ -167,6 +170,18 @@ def test_concurrent_batches_are_all_stored(server: Server) -> None:
 )
 def test_empty_batch_is_accepted(server: Server) -> None:
     expect_success(server.post(), "an empty list")
+    server.account()
+
+
+@case(
+    "server/ingest/1/8",
+    Level.MAY,
+    "The server takes an empty object for a batch without records.",
+    expected='200 {"status": "success"}, nothing stored',
+    source="MLflow's server",
+)
+def test_empty_object_is_an_empty_batch(server: Server) -> None:
+    expect_success(server.post_body(b"{}"), "an empty object")
     server.account()
 
 

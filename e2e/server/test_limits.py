@@ -28,6 +28,7 @@ DECOMPRESSED_BYTES = 64 * MIB
 BOMB_BYTES = 256 * MIB
 DEEP_LEVELS = 100_000
 MANY_INVALID_RECORDS = 100_000
+LONG_FIELD_LETTERS = 7_000_000
 STALLED_CONNECTIONS = 100
 
 
@@ -153,6 +154,47 @@ def test_decompression_bomb_takes_little_memory(start_server: StartServer) -> No
     if not is_cut_off(response) or grown >= BOMB_BYTES // 2:
         raise FindingError("413 in little memory", f"{response}; {grown // MIB} MiB")
     expect_accepts_record(server)
+    server.account()
+
+
+@case(
+    "server/limits/1/7",
+    Level.SHOULD,
+    "The server bounds each field of a record, and rejects only the record whose field is too long.",
+    expected="success; ids and names of 7,000,000 letters are not stored, the records beside them are",
+    source="a stranger must not fill the disk with one field",
+)
+def test_too_long_field_rejects_only_its_record(server: Server) -> None:
+    responses = {
+        name: server.post(
+            server.new_record(),
+            server.new_record(Fate.FORBIDDEN, **{name: "x" * LONG_FIELD_LETTERS}),
+            server.new_record(),
+        )
+        for name in ("installation_id", "event_name", "session_id")
+    }
+    long_session = {"records": [server.new_record()], "session_id": "x" * LONG_FIELD_LETTERS, "dropped": 1}
+    responses["the session of a report"] = server.post_body(json.dumps(long_session).encode())
+    expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
+    server.account()
+
+
+@case(
+    "server/limits/1/8",
+    Level.SHOULD,
+    "The server rejects a sequence number that no page reaches.",
+    expected="success; 2^53 - 1 and 10^12 are not stored, the record beside them is",
+    source="wire additions, identity: a gap in seq counts as losses; one stranger's record must not spoil it",
+)
+def test_implausible_sequence_number_is_rejected(server: Server) -> None:
+    server.require_store()
+    responses = {
+        str(seq): server.post(
+            server.new_record(), server.new_record(Fate.FORBIDDEN, tab_id="tab-implausible", seq=seq)
+        )
+        for seq in (2**53 - 1, 2**53, 10**12)
+    }
+    expect_each('200 {"status": "success"}', responses, lambda response: response.is_success)
     server.account()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FutureTimeoutError  # Python 3.10: not the built-in one
+from contextlib import ExitStack, suppress
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
@@ -22,6 +23,11 @@ SLOW_STORE_OPTIONS = ["--lock-wait", "60", "--max-waiting-records", str(MAX_WAIT
 """A store that waits for a lock longer than the case takes, and few records that may wait for it."""
 
 BODY_TIMEOUT_SECONDS = 0.5
+WAIT_TIMEOUT_SECONDS = 0.5
+RECEIVED_BYTES = 65_536
+MAX_OPEN_FILES = 128
+WAITING_CONNECTIONS = 400
+CHECK_EVERY = 40
 
 
 @case(
@@ -95,6 +101,57 @@ def test_configuration_is_served_while_batches_wait(start_server: StartServer) -
     if is_early or not response.is_success:
         raise FindingError("the batch waits and is then accepted", str(response))
     expect_each("200", responses, lambda response: response.status == 200)
+    server.account()
+
+
+@case(
+    "server/limits/3/5",
+    Level.SHOULD,
+    "The server closes connections that are silent, send a head too slowly, or stay idle after a response.",
+    expected="each closed after the timeout of the server",
+    source="CWE-400: slow clients must not occupy connections forever",
+)
+def test_waiting_connections_are_closed(start_server: StartServer) -> None:
+    timeouts = ["--head-timeout", str(WAIT_TIMEOUT_SECONDS), "--idle-timeout", str(WAIT_TIMEOUT_SECONDS)]
+    server = start_server(arguments=timeouts)
+    get = server.client.build_head("GET", headers={"Connection": None})
+    for name, data in {"silent": b"", "half a head": get[:20], "idle": get}.items():
+        with server.client.connect() as connection:
+            connection.sendall(data)
+            try:
+                while connection.recv(RECEIVED_BYTES):
+                    pass
+            except ConnectionResetError:
+                pass
+            except TimeoutError:
+                raise FindingError("the connection is closed", f"it is open: {name}") from None
+    expect_accepts_record(server)
+    server.account()
+
+
+@case(
+    "server/limits/3/6",
+    Level.SHOULD,
+    "More connections than the server can open do not stop other clients, and disable nothing.",
+    expected=f"{MAX_OPEN_FILES} files, {WAITING_CONNECTIONS} connections that wait at every stage: GET sends "
+    "the configuration, and POST stores",
+    source="CWE-400; a server without a file descriptor cannot read its configuration or open its database",
+)
+def test_many_connections_do_not_stop_others(start_server: StartServer) -> None:
+    server = start_server(max_open_files=MAX_OPEN_FILES)
+    body = encode_batch(server.new_record(Fate.FORBIDDEN))
+    post = server.client.build_head(body=body, headers={"Connection": None}) + body
+    get = server.client.build_head("GET", headers={"Connection": None})
+    with ExitStack() as connections:
+        for number in range(WAITING_CONNECTIONS):
+            connection = connections.enter_context(server.client.connect())
+            # A connection that the server has closed for another one may refuse the data.
+            with suppress(ConnectionError):
+                connection.sendall((b"", post[:20], post[:-1], get)[number % 4])
+            if number % CHECK_EVERY == CHECK_EVERY - 1:
+                expect_accepts_record(server)
+                if server.get_config().get_member("disable_ui_telemetry") is not False:
+                    raise FindingError("GET sends the configuration", str(server.get_config()))
     server.account()
 
 

@@ -9,10 +9,10 @@ import json
 import re
 
 from e2e.conformance.accounting import Fate
-from e2e.conformance.case import Level, case
+from e2e.conformance.case import FindingError, Level, case
 from e2e.server.driver.assertions import expect_each, is_client_error
 from e2e.server.driver.http_client import Response
-from e2e.server.driver.system import Server
+from e2e.server.driver.system import Server, StartServer
 
 EVIL = "http://evil.test"
 SIMPLE_TYPES = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b")
@@ -217,3 +217,31 @@ def test_responses_contain_no_stored_records(server: Server) -> None:
     responses["POST"] = server.post(server.new_record(), {"installation_id": 5, "params": json.dumps(MARKER)})
     expect_each("nothing of a record", responses, lambda response: MARKER.encode() not in response.body)
     server.account()
+
+
+@case(
+    "server/security/3/5",
+    Level.SHOULD,
+    "The response while the store or the configuration fails tells nothing of the server's inside.",
+    expected="503 for a locked and for a replaced database, and without a configuration: no path, no SQL",
+    source="CWE-209",
+)
+def test_failures_disclose_no_internals(start_server: StartServer) -> None:
+    server = start_server(arguments=["--lock-wait", "0.1"])
+    with server.process.lock_store():
+        responses = {"locked": server.post(server.new_record(Fate.FORBIDDEN))}
+    server.account()
+    database = server.process.database
+    database.unlink()
+    database.mkdir()
+    responses["replaced"] = server.post(server.new_record(Fate.FORBIDDEN))
+    unknown = start_server(config_text="not JSON")
+    responses["no configuration, GET"] = unknown.get_config()
+    responses["no configuration, POST"] = unknown.post(unknown.new_record(Fate.FORBIDDEN))
+    unknown.account()
+    expect_each("503", responses, lambda response: response.status == 503)
+    names = [str(database.parent), database.name, "sqlite", "SELECT", "INSERT", "database is locked", ".py"]
+    for name, response in responses.items():
+        found = [each for each in names if each.lower() in response.body.decode().lower()]
+        if found:
+            raise FindingError(f"nothing of the inside: {name}", f"{', '.join(found)} in {response}")

@@ -8,8 +8,9 @@ from aiohttp import web
 
 from reference_server.api.admission import Admission
 from reference_server.api.decoder import Decoder
-from reference_server.api.metrics import METRICS, Metrics, count_responses
+from reference_server.api.metrics import METRICS, METRICS_TOKEN, Metrics, count_responses
 from reference_server.api.openapi import PREFIX
+from reference_server.api.ready import READINESS, Readiness
 from reference_server.api.routes import build_routes
 from reference_server.api.static import FILES
 from reference_server.api.telemetry import ADMISSION, DECODER, ENVIRON, LIMITS, SOURCE, STORE
@@ -34,6 +35,7 @@ class Services:
     limits: Limits
     allowed_hosts: AllowedHosts
     files: WorkerFiles
+    metrics_token: str | None = None
 
 
 def build_application(services: Services) -> web.Application:
@@ -62,9 +64,15 @@ def _add_state(app: web.Application, services: Services) -> None:
     app[FILES] = services.files
     app[ADMISSION] = admission = Admission(limits.max_waiting_records, limits.max_waiting_bytes)
     app[METRICS] = Metrics(services.store, admission)
+    app[METRICS_TOKEN] = services.metrics_token
     app[DECODER] = decoder = Decoder(limits.max_body)
-    app.on_cleanup.append(partial(_close_decoder, decoder))
+    app[READINESS] = readiness = Readiness(services.store)
+    app.on_cleanup.append(partial(_close, services.source, decoder, readiness))
 
 
-async def _close_decoder(decoder: Decoder, app: web.Application) -> None:
+async def _close(
+    source: ConfigurationSource, decoder: Decoder, readiness: Readiness, app: web.Application
+) -> None:
+    await source.close()
+    await readiness.close()
     decoder.close()

@@ -14,9 +14,9 @@ from aiohttp import web
 from reference_server.api.responses import (
     AcceptedResponse,
     ConfigurationResponse,
-    Count,
     DisabledResponse,
     HealthResponse,
+    ReadyResponse,
 )
 from reference_server.api.telemetry import ENDPOINT
 from reference_server.errors import ErrorResponse
@@ -30,6 +30,7 @@ OPENAPI_VERSION = "3.1.0"
 
 ERRORS = {
     400: "The host, the encoding of the body or its JSON is invalid.",
+    401: "The request has no token, or another one than the server's.",
     403: "The request comes from a page of another origin, or is for a host that is not allowed.",
     404: "There is no such file.",
     408: "The body did not end in time.",
@@ -38,7 +39,8 @@ ERRORS = {
     417: "The request expects something other than 100-continue.",
     422: "The body is JSON but holds no list of records.",
     500: "The server failed.",
-    503: "Nothing was stored: the store is unavailable or overloaded. Retry after `Retry-After`.",
+    503: "The store is unavailable or overloaded, or no configuration is known. Nothing was stored; retry "
+    "after `Retry-After`.",
 }
 ANY_REQUEST = (400, 403, 417)
 POST_ERRORS = (400, 403, 408, 413, 415, 417, 422, 500, 503)
@@ -49,19 +51,34 @@ TEXT: Json = {"type": "string"}
 class Batch(msgspec.Struct):
     """The body of a POST.
 
-    `dropped` and `filtered` are cumulative counts of events that the session lost, and that it left out
-    because of disable_ui_events. A value of a wrong type is ignored; without `session_id` both are ignored.
+    A record that does not match its schema is rejected, and the others are stored. `dropped` and `filtered`
+    are cumulative counts of events that the session lost, and that it left out because of disable_ui_events.
+    Any value is taken: a count that is not an integer from 0 up, or is implausibly large, is ignored, and
+    without a text as `session_id` both are ignored.
     """
 
     # For the document only: the server decodes each record by itself, see `model.batch`.
     records: list[Record]
-    session_id: str | msgspec.UnsetType = msgspec.UNSET
-    dropped: Count | msgspec.UnsetType = msgspec.UNSET
-    filtered: Count | msgspec.UnsetType = msgspec.UNSET
+    session_id: Any = msgspec.UNSET
+    dropped: Any = msgspec.UNSET
+    filtered: Any = msgspec.UNSET
+
+
+class EmptyBatch(msgspec.Struct, forbid_unknown_fields=True):
+    """An empty object: a batch without records, as for MLflow's server."""
 
 
 def _generate_schemas() -> Json:
-    types = (Batch, ConfigurationResponse, AcceptedResponse, DisabledResponse, ErrorResponse, HealthResponse)
+    types = (
+        Batch,
+        EmptyBatch,
+        ConfigurationResponse,
+        AcceptedResponse,
+        DisabledResponse,
+        ErrorResponse,
+        HealthResponse,
+        ReadyResponse,
+    )
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     for schema in schemas.values():
         schema["description"] = inspect.cleandoc(schema["description"])
@@ -85,23 +102,31 @@ def build_document(prefix: str) -> Json:
 def _build_paths() -> Json:
     name = {"name": "name", "in": "path", "required": True, "schema": TEXT}
     result = {"oneOf": [_refer(AcceptedResponse.__name__), _refer(DisabledResponse.__name__)]}
+    body = {"anyOf": [_refer(Batch.__name__), _refer(EmptyBatch.__name__)]}
     post = {
         "summary": "Store a batch. A success means that its records are stored.",
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _refer(Batch.__name__)}},
+            "content": {"application/json": {"schema": body}},
         },
         "responses": _build_responses("application/json", result, POST_ERRORS),
     }
-    configuration = _build_reads("Get the configuration.", _refer(ConfigurationResponse.__name__))
+    schema = _refer(ConfigurationResponse.__name__)
+    configuration = _build_reads("Get the configuration.", schema, "application/json", 503)
     return {
         ENDPOINT: {**configuration, "post": post},
         "/static-files/{name}": {
             **_build_reads("Get a module of the worker or its client.", TEXT, "text/javascript", 404),
             "parameters": [name],
         },
-        "/health": _build_reads("Get the health of the server.", _refer(HealthResponse.__name__)),
-        "/metrics": _build_reads("Get the metrics for Prometheus.", TEXT, "text/plain"),
+        "/health": _build_reads("Ask whether the server runs.", _refer(HealthResponse.__name__)),
+        "/ready": _build_reads(
+            "Ask whether the server can store records.",
+            _refer(ReadyResponse.__name__),
+            "application/json",
+            503,
+        ),
+        "/metrics": _build_reads("Get the metrics for Prometheus.", TEXT, "text/plain", 401),
         "/openapi.json": _build_reads("Get this document.", _refer("Document")),
         "/": _build_reads("Get a demo page that logs events for clicks.", TEXT, "text/html", 404),
     }

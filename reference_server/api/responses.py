@@ -46,10 +46,16 @@ class DisabledResponse(msgspec.Struct):
 
 
 class HealthResponse(msgspec.Struct):
-    """The server is running."""
+    """The server is running. Whether it can store records is another question: see `ReadyResponse`."""
 
     status: Literal["ok"]
     version: str
+
+
+class ReadyResponse(msgspec.Struct):
+    """The server can store records now, or tell workers to stop: a request would not get 503."""
+
+    status: Literal["ready"]
 
 
 def create_response(content: object) -> web.Response:

@@ -6,6 +6,7 @@ from aiohttp import HttpVersion11, web
 
 from reference_server.api.metrics import METRICS, get_metrics
 from reference_server.api.openapi import get_openapi
+from reference_server.api.ready import get_ready
 from reference_server.api.responses import HealthResponse, create_response
 from reference_server.api.static import STATIC_FILES, get_page, get_static_file
 from reference_server.api.telemetry import ENDPOINT, get_configuration, post_records
@@ -27,6 +28,7 @@ def build_routes(prefix: str) -> list[web.RouteDef]:
         post(f"{prefix}{ENDPOINT}", post_records),
         get(f"{prefix}/{STATIC_FILES}/{{name}}", get_static_file),
         get(f"{prefix}/health", _get_health),
+        get(f"{prefix}/ready", get_ready),
         get(f"{prefix}/metrics", get_metrics),
         get(f"{prefix}/openapi.json", get_openapi),
         get(f"{prefix}/", get_page),

@@ -6,8 +6,8 @@ from aiohttp import web
 from msgspec import UNSET
 
 from reference_server.api.admission import Admission, Load
+from reference_server.api.dead_letters import keep_refused_body, keep_rejected_records
 from reference_server.api.decoder import Decoder
-from reference_server.api.metrics import METRICS
 from reference_server.api.request_body import parse_content_encoding, read_body
 from reference_server.api.responses import (
     ACCEPT_ENCODINGS,
@@ -16,12 +16,13 @@ from reference_server.api.responses import (
     DisabledResponse,
     create_response,
 )
-from reference_server.config.model import Configuration, is_disabled_by_environment
+from reference_server.config.environment import is_disabled_by_environment
+from reference_server.config.model import Configuration
 from reference_server.config.sources import ConfigurationSource
 from reference_server.errors import WireError
 from reference_server.limits import Limits
 from reference_server.model.batch import Batch
-from reference_server.storage.store import Store
+from reference_server.storage.store import Added, Store
 
 ENDPOINT = "/ajax-api/3.0/mlflow/ui-telemetry"
 CONTENT_TYPE = "application/json"
@@ -36,7 +37,7 @@ DECODER = web.AppKey("decoder", Decoder)
 
 async def get_configuration(request: web.Request) -> web.Response:
     """Respond with the configuration, and with the content encodings that bodies may have."""
-    configuration = await _load_configuration(request.app)
+    configuration = await load_configuration(request.app)
     response = ConfigurationResponse(
         disable_ui_telemetry=configuration.disable_ui_telemetry,
         disable_ui_events=configuration.disable_ui_events,
@@ -55,18 +56,17 @@ async def post_records(request: web.Request) -> web.Response:
         raise WireError(
             415, "unsupported_content_type", f"Expected Content-Type {CONTENT_TYPE}.", field="Content-Type"
         )
-    if (await _load_configuration(request.app)).disable_ui_telemetry:
+    if (await load_configuration(request.app)).disable_ui_telemetry:
         return create_response(DisabledResponse("disabled"))
 
     with request.app[ADMISSION].admit() as load:
         batch = await _read_batch(request, load)
-        accepted = batch.accepted
-        new_count = 0
-        if accepted or batch.report:
-            new_count = await request.app[STORE].add(accepted, batch.report)
-    duplicates = len(accepted) - new_count
-    request.app[METRICS].count_batch(batch, duplicates=duplicates)
-    return create_response(_describe_result(batch, duplicates=duplicates))
+        added = Added(0)
+        if batch.accepted or batch.report:
+            added = await request.app[STORE].add(batch.accepted, batch.report)
+            batch.reject_conflicts(added.conflicts)
+        await keep_rejected_records(request.app[STORE], batch)
+    return create_response(_describe_result(batch, duplicates=len(batch.accepted) - added.new_count))
 
 
 async def _read_batch(request: web.Request, load: Load) -> Batch:
@@ -76,7 +76,11 @@ async def _read_batch(request: web.Request, load: Load) -> Batch:
     body = await read_body(
         request, limits.max_body, limits.body_timeout_seconds, lambda size: load.grow(more_bytes=size)
     )
-    batch, decompressed_bytes = await request.app[DECODER].decode(body, encoding)
+    try:
+        batch, decompressed_bytes = await request.app[DECODER].decode(body, encoding)
+    except WireError as error:
+        await keep_refused_body(request.app[STORE], body, error)
+        raise
     load.grow(records=len(batch.accepted), more_bytes=decompressed_bytes - len(body))
     return batch
 
@@ -92,8 +96,11 @@ def _describe_result(batch: Batch, *, duplicates: int) -> AcceptedResponse:
     )
 
 
-async def _load_configuration(app: web.Application) -> Configuration:
-    """Return the configuration in effect now. An opt-out by the environment overrides every source."""
+async def load_configuration(app: web.Application) -> Configuration:
+    """Return the configuration in effect now. Raise ConfigurationUnknownError if none is known.
+
+    After an opt-out by the environment no source is read.
+    """
     if is_disabled_by_environment(app[ENVIRON]):
         return Configuration()
     return await app[SOURCE].get_current()

@@ -4,15 +4,18 @@ A bad record does not affect the others: the list is split first, then each memb
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from reference_server.errors import WireError
-from reference_server.model.record import Record, Rejected, decode_record
+from reference_server.model.record import MAX_ID_CHARACTERS, Record, Rejected, decode_record
 
 MAX_REJECTED_LISTED = 1000
 """How many rejected records a response lists. A body of 8 MiB could hold millions, each with its reason."""
+
+CONFLICT = "Another record is stored with this tab_id and seq"
 
 MAX_COUNT = 2**63 - 1
 """The largest number of events that a session can report: what the store's column holds."""
@@ -32,12 +35,42 @@ class SessionReport:
 
 @dataclass
 class Batch:
-    """A decoded body. `rejected` holds the first MAX_REJECTED_LISTED, `rejected_count` counts all."""
+    """A decoded body. `rejected` holds the first MAX_REJECTED_LISTED, `rejected_count` counts all.
+
+    `rejected_contents` are the members that `rejected` describes.
+    """
 
     accepted: list[Record] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    rejected_contents: list[msgspec.Raw] = field(default_factory=list)
     rejected_count: int = 0
     report: SessionReport | None = None
+    indexes: list[int] = field(default_factory=list)
+    """The index of each accepted record in the request."""
+
+    def reject(self, rejected: Rejected, content: msgspec.Raw) -> None:
+        """Add a rejected record."""
+        self.rejected_count += 1
+        if len(self.rejected) < MAX_REJECTED_LISTED:
+            self.rejected.append(rejected)
+            self.rejected_contents.append(content)
+
+    def reject_conflicts(self, positions: Sequence[int]) -> None:
+        """Move the accepted records at these positions to the rejected ones."""
+        for position in positions:
+            content = msgspec.Raw(msgspec.json.encode(self.accepted[position]))
+            self.reject(Rejected(self.indexes[position], "seq", CONFLICT), content)
+        for position in reversed(positions):
+            del self.accepted[position], self.indexes[position]
+        self.rejected, self.rejected_contents = _sort_together(self.rejected, self.rejected_contents)
+
+
+def _sort_together(
+    rejected: list[Rejected], contents: list[msgspec.Raw]
+) -> tuple[list[Rejected], list[msgspec.Raw]]:
+    """Sort both lists by the index of the record in the request."""
+    pairs = sorted(zip(rejected, contents, strict=True), key=lambda pair: pair[0].index)
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
 class _Body(msgspec.Struct):
@@ -53,6 +86,9 @@ _BODY = msgspec.json.Decoder(_Body)
 def decode_batch(body: bytes) -> Batch:
     """Decode the body of a request; both lists are in order of arrival.
 
+    An empty object is a batch without records, as for MLflow's server. An object that holds something else is
+    not: its sender would delete what the server did not find.
+
     Raise WireError 400 `body_not_json`, or 422 `records_missing` if the JSON holds no list of records.
     """
     parts = _split(body)
@@ -61,17 +97,16 @@ def decode_batch(body: bytes) -> Batch:
         record = decode_record(index, raw)
         if isinstance(record, Record):
             batch.accepted.append(record)
-            continue
-        batch.rejected_count += 1
-        if len(batch.rejected) < MAX_REJECTED_LISTED:
-            batch.rejected.append(record)
+            batch.indexes.append(index)
+        else:
+            batch.reject(record, raw)
     return batch
 
 
 def _decode_report(parts: _Body) -> SessionReport | None:
     """Return the session's report. A value of a wrong type counts as missing and is never an error."""
     session_id = _decode_value(parts.session_id)
-    if not isinstance(session_id, str):
+    if not isinstance(session_id, str) or len(session_id) > MAX_ID_CHARACTERS:
         return None
     dropped, filtered = _decode_count(parts.dropped), _decode_count(parts.filtered)
     return SessionReport(session_id, dropped, filtered) if dropped or filtered else None
@@ -112,6 +147,8 @@ def _split_leniently(body: bytes) -> _Body:
     """
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        if value == {}:
+            return _Body([])
         if isinstance(value, dict) and isinstance(value.get("records"), list):
             others = {name: _encode_raw(value.get(name)) for name in ("session_id", "dropped", "filtered")}
             return _Body([_encode_raw(member) for member in value["records"]], **others)

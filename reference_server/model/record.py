@@ -11,13 +11,20 @@ import msgspec
 MAX_TIMESTAMP_NS = 2**63 - 1
 """The largest integer that the store's column holds: in nanoseconds since 1970, the year 2262."""
 
+MAX_ID_CHARACTERS = 256
+"""The limit of `installation_id`, `session_id` and `event_name`, which are UUIDs and names."""
+
 MAX_TAB_ID_CHARACTERS = 64
-MAX_SEQ = 2**53 - 1
-"""The largest integer that a browser counts to exactly."""
+MAX_SEQ = 2**31 - 1
+"""The limit of `seq`: a page that logs 100 events a second reaches it after 8 months without a reload."""
+
+MAX_PARAMS_BYTES = 2 * 1024 * 1024
+"""The limit of `params`, as JSON in UTF-8. The reference worker sends at most 64 KiB."""
 
 UNREADABLE = "Holds half of a surrogate pair, or a number that is out of range"
 """The only reasons left to refuse a record as JSON, once the body around it has been read as JSON."""
 
+Id = Annotated[str, msgspec.Meta(max_length=MAX_ID_CHARACTERS)]
 TimestampNs = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIMESTAMP_NS)]
 Params = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": ["object", "null"]})]
 TabId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TAB_ID_CHARACTERS)]
@@ -27,13 +34,13 @@ Seq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
 class Record(msgspec.Struct, frozen=True):
     """One event. `tab_id` and `seq`, both or neither, are its identity: a record with one is stored once.
 
-    `seq` counts from 0 in each tab. Other fields are ignored.
+    `seq` counts from 0 in each tab. `params` has a limit of 2 MiB. Other fields are ignored.
     """
 
-    installation_id: str
-    event_name: str
+    installation_id: Id
+    event_name: Id
     timestamp_ns: TimestampNs
-    session_id: str
+    session_id: Id
     # Kept as the text that arrived. A factory, because msgspec cannot write a Raw default into a schema.
     params: Params = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
     # Optional, because MLflow's own worker sends no identity.
@@ -75,6 +82,8 @@ def decode_record(index: int, raw: msgspec.Raw) -> Record | Rejected:
     try:
         record = _RECORD.decode(raw)
         field = "params"
+        if len(record.params) > MAX_PARAMS_BYTES:
+            return Rejected(index, field, f"Expected at most {MAX_PARAMS_BYTES} bytes")
         _PARAMS.decode(record.params)
     except msgspec.ValidationError as error:
         found = _FIELD.search(str(error))

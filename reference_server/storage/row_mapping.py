@@ -7,12 +7,15 @@ import msgspec
 
 from reference_server.model.batch import SessionReport
 from reference_server.model.record import Record
+from reference_server.storage.accounting import NOW
 
 COLUMNS = "installation_id, event_name, timestamp_ns, session_id, params, tab_id, seq"
 
 SELECT_ALL = f"SELECT {COLUMNS} FROM records ORDER BY id"
 
-INSERT = f"INSERT INTO records ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+INSERT = (
+    f"INSERT INTO records ({COLUMNS}, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, {NOW}) ON CONFLICT DO NOTHING"
+)
 """Skips a record whose identity is already stored. A record without an identity is never skipped."""
 
 INSERT_REPORT = """
@@ -21,6 +24,10 @@ ON CONFLICT DO UPDATE SET
     dropped = max(dropped, excluded.dropped),
     filtered = max(filtered, excluded.filtered)
 """
+
+SELECT_IDENTIFIED = f"SELECT {COLUMNS} FROM records WHERE tab_id = ? AND seq = ?"
+
+COUNT_RECEIVED = "UPDATE totals SET accepted = accepted + ?, duplicates = duplicates + ?"
 
 
 def encode_record_row(record: Record) -> tuple[object, ...]:

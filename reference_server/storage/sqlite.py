@@ -4,18 +4,25 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from reference_server.errors import StoreUnavailableError
 from reference_server.model.batch import SessionReport
-from reference_server.model.losses import Losses
+from reference_server.model.losses import Totals
 from reference_server.model.record import Record
+from reference_server.storage.conflicts import find_conflicts
+from reference_server.storage.dead_letters import DeadLetter, insert_letters
+from reference_server.storage.guarded_database import IN_MEMORY, GuardedDatabase
+from reference_server.storage.maintenance import Maintenance, get_pause_seconds
 from reference_server.storage.readonly import open_readonly
+from reference_server.storage.retention import Retention, has_work, run_step, shrink_file
 from reference_server.storage.row_mapping import (
+    COUNT_RECEIVED,
     INSERT,
     INSERT_REPORT,
     SELECT_ALL,
@@ -23,26 +30,27 @@ from reference_server.storage.row_mapping import (
     encode_record_row,
     encode_report_row,
 )
-from reference_server.storage.schema import migrate
-from reference_server.storage.stats import read_losses
-from reference_server.storage.store import CommitObserver
-
-IN_MEMORY = ":memory:"
-"""SQLite's name for a database in memory, which is lost when its store closes."""
+from reference_server.storage.schema import SCHEMA_VERSION
+from reference_server.storage.stats import read_totals
+from reference_server.storage.store import Added, CommitObserver
 
 LOCK_WAIT_SECONDS = 2.0
 """How long a transaction waits while another process locks the database, before the request fails."""
+
+KEEP_ALL = Retention()
 
 Result = TypeVar("Result")
 
 
 @dataclass
 class _PendingAdd:
-    """One call of `add` that waits for its commit. `stored` resolves to the number of its new records."""
+    """One call that waits for its commit. `stored` gets its result."""
 
     records: Sequence[Record]
-    report: SessionReport | None
-    stored: "Future[int]" = field(default_factory=Future)
+    report: SessionReport | None = None
+    letters: Sequence[DeadLetter] = ()
+    rejected_count: int = 0
+    stored: "Future[Added]" = field(default_factory=Future)
 
 
 class SqliteStore:
@@ -53,20 +61,28 @@ class SqliteStore:
 
     lock_wait_seconds: how long a transaction waits while another process locks the database. Raise
     ValueError if it is not a finite number, at least 0.
+    retention: which records are deleted, in the background.
     """
 
     def __init__(
-        self, database: str | Path = IN_MEMORY, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS
+        self,
+        database: str | Path = IN_MEMORY,
+        *,
+        lock_wait_seconds: float = LOCK_WAIT_SECONDS,
+        retention: Retention = KEEP_ALL,
     ) -> None:
         if not 0 <= lock_wait_seconds < float("inf"):
             raise ValueError(f"lock_wait_seconds {lock_wait_seconds}: expected a number of seconds")
         self._database = str(database)
-        self._lock_wait_seconds = lock_wait_seconds
+        self.path = None if self._database == IN_MEMORY else Path(database)
+        """The file of the database; None if it is in memory."""
+        self._guarded = GuardedDatabase(self._database, lock_wait_seconds)
         self._pending: deque[_PendingAdd] = deque()
         self._writer: ThreadPoolExecutor | None = None
         self._reader: ThreadPoolExecutor | None = None
         self._observer: CommitObserver | None = None
-        self._connection: sqlite3.Connection
+        self._retention = retention
+        self._maintenance = Maintenance(self._delete_old, get_pause_seconds(retention))
         self.transactions = 0
         """The number of committed transactions; shows what the group commit saves."""
 
@@ -77,15 +93,22 @@ class SqliteStore:
         self._observer = observer
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-store")
         try:
-            self._connection = await self._run(self._connect)
+            await self._run(self._guarded.open)
         except BaseException:
             self._stop_threads()
             raise
+        self._maintenance.start()
 
-    async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
+    async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> Added:
         """Commit the records together with those of other waiting requests; all of them, or none."""
+        return await self._add(_PendingAdd(records, report))
+
+    async def add_dead_letters(self, letters: Sequence[DeadLetter], rejected_count: int) -> None:
+        """Keep what was rejected, and count it, in the same transaction as waiting records."""
+        await self._add(_PendingAdd((), letters=letters, rejected_count=rejected_count))
+
+    async def _add(self, request: _PendingAdd) -> Added:
         writer = self._require_writer()
-        request = _PendingAdd(records, report)
         self._pending.append(request)
         writer.submit(self._commit_pending)
         return await asyncio.wrap_future(request.stored)
@@ -101,23 +124,28 @@ class SqliteStore:
         stored: int = count
         return stored
 
-    async def count_losses(self) -> Losses:
-        """Count the events that are not stored. For a file, a second thread reads while the first commits."""
+    async def read_totals(self) -> Totals:
+        """Read the counters. For a file, a second thread reads while the first commits."""
         if self._database == IN_MEMORY:
-            return await self._run(lambda: read_losses(self._connection))
+            return await self._run(lambda: read_totals(self._connection))
         self._require_writer()
         if self._reader is None:
             self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-reader")
-        return await asyncio.wrap_future(self._reader.submit(self._read_losses))
+        return await asyncio.wrap_future(self._reader.submit(self._read_totals))
 
     async def close(self) -> None:
         """Commit pending requests, close the database and stop the threads."""
         if self._writer is None:
             return
+        self._maintenance.request_stop()
         try:
-            await self._run(self._connection.close)
+            await self._run(self._guarded.close)
         finally:
             self._stop_threads()
+
+    async def check_writable(self) -> None:
+        """Commit a write that changes nothing: what fails for it would fail for records."""
+        await self._run(self._commit_nothing)
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         """Run a function in the writer thread, after all work that was submitted before."""
@@ -137,27 +165,35 @@ class SqliteStore:
         for thread in threads:
             if thread is not None:
                 thread.shutdown(wait=True)
+        self._maintenance.join()
 
-    def _read_losses(self) -> Losses:
+    def _read_totals(self) -> Totals:
         with open_readonly(self._database) as connection:
-            return read_losses(connection)
+            return read_totals(connection)
+
+    def _delete_old(self) -> bool:
+        """Run one step of the retention, between two commits. Return whether there is more to delete."""
+        writer = self._writer
+        return writer is not None and writer.submit(self._run_retention_step).result()
 
     # The methods below run in the writer thread.
 
-    def _connect(self) -> sqlite3.Connection:
-        # isolation_level None: this module begins and ends transactions itself.
-        connection = sqlite3.connect(
-            self._database, timeout=self._lock_wait_seconds, isolation_level=None, check_same_thread=True
-        )
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            # FULL: a commit is on the disk when it returns, so a 200 also survives a loss of power.
-            connection.execute("PRAGMA synchronous = FULL")
-            migrate(connection, self._database)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._guarded.connection
+
+    def _commit_nothing(self) -> None:
+        with self._transaction():
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _run_retention_step(self) -> bool:
+        if not has_work(self._connection, self._retention):
+            return False
+        with self._transaction():
+            has_more = run_step(self._connection, self._retention, time.time())
+        shrink_file(self._connection, self._retention)
+        self._guarded.remember_files()
+        return has_more
 
     def _commit_pending(self) -> None:
         """Commit all pending requests, except those that were canceled."""
@@ -169,7 +205,7 @@ class SqliteStore:
         if not waiting:
             return
         try:
-            new_counts = self._store(waiting)
+            results = self._store(waiting)
         except BaseException as error:
             failure: BaseException = error
             if isinstance(error, sqlite3.Error):
@@ -177,33 +213,50 @@ class SqliteStore:
             for request in waiting:
                 request.stored.set_exception(failure)
         else:
-            for request, new_count in zip(waiting, new_counts, strict=True):
-                request.stored.set_result(new_count)
+            for request, added in zip(waiting, results, strict=True):
+                request.stored.set_result(added)
 
-    def _store(self, requests: Sequence[_PendingAdd]) -> list[int]:
-        """Commit requests in one transaction. Return the number of new records of each."""
+    def _store(self, requests: Sequence[_PendingAdd]) -> list[Added]:
+        """Commit requests in one transaction. Return the result of each."""
         began = time.perf_counter()
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            new_counts = [self._insert(request) for request in requests]
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:  # SQLite rolls back on its own when the disk is full.
-                self._connection.execute("ROLLBACK")
-            raise
+        with self._transaction():
+            results = [self._insert(request) for request in requests]
         self.transactions += 1
         if self._observer is not None:
             self._observer.observe_commit(time.perf_counter() - began)
-        return new_counts
+        return results
 
-    def _insert(self, request: _PendingAdd) -> int:
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit what the block does, in files that are still those of the database."""
+        self._guarded.require_usable()
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # SQLite rolls back on its own when the disk is full.
+                connection.execute("ROLLBACK")
+            raise
+        self._guarded.confirm_commit()
+
+    def _insert(self, request: _PendingAdd) -> Added:
         new_count = 0
+        conflicts: tuple[int, ...] = ()
         if request.records:
             # The rowcount of executemany is the sum of all statements, without conflicting rows.
             new_count = self._connection.executemany(INSERT, map(encode_record_row, request.records)).rowcount
+            if new_count < len(request.records):
+                conflicts = find_conflicts(self._connection, request.records)
+            received = len(request.records) - len(conflicts)
+            self._connection.execute(COUNT_RECEIVED, (received, received - new_count))
         if request.report is not None:
             self._connection.execute(INSERT_REPORT, encode_report_row(request.report))
-        return new_count
+        if request.letters or request.rejected_count:
+            limit = self._retention.max_dead_letter_bytes
+            insert_letters(self._connection, request.letters, request.rejected_count, limit)
+        return Added(new_count, conflicts)
 
     def _query(self, statement: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement).fetchall()

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from reference_server import Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailableError
+from reference_server import Added, Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailableError
 from reference_server.version import SERVER_VERSION
 from unit.reference_server.conftest import StartServer
 from unit.support.samples import ENDPOINT, encode_body, make_record
@@ -95,7 +95,7 @@ async def test_stop_finishes_a_request_that_waits_for_the_store(
     start_server: StartServer, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     class WatchedStore(SqliteStore):
-        async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
+        async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> Added:
             reached.set()
             return await super().add(records, report)
 

@@ -61,6 +61,42 @@ def expect_config_values(server: Server, expected: dict[str, Any], description: 
         raise FindingError(f"{json.dumps(expected)} for {description}", json.dumps(values))
 
 
+def is_deferred(response: Response) -> bool:
+    """Return whether the server asks to try again later: 503 with Retry-After in seconds."""
+    return response.status == 503 and response.headers.get("Retry-After", "").isdigit()
+
+
+def expect_not_enabled(server: Server, description: str) -> None:
+    """Raise FindingError if GET enables telemetry or POST accepts a record."""
+    response = server.get_config()
+    if response.get_member("disable_ui_telemetry") is False:
+        raise FindingError(f"telemetry is not enabled for {description}", str(response))
+    response = server.post(server.new_record(Fate.FORBIDDEN))
+    if response.is_success:
+        raise FindingError(f"the record is not accepted for {description}", str(response))
+
+
+def expect_never_disabled(server: Server, description: str) -> None:
+    """Raise FindingError if a worker would stop: an explicit `disabled`, or neither success nor 503."""
+    response = server.get_config()
+    if response.get_member("disable_ui_telemetry") is not False and not is_deferred(response):
+        expected = f"the last configuration, or 503 with Retry-After, for {description}"
+        raise FindingError(expected, str(response))
+    response = server.post_and_account(server.new_record())
+    if not response.is_success and not is_deferred(response):
+        raise FindingError(f"success, or 503 with Retry-After, for {description}", str(response))
+
+
+def expect_unknown(server: Server, description: str) -> None:
+    """Raise FindingError unless GET and POST respond with 503 and Retry-After."""
+    for name, response in (
+        ("GET", server.get_config()),
+        ("POST", server.post(server.new_record(Fate.FORBIDDEN))),
+    ):
+        if not is_deferred(response):
+            raise FindingError(f"503 with Retry-After for {name} and {description}", str(response))
+
+
 def expect_disabled(server: Server, description: str) -> None:
     """Raise FindingError if GET does not disable telemetry, or POST does not respond with `disabled`."""
     if read_config_values(server.get_config())["disable_ui_telemetry"] is not True:

@@ -46,7 +46,7 @@ _BUILD_WITHOUT_RECORDS: dict[str, Callable[[object], object]] = {
     "a string": lambda record: json.dumps({"records": [record]}),
     "a list": lambda record: [record],
     "an empty list": lambda record: [],
-    "an empty object": lambda record: {},
+    "only a session": lambda record: {"session_id": "a-session"},
     "a record without a list": lambda record: record,
     "records missing": lambda record: {"events": [record]},
     "records in another case": lambda record: {"Records": [record]},

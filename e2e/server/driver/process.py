@@ -21,11 +21,11 @@ STOP_TIMEOUT_SECONDS = 20
 
 _ADDRESS = re.compile(r"listening on (http://\S+)$")
 
-# Limits the size of files before the server starts: a write beyond the limit fails as on a full disk.
-_RUN_WITH_FILE_LIMIT = (
-    "import resource, runpy, sys\n"
-    "limit = int(sys.argv.pop(1))\n"
-    "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))\n"
+# Sets limits before the server starts. A write beyond RLIMIT_FSIZE fails as on a full disk.
+_RUN_WITH_LIMITS = (
+    "import json, resource, runpy, sys\n"
+    "for name, limit in json.loads(sys.argv.pop(1)).items():\n"
+    "    resource.setrlimit(getattr(resource, name), (limit, limit))\n"
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
 _SELECT = (
@@ -41,8 +41,8 @@ class ServerProcess:
     """A running server process. `config` is its configuration: a file or a URL.
 
     `environ` is the complete environment, because variables of a CI machine may disable telemetry.
-    `file_limit_bytes` limits the size of the files that the server writes. `arguments` are further
-    command-line arguments. Raise RuntimeError if the server does not start.
+    `file_limit_bytes` limits the size of the files that the server writes, `max_open_files` their number.
+    `arguments` are further command-line arguments. Raise RuntimeError if the server does not start.
     """
 
     def __init__(
@@ -53,12 +53,14 @@ class ServerProcess:
         *,
         environ: Mapping[str, str] | None = None,
         file_limit_bytes: int | None = None,
+        max_open_files: int | None = None,
         arguments: Sequence[str] = (),
     ) -> None:
         self._package = package
         self._config = config
         self._environ = dict(environ or {})
-        self._file_limit_bytes = file_limit_bytes
+        limits = {"RLIMIT_FSIZE": file_limit_bytes, "RLIMIT_NOFILE": max_open_files}
+        self._limits = {name: limit for name, limit in limits.items() if limit is not None}
         self._arguments = list(arguments)
         self._lines: list[str] = []
         self.database = folder / "records.sqlite"
@@ -112,8 +114,8 @@ class ServerProcess:
     def _start(self) -> str:
         module = self._package.name
         python = ["-m", module]
-        if self._file_limit_bytes is not None:
-            python = ["-c", _RUN_WITH_FILE_LIMIT, str(self._file_limit_bytes), module]
+        if self._limits:
+            python = ["-c", _RUN_WITH_LIMITS, json.dumps(self._limits), module]
         options = ["--config", str(self._config), "--database", str(self.database)]
         self._process = subprocess.Popen(
             [sys.executable, *python, *options, *self._arguments],

@@ -93,9 +93,14 @@ class Server:
 
     def configure_text(self, text: str) -> None:
         """Write this text as the configuration. Skip the case if that is not possible."""
+        write_config(self.config_file, text)
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration file. Skips the case if the suite did not start the server."""
         if self._config_file is None:
             pytest.skip(NOT_STARTED_HERE)
-        write_config(self._config_file, text)
+        return self._config_file
 
     def get_stored_records(self) -> list[Record]:
         """Return the records that were stored since the case began, in order of arrival."""
@@ -140,6 +145,12 @@ class Server:
     def new_records(self, count: int, fate: Fate = Fate.STORED, /) -> list[Record]:
         """Return several records and add them to the accounting."""
         return [self.new_record(fate) for _ in range(count)]
+
+    def post_and_account(self, *records: Record) -> Response:
+        """POST new records; expect them to be stored if the response is a success, and only then."""
+        response = self.post(*records)
+        self.set_fate(list(records), Fate.STORED if response.is_success else Fate.FORBIDDEN)
+        return response
 
     def set_fate(self, records: list[Record], fate: Fate) -> None:
         """Change the expected fate of records."""

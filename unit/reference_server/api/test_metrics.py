@@ -11,7 +11,8 @@ import aiohttp
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
-from reference_server import Losses, ReferenceServer, SqliteStore, StoreUnavailableError
+from reference_server import ReferenceServer, SqliteStore, StoreUnavailableError
+from reference_server.model.losses import Totals
 from unit.reference_server.conftest import StartServer
 from unit.support.samples import ENDPOINT, make_record
 
@@ -57,7 +58,7 @@ async def test_records_are_counted_by_result(
     assert found["telemetry_events_dropped"] == 2
     assert found["telemetry_events_filtered"] == 1
     assert found["telemetry_queue_records"] == found["telemetry_queue_bytes"] == 0
-    assert found["telemetry_commit_seconds_count"] == 1
+    assert found["telemetry_commit_seconds_count"] == 2  # records, and dead letters
     assert found["telemetry_commit_seconds_sum"] > 0
 
 
@@ -103,7 +104,7 @@ async def test_losses_are_nan_if_the_store_is_unavailable(
     start_server: StartServer, read_metrics: ReadMetrics
 ) -> None:
     class UnreadableStore(SqliteStore):
-        async def count_losses(self) -> Losses:
+        async def read_totals(self) -> Totals:
             raise StoreUnavailableError("it is gone")
 
     server = await start_server(store=UnreadableStore())

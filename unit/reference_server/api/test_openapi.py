@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from reference_server import Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailableError
+from reference_server import Added, Record, ReferenceServer, SessionReport, SqliteStore, StoreUnavailableError
 from reference_server.api.openapi import build_document
 from reference_server.api.routes import UNKNOWN
 from reference_server.api.telemetry import ENDPOINT
@@ -33,7 +33,7 @@ class FailingStore(SqliteStore):
 
     failure: Exception | None = None
 
-    async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
+    async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> Added:
         if self.failure is not None:
             raise self.failure
         return await super().add(records, report)
@@ -134,6 +134,7 @@ async def collect_responses(
     await post(b" " * (LIMIT_BYTES + 1))
     await post(encode_body(), **{"Content-Type": "text/plain"})
     await post(encode_body(), **{"Content-Encoding": "br"})
+    await post(b"[]")
     await post(b"{}")
     await send("POST", ENDPOINT, data=_send_slowly(), headers=JSON)
     assert isinstance(server.store, FailingStore)
@@ -159,6 +160,11 @@ async def test_document_and_responses_have_the_same_statuses_and_schemas(
         for status in operation["responses"]
     }
     responses = await collect_responses(server, client)
+    limited = await start_server(config=None, metrics_token="a-token-of-more-than-twenty-characters")
+    for path in (ENDPOINT, "/ready", "/metrics"):
+        for method in ("GET", "HEAD"):
+            async with client.request(method, limited.url / path[1:]) as response:
+                responses.append((path, method, (response.status, response.content_type, await response.read())))
     without_worker = await start_server(worker_directory=tmp_path)
     for method in ("GET", "HEAD"):
         async with client.request(method, without_worker.url) as response:
@@ -180,7 +186,7 @@ async def test_document_and_responses_have_the_same_statuses_and_schemas(
 async def test_disabled_responses_match_the_schema(
     start_server: StartServer, client: aiohttp.ClientSession
 ) -> None:
-    server = await start_server(config=None)
+    server = await start_server(environ={"DO_NOT_TRACK": "1"})
     document = build_document("")
     for method in ("GET", "POST"):
         async with client.request(

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from reference_server import Record, ReferenceServer, SessionReport, SqliteStore
+from reference_server import Added, Record, ReferenceServer, SessionReport, SqliteStore
 from reference_server.api.admission import Admission
 from reference_server.errors import WireError
 from unit.reference_server.conftest import StartServer
@@ -32,7 +32,7 @@ class WatchedStore(SqliteStore):
         super().__init__(database, lock_wait_seconds=LOCK_WAIT_SECONDS)
         self.reached = asyncio.Semaphore(0)
 
-    async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
+    async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> Added:
         self.reached.release()
         return await super().add(records, report)
 

@@ -5,12 +5,14 @@ test_wire_errors.py covers requests that are refused.
 
 import asyncio
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from reference_server import ReferenceServer, SqliteStore
 from reference_server.model.batch import MAX_REJECTED_LISTED
@@ -75,12 +77,16 @@ async def test_changed_configuration_applies_to_the_next_request(
             assert (await response.json())["ui_rollout_percentage"] == percentage
 
 
-async def test_missing_configuration_disables_telemetry(
-    start_server: StartServer, client: aiohttp.ClientSession
+@pytest.mark.parametrize("config", [None, "missing.json", "http://127.0.0.1:1/"])
+async def test_unknown_configuration_is_503_and_not_disabled(
+    start_server: StartServer, client: aiohttp.ClientSession, config: str | None
 ) -> None:
-    server = await start_server(config=None)
-    async with client.get(server.url / ENDPOINT) as response:
-        assert await response.json() == DISABLED_RESPONSE
+    server = await start_server(config=config)
+    for method, data in (("GET", None), ("POST", encode_body(make_record()))):
+        async with client.request(method, server.url / ENDPOINT, data=data, headers=JSON) as response:
+            assert (response.status, (await response.json())["error"]) == (503, "configuration_unknown")
+            assert int(response.headers["Retry-After"]) > 0
+    assert await server.store.count() == 0
 
 
 async def test_records_are_stored_before_the_response(
@@ -147,26 +153,55 @@ async def test_concurrent_requests_are_all_stored_once(
 
 
 @pytest.mark.parametrize("switch", ["disable_telemetry", "disable_ui_telemetry"])
-@pytest.mark.parametrize("value", [True, None, "false"])
-async def test_disabling_configuration_stores_nothing(
+@pytest.mark.parametrize(("value", "status"), [(True, 200), (None, 503), ("false", 503)])
+async def test_only_a_switch_that_is_true_disables(
     start_server: StartServer,
     client: aiohttp.ClientSession,
     configuration_file: Path,
     switch: str,
     value: object,
+    status: int,
 ) -> None:
     server = await start_server()
     write_configuration(configuration_file, {**ENABLED, switch: value})
-    assert await post(client, server, make_record()) == (200, {"status": "disabled"})
+    response = await post(client, server, make_record())
+    assert response[0] == status
+    assert (response[1].get("status") == "disabled") == (value is True)
     assert await server.store.count() == 0
 
 
-async def test_unreadable_configuration_stores_nothing(
-    start_server: StartServer, client: aiohttp.ClientSession, configuration_file: Path
+async def test_last_configuration_holds_over_a_restart_beside_the_database(
+    start_server: StartServer, client: aiohttp.ClientSession, configuration_file: Path, tmp_path: Path
 ) -> None:
-    server = await start_server(config=configuration_file.with_name("missing.json"))
+    server = await start_server(database=tmp_path / "records.db")
+    await server.stop()
+    os.unlink(configuration_file)
+    await server.start()
+    assert (await post(client, server, make_record()))[1]["status"] == "success"
+    assert "records.db.last-config.json" in os.listdir(tmp_path)
+
+
+async def test_environment_opt_out_reads_no_source(
+    start_server: StartServer, client: aiohttp.ClientSession
+) -> None:
+    requests: list[str] = []
+
+    async def respond(request: web.Request) -> web.Response:
+        requests.append(request.path)
+        return web.json_response(ENABLED)
+
+    app = web.Application()
+    app.router.add_get("/", respond)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    server = await start_server(config=url, environ={"CI": "false"})
     assert await post(client, server, make_record()) == (200, {"status": "disabled"})
-    assert await server.store.count() == 0
+    async with client.get(server.url / ENDPOINT) as response:
+        assert await response.json() == DISABLED_RESPONSE
+    await runner.cleanup()
+    assert requests == []
 
 
 async def test_environment_opt_out_applies_to_the_next_request(
@@ -234,7 +269,7 @@ async def test_report_without_records_is_stored(
         body = json.dumps({"records": [], "session_id": "s", "dropped": dropped}).encode()
         async with client.post(server.url / ENDPOINT, data=body, headers=JSON) as response:
             assert await response.json() == {"status": "success", "accepted": 0}
-    assert (await server.store.count_losses()).dropped == 7
+    assert (await server.store.read_totals()).dropped == 7
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])

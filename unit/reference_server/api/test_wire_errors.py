@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from reference_server import Record, ReferenceServer, SessionReport, SqliteStore
+from reference_server import Added, Record, ReferenceServer, SessionReport, SqliteStore
 from unit.reference_server.conftest import StartServer
 from unit.support.samples import ENDPOINT, encode_body, make_record
 
@@ -50,7 +50,7 @@ async def test_body_that_is_not_json_is_400(
     assert await request_error(client, "POST", server.url / ENDPOINT, body) == (400, "body_not_json")
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b'{"records":{}}'])
+@pytest.mark.parametrize("body", [b'{"events":[]}', b"[]", b"null", b'{"records":{}}'])
 async def test_json_without_records_list_is_422(
     server: ReferenceServer, client: aiohttp.ClientSession, body: bytes
 ) -> None:
@@ -321,7 +321,7 @@ async def test_unexpected_failure_is_logged_and_hidden_from_clients(
     start_server: StartServer, client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     class BrokenStore(SqliteStore):
-        async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> int:
+        async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> Added:
             raise LookupError("a secret detail")
 
     server = await start_server(store=BrokenStore())

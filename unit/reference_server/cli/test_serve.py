@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from unit.support.command import PYTHON, TIMEOUT_SECONDS, StartCommand, run
-from unit.support.samples import ENDPOINT, make_record
+from unit.support.samples import make_record
 
 FILE_LIMIT_BYTES = 300_000
 LIMITED_PYTHON = [
@@ -91,17 +91,17 @@ def test_full_disk_is_503_and_stores_only_whole_batches(
     assert count_stored(database) == statuses.count(200) * len(batch)
 
 
-def test_server_without_configuration_disables_telemetry(start_command: StartCommand) -> None:
+def test_server_without_configuration_defers_every_batch(start_command: StartCommand) -> None:
     command = start_command()
     assert command.url.startswith("http://127.0.0.1:")
-    assert command.get(ENDPOINT)["disable_ui_telemetry"] is True
+    assert command.post(make_record()) == 503
 
 
 def test_missing_configuration_file_is_logged_at_the_start(
     start_command: StartCommand, tmp_path: Path
 ) -> None:
     _, log = start_command("--config", tmp_path / "missing.json").stop(signal.SIGTERM)
-    assert re.search(r"missing\.json: no such file: telemetry is disabled", log)
+    assert re.search(r"missing\.json: no such file, and no configuration has been read yet", log)
 
 
 def test_max_body_sets_the_limit(start_command: StartCommand, configuration_file: Path) -> None:

@@ -29,7 +29,7 @@ def test_report_count_of_wrong_type_is_zero(value: object) -> None:
     assert decode_report(session_id="s", dropped=value, filtered=2) == SessionReport("s", 0, 2)
 
 
-@pytest.mark.parametrize("value", [None, 5, True, ["s"], "\ud83d"])
+@pytest.mark.parametrize("value", [None, 5, True, ["s"], "\ud83d", "s" * 257])
 def test_report_without_session_id_is_none(value: object) -> None:
     assert decode_report(session_id=value, dropped=2) is None
 
@@ -46,3 +46,17 @@ def test_rejected_count_includes_unlisted_records() -> None:
     batch = decode_batch(encode_body(*[0] * (MAX_REJECTED_LISTED + 5), make_record()))
     assert (len(batch.accepted), len(batch.rejected)) == (1, MAX_REJECTED_LISTED)
     assert batch.rejected_count == MAX_REJECTED_LISTED + 5
+
+
+def test_conflicts_are_rejected_in_the_order_of_the_request() -> None:
+    batch = decode_batch(encode_body(make_record(0), 5, make_record(2), 7, make_record(4)))
+    batch.reject_conflicts((0, 1))
+    assert [record.timestamp_ns % 10 for record in batch.accepted] == [4]
+    assert [(each.index, each.field) for each in batch.rejected] == [
+        (0, "seq"),
+        (1, None),
+        (2, "seq"),
+        (3, None),
+    ]
+    assert batch.rejected_count == 4
+    assert json.loads(bytes(batch.rejected_contents[2]))["timestamp_ns"] == make_record(2)["timestamp_ns"]

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from reference_server.errors import WireError
 from reference_server.model.batch import decode_batch
-from reference_server.model.record import MAX_SEQ, MAX_TIMESTAMP_NS, Record, Rejected
+from reference_server.model.record import (
+    MAX_ID_CHARACTERS,
+    MAX_PARAMS_BYTES,
+    MAX_SEQ,
+    MAX_TIMESTAMP_NS,
+    Record,
+    Rejected,
+)
 from unit.support.samples import encode_body, make_record
 
 FIELDS = ["installation_id", "event_name", "timestamp_ns", "session_id", "params"]
@@ -66,6 +73,10 @@ def test_record_without_required_field_is_rejected(field: str) -> None:
         ("tab_id", 5, "Expected `str | null`, got `int`"),
         ("tab_id", "", "Expected `str` of length >= 1"),
         ("tab_id", "x" * 65, "Expected `str` of length <= 64"),
+        ("installation_id", "x" * (MAX_ID_CHARACTERS + 1), "Expected `str` of length <= 256"),
+        ("event_name", "x" * (MAX_ID_CHARACTERS + 1), "Expected `str` of length <= 256"),
+        ("session_id", "x" * 7_000_000, "Expected `str` of length <= 256"),
+        ("params", {"a": "x" * MAX_PARAMS_BYTES}, f"Expected at most {MAX_PARAMS_BYTES} bytes"),
         ("seq", "0", "Expected `int | null`, got `str`"),
         ("seq", True, "Expected `int | null`, got `bool`"),
         ("seq", -1, "Expected `int` >= 0"),
@@ -90,6 +101,15 @@ def test_identity_is_kept() -> None:
     members = [make_record(1, tab_id="a" * 64, seq=0), make_record(2, tab_id="\U0001f600" * 64, seq=MAX_SEQ)]
     accepted, _ = decode(encode_body(*members))
     assert [record.as_dict() for record in accepted] == members
+
+
+def test_texts_up_to_the_limits_are_kept() -> None:
+    text = "\U0001f600" * MAX_ID_CHARACTERS
+    member = make_record(installation_id=text, event_name=text, session_id=text)
+    empty = len(encode_body(make_record(params={"a": ""}))) - len(encode_body(make_record(params={})))
+    large = make_record(params={"a": "x" * (MAX_PARAMS_BYTES - len("{}") - empty)})
+    accepted, _ = decode(encode_body(member, large))
+    assert [record.as_dict() for record in accepted] == [member, large]
 
 
 @pytest.mark.parametrize("member", [None, 5, "text", [], True])
@@ -158,7 +178,15 @@ def test_body_that_is_not_json_is_refused(body: bytes) -> None:
     assert (refused.value.status, refused.value.code) == (400, "body_not_json")
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b"5", b'{"records":null}', b'{"records":{"0":1}}'])
+@pytest.mark.parametrize("body", [b"{}", b" { } "])
+def test_empty_object_is_a_batch_without_records(body: bytes) -> None:
+    assert decode(body) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[]", b"null", b"5", b'{"records":null}', b'{"records":{"0":1}}', b'{"Records":[]}', b'{"dropped":1}'],
+)
 def test_json_without_records_list_is_refused(body: bytes) -> None:
     with pytest.raises(WireError) as refused:
         decode(body)
