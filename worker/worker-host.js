@@ -118,7 +118,7 @@ export function serveTabs(options = {}) {
         isDurable = true;
       } else if (type === VISIBILITY) {
         ports.set(port, data.hidden);
-        if (data.dropped > 0) tabSession.countDropped(data.dropped);
+        if (Number.isSafeInteger(data.dropped) && data.dropped > 0) tabSession.countDropped(data.dropped);
         if (data.lock && !isWatched) {
           isWatched = true;
           const onTabEnded = () => {
