@@ -42,6 +42,26 @@ def log_payload(
     return complete
 
 
+def log_changed_payload(telemetry: Telemetry, tab: Tab, change: str, *, fate: Fate = Fate.STORED) -> Event:
+    """Log an event whose payload a statement of JavaScript changes before it is posted.
+
+    So a payload can have values that JSON does not have.
+    """
+    event = register_event(tab, fate)
+    message = {
+        "type": telemetry.implementation.protocol.log_event,
+        "payload": {
+            "installation_id": tab.installation_id,
+            "event_name": _DEFAULT_EVENT_NAME,
+            "timestamp_ns": get_time_ns(tab),
+            "params": {"componentViewId": event.key},
+        },
+    }
+    telemetry.recorder.record_tab(tab.name, Kind.EVENTS, f"logs {event.key} after {change}")
+    tab.page.evaluate(f"(m) => {{ const {{ payload }} = m; {change}; window.port.postMessage(m); }}", message)
+    return event
+
+
 def register_event(tab: Tab, fate: Fate) -> Event:
     """Create the tab's next event and add it to the tab's list; the caller posts it."""
     sequence = len(tab.events)
