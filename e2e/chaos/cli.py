@@ -17,6 +17,8 @@ from typing import Any
 from playwright.sync_api import Playwright, sync_playwright
 
 from e2e.chaos.environment import Environment
+from e2e.chaos.mutant_runs import MutantRuns
+from e2e.chaos.mutants import load_mutants
 from e2e.chaos.runner import Run
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.summary import Summary
@@ -26,6 +28,7 @@ from pytest_sharedworker.errors import BrowserNotFoundError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 DEFAULT_MINUTES = 2.0
+MUTANT_MINUTES = 10.0
 SEED_LIMIT = 1_000_000
 EXIT_WRONG_USE = 2
 EXIT_INTERRUPTED = 130
@@ -36,13 +39,21 @@ consent is lost or duplicated, and that no event without consent is stored.
 
 Several tabs log all the time. Meanwhile tabs open, close, reload and crash; the worker is terminated or taken
 offline; the whole browser is killed (SIGKILL) and reopened on its profile; the server is killed (SIGKILL) and
-restarted on its database, also while it works on a batch; requests are refused, reset, delayed and left
-without a response; consent is withdrawn and given. Browser, HTTP and SIGKILL are real; only the worker's time
-is virtual.
+restarted on its database, also while it works on a batch; requests are refused, reset, redirected, delayed
+and left without a response; something between responds in the server's place; consent is withdrawn and given.
+
+Other builds of the client run side by side. Site data is cleared, databases are deleted, replaced and
+upgraded, the quota is exceeded, localStorage is full, locks are stolen. The server's configuration is edited in
+place, its database is deleted, replaced and locked, telemetry is disabled and enabled again. Whatever happens,
+the worker must not flood its server with requests, nor a tab its worker with connections.
+
+Browser, HTTP and SIGKILL are real; only the worker's time is virtual.
+
+With --mutants it runs the reference with faults that it once had, one after the other: each must be found.
 """
 EPILOG = """\
 exit status:
-  0    0 lost, 0 duplicated, 0 unexpected, 0 out of order
+  0    0 lost, 0 duplicated, 0 unexpected, 0 out of order, no flood; with --mutants: all are found
   1    otherwise: the first offending events, all steps in words, and the seed are printed
   2    wrong use, or no browser
   130  stopped by Ctrl-C before a problem was found; the summary so far is printed
@@ -65,14 +76,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrowserNotFoundError as error:
         print(error, file=sys.stderr)
         return EXIT_WRONG_USE
-    print(f"chaos for {options.minutes:g} min, --seed {seed} --browser {options.browser}", flush=True)
+    minutes = options.minutes or (MUTANT_MINUTES if options.mutants is not None else DEFAULT_MINUTES)
+    if options.mutants is not None:
+        return _run_mutants(parser, options, seed, minutes, launch)
+    print(f"chaos for {minutes:g} min, --seed {seed} --browser {options.browser}", flush=True)
     with _collect_interrupts() as interrupts, _open_environment(options.browser, launch) as environment:
         run = Run(
-            environment, seed, options.minutes * 60, launch,
+            environment, seed, minutes * 60, launch,
             is_stopped=lambda: bool(interrupts), print_line=functools.partial(print, flush=True),
         )  # fmt: skip
         summary = run.run()
     return _conclude(summary, seed, interrupted=bool(interrupts))
+
+
+def _run_mutants(
+    parser: argparse.ArgumentParser,
+    options: argparse.Namespace,
+    seed: int,
+    minutes: float,
+    launch: dict[str, Any],
+) -> int:
+    """Run the mutants, print a table, and return the exit status."""
+    mutants = load_mutants(options.mutants)
+    if not mutants:
+        parser.error(f"no mutant matches {' or '.join(options.mutants)}")
+    print(f"{len(mutants)} mutants, up to {minutes:g} min each, --seed {seed}", flush=True)
+    with _collect_interrupts() as interrupts, _open_environment(options.browser, launch) as environment:
+        runs = MutantRuns(
+            environment, seed, minutes * 60, launch, options.focus, is_stopped=lambda: bool(interrupts)
+        )
+        findings = runs.run_all(mutants, functools.partial(print, flush=True))
+    found = sum(finding.is_found for finding in findings)
+    print(f"{found} of {len(mutants)} mutants are found.")
+    if interrupts:
+        return EXIT_INTERRUPTED
+    return 0 if found == len(mutants) else 1
 
 
 def _conclude(summary: Summary, seed: int, *, interrupted: bool) -> int:
@@ -95,8 +133,9 @@ def _make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--minutes", type=_minutes, default=DEFAULT_MINUTES, metavar="N",
-        help="how long, at least; the last check takes a moment more (default: %(default)g)",
+        "--minutes", type=_minutes, metavar="N",
+        help="how long, at least; the last check takes a moment more"
+        f" (default: {DEFAULT_MINUTES:g}; {MUTANT_MINUTES:g} at most for each mutant)",
     )  # fmt: skip
     parser.add_argument(
         "--seed",
@@ -108,6 +147,15 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--browser", choices=("chromium", "firefox"), default="chromium",
         help="which browser (default: %(default)s; tabs crash in Chromium only)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--mutants", nargs="*", metavar="NAME",
+        help="run mutants: those with these names or patterns, the files in e2e/chaos/mutants without .toml"
+        " (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--focus", action="store_true",
+        help="with --mutants: draw the steps that meet the mutant's fault more often",
     )  # fmt: skip
     return parser
 

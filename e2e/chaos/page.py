@@ -65,6 +65,7 @@ _PAGE = """<!doctype html>
 const ENABLED_KEY = "mlflow.settings.telemetry.enabled_v1";
 const OUTBOX_NAME_PREFIX = "telemetry-outbox ";
 const FILLER_KEY = "chaos-filler";
+const MARKER_KEY = "chaos-marker";
 const STORAGE_CHARACTERS = 5 * 1024 * 1024;
 
 const waiting = new Set();
@@ -91,9 +92,11 @@ const chaos = window.chaos = {
     acknowledged: -1,
     durable: -1,
     connections: 0,
-    consentChanges: 0,
+    marker: 0,
     state: () => client.state(),
     consent: () => localStorage.getItem(ENABLED_KEY),
+    /** Writes a number; other tabs receive it after what was written before. Its length never changes. */
+    writeMarker: (number) => localStorage.setItem(MARKER_KEY, String(number).padStart(9, "0")),
     /** Returns for each event whether the client accepted it. */
     log: (keys, padding) => keys.map((key) => client.logEvent({
         componentId: "chaos.button", componentViewId: key, componentType: "button", eventType: "onClick",
@@ -176,13 +179,14 @@ window.SharedWorker = class SharedWorker extends NativeWorker {
         });
     }
 };
+if (!localStorage.getItem(MARKER_KEY)) chaos.writeMarker(0);
 const client = createTelemetryClient({
     %(options)s
     onStateChange: () => queueMicrotask(checkConditions),
 });
-// After the client's own listener: the client has handled every change that is counted here.
-addEventListener("storage", ({ key }) => {
-    if (key === ENABLED_KEY) chaos.consentChanges++;
+// After the client's own listener: the client has handled what was written before the marker.
+addEventListener("storage", ({ key, newValue }) => {
+    if (key === MARKER_KEY) chaos.marker = Number(newValue);
     checkConditions();
 });
 </script>
@@ -195,7 +199,8 @@ READ_STATE = """() => {
 }"""
 WAIT_FOR_STATE = "([state, ms]) => chaos.until(() => chaos.state() === state, ms)"
 WAIT_FOR_ACKNOWLEDGMENT = "([seq, ms]) => chaos.until(() => chaos.acknowledged >= seq, ms)"
-WAIT_FOR_CONSENT_CHANGES = "([count, ms]) => chaos.until(() => chaos.consentChanges >= count, ms)"
+WRITE_MARKER = "(number) => chaos.writeMarker(number)"
+WAIT_FOR_MARKER = "([number, ms]) => chaos.until(() => chaos.marker >= number, ms)"
 READ_CONSENT = "() => chaos.consent()"
 OPT_IN = "() => chaos.optIn()"
 LOG_AND_OPT_OUT = """(keys) => {

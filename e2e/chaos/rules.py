@@ -469,7 +469,7 @@ def opt_in(system: SystemUnderTest, tab: ChaosTab) -> None:
     system.opt_in(tab)
 
 
-@rule(0.5, has_tabs, tab=TABS, count=range(3), turns=range(1, 4), spacing_ms=(0, 1, 5, 50))
+@rule(0.5, has_room_in_storage, tab=TABS, count=range(3), turns=range(1, 4), spacing_ms=(0, 1, 5, 50))
 def flip_consent(system: SystemUnderTest, tab: ChaosTab, count: int, turns: int, spacing_ms: int) -> None:
     """Withdraw and give consent repeatedly."""
     system.flip_consent(tab, count, turns, spacing_ms)

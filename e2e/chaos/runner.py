@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,10 @@ PROGRESS_SECONDS = 5.0
 
 @dataclass
 class Run:
-    """A run and its progress. `is_stopped` is called between steps, `print_line` gets the progress."""
+    """A run and its progress. `is_stopped` is called between steps, `print_line` gets the progress.
+
+    `focus`: names of rules that are drawn more often.
+    """
 
     environment: Environment
     seed: int
@@ -37,6 +40,7 @@ class Run:
     launch_arguments: dict[str, Any]
     is_stopped: Callable[[], bool]
     print_line: Callable[[str], None]
+    focus: Collection[str] = ()
 
     def __post_init__(self) -> None:
         self.summary = Summary()
@@ -62,7 +66,7 @@ class Run:
         with self.environment.open_killable_system(f"s{number}", profile, self.launch_arguments) as system:
             verdict: Verdict | None = None
             try:
-                self._take_steps(system, RandomSteps(system, generator))
+                self._take_steps(system, RandomSteps(system, generator, self.focus))
                 verdict = compare_with_model(system)
                 if not verdict.balanced:
                     self.summary.problems.append(

@@ -116,13 +116,8 @@ class SiteData:
         self._system.step_log.add(f"{tab.name} makes room in localStorage")
         tab.page.evaluate(FREE_STORAGE)
         self.is_storage_full = False
-
-    def wait_for_opt_out(self, tab: ChaosTab, *, was_given: bool) -> None:
-        """Wait until the tabs know that consent is withdrawn, and are off."""
-        tabs = self._system.tabs
-        if tab.read_consent() == "false":
-            tabs.wait_for_consent_changes(tab, int(was_given))
-        tabs.wait_until_connected(consent=False)
+        if not self._system.consent and tab.read_consent() != "false":
+            self._system.opt_in(tab)  # The client was off for want of space alone.
 
     # --- the end ----------------------------------------------------------------------------------
 

@@ -120,17 +120,18 @@ class SystemUnderTest:
         accepted = tab.log_and_opt_out(keys)
         self.model.log(tab.name, keys, accepted, self.get_seconds(), consent=self.consent)
         self._withdraw_consent(stored, in_requests)
-        self.site_data.wait_for_opt_out(tab, was_given=self.consent)
+        self.tabs.wait_for_changes_of(tab)
         self.consent = False
+        self.tabs.wait_until_connected(consent=False)
 
     def opt_in(self, tab: ChaosTab) -> None:
         """Give consent in a tab."""
         self.step_log.add(f"{tab.name} opts in")
         with self._note_consent():
-            before = tab.read_consent()
             tab.opt_in()
-            self.tabs.wait_for_consent_changes(tab, int(before != tab.read_consent()))
-        self.consent = True
+            self.tabs.wait_for_changes_of(tab)
+        # Where localStorage is full the client may stay off: a later opt-out could not be stored.
+        self.consent = not self.site_data.is_storage_full or tab.read_state().state != "off"
 
     def flip_consent(self, tab: ChaosTab, count: int, turns: int, spacing_ms: int) -> None:
         """Withdraw and give consent `turns` times, so far apart, with events before, between and after."""
@@ -150,8 +151,7 @@ class SystemUnderTest:
         self.model.log(tab.name, between, accepted[1], at, consent=False)
         self._withdraw_consent(stored, in_requests)
         self.model.log(tab.name, after, accepted[2], at, consent=True)
-        # Writing the same value to localStorage again sends no event.
-        self.tabs.wait_for_consent_changes(tab, 2 * turns - (not self.consent))
+        self.tabs.wait_for_changes_of(tab)
         self.consent = True
 
     @contextmanager

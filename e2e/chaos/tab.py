@@ -17,8 +17,9 @@ from e2e.chaos.page import (
     READ_CONSENT,
     READ_STATE,
     WAIT_FOR_ACKNOWLEDGMENT,
-    WAIT_FOR_CONSENT_CHANGES,
+    WAIT_FOR_MARKER,
     WAIT_FOR_STATE,
+    WRITE_MARKER,
     Build,
 )
 
@@ -48,8 +49,6 @@ class ChaosTab:
         self.build = build
         self.connections = 0
         """Number of connections to a worker as of the last look."""
-        self.consent_changes = 0
-        """Number of changes of consent in other tabs, of which this tab gets an event each."""
         self.crashed = False
         page.on("crash", self._note_crash)
 
@@ -79,10 +78,16 @@ class ChaosTab:
         """Wait until a worker has acknowledged all events up to this one. Return False after the timeout."""
         return self._wait(WAIT_FOR_ACKNOWLEDGMENT, seq)
 
-    def wait_for_consent_changes(self, count: int) -> bool:
-        """Wait for so many further changes of consent in other tabs. Return False after the timeout."""
-        self.consent_changes += count
-        return self._wait(WAIT_FOR_CONSENT_CHANGES, self.consent_changes)
+    def write_marker(self, number: int) -> None:
+        """Write a number to localStorage, larger than the last one."""
+        self.page.evaluate(WRITE_MARKER, number)
+
+    def wait_for_marker(self, number: int) -> bool:
+        """Wait until the tab has received all that another one wrote before this number.
+
+        Return False after the timeout.
+        """
+        return self._wait(WAIT_FOR_MARKER, number)
 
     def opt_in(self) -> None:
         """Give consent."""

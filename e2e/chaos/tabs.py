@@ -27,6 +27,7 @@ class Tabs:
         self._log = log
         self._open: list[ChaosTab] = []
         self._documents = 0
+        self._marker = 0
         self._worker_paths: dict[str, str] = {}
         for build in BUILDS:
             gateway.serve(build.page_path, build.make_page(), content_type="text/html")
@@ -97,10 +98,12 @@ class Tabs:
                     f"{tab.name} is in state {tab.read_state().state!r}, not {wanted!r}"
                 )
 
-    def wait_for_consent_changes(self, changed: ChaosTab, count: int) -> None:
-        """Wait until all tabs but the changed one have received so many changes of consent."""
+    def wait_for_changes_of(self, changed: ChaosTab) -> None:
+        """Wait until all other tabs have received what a tab has written to localStorage by now."""
+        self._marker += 1
+        changed.write_marker(self._marker)
         for other in self:
-            if other is not changed and not other.wait_for_consent_changes(count):
+            if other is not changed and not other.wait_for_marker(self._marker):
                 raise self._log.make_error(f"{other.name} receives no change of consent from {changed.name}")
 
     def wait_for_acknowledgments(self) -> None:

@@ -20,12 +20,29 @@ def test_help_names_all_options_and_exit_statuses(capsys: pytest.CaptureFixture[
         cli.main(["--help"])
     text = capsys.readouterr().out
     assert ended.value.code == 0
-    for word in ("--minutes", "--seed", "--headed", "--browser", "exit status", "default: 2"):
+    for word in (
+        "--minutes",
+        "--seed",
+        "--headed",
+        "--browser",
+        "--mutants",
+        "--focus",
+        "exit status",
+        "default: 2",
+    ):
         assert word in text
 
 
 @pytest.mark.parametrize(
-    "words", [["--minutes", "0"], ["--minutes", "nan"], ["--minutes", "long"], ["--browser", "lynx"], ["go"]]
+    "words",
+    [
+        ["--minutes", "0"],
+        ["--minutes", "nan"],
+        ["--minutes", "long"],
+        ["--browser", "lynx"],
+        ["--mutants", "no-such-mutant"],
+        ["go"],
+    ],
 )
 def test_wrong_use_ends_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
