@@ -168,7 +168,9 @@ export function createSession(options, mayPost = () => true) {
         else if (disabledComponents.has(event.params?.componentId)) losses.filtered++;
         else {
           const record = { ...event, session_id: losses.session_id };
-          if (!record.tab_id || !Number.isSafeInteger(record.seq)) Object.assign(record, identity);
+          const { tab_id, seq } = /** @type {{tab_id: unknown, seq: number}} */ (record);
+          const hasIdentity = typeof tab_id === "string" && tab_id && Number.isSafeInteger(seq) && seq >= 0;
+          if (!hasIdentity) Object.assign(record, identity);
           return await queue.push(`${record.tab_id}/${record.seq}`, replaceLoneSurrogates(JSON.stringify(record)));
         }
       } catch (error) {
