@@ -137,8 +137,8 @@ def post_batches(server: Server) -> dict[str, Response]:
 
 
 def account_after_restart(server: Server, responses: dict[str, Response]) -> None:
-    """Compare what was acknowledged with what a new process finds in the files."""
-    server.process.stop()
+    """Compare what was acknowledged with what a new process finds in the files after a crash."""
+    server.process.kill()
     try:
         server.restart()
     except RuntimeError as error:  # It refuses to start on what is left.

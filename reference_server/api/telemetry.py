@@ -1,5 +1,6 @@
 """The telemetry endpoint: GET returns the configuration, POST stores records."""
 
+import logging
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -19,10 +20,12 @@ from reference_server.api.responses import (
 from reference_server.config.environment import is_disabled_by_environment
 from reference_server.config.model import Configuration
 from reference_server.config.sources import ConfigurationSource
-from reference_server.errors import WireError
+from reference_server.errors import StoreUnavailableError, WireError
 from reference_server.limits import Limits
 from reference_server.model.batch import Batch
 from reference_server.storage.store import Added, Store
+
+logger = logging.getLogger(__name__)
 
 ENDPOINT = "/ajax-api/3.0/mlflow/ui-telemetry"
 CONTENT_TYPE = "application/json"
@@ -65,7 +68,13 @@ async def post_records(request: web.Request) -> web.Response:
         if batch.accepted or batch.report:
             added = await request.app[STORE].add(batch.accepted, batch.report)
             batch.reject_conflicts(added.conflicts)
-        await keep_rejected_records(request.app[STORE], batch)
+        try:
+            await keep_rejected_records(request.app[STORE], batch)
+        except StoreUnavailableError as error:
+            if batch.accepted or batch.report:  # Stored: the worker must not send them again.
+                logger.warning("rejected records were not kept: %s", error)
+            else:
+                raise
     return create_response(_describe_result(batch, duplicates=len(batch.accepted) - added.new_count))
 
 

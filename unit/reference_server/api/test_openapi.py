@@ -164,7 +164,8 @@ async def test_document_and_responses_have_the_same_statuses_and_schemas(
     for path in (ENDPOINT, "/ready", "/metrics"):
         for method in ("GET", "HEAD"):
             async with client.request(method, limited.url / path[1:]) as response:
-                responses.append((path, method, (response.status, response.content_type, await response.read())))
+                described = response.status, response.content_type, await response.read()
+                responses.append((path, method, described))
     without_worker = await start_server(worker_directory=tmp_path)
     for method in ("GET", "HEAD"):
         async with client.request(method, without_worker.url) as response:
