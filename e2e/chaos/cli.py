@@ -43,9 +43,9 @@ restarted on its database, also while it works on a batch; requests are refused,
 and left without a response; something between responds in the server's place; consent is withdrawn and given.
 
 Other builds of the client run side by side. Site data is cleared, databases are deleted, replaced and
-upgraded, the quota is exceeded, localStorage is full, locks are stolen. The server's configuration is edited in
-place, its database is deleted, replaced and locked, telemetry is disabled and enabled again. Whatever happens,
-the worker must not flood its server with requests, nor a tab its worker with connections.
+upgraded, the quota is exceeded, localStorage is full, locks are stolen. The server's configuration is edited
+in place, its database is deleted, replaced and locked, telemetry is disabled and enabled again. Whatever
+happens, the worker must not flood its server with requests, nor a tab its worker with connections.
 
 Browser, HTTP and SIGKILL are real; only the worker's time is virtual.
 

@@ -197,7 +197,7 @@ READ_STATE = """() => {
     const { acknowledged, durable, connections } = chaos;
     return { state: chaos.state(), acknowledged, durable, connections };
 }"""
-WAIT_FOR_STATE = "([state, ms]) => chaos.until(() => chaos.state() === state, ms)"
+WAIT_FOR_STATE = "([states, ms]) => chaos.until(() => states.includes(chaos.state()), ms)"
 WAIT_FOR_ACKNOWLEDGMENT = "([seq, ms]) => chaos.until(() => chaos.acknowledged >= seq, ms)"
 WRITE_MARKER = "(number) => chaos.writeMarker(number)"
 WAIT_FOR_MARKER = "([number, ms]) => chaos.until(() => chaos.marker >= number, ms)"

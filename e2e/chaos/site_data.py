@@ -116,8 +116,8 @@ class SiteData:
         self._system.step_log.add(f"{tab.name} makes room in localStorage")
         tab.page.evaluate(FREE_STORAGE)
         self.is_storage_full = False
-        if not self._system.consent and tab.read_consent() != "false":
-            self._system.opt_in(tab)  # The client was off for want of space alone.
+        if self._system.consent:
+            self._system.opt_in(tab)  # A tab that was off for want of space looks again.
 
     # --- the end ----------------------------------------------------------------------------------
 

@@ -122,7 +122,7 @@ class SystemUnderTest:
         self._withdraw_consent(stored, in_requests)
         self.tabs.wait_for_changes_of(tab)
         self.consent = False
-        self.tabs.wait_until_connected(consent=False)
+        self.wait_until_connected()
 
     def opt_in(self, tab: ChaosTab) -> None:
         """Give consent in a tab."""
@@ -130,8 +130,7 @@ class SystemUnderTest:
         with self._note_consent():
             tab.opt_in()
             self.tabs.wait_for_changes_of(tab)
-        # Where localStorage is full the client may stay off: a later opt-out could not be stored.
-        self.consent = not self.site_data.is_storage_full or tab.read_state().state != "off"
+        self.consent = True
 
     def flip_consent(self, tab: ChaosTab, count: int, turns: int, spacing_ms: int) -> None:
         """Withdraw and give consent `turns` times, so far apart, with events before, between and after."""
@@ -183,7 +182,7 @@ class SystemUnderTest:
 
     def crash_tab(self, tab: ChaosTab) -> None:
         """Crash a tab's renderer, which may take the worker along."""
-        self.tabs.wait_until_connected(consent=self.consent)
+        self.wait_until_connected()
         self.faults["tab crashed"] += 1
         self.tabs.crash(tab)
 
@@ -202,14 +201,14 @@ class SystemUnderTest:
         self.browser.kill()
         self.tabs.context = self.browser.reopen()
         self.site_data.note_browser_restart()
-        self.consent = self.tabs.open().read_state().state != "off"
+        self.consent = self.tabs.open().read_consent() != "false"
         for _ in range(count - 1):
             self.tabs.open()
 
     def terminate_worker(self) -> None:
         """Terminate the worker while its tabs continue; they are not notified."""
         # The plugin cannot reach a worker that ends before its first line.
-        self.tabs.wait_until_connected(consent=self.consent)
+        self.wait_until_connected()
         for worker in self.workers.alive:
             self.step_log.add("the worker is terminated")
             with suppress(WorkerClosedError):
@@ -259,9 +258,21 @@ class SystemUnderTest:
         self.advance_clocks(seconds)
         self.observe()
 
+    def wait_until_connected(self) -> None:
+        """Wait until every tab is connected to a worker, or off without consent.
+
+        Where localStorage is full a tab may be off with consent: it could not store a later opt-out.
+        """
+        if not self.consent:
+            self.tabs.wait_for_state("off")
+        elif self.site_data.is_storage_full:
+            self.tabs.wait_for_state("worker", "off")
+        else:
+            self.tabs.wait_for_state("worker")
+
     def settle(self) -> None:
         """Wait until every tab is connected, or off, and the worker has handled all messages."""
-        self.tabs.wait_until_connected(consent=self.consent)
+        self.wait_until_connected()
         self.advance_clocks(0)
         self.observe()
 

@@ -70,9 +70,9 @@ class ChaosTab:
         consent: str | None = self.page.evaluate(READ_CONSENT)
         return consent
 
-    def wait_for_state(self, state: str) -> bool:
-        """Wait until the client is in a state. Return False after the timeout."""
-        return self._wait(WAIT_FOR_STATE, state)
+    def wait_for_state(self, states: Sequence[str]) -> bool:
+        """Wait until the client is in one of these states. Return False after the timeout."""
+        return self._wait(WAIT_FOR_STATE, states)
 
     def wait_for_acknowledgment(self, seq: int) -> bool:
         """Wait until a worker has acknowledged all events up to this one. Return False after the timeout."""

@@ -89,14 +89,12 @@ class Tabs:
         for tab in self:
             self._observe(tab)
 
-    def wait_until_connected(self, *, consent: bool) -> None:
-        """Wait until every tab is connected to a worker, or off without consent."""
-        wanted = "worker" if consent else "off"
+    def wait_for_state(self, *states: str) -> None:
+        """Wait until every tab is in one of these states."""
         for tab in self:
-            if not tab.wait_for_state(wanted):
-                raise self._log.make_error(
-                    f"{tab.name} is in state {tab.read_state().state!r}, not {wanted!r}"
-                )
+            if not tab.wait_for_state(states):
+                state = tab.read_state().state
+                raise self._log.make_error(f"{tab.name} is in state {state!r}, not {' or '.join(states)}")
 
     def wait_for_changes_of(self, changed: ChaosTab) -> None:
         """Wait until all other tabs have received what a tab has written to localStorage by now."""

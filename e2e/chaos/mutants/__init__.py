@@ -1,8 +1,8 @@
 """Mutants that the chaos must find: the reference with the faults that it once had.
 
 A mutant is a TOML file in this folder: a description, the target ("worker" or "server"), the rules whose
-steps meet the fault, and changes, each of one text that a file of the reference has exactly once. Unlike those
-in `e2e/mutants`, a mutant may need several changes, and no case has to find it.
+steps meet the fault, and changes, each of one text that a file of the reference has exactly once. Unlike
+those in `e2e/mutants`, a mutant may need several changes, and no case has to find it.
 """
 
 from __future__ import annotations
