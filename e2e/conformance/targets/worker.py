@@ -46,7 +46,8 @@ class WorkerFiles:
 
     `name` is the second argument of `new SharedWorker`. `directory` holds the files that are served
     beside the script (a module worker imports its siblings); None serves the script alone.
-    `static_path` is the folder of the URL, below the application's prefix.
+    `static_path` is the folder of the URL, below the application's prefix. `extended_name` is the name under
+    which a page starts it with `extendedLifetime: true`; None for a worker that ends with its last tab.
     """
 
     script: Path
@@ -54,6 +55,7 @@ class WorkerFiles:
     name: str
     directory: Path | None = None
     static_path: str = DEFAULT_STATIC_PATH
+    extended_name: str | None = None
 
 
 class Protocol(Table, frozen=True):
@@ -101,6 +103,7 @@ class _WorkerTable(Table, frozen=True, kw_only=True):
     name: str | None = None
     directory: str | None = None
     static_path: str = DEFAULT_STATIC_PATH
+    extended_name: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -187,7 +190,8 @@ def _resolve_files(path: Path, content: _WorkerFile) -> WorkerFiles:
             expected = "expected a folder that the script is in"
             raise ImplementationError(f"{path}: worker.directory: {expected}, not {worker.directory!r}")
     name = worker.name or content.name
-    return WorkerFiles(script, cast("WorkerType", worker.type), name, directory, worker.static_path)
+    kind = cast("WorkerType", worker.type)
+    return WorkerFiles(script, kind, name, directory, worker.static_path, worker.extended_name)
 
 
 def _find_script(path: Path, pattern: str) -> Path | None:

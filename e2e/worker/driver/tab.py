@@ -79,6 +79,8 @@ class Tab:
         self.installation_id = f"installation-of-{name}"
         self.tab_id: str | None = None
         """If set, the events carry it and a `seq`: a worker that implements STORED then confirms them."""
+        self.is_extended = False
+        """Whether the tab starts the worker with an extended lifetime, under its name for that."""
         self._implementation = implementation
         self.script_url = script_url
         self._record = record
@@ -103,11 +105,10 @@ class Tab:
     def get_start_arguments(self, worker_name: str | None = None) -> dict[str, Any]:
         """Return the argument of the script `CONNECT`."""
         protocol, worker = self._implementation.protocol, self._implementation.worker
-        return {
-            "url": self.script_url,
-            "options": {"name": worker_name or worker.name, "type": worker.type},
-            "ready": protocol.ready,
-        }
+        options: dict[str, Any] = {"name": worker_name or worker.name, "type": worker.type}
+        if self.is_extended:
+            options |= {"name": worker.extended_name, "extendedLifetime": True}
+        return {"url": self.script_url, "options": options, "ready": protocol.ready}
 
     def log(
         self,
