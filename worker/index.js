@@ -7,6 +7,7 @@
  */
 
 import { checkOptions, checkWorkerSource } from "./check-options.js";
+import { reportOtherEndpoint } from "./check-worker.js";
 import { createTelemetryClient as createClient } from "./telemetry-client.js";
 
 /** @typedef {import("./options.js").TelemetryOptions} TelemetryOptions */
@@ -26,7 +27,8 @@ import { createTelemetryClient as createClient } from "./telemetry-client.js";
 export function createTelemetryClient(options) {
   const checked = checkOptions(options);
   checkWorkerSource(checked);
-  return globalThis.document && globalThis.origin !== "null" ? createClient(checked) : createClientWithoutPage();
+  const hasPage = globalThis.document && globalThis.origin !== "null";
+  return hasPage ? createClient(reportOtherEndpoint(checked)) : createClientWithoutPage();
 }
 
 /** @returns {TelemetryClient} a client that is off for good */

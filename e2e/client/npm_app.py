@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -85,8 +86,13 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 def pack(folder: Path) -> Path:
-    """Pack the npm package into `folder` and return the tarball."""
-    run("npm", "pack", "--silent", "--pack-destination", folder, cwd=CHECKOUT / "worker")
+    """Pack a copy of the npm package into `folder` and return the tarball.
+
+    A copy, because the scripts write into the checkout, and another process may do the same.
+    """
+    shutil.copytree(CHECKOUT / "worker", folder / "worker", ignore=shutil.ignore_patterns("dist"))
+    shutil.copytree(CHECKOUT / "scripts", folder / "scripts")
+    run("npm", "pack", "--silent", "--pack-destination", folder, cwd=folder / "worker")
     (tarball,) = folder.glob("*.tgz")
     return tarball
 

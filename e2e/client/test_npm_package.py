@@ -81,7 +81,6 @@ def check_tabs_share_a_worker(
 
 
 @pytest.mark.timeout(INSTALL_TIMEOUT_SECONDS)
-@pytest.mark.usefixtures("gateway")
 def test_app_is_clean_under_strict_typescript(app: Path) -> None:
     assert run("npx", "tsc", "--noEmit", "--strict", cwd=app) == ""
 

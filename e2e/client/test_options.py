@@ -206,3 +206,16 @@ def test_client_works_without_a_worker_that_refuses_its_options(
     app = create_app()
     gateway.serve("/scripts/own.worker.js", WORKER % "{ flushInterval: 5 }", content_type="text/javascript")
     assert app.open_tab("page").evaluate("telemetry.state()") == "page"
+
+
+@pytest.mark.parametrize(("worker_options", "reports"), [("{}", 1), (json.dumps(OPTIONS), 0)])
+def test_worker_with_another_endpoint_is_an_error_on_the_console(
+    create_app: CreateApp, gateway: Gateway, context: BrowserContext, worker_options: str, reports: int
+) -> None:
+    errors: list[str] = []
+    context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    app = create_app()
+    gateway.serve("/scripts/own.worker.js", WORKER % worker_options, content_type="text/javascript")
+    app.open_tab().wait_for_function("telemetry.state() === 'worker'")
+    found = [error for error in errors if error.startswith("telemetry: the worker's endpoint is not ")]
+    assert len(found) == reports
