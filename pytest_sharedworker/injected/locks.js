@@ -105,8 +105,12 @@ const locks = (() => {
     };
     /** @type {WorkItem | null} */
     let releasing = null;
+    let isSettled = false;
     const beginRelease = () => {
-      releasing = work.begin(`releasing the lock ${name}`);
+      // Whoever steals a lock ends its request before its callback: then there is nothing left to release.
+      if (!isSettled) {
+        releasing = work.begin(`releasing the lock ${name}`);
+      }
     };
     const outcome = nativeRequest.call(this, name, ...rest, (/** @type {Lock | null} */ lock) => {
       endRequest();
@@ -121,6 +125,7 @@ const locks = (() => {
     });
     check();
     return work.untilSettled(outcome, () => {
+      isSettled = true;
       endRequest();
       if (releasing) {
         // The browser answers this query behind the release: now others, elsewhere too, can get the lock.
