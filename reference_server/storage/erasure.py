@@ -24,7 +24,7 @@ from reference_server.storage.retention import (
 from reference_server.storage.schema import check_schema_version
 from reference_server.storage.store_files import get_store_files
 
-LOCK_WAIT_SECONDS = 30.0
+LOCK_WAIT_SECONDS = 10.0
 STEP_ROWS = 1_000
 PAUSE_SECONDS = 0.05
 """Between two steps: SQLite waits for a lock with pauses of its own, and would starve without this one."""

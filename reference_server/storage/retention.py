@@ -28,6 +28,9 @@ indexes."""
 MIN_MAX_BYTES = 1024 * 1024
 """The least size that a store can be limited to. The tables and indexes of an empty store take 0.1 MiB."""
 
+_INCREMENTAL = 2
+"""The value of `PRAGMA auto_vacuum` for a store whose file can shrink."""
+
 _FORGET = """
 DELETE FROM deleted_identities WHERE (tab_id, first_seq) IN (
     SELECT tab_id, first_seq FROM deleted_identities WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?)
@@ -81,19 +84,25 @@ def run_step(connection: sqlite3.Connection, retention: Retention, now: float) -
             return True
 
 
-def shrink_file(connection: sqlite3.Connection, retention: Retention) -> None:
-    """Return free pages at the end of a too large file to the file system, some of them; outside a
-    transaction.
+def shrink_file(connection: sqlite3.Connection, retention: Retention) -> bool:
+    """Return some free pages of a too large file to the file system; outside a transaction.
 
-    Without effect on a store that an earlier version created, until `prune --rewrite`. Raise sqlite3.Error.
+    Return whether there is more to do. Without effect on a store that an earlier version created, until
+    `prune --rewrite`. Raise sqlite3.Error.
     """
     if retention.max_bytes is None:
-        return
+        return False
     [(pages,)] = connection.execute("PRAGMA page_count")
     [(size,)] = connection.execute("PRAGMA page_size")
     excess = pages - retention.max_bytes // size
-    if excess > 0:
-        connection.execute(f"PRAGMA incremental_vacuum({min(excess, STEP_ROWS)})").fetchall()
+    [(free,)] = connection.execute("PRAGMA freelist_count")
+    [(mode,)] = connection.execute("PRAGMA auto_vacuum")
+    if min(excess, free) <= 0 or mode != _INCREMENTAL:
+        return False
+    # A script: execute() would stop after the first page.
+    connection.executescript(f"PRAGMA incremental_vacuum({min(excess, free, STEP_ROWS)})")
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()  # which makes the file itself smaller
+    return min(excess, free) > STEP_ROWS
 
 
 def delete_received_before(connection: sqlite3.Connection, cutoff: float, limit: int) -> int:

@@ -191,7 +191,7 @@ class SqliteStore:
             return False
         with self._transaction():
             has_more = run_step(self._connection, self._retention, time.time())
-        shrink_file(self._connection, self._retention)
+        has_more |= shrink_file(self._connection, self._retention)
         self._guarded.remember_files()
         return has_more
 

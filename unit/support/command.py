@@ -39,8 +39,12 @@ class Command:
 
     def post(self, *members: object) -> int:
         """Post records and return the status of the response."""
+        return self.post_raw(encode_body(*members))
+
+    def post_raw(self, body: bytes) -> int:
+        """Post a body of any bytes and return the status of the response."""
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + ENDPOINT, encode_body(*members), headers)
+        request = urllib.request.Request(self.url + ENDPOINT, body, headers)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
                 return int(response.status)
@@ -53,6 +57,13 @@ class Command:
         with urllib.request.urlopen(self.url + path, timeout=TIMEOUT_SECONDS) as response:
             content: dict[str, object] = json.load(response)
             return content
+
+    def get_metric(self, name: str) -> float:
+        """Return the value of a metric without labels."""
+        with urllib.request.urlopen(self.url + "metrics", timeout=TIMEOUT_SECONDS) as response:
+            lines = response.read().decode().splitlines()
+        [value] = [line.split()[1] for line in lines if line.startswith(f"{name} ")]
+        return float(value)
 
     def stop(self, number: int) -> tuple[int, str]:
         """Send a signal, wait for the exit, and return the exit status and the log."""

@@ -81,7 +81,7 @@ def insert_padded(database: Path, count: int, padding: int = 1_000) -> None:
         connection.executemany(
             "INSERT INTO records "
             "(installation_id, event_name, timestamp_ns, session_id, params, tab_id, seq) VALUES "
-            "('installation', 'event', ?, 'session', ?, 'a-tab', ?)",
+            "('installation', 'event', ?, 'session', ?, 'padded-tab', ?)",
             ((number, f'{{"padding":"{"x" * padding}"}}', number) for number in range(count)),
         )
 
