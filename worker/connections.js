@@ -89,11 +89,11 @@ export function connectToWorker(createWorker, type, { onReady, onStored, onEnded
     if (data.type === SHUTDOWN) onShutdown(data);
   };
   /** @param {ToWorker} message */
-  const post = (message) => port.postMessage(message);
+  const post = (message) => port.postMessage({ ...message, lock });
   return {
     kind: "worker",
     send: (payload) => post({ type: LOG_EVENT, payload }),
-    setVisibility: (hidden, dropped) => post({ type: VISIBILITY, hidden, dropped, lock }),
+    setVisibility: (hidden, dropped) => post({ type: VISIBILITY, hidden, dropped }),
     // Browsers do not cache a page with a lock. The port stays open for events that the page logs on its way.
     suspend: () => closing.abort(),
     close(shutdown) {

@@ -106,8 +106,9 @@ export const STORED = "STORED";
 
 /**
  * Tab → worker: page visibility, in `hidden`. When no tab is visible, the worker flushes now: all tabs may close
- * at any moment. The tab's first message. `lock` is the name of a Web Lock that the tab holds until it ends, `dropped`
- * the number of events that the tab has refused since its last message.
+ * at any moment. `dropped` is the number of events that the tab has refused since its last message.
+ *
+ * This message, like all of a tab, may have a `lock`: the name of a Web Lock that the tab holds until it ends.
  */
 export const VISIBILITY = "VISIBILITY";
 
@@ -162,11 +163,11 @@ export const SHUTDOWN = "SHUTDOWN";
 
 /** @typedef {{type: typeof LOG_EVENT, payload: LogEvent}} LogEventMessage */
 
-/** @typedef {{type: typeof VISIBILITY, hidden: boolean, lock?: string, dropped?: number}} VisibilityMessage */
+/** @typedef {{type: typeof VISIBILITY, hidden: boolean, dropped?: number}} VisibilityMessage */
 
 /** @typedef {{type: typeof SHUTDOWN, id?: string, unstored?: boolean}} ShutdownMessage */
 
-/** @typedef {LogEventMessage | VisibilityMessage | ShutdownMessage} ToWorker */
+/** @typedef {(LogEventMessage | VisibilityMessage | ShutdownMessage) & {lock?: string}} ToWorker */
 
 /** @typedef {{type: typeof STORED, seq: number, durable?: false}} StoredMessage */
 

@@ -112,6 +112,8 @@ export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled
     for (const entry of batch) entry.inFlight = false;
     if (outcome === DISABLED) onDisabled();
     if (signal.aborted) return;
+    // What is queued is for the next worker.
+    if (outcome === FORBIDDEN) queue.hasRecords = () => false;
     if (outcome === FORBIDDEN) return pace.end(Infinity);
     if (outcome === TOO_LARGE && batch.length > 1) {
       batchBytes = bytes / 2;

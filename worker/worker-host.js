@@ -108,6 +108,15 @@ export function serveTabs(options = {}) {
       // A tab that keeps its port over another tab's SHUTDOWN joins the session that follows.
       if (!isBound) tabSession = session;
       isBound ||= type === VISIBILITY || type === SHUTDOWN;
+      if (data?.lock && !isWatched) {
+        isWatched = true;
+        const onTabEnded = () => {
+          isWatched = false;
+          ports.delete(port);
+          onTabsChange();
+        };
+        navigator.locks?.request(data.lock, onTabEnded).catch(() => {});
+      }
       if (type === LOG_EVENT) {
         if (data.payload?.seq > highestSeq) highestSeq = data.payload.seq;
         pendingEvents++;
@@ -119,15 +128,6 @@ export function serveTabs(options = {}) {
       } else if (type === VISIBILITY) {
         ports.set(port, data.hidden);
         if (Number.isSafeInteger(data.dropped) && data.dropped > 0) tabSession.countDropped(data.dropped);
-        if (data.lock && !isWatched) {
-          isWatched = true;
-          const onTabEnded = () => {
-            isWatched = false;
-            ports.delete(port);
-            onTabsChange();
-          };
-          navigator.locks?.request(data.lock, onTabEnded).catch(() => {});
-        }
         onTabsChange();
       } else if (type === SHUTDOWN) onShutdown(data, tabSession === session);
     };

@@ -132,7 +132,7 @@ def wait_for_state(page: Page, state: str, *, timeout: float = 20_000) -> None:
 
 
 def leave_and_return(app: App, page: Page, meanwhile: Callable[[], None] = lambda: None) -> bool:
-    """Navigate to another page and back. Return whether the browser has restored the first one from its cache.
+    """Navigate to another page and back. Return whether the browser restored the first one from its cache.
 
     It loads the page again when something happened that a cached page cannot wait for.
     """
