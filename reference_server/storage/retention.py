@@ -102,7 +102,7 @@ def shrink_file(connection: sqlite3.Connection, retention: Retention) -> bool:
     # A script: execute() would stop after the first page.
     connection.executescript(f"PRAGMA incremental_vacuum({min(excess, free, STEP_ROWS)})")
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()  # which makes the file itself smaller
-    return min(excess, free) > STEP_ROWS
+    return bool(min(excess, free) > STEP_ROWS)
 
 
 def delete_received_before(connection: sqlite3.Connection, cutoff: float, limit: int) -> int:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
@@ -44,7 +44,9 @@ class Command:
     def post_raw(self, body: bytes) -> int:
         """Post a body of any bytes and return the status of the response."""
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + ENDPOINT, body, headers)
+        return self._send(urllib.request.Request(self.url + ENDPOINT, body, headers))
+
+    def _send(self, request: urllib.request.Request) -> int:
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
                 return int(response.status)
@@ -57,6 +59,10 @@ class Command:
         with urllib.request.urlopen(self.url + path, timeout=TIMEOUT_SECONDS) as response:
             content: dict[str, object] = json.load(response)
             return content
+
+    def get_status(self, path: str, headers: Mapping[str, str]) -> int:
+        """Return the status of the response for a path."""
+        return self._send(urllib.request.Request(self.url + path, headers=dict(headers)))
 
     def get_metric(self, name: str) -> float:
         """Return the value of a metric without labels."""

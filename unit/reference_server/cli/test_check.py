@@ -90,6 +90,8 @@ def test_earlier_version_is_sound_until_a_server_migrates_it(tmp_path: Path) -> 
     [
         (None, "unable to open database file"),
         ("CREATE TABLE other (a)", "not a store of this server"),
+        ("CREATE TABLE records (a); PRAGMA user_version = 1", "not a store of this server"),
+        ("CREATE TABLE records (a); PRAGMA user_version = 99", "not a store of this server"),
         (f"PRAGMA user_version = {SCHEMA_VERSION + 1}", f"is newer than {SCHEMA_VERSION}"),
     ],
 )
@@ -107,7 +109,7 @@ def test_store_that_cannot_be_used_is_one_line_and_status_2(
     elif command_name == "serve":
         database = tmp_path / "no" / "folder.db"
     before = database.read_bytes() if database.exists() else None
-    options = {
+    options: dict[str, list[object]] = {
         "backup": ["--output", tmp_path / "backup.db"],
         "prune": ["--older-than", "1d"],
         "export": ["--format", "csv"],

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from reference_server.cli.metrics_token import VARIABLE
 from unit.support.command import PYTHON, TIMEOUT_SECONDS, StartCommand, run
 from unit.support.samples import make_record
 
@@ -39,6 +40,10 @@ OPTIONS = [
     "--max-waiting-records",
     "--max-waiting-bytes",
     "--allowed-host",
+    "--max-age",
+    "--max-size",
+    "--metrics-token",
+    "--metrics-token-file",
 ]
 
 
@@ -144,6 +149,17 @@ def test_unusable_database_is_one_line_and_status_2(tmp_path: Path) -> None:
         ["--max-body", "0"],
         ["--body-timeout", "nan"],
         ["--lock-wait", "inf"],
+        ["--database", ""],
+        ["--max-age", "90"],
+        ["--max-age", "0d"],
+        ["--max-age", "-1d"],
+        ["--max-size", "big"],
+        ["--max-size", "-1GB"],
+        ["--max-size", "1KB"],
+        ["--metrics-token", ""],
+        ["--metrics-token", "two words"],
+        ["--metrics-token-file", "missing-token"],
+        ["--metrics-token", "a", "--metrics-token-file", "b"],
         ["--max-waiting-records", "0"],
         ["--allowed-host", "http://app.test"],
         ["serve", "extra"],
@@ -157,6 +173,19 @@ def test_invalid_arguments_print_an_error_without_traceback(arguments: list[str]
     assert result.returncode == 2
     assert "error: " in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("source", ["option", "file", "variable"])
+def test_token_comes_from_an_option_a_file_or_a_variable(
+    start_command: StartCommand, tmp_path: Path, source: str
+) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    python = ["env", f"{VARIABLE}={'secret' if source == 'variable' else 'other'}", *PYTHON]
+    options = {"option": ["--metrics-token", "secret"], "file": ["--metrics-token-file", tmp_path / "token"]}
+    command = start_command(*options.get(source, []), python=python)
+    for token, status in (("secret", 200), ("other", 401)):
+        assert command.get_status("metrics", {"Authorization": f"Bearer {token}"}) == status
+    assert "secret" not in command.stop(signal.SIGTERM)[1]
 
 
 def test_serve_subcommand_runs_the_server(start_command: StartCommand) -> None:
