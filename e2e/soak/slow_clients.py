@@ -29,7 +29,7 @@ RESERVED_DESCRIPTORS = 100
 
 
 class SlowClients:
-    """A process of slow clients while the context lasts. `opened` counts connections, closed ones included."""
+    """A process of slow clients. `opened` counts their connections, closed ones included."""
 
     def __init__(self, url: str, count: int) -> None:
         self._url = url

@@ -54,6 +54,11 @@ async def read_body(
 
     try:
         return await asyncio.wait_for(read(), timeout_seconds)
+    except RuntimeError as error:
+        if request.transport is not None:
+            raise
+        # aiohttp's error for a connection that was closed before its body was read.
+        raise ConnectionResetError("the connection is closed") from error
     except asyncio.TimeoutError:
         raise WireError(
             408,

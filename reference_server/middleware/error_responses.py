@@ -36,7 +36,8 @@ async def convert_errors(request: web.Request, handler: Handler) -> web.StreamRe
             raise
         return _convert_http_exception(request, error).to_response()
     except (web.RequestPayloadError, ConnectionError) as error:
-        logger.info("body of %s %s could not be read: %r", request.method, request.path, error)
+        # Not info: a client can cause any number of these.
+        logger.debug("body of %s %s could not be read: %r", request.method, request.path, error)
         return WireError(400, "body_unreadable", "The body ended early or is badly encoded.").to_response()
     except Exception:
         logger.exception("unexpected failure in %s %s", request.method, request.path)

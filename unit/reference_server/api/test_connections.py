@@ -1,6 +1,7 @@
 """Bounds on connections: deadlines for slow clients, and room for new ones."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -161,6 +162,16 @@ async def test_new_connection_replaces_the_one_that_waited_longest(
     assert [each.done() for each in ended] == [True] * 8 + [False] * 4
     for each in ended:
         each.cancel()
+
+
+async def test_replaced_connection_is_no_failure_of_the_server(
+    start_server: StartServer, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await start_server(max_connections=1)
+    opened = [await connect(server, POST[:-1]) for _ in range(50)]
+    for reader, _ in opened[:-1]:
+        await read_to_end(reader)
+    assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
 
 
 async def test_bursts_of_connections_do_not_stop_others(
