@@ -181,7 +181,10 @@ def test_token_comes_from_an_option_a_file_or_a_variable(
 ) -> None:
     (tmp_path / "token").write_text("secret\n")
     python = ["env", f"{VARIABLE}={'secret' if source == 'variable' else 'other'}", *PYTHON]
-    options = {"option": ["--metrics-token", "secret"], "file": ["--metrics-token-file", tmp_path / "token"]}
+    options: dict[str, list[object]] = {
+        "option": ["--metrics-token", "secret"],
+        "file": ["--metrics-token-file", tmp_path / "token"],
+    }
     command = start_command(*options.get(source, []), python=python)
     for token, status in (("secret", 200), ("other", 401)):
         assert command.get_status("metrics", {"Authorization": f"Bearer {token}"}) == status
