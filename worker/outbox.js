@@ -4,7 +4,7 @@
  * @module
  */
 
-import { OUTBOX_NAME_PREFIX, OUTBOX_RETRY_MS } from "./protocol.js";
+import { ENABLED_KEY, OUTBOX_NAME_PREFIX, OUTBOX_RETRY_MS } from "./protocol.js";
 import { createUuid } from "./uuid.js";
 import { holdLock } from "./web-lock.js";
 
@@ -49,12 +49,12 @@ const LAST = "last";
  * Nothing here throws. While the browser does not write, for want of space or because the user deletes the data of
  * the site, the records are in memory only: `put` says so, and the outbox tries again.
  *
- * @param {URL} endpoint the telemetry endpoint
+ * @param {import("./options.js").ResolvedOptions} options
  * @param {() => void} rewriteAll called when records may be missing on disk: the caller must put all its records
  *   again
  */
-export function createOutbox(endpoint, rewriteAll) {
-  const name = OUTBOX_NAME_PREFIX + endpoint;
+export function createOutbox(options, rewriteAll) {
+  const name = getName(options);
   // Sorts by age, so that recovered records are sent in the order of their sessions.
   const owner = `${Date.now()}-${createUuid()}`;
   const getLockName = (/** @type {string} */ owner) => `${name} ${owner}`;
@@ -242,6 +242,35 @@ export function createOutbox(endpoint, rewriteAll) {
       });
     },
   };
+}
+
+/**
+ * Return the name of the database. A URL has no spaces: what follows one tells apps with a consent of their own apart.
+ *
+ * @param {import("./options.js").ResolvedOptions} options
+ */
+const getName = ({ endpoint, consentKey }) =>
+  OUTBOX_NAME_PREFIX + endpoint + (consentKey === ENABLED_KEY ? "" : ` ${consentKey}`);
+
+/**
+ * Delete the outboxes of all endpoints for which the same consent counts. An outbox whose worker does not run has
+ * nobody else who could do it, and a later consent must not send what was logged before the opt-out.
+ *
+ * @param {import("./options.js").ResolvedOptions} options
+ */
+export async function deleteOutboxes(options) {
+  const getApp = (/** @type {string} */ name) => name.slice(OUTBOX_NAME_PREFIX.length).replace(/^\S+/, "");
+  const own = getName(options);
+  try {
+    // First, and at once: the page may be about to close.
+    indexedDB.deleteDatabase(own);
+    for (const { name = "" } of await indexedDB.databases()) {
+      const isOther = name !== own && name.startsWith(OUTBOX_NAME_PREFIX);
+      if (isOther && getApp(name) === getApp(own)) indexedDB.deleteDatabase(name);
+    }
+  } catch {
+    // The browser blocks storage, so there is nothing to delete.
+  }
 }
 
 /**

@@ -11,7 +11,8 @@ import { readItem, removeItem, writeItem } from "./browser-storage.js";
 import { connectInPage, connectToWorker } from "./connections.js";
 import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
 import { resolveOptions } from "./options.js";
-import { ACK_TIMEOUT_MS, OUTBOX_NAME_PREFIX, SHUTDOWN } from "./protocol.js";
+import { deleteOutboxes } from "./outbox.js";
+import { ACK_TIMEOUT_MS, SHUTDOWN } from "./protocol.js";
 import { createUuid } from "./uuid.js";
 
 /** @typedef {import("./connections.js").LogEvent} LogEvent */
@@ -73,7 +74,6 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   const startWorker =
     createWorker ?? ((/** @type {WorkerOptions} */ workerOptions) => new SharedWorker(url, workerOptions));
   const options = resolveOptions(others, url);
-  const { endpoint } = options;
   const tabId = createUuid();
   let seq = 0;
   /** @type {Connection | undefined} */
@@ -121,7 +121,14 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
 
   /** @returns {ClientState} */
   const state = () => (!connection ? "off" : isReady ? connection.kind : "starting");
-  const notifyState = () => onStateChange?.(state());
+  const notifyState = () => {
+    try {
+      onStateChange?.(state());
+    } catch (error) {
+      // What the app does there must not keep an opt-out from taking effect.
+      reportError(error);
+    }
+  };
 
   /** Reconnect unless READY or an acknowledgement arrives in time. The timeout doubles with every attempt. */
   const startWatchdog = () => {
@@ -232,18 +239,6 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     syncConsent();
   };
 
-  /**
-   * Delete the records on disk where no worker runs to do it. A later consent must not send what was logged before
-   * the opt-out.
-   */
-  const deleteOutbox = () => {
-    try {
-      indexedDB.deleteDatabase(OUTBOX_NAME_PREFIX + endpoint);
-    } catch {
-      // The browser blocks storage, so there is nothing to delete.
-    }
-  };
-
   /** Connect or disconnect according to the current consent, and return it. */
   const syncConsent = () => {
     if (isOptedOutInPage) isOptedOutInPage = !storeOptOut();
@@ -258,7 +253,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
       channel.postMessage(shutdown);
       channel.close();
       stop(shutdown);
-      deleteOutbox();
+      deleteOutboxes(options);
     }
     return (hadConsent = hasConsent);
   };

@@ -35,7 +35,7 @@ export function createSession(options, mayPost = () => true) {
   const { signal } = closing;
   // Aborted when events must not leave any more.
   const withdrawal = new AbortController();
-  const outbox = createOutbox(endpoint, () => queue.rewriteAll());
+  const outbox = createOutbox(options, () => queue.rewriteAll());
   /** Ids of the components to filter; null drops every event. @type {Set<unknown> | null} */
   let disabledComponents = null;
   /** When the configuration in force was read, as of `Date.now()`; 0 while none is known. */
