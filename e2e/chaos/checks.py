@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from e2e.chaos.model import Verdict
-from e2e.chaos.system import SystemUnderTest
+from e2e.chaos.system import BATCHES, SystemUnderTest
 
-LAST_SPANS_SECONDS = (30, 30, *[900] * 12)
+MAX_BACKOFF_SECONDS = 900
+LAST_SPANS_SECONDS = (30, 30, *[MAX_BACKOFF_SECONDS] * 12)
 """The time that a system gets at the end: two flushes, then the longest pause after failures, repeatedly."""
 
 
@@ -28,6 +29,7 @@ def compare_with_model(system: SystemUnderTest) -> Verdict:
     system.terminate_worker()
     _wait_until_stored(system)
     system.wait_for_acknowledgments()
+    _expect_rest(system)
     system.exempt_gaps()
     system.gateway._raise_handler_error()
     return system.model.compare(system.server.get_records())
@@ -49,11 +51,28 @@ def _repair(system: SystemUnderTest) -> None:
     system.site_data.repair()
 
 
+def _expect_rest(system: SystemUnderTest) -> None:
+    """Expect that no worker posts any more: a record that is stored must not be sent again and again."""
+    if not _is_stored(system):
+        return  # The verdict tells what is lost.
+    system.advance_clocks(MAX_BACKOFF_SECONDS)
+    posts = len(system.gateway.journal.select(BATCHES))
+    system.advance_clocks(MAX_BACKOFF_SECONDS)
+    further = system.gateway.journal.select(BATCHES)[posts:]
+    if further:
+        raise system.step_log.make_error(f"a worker still posts what is stored: {further[-1]}")
+
+
 def _wait_until_stored(system: SystemUnderTest) -> None:
     """Let time pass until all required events are stored, or the last time span is over."""
     system.step_log.add(f"up to {sum(LAST_SPANS_SECONDS) / 3600:.1f} h pass")
     for seconds in LAST_SPANS_SECONDS:
         system.settle()
-        if system.model.get_required_keys() <= set(system.server.get_stored_keys()):
+        if _is_stored(system):
             break
         system.advance_clocks(seconds)
+
+
+def _is_stored(system: SystemUnderTest) -> bool:
+    """Return whether all events are stored that must be."""
+    return system.model.get_required_keys() <= set(system.server.get_stored_keys())
