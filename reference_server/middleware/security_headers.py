@@ -11,6 +11,8 @@ NOTHING = "default-src 'none'; frame-ancestors 'none'"
 SCRIPTS = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'"
 """The policy of modules. A worker has the policy of its script; it imports modules and posts batches."""
 
+SERVER_NAME = "telemetry"
+
 NONCE_BYTES = 16
 
 
@@ -28,6 +30,7 @@ def build_page_policy(nonce: str) -> str:
 
 
 async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Add the security headers to a response before it is sent."""
+    """Add the security headers to a response, and hide the versions of Python and aiohttp."""
+    response.headers["Server"] = SERVER_NAME
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault(POLICY, NOTHING)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from reference_server import ReferenceServer, SqliteStore
+from reference_server import ReferenceServer, SqliteStore, StoreUnavailableError
 from reference_server.model.batch import MAX_REJECTED_LISTED
+from reference_server.storage.dead_letters import DeadLetter
 from unit.reference_server.conftest import StartServer
 from unit.support.samples import (
     DISABLED_RESPONSE,
@@ -281,3 +283,32 @@ async def test_compressed_body_is_accepted(
     body = encode_body(*(make_record(n) for n in range(count)))
     async with client.post(server.url / ENDPOINT, data=body, headers=JSON, compress=encoding) as response:
         assert (await response.json())["accepted"] == count
+
+
+async def test_stored_records_are_acknowledged_although_the_rejected_ones_are_not_kept(
+    start_server: StartServer, client: aiohttp.ClientSession
+) -> None:
+    class FullStore(SqliteStore):
+        async def add_dead_letters(self, letters: Sequence[DeadLetter], rejected_count: int) -> None:
+            raise StoreUnavailableError("it is full")
+
+    server = await start_server(store=FullStore())
+    status, response = await post(client, server, make_record(1), 5)
+    assert (status, response["status"], response["accepted"]) == (200, "success", 1)
+    assert (await post(client, server, 5))[0] == 503
+    assert await read_stored(server) == [make_record(1)]
+
+
+async def test_conflict_is_rejected_with_its_index(
+    start_server: StartServer, client: aiohttp.ClientSession
+) -> None:
+    server = await start_server()
+    await post(client, server, make_record(1, tab_id="a", seq=0))
+    status, response = await post(client, server, 5, make_record(2), make_record(3, tab_id="a", seq=0))
+    assert (status, response["accepted"]) == (200, 1)
+    assert "duplicates" not in response
+    rejected = response["rejected"]
+    assert isinstance(rejected, list)
+    assert [(each["index"], each["field"]) for each in rejected] == [(0, None), (2, "seq")]
+    totals = await server.store.read_totals()
+    assert (totals.accepted, totals.duplicates, totals.rejected) == (2, 0, 2)

@@ -36,6 +36,7 @@ async def test_every_response_has_nosniff_and_a_policy(
     server = await start_server()
     async with client.get(server.url / path if path else server.url) as response:
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Server"] == "telemetry"
         policy = response.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none';")
     assert "unsafe" not in policy
