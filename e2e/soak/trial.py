@@ -20,6 +20,9 @@ MAX_GAP_SECONDS = 15.0
 allows for a machine that is busy with the attack itself."""
 
 
+_KEYS = "SELECT json_extract(params, '$.key') FROM records"
+
+
 @dataclass(frozen=True)
 class Options:
     """The figures of a run. `package` is the folder of the server."""
@@ -108,5 +111,11 @@ class Trial:
             self.process.kill()
 
     def _read_keys(self) -> list[str]:
-        with closing(sqlite3.connect(self.process.database)) as connection:
-            return [key for (key,) in connection.execute("SELECT json_extract(params, '$.key') FROM records")]
+        """Return the keys in the file at the database's path; none if it is no store."""
+        uri = f"{self.process.database.as_uri()}?mode=ro"
+        try:
+            with closing(sqlite3.connect(uri, uri=True)) as connection:
+                return [key for (key,) in connection.execute(_KEYS)]
+        except sqlite3.Error as error:
+            self.fail(f"the store cannot be read: {error}")
+            return []
