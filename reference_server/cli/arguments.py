@@ -7,6 +7,8 @@ from pathlib import Path
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])", re.ASCII)
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
 _SIZE = re.compile(r"([0-9]{1,12})(?:([kMGT])(i?)B|B)?", re.ASCII | re.IGNORECASE)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 
@@ -40,7 +42,12 @@ def parse_file(text: str) -> Path:
 
 
 def parse_id(text: str) -> str:
-    """Return an id without the white space around it. Raise ArgumentTypeError if nothing is left."""
+    """Return an id; a UUID without the white space around it. Raise ArgumentTypeError if it is blank or not
+    UTF-8."""
     if not text.strip():
         raise argparse.ArgumentTypeError("the id is empty")
-    return text.strip()
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError("the id is not UTF-8") from error
+    return text.strip() if _UUID.fullmatch(text.strip()) else text

@@ -1,6 +1,7 @@
 """Helpers for all commands."""
 
 import argparse
+import io
 import os
 import signal
 import sqlite3
@@ -61,6 +62,8 @@ def run(work: Callable[[], int | None]) -> int:
 
     Ctrl-C and SIGTERM raise KeyboardInterrupt in the command, so that it cleans up.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file may not be UTF-8
     try:
         with _interrupt_on_termination():
             status = work()

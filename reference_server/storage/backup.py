@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reference_server.errors import ReferenceServerError
 from reference_server.storage.atomic_file import replace_file
-from reference_server.storage.check import find_problems
+from reference_server.storage.check import find_damage
 from reference_server.storage.readonly import open_readonly
 from reference_server.storage.schema import SCHEMA_VERSION, read_version
 from reference_server.storage.stats import read_totals
@@ -48,7 +48,7 @@ def back_up(
             copy.execute(
                 "PRAGMA journal_mode = DELETE"
             ).fetchall()  # one file, which read-only folders can hold
-            problem = next(find_problems(copy), None)
+            problem = next(find_damage(copy), None)
             if problem is not None:
                 raise BackupError(
                     f"{database} is damaged, and so is its copy: {problem}; see the command check"

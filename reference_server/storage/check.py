@@ -46,12 +46,16 @@ def find_problems(connection: sqlite3.Connection) -> Iterator[str]:
             connection.execute("ROLLBACK")
 
 
-def _find_problems(connection: sqlite3.Connection) -> Iterator[str]:
-    damaged = False
+def find_damage(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield which pages and indexes are damaged. Raise sqlite3.Error if nothing can be read."""
     for (text,) in connection.execute(f"PRAGMA integrity_check({MAX_PROBLEMS})"):
         if text != "ok":
-            damaged = True
             yield " ".join(text.split())
+
+
+def _find_problems(connection: sqlite3.Connection) -> Iterator[str]:
+    damage = list(find_damage(connection))
+    yield from damage
     [(version,)] = connection.execute("PRAGMA user_version")
     if version != SCHEMA_VERSION:
         return
@@ -62,7 +66,7 @@ def _find_problems(connection: sqlite3.Connection) -> Iterator[str]:
     try:
         yield from _find_wrong_content(connection)
     except sqlite3.DatabaseError as error:
-        if not damaged:
+        if not damage:
             raise
         yield f"the content cannot be checked: {error}"
 

@@ -105,6 +105,33 @@ def test_damaged_store_gives_no_backup(database: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+def test_store_with_wrong_counters_is_backed_up_as_it_is(database: Path, tmp_path: Path) -> None:
+    execute(database, "UPDATE totals SET missing = 5")
+    assert back_up(database, tmp_path / "backup.db").returncode == 0
+    assert query(tmp_path / "backup.db", "SELECT missing FROM totals") == [(5,)]
+
+
+@pytest.mark.parametrize("name", ["a?b#c%41 'd\".db", "\udcff.db", "-.db", "\U0001f600\n.db"])
+def test_names_of_files_may_hold_any_character(database: Path, tmp_path: Path, name: str) -> None:
+    for arguments in (
+        ["backup", "--database", database, "--output", tmp_path / name],
+        ["check", "--database", tmp_path / name],
+        [
+            "export",
+            "--format",
+            "jsonl",
+            "--database",
+            tmp_path / name,
+            "--output",
+            tmp_path / f"{name}.jsonl",
+        ],
+        ["prune", "--older-than", "1d", "--database", tmp_path / name],
+    ):
+        result = run(*arguments)
+        assert (result.returncode, result.stderr) == (0, "")
+    assert (tmp_path / f"{name}.jsonl").read_bytes().count(b"\n") == 3
+
+
 def test_earlier_version_is_backed_up_as_it_is(tmp_path: Path) -> None:
     execute(tmp_path / "old.db", VERSION_2)
     assert back_up(tmp_path / "old.db", tmp_path / "backup.db").returncode == 0

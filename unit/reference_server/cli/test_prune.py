@@ -200,6 +200,7 @@ def test_interrupted_prune_keeps_the_store_sound(tmp_path: Path) -> None:
         ["--older-than", ""],
         ["--installation", ""],
         ["--installation", " "],
+        ["--installation", "\udcff"],
         ["--older-than", "1d", "--installation", INSTALLATION],
         ["--older-than", "1d", "extra"],
         ["--older", "1d"],
