@@ -1,25 +1,37 @@
 """Respond to all requests of a kind in one way, for as long as a worker keeps within a limit.
 
 A worker in a storm sends its next request as soon as it has the last response: no virtual time passes, and a
-clock that waits for the worker to settle waits forever. Therefore a request beyond the limit stays pending.
+clock that waits for the worker to settle waits forever. Therefore requests beyond the limit are aborted, and
+those far beyond it stay pending, which ends a storm of one request after the other.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 
 from e2e.conformance.case import FindingError
 from e2e.worker.driver.system import Telemetry
-from pytest_sharedworker import Route
+from pytest_sharedworker import GatewayError, Route
 
 BURST_MS = 10_000
 MAX_BURST = 15
 """How many requests may leave in BURST_MS. A worker that splits a batch needs several in a row."""
 
+MAX_PENDING = 3
+"""How many requests may be without a response at the same time. A browser sends six to an origin."""
+STORM_REQUESTS = 1_500
+"""How many requests a worker may send before they stay pending: more than one for each event of a case."""
+
 Respond = Callable[[Route], object]
-"""Decides on a request, or leaves it pending."""
+"""Decides on a request."""
+
+
+def hang(route: Route) -> None:
+    """Do not respond. The guard ends the oldest of several such requests."""
 
 
 class StormGuard:
@@ -31,13 +43,24 @@ class StormGuard:
         self._max_requests = max_requests
         self._sent_before = len(telemetry.gateway.journal.select(pattern))
         numbers = count(1)
+        pending: deque[Route] = deque()
         lock = threading.Lock()
 
         def decide(route: Route) -> None:
             with lock:
-                is_allowed = next(numbers) <= max_requests
-            if is_allowed:
-                respond(route)
+                number = next(numbers)
+                if number > STORM_REQUESTS:
+                    return
+                if number > max_requests:
+                    route.abort()
+                    return
+                if respond is hang:
+                    pending.append(route)
+                oldest = pending.popleft() if len(pending) > MAX_PENDING else None
+            if oldest:
+                with suppress(GatewayError):
+                    oldest.abort()
+            respond(route)
 
         telemetry.gateway.route(pattern, decide, optional=True)
 
