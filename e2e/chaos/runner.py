@@ -75,7 +75,9 @@ class Run:
             except BrokenPromiseError as error:
                 self.summary.problems.append(str(error))
             except (SharedWorkerError, PlaywrightError) as error:
-                self.summary.problems.append(str(system.step_log.make_error(f"system {number}: {error}")))
+                # A flood keeps the clock from coming to rest, and is the better explanation.
+                problem = system.find_flood() or error
+                self.summary.problems.append(str(system.step_log.make_error(f"system {number}: {problem}")))
             finally:
                 self.summary.add(len(system.model.events), system.count_faults(), verdict)
 

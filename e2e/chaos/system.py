@@ -325,14 +325,19 @@ class SystemUnderTest:
             requests = self.get_requests(worker.id)
             self.profile.exempt_gaps(worker, requests, tabs, self.server_faults.was_disabled)
 
-    def _check_bounds(self) -> None:
-        """Raise BrokenPromiseError where workers or tabs do without end what they may do now and then."""
+    def find_flood(self) -> str | None:
+        """Return a sentence about the first place where a worker sent too many requests; None without one."""
         requests = self.gateway.journal.select(ALL_REQUESTS, sender="worker")
         floods = self._request_bound.find_floods(
             requests, sessions_started=2 * len(self.profile.consents), times_online=self.times_online
         )
-        for flood in floods:
-            raise self.step_log.make_error(f"too many requests: {flood}")
+        return next((f"too many requests: {flood}" for flood in floods), None)
+
+    def _check_bounds(self) -> None:
+        """Raise BrokenPromiseError where workers or tabs do without end what they may do now and then."""
+        flood = self.find_flood()
+        if flood is not None:
+            raise self.step_log.make_error(flood)
         now = self.get_seconds()
         limit = MAX_CONNECTIONS_PER_STEP + CONNECTIONS_PER_SECOND * (now - self._last_look)
         self._last_look = now
