@@ -29,6 +29,13 @@ exit status: 0 if everything is deleted, 1 if traces may remain in the files, 2 
 Ctrl-C: what is deleted by then stays deleted, and the next run deletes the rest.
 """
 
+LOG_IN_USE = (
+    "a program that reads the database keeps its write-ahead log in use: what was deleted is still in that "
+    "file; run prune again"
+)
+ARRIVED_SINCE = "records of the installation have arrived since; run prune again when it sends no more"
+MENTIONED = "the id still occurs in the content of other records"
+
 
 def main(arguments: Sequence[str]) -> int:
     """Delete the records and return the exit status."""
@@ -66,10 +73,16 @@ def _prune(database: Path, age: float | None, installation_id: str | None, rewri
         if rewrite or (installation_id is not None and erasure.is_small()):
             erasure.rewrite()
         is_clear = erasure.clear_log()
-        if installation_id is not None and is_clear and erasure.has_trace(installation_id):
+        if installation_id is None:
+            return _report(LOG_IN_USE) if not is_clear else 0
+        if erasure.has_records(installation_id):
+            return _report(ARRIVED_SINCE)
+        if is_clear and erasure.has_trace(installation_id):
             erasure.rewrite()
             is_clear = erasure.clear_log()
-        return _report_traces(erasure, installation_id, is_clear)
+        if not is_clear:
+            return _report(LOG_IN_USE)
+        return _report(MENTIONED) if erasure.has_trace(installation_id) else 0
 
 
 def _print_deleted(erasure: Erasure) -> None:
@@ -77,19 +90,6 @@ def _print_deleted(erasure: Erasure) -> None:
     print(f"deleted {deleted.records:,} records and {deleted.dead_letters:,} dead letters", flush=True)
 
 
-def _report_traces(erasure: Erasure, installation_id: str | None, is_clear: bool) -> int:
-    if not is_clear:
-        print(
-            f"{PROGRAM}: a program that reads the database keeps its write-ahead log in use: what was "
-            "deleted is still in that file; run prune again",
-            file=sys.stderr,
-        )
-        return FINDINGS
-    if installation_id is not None and erasure.has_trace(installation_id):
-        print(
-            f"{PROGRAM}: the id still occurs in the content of other records, or records of it have arrived "
-            "since; run prune again",
-            file=sys.stderr,
-        )
-        return FINDINGS
-    return 0
+def _report(message: str) -> int:
+    print(f"{PROGRAM}: {message}", file=sys.stderr)
+    return FINDINGS

@@ -108,8 +108,17 @@ class Erasure:
                 return not busy
             time.sleep(PAUSE_SECONDS)
 
+    def has_records(self, installation_id: str) -> bool:
+        """Return whether records of an installation are stored, such as those that have just arrived."""
+        return next(self._find_records(installation_id), None) is not None
+
     def has_trace(self, installation_id: str) -> bool:
-        """Return whether the bytes of an id occur anywhere in the store's files."""
+        """Return whether the bytes of a UUID occur in any file of the store.
+
+        Any other id may be part of other texts, and is not searched.
+        """
+        if not _is_uuid(installation_id):
+            return False
         needle = installation_id.encode().lower()
         return any(_contains(file, needle) for file in get_store_files(self._database))
 

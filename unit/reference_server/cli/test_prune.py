@@ -141,6 +141,13 @@ def test_id_in_other_records_is_reported(tmp_path: Path) -> None:
     assert query(database, COUNT) == [(1,)]
 
 
+def test_id_that_is_no_uuid_may_be_part_of_other_texts(tmp_path: Path) -> None:
+    database = fill(tmp_path / "records.db", make_record(1, installation_id="e"), make_record(2))
+    result = prune(database, "--installation", "e")
+    assert (result.returncode, result.stdout) == (0, "deleted 1 records and 0 dead letters\n")
+    assert query(database, COUNT) == [(1,)]
+
+
 def test_rewrite_makes_the_file_smaller(tmp_path: Path) -> None:
     database = fill(tmp_path / "records.db")
     insert_padded(database, 5_000)
