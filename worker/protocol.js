@@ -92,6 +92,9 @@ export const INSTALLATION_ID_KEY = "mlflow-telemetry-installation-id";
 /** localStorage key of the consent. "false" is an opt-out; any other value, or none, is consent. */
 export const ENABLED_KEY = "mlflow.settings.telemetry.enabled_v1";
 
+/** Time during which an opt-out may be reported by other tabs that read of it, in milliseconds. */
+export const ECHO_MS = 5_000;
+
 /** Worker → tab: the worker is connected. A tab sends no event before it. */
 export const READY = "READY";
 
@@ -118,7 +121,8 @@ export const VISIBILITY = "VISIBILITY";
  * Worker → tab: another tab sent SHUTDOWN.
  * Tab → all workers of the origin, on a BroadcastChannel named like the consent's key in localStorage: the same, for
  * workers of other builds and those without a tab. `id` tells that two messages are one opt-out and whose it is;
- * `unstored` that localStorage is full, so that the tabs cannot read it there.
+ * `unstored` that localStorage is full, so that the tabs cannot read it there; `echo` that the tab has only read of
+ * the opt-out, which came with its id within {@link ECHO_MS} if it was a tab of this build that withdrew consent.
  */
 export const SHUTDOWN = "SHUTDOWN";
 
@@ -165,7 +169,7 @@ export const SHUTDOWN = "SHUTDOWN";
 
 /** @typedef {{type: typeof VISIBILITY, hidden: boolean, dropped?: number}} VisibilityMessage */
 
-/** @typedef {{type: typeof SHUTDOWN, id?: string, unstored?: boolean}} ShutdownMessage */
+/** @typedef {{type: typeof SHUTDOWN, id?: string, unstored?: boolean, echo?: true}} ShutdownMessage */
 
 /** @typedef {(LogEventMessage | VisibilityMessage | ShutdownMessage) & {lock?: string}} ToWorker */
 

@@ -12,7 +12,7 @@ import { connectInPage, connectToWorker } from "./connections.js";
 import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
 import { resolveOptions } from "./options.js";
 import { deleteOutboxes } from "./outbox.js";
-import { ACK_TIMEOUT_MS, SHUTDOWN } from "./protocol.js";
+import { ACK_TIMEOUT_MS, ECHO_MS, SHUTDOWN } from "./protocol.js";
 import { createUuid } from "./uuid.js";
 
 /** @typedef {import("./connections.js").LogEvent} LogEvent */
@@ -166,19 +166,17 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
         onAck();
       },
       onEnded() {
-        if (!isCurrent()) return;
         // At once, but in no loop where somebody steals the session's lock again and again.
-        isReady = false;
-        stopWatchdog();
-        watchdog = setTimeout(reconnect, startedMs + ACK_TIMEOUT_MS - performance.now());
-        notifyState();
+        if (isCurrent()) reconnectAfter(startedMs + ACK_TIMEOUT_MS - performance.now());
       },
       onShutdown({ id, unstored }) {
         isOptedOutInPage ||= !!unstored;
         if (connection !== newConnection) return;
+        if (unstored) onOptOut();
         // This tab has acted on its own opt-out already; what it logged since is for the next session.
-        if (id?.startsWith(tabId)) reconnect();
-        else onOptOut();
+        else if (id?.startsWith(tabId)) reconnect();
+        // The opt-out of another tab comes as a storage event, too. Before it nobody knows what was logged since.
+        else reconnectAfter(ECHO_MS / 5);
       },
       onFailed() {
         if (connection !== newConnection) return;
@@ -220,6 +218,14 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     syncConsent();
   };
 
+  /** @param {number} delayMs milliseconds during which events wait */
+  const reconnectAfter = (delayMs) => {
+    isReady = false;
+    stopWatchdog();
+    watchdog = setTimeout(reconnect, delayMs);
+    notifyState();
+  };
+
   /**
    * Drop all events, and end the session for all tabs unless consent has been given again since.
    *
@@ -234,7 +240,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
 
   /** Another context of the origin has withdrawn consent: this session has ended, even if it has been given again. */
   const onOptOut = () => {
-    stop({ type: SHUTDOWN, unstored: isOptedOutInPage });
+    stop({ type: SHUTDOWN, unstored: isOptedOutInPage, echo: true });
     hadConsent = false;
     syncConsent();
   };
@@ -245,17 +251,21 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     const hasConsent = isEnabled();
     if (hasConsent && !connection) start();
     if (!hasConsent && hadConsent) {
-      hadConsent = false;
-      /** @type {import("./protocol.js").ShutdownMessage} */
-      const shutdown = { type: SHUTDOWN, id: tabId + createUuid(), unstored: isOptedOutInPage };
-      // Reaches the workers of other builds and those that have outlived their tabs.
-      const channel = new BroadcastChannel(options.consentKey);
-      channel.postMessage(shutdown);
-      channel.close();
-      stop(shutdown);
+      stop({ type: SHUTDOWN, unstored: isOptedOutInPage, echo: true });
       deleteOutboxes(options);
     }
     return (hadConsent = hasConsent);
+  };
+
+  /**
+   * Tell all workers that there is no consent, also those of other builds and those that have outlived their tabs.
+   *
+   * @param {import("./protocol.js").ShutdownMessage} shutdown
+   */
+  const broadcast = (shutdown) => {
+    const channel = new BroadcastChannel(options.consentKey);
+    channel.postMessage(shutdown);
+    channel.close();
   };
 
   /**
@@ -279,7 +289,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   addEventListener("pagehide", ({ persisted }) => persisted && connection?.suspend());
   // A page in the back/forward cache receives no messages: its worker may have terminated meanwhile.
   addEventListener("pageshow", ({ persisted }) => persisted && reconnect());
-  syncConsent();
+  if (!syncConsent()) broadcast({ type: SHUTDOWN, echo: true });
 
   return {
     isEnabled,
@@ -314,6 +324,10 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     },
     optOut() {
       isOptedOutInPage = !storeOptOut();
+      /** @type {import("./protocol.js").ShutdownMessage} */
+      const shutdown = { type: SHUTDOWN, id: tabId + createUuid(), unstored: isOptedOutInPage };
+      broadcast(shutdown);
+      stop(shutdown);
       announceConsent("false");
       return !isOptedOutInPage;
     },

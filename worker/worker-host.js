@@ -6,7 +6,7 @@
  */
 
 import { resolveOptions } from "./options.js";
-import { EXTENDED_WORKER_NAME, LINGER_MS, LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
+import { ECHO_MS, EXTENDED_WORKER_NAME, LINGER_MS, LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
 import { createSession } from "./telemetry-session.js";
 import { createUuid } from "./uuid.js";
 
@@ -23,6 +23,8 @@ export function serveTabs(options = {}) {
   let isShutDown = false;
   /** Ids of the opt-outs so far, each of which may arrive through a port and through the channel. */
   const optOuts = new Set();
+  /** Time of the last of them, as of `performance.now()`. */
+  let lastOptOutMs = -Infinity;
   /**
    * The port of every tab, and whether its page is hidden as far as the tab reported. A port does not show that its tab
    * has closed: the tab's lock does, where the browser has locks.
@@ -73,11 +75,14 @@ export function serveTabs(options = {}) {
 
   /**
    * @param {import("./protocol.js").ShutdownMessage} message
-   * @param {boolean} isCurrent whether it is meant for the current session
+   * @param {unknown} isCurrent whether it is meant for the current session. One with an id is: it arrives once
    */
   const onShutdown = (message, isCurrent) => {
-    const isKnown = optOuts.has(message.id);
-    if (message.id) optOuts.add(message.id);
+    const isKnown = message.echo ? performance.now() - lastOptOutMs < ECHO_MS : optOuts.has(message.id);
+    if (message.id) {
+      optOuts.add(message.id);
+      lastOptOutMs = performance.now();
+    }
     if (isCurrent && !isKnown && !isShutDown) shutDown(message);
   };
 
@@ -129,7 +134,7 @@ export function serveTabs(options = {}) {
         ports.set(port, data.hidden);
         if (Number.isSafeInteger(data.dropped) && data.dropped > 0) tabSession.countDropped(data.dropped);
         onTabsChange();
-      } else if (type === SHUTDOWN) onShutdown(data, tabSession === session);
+      } else if (type === SHUTDOWN) onShutdown(data, data.id || tabSession === session);
     };
     // The tab requests this lock on READY and reads a free lock as a terminated worker, so it must be held first.
     await tabSession.lockHeld;

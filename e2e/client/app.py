@@ -13,8 +13,10 @@ from e2e.conformance.paths import CHECKOUT
 from e2e.worker.driver.waiting import MAX_BACKOFF_MS
 from pytest_sharedworker import Clock
 from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 FLUSH_INTERVAL_MS = 30_000
+MINUTE_MS = 60_000
 CONSENT_KEY = "mlflow.settings.telemetry.enabled_v1"
 INSTALLATION_ID_KEY = "mlflow-telemetry-installation-id"
 BUILD = "/build-1/"
@@ -170,6 +172,14 @@ def wait_for_outbox(page: Page, clock: Clock, *components: str) -> None:
 def drain(clock: Clock) -> None:
     """Give the worker time for all retries."""
     clock.run_for(MAX_BACKOFF_MS)
+
+
+def end_lingering_workers(workers: SharedWorkers) -> None:
+    """Let workers with an extended lifetime notice that no tab is left; others have ended already."""
+    for _ in range(30):
+        if not workers.alive:
+            return
+        workers.clock.run_for(MINUTE_MS)
 
 
 def get_dropped(gateway: Gateway) -> int:

@@ -28,11 +28,17 @@ def enable_telemetry(config_file: Path) -> None:
 
 
 @pytest.fixture
-def app(gateway: Gateway, context: BrowserContext, shared_workers: SharedWorkers) -> Iterator[App]:
-    """Serve the app. End its workers after the test: with an extended lifetime they outlive their context."""
-    yield App(gateway, context)
+def shared_workers(shared_workers: SharedWorkers) -> Iterator[SharedWorkers]:
+    """End the workers after the test: with an extended lifetime they outlive their context."""
+    yield shared_workers
     for worker in shared_workers.alive:
         worker.terminate()
+
+
+@pytest.fixture
+def app(gateway: Gateway, context: BrowserContext, shared_workers: SharedWorkers) -> App:
+    """Serve the app."""
+    return App(gateway, context)
 
 
 @pytest.fixture

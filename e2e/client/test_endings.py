@@ -11,6 +11,7 @@ from collections import Counter
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from e2e.client.app import end_lingering_workers
 from e2e.client.page import CONNECTED, click, open_page
 from pytest_sharedworker import HttpStatus, Latency
 from pytest_sharedworker.errors import UnsupportedError
@@ -119,8 +120,9 @@ def test_closing_the_last_tab_flushes(
     shared_workers.clock.settle()
     worker = shared_workers.wait_for()
     last.close()
-    worker.wait_for_close()
     gateway.journal.wait_for("POST **/ui-telemetry", count=1)
+    end_lingering_workers(shared_workers)
+    worker.wait_for_close()
     delivery.expect_stored_once()
 
 

@@ -9,7 +9,17 @@ from collections.abc import Callable
 
 import pytest
 
-from e2e.client.app import CONSENT_KEY, FLUSH_INTERVAL_MS, OTHER_BUILD, App, drain, log, wait_for_client
+from e2e.client.app import (
+    CONSENT_KEY,
+    FLUSH_INTERVAL_MS,
+    MINUTE_MS,
+    OTHER_BUILD,
+    App,
+    drain,
+    end_lingering_workers,
+    log,
+    wait_for_client,
+)
 from e2e.client.page import POST, get_components
 from pytest_sharedworker import HttpStatus
 from pytest_sharedworker.gateway.gateway import Gateway
@@ -18,7 +28,6 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 pytestmark = pytest.mark.usefixtures("worker_clock")
 
 EXTENDED = "telemetry-worker-extended"
-MINUTE_MS = 60_000
 MANY = 3_000
 
 
@@ -62,17 +71,9 @@ def test_everything_leaves_after_the_last_tab(
         close_tabs(extended_app)
         shared_workers.clock.run_for(2 * MINUTE_MS)
         assert not worker.is_closed(), "records are still queued"
-    drain_until_closed(shared_workers)
+    end_lingering_workers(shared_workers)
     worker.wait_for_close()
     assert read_stored() == sorted(f"event/{number}" for number in range(MANY))
-
-
-def drain_until_closed(workers: SharedWorkers) -> None:
-    """Advance minute by minute until no worker is left, for half an hour at most."""
-    for _ in range(30):
-        if not workers.alive:
-            return
-        workers.clock.run_for(MINUTE_MS)
 
 
 def test_idle_worker_ends_after_the_last_tab(extended_app: App, shared_workers: SharedWorkers) -> None:
@@ -83,7 +84,7 @@ def test_idle_worker_ends_after_the_last_tab(extended_app: App, shared_workers: 
     shared_workers.clock.run_for(10 * MINUTE_MS)
     assert not worker.is_closed(), "a tab is left"
     close_tabs(extended_app)
-    drain_until_closed(shared_workers)
+    end_lingering_workers(shared_workers)
     worker.wait_for_close()
 
 
@@ -146,7 +147,7 @@ def test_worker_that_the_server_forbids_to_send_ends(
         log(page, "kept")
         shared_workers.clock.settle()
         close_tabs(extended_app)
-        drain_until_closed(shared_workers)
+        end_lingering_workers(shared_workers)
     assert shared_workers.alive == []
     page = extended_app.open()
     drain(shared_workers.clock)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
+from e2e.client.app import end_lingering_workers
 from e2e.client.page import CONNECTED, POST, click, get_components, open_page
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -52,8 +53,10 @@ def test_installation_id_outlives_the_session(
     click(page)
     shared_workers.clock.run_for(FLUSH_INTERVAL_SECONDS * 1000)
     first = shared_workers.wait_for()
-    page.reload()
+    page.goto("about:blank")
+    end_lingering_workers(shared_workers)
     first.wait_for_close()
+    page.goto(gateway.url)
     expect(page.locator("#state")).to_have_text(CONNECTED)
     click(page)
     shared_workers.clock.run_for(FLUSH_INTERVAL_SECONDS * 1000)
