@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -27,7 +26,6 @@ def back_up(
     target: str | Path,
     *,
     overwrite: bool,
-    on_progress: Callable[[], None] = lambda: None,
 ) -> int:
     """Copy a store, of this schema version or an earlier one, to a single file. Return its number of records.
 
@@ -44,7 +42,7 @@ def back_up(
             source, database
         )  # The first read begins the snapshot, which the copy then reads.
         with closing(sqlite3.connect(temporary, isolation_level=None)) as copy:
-            source.backup(copy, pages=STEP_PAGES, progress=lambda status, remaining, total: on_progress())
+            _copy(source, copy, database, target)
             copy.execute(
                 "PRAGMA journal_mode = DELETE"
             ).fetchall()  # one file, which read-only folders can hold
@@ -57,6 +55,16 @@ def back_up(
                 raise BackupError(f"the copy of {database} differs from it")
         _require_free(target, overwrite)
     return int(expected[1])
+
+
+def _copy(
+    source: sqlite3.Connection, copy: sqlite3.Connection, database: str | Path, target: str | Path
+) -> None:
+    try:
+        # Between two steps Ctrl-C is noticed: Python runs its handler before the next call of `progress`.
+        source.backup(copy, pages=STEP_PAGES, progress=lambda status, remaining, total: None)
+    except sqlite3.OperationalError as error:  # such as a full disk
+        raise BackupError(f"cannot copy {database} to {target}: {error}") from error
 
 
 def _describe(connection: sqlite3.Connection, database: str | Path) -> tuple[object, int, int, object]:

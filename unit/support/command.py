@@ -113,6 +113,16 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def limit_files(size: int) -> list[str]:
+    """Return a Python process that cannot write a file beyond a size: a write fails as on a full disk."""
+    limit = (
+        "import os, resource, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    return [*PYTHON, "-c", limit]
+
+
 def build_command_line(*arguments: object, python: Sequence[str] = PYTHON) -> list[str]:
     """Return the arguments of the process."""
     return [*python, "-m", "reference_server", *map(str, arguments)]

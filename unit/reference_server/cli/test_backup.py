@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.support.command import CHECKOUT, StartCommand, build_command_line, run
+from unit.support.command import CHECKOUT, StartCommand, build_command_line, limit_files, run
 from unit.support.load import Load
 from unit.support.samples import make_record
 from unit.support.stores import VERSION_2, damage, execute, fill, insert_padded, query, wait_until
@@ -156,6 +156,25 @@ def test_interrupted_backup_leaves_nothing(database: Path, tmp_path: Path) -> No
         assert process.stderr.read() == b"python -m reference_server: interrupted\n"
     assert process.returncode == 130
     assert os.listdir(folder) == []
+
+
+def test_full_disk_gives_no_backup(database: Path, tmp_path: Path) -> None:
+    insert_padded(database, 2_000)
+    output = tmp_path / "backup.db"
+    output.write_text("old")
+    arguments = ["backup", "--database", database, "--output", output, "--force"]
+    process = subprocess.run(
+        build_command_line(*arguments, python=limit_files(1_000_000)),
+        cwd=CHECKOUT,
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stderr.count("\n")) == (2, 1)
+    assert f"cannot copy {database} to {output}: " in process.stderr
+    assert output.read_text() == "old"
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ import pytest
 from reference_server.storage.store_files import StoreFileError, require_no_store_file
 from unit.support.command import (
     CHECKOUT,
-    PYTHON,
     TIMEOUT_SECONDS,
     Command,
     StartCommand,
     build_command_line,
+    limit_files,
     run,
 )
 from unit.support.samples import make_record
@@ -27,13 +27,6 @@ SUFFIXES = ("", "-wal", "-shm", "-journal")
 COMMANDS = (["export", "--format", "jsonl"], ["dead-letters"])
 ALIASES = ["itself", "relative", "dots", "symbolic link", "chain", "hard link", "folder link"]
 LARGE_ROWS = 30_000
-
-
-LIMIT_FILES = (
-    "import os, resource, sys\n"
-    "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
-    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-)
 
 
 @pytest.fixture
@@ -233,7 +226,7 @@ def test_full_disk_is_one_line_and_status_2(
 def test_file_beyond_the_limit_leaves_the_old_file(large_database: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     output.write_text("old")
-    limited = [*PYTHON, "-c", LIMIT_FILES]
+    limited = limit_files(1_000_000)
     process = subprocess.run(
         build_command_line(
             "export", "--database", large_database, "--format", "jsonl", "--output", output, python=limited
