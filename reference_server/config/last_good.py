@@ -21,6 +21,9 @@ HOLD_SECONDS = 7 * 24 * 60 * 60
 """How long a configuration holds after it was last read. A failure over a long weekend must cost nothing. But
 the operator's switch cannot arrive meanwhile, so it does not hold forever; then nothing is known."""
 
+RETRY_SECONDS = 60
+"""The pause after the file could not be written: a full disk must not cost an attempt per request."""
+
 REFRESH_SECONDS = 60 * 60
 """How old the time in the file may be. To write it for every request would cost more than the request."""
 
@@ -47,7 +50,8 @@ class LastGood:
         self._file = file
         self._now_seconds = now_seconds
         self._last: _Saved | None = None
-        self._saved_at = -float("inf")
+        self._save_at = -float("inf")
+        """When the file is written again although the configuration is the same."""
         self._load()
 
     def keep(self, configuration: Configuration) -> None:
@@ -55,8 +59,9 @@ class LastGood:
         now = self._now_seconds()
         is_new = self._last is None or self._last.configuration != configuration
         self._last = _Saved(self._source, now, configuration)
-        if is_new or not 0 <= now - self._saved_at < REFRESH_SECONDS:
-            self._save(self._last)
+        if is_new or now >= self._save_at:
+            is_saved = self._save(self._last)
+            self._save_at = now + (REFRESH_SECONDS if is_saved else RETRY_SECONDS)
 
     def get(self) -> Configuration:
         """Return the configuration that holds. Raise ConfigurationUnknownError if none does."""
@@ -78,11 +83,11 @@ class LastGood:
             return
         if saved.source == self._source:
             self._last = saved
-            self._saved_at = saved.read_at
+            self._save_at = saved.read_at + REFRESH_SECONDS
 
-    def _save(self, saved: _Saved) -> None:
+    def _save(self, saved: _Saved) -> bool:
         if self._file is None:
-            return
+            return True
         fresh = Path(f"{self._file}.fresh")
         try:
             with suppress(FileNotFoundError):
@@ -92,5 +97,5 @@ class LastGood:
             fresh.replace(self._file)
         except OSError as error:
             logger.warning("last configuration %s: cannot be written: %s", self._file, error)
-        else:
-            self._saved_at = saved.read_at
+            return False
+        return True

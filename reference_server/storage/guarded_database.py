@@ -30,6 +30,9 @@ from reference_server.storage.schema import migrate
 IN_MEMORY = ":memory:"
 """SQLite's name for a database in memory, which is lost when its store closes."""
 
+JOURNAL_MODE = "WAL"
+"""Readers do not block the server, and a commit needs one flush."""
+
 REOPEN_PAUSE_SECONDS = 1.0
 """The shortest time between two attempts to repair a database: an attempt reads all of it."""
 
@@ -68,6 +71,8 @@ class GuardedDatabase:
         self._lock_wait_seconds = lock_wait_seconds
         self._monotonic_seconds = monotonic_seconds
         self._connection: sqlite3.Connection | None = None
+        self._suffixes: tuple[str, ...] = (DATABASE,)
+        self._opened_path = path
         self._files: dict[str, _FileState | None] = {}
         self._data_version = 0
         self._failure: Exception | None = None
@@ -95,7 +100,7 @@ class GuardedDatabase:
         )
         try:
             migrate(connection, self._path)  # First: it refuses another program's database, unchanged.
-            connection.execute("PRAGMA journal_mode = WAL")
+            [(mode,)] = connection.execute(f"PRAGMA journal_mode = {JOURNAL_MODE}").fetchall()
             # FULL: a commit is on the disk when it returns, so a 200 also survives a loss of power.
             connection.execute("PRAGMA synchronous = FULL")
             _require_sound(connection, self._path)
@@ -103,6 +108,9 @@ class GuardedDatabase:
             connection.close()
             raise
         self._connection = connection
+        self._opened_path = self._resolve_path()
+        # Some file systems allow no WAL: then there is no log between transactions.
+        self._suffixes = (DATABASE, LOG, INDEX) if mode == "wal" else (DATABASE,)
         self.remember_files()
 
     def close(self) -> None:
@@ -160,16 +168,21 @@ class GuardedDatabase:
         return int(version)
 
     def _read_files(self) -> "dict[str, _FileState | None]":
-        return {suffix: _read_state(self._path + suffix) for suffix in (DATABASE, LOG, INDEX)}
+        path = self._resolve_path()
+        return {suffix: _read_state(path + suffix) for suffix in self._suffixes}
+
+    def _resolve_path(self) -> str:
+        """Return where the database is: SQLite puts the log beside the file that a symbolic link leads to."""
+        return os.path.realpath(self._path)
 
     def _create_file(self) -> None:
         """Create a missing file. It, and an existing one, is closed to other users."""
         if self._path == IN_MEMORY:
             return
         with suppress(FileExistsError, FileNotFoundError):  # The second: SQLite reports it.
-            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE))
+            os.close(os.open(self._resolve_path(), os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE))
         for suffix in (DATABASE, LOG, INDEX):
-            path = Path(self._path + suffix)
+            path = Path(self._resolve_path() + suffix)
             with suppress(OSError):
                 mode = path.stat().st_mode
                 if path.is_file() and mode & 0o007:
@@ -180,13 +193,13 @@ class GuardedDatabase:
             self.open()
             return
         found = self._read_files()
-        database, log = found[DATABASE], found[LOG]
-        known_database, known_log = self._files[DATABASE], self._files[LOG]
+        database, log = found[DATABASE], found.get(LOG)
+        known_database, known_log = self._files[DATABASE], self._files.get(LOG)
         if database is None or not database.is_same_file(known_database):
             logger.error("database %s: was %s", self._path, "deleted" if database is None else "replaced")
             self._release_moved_database()
             self.open()
-        elif not _is_same_file(log, known_log) or not _is_same_file(found[INDEX], self._files[INDEX]):
+        elif not all(_is_same_file(state, self._files[suffix]) for suffix, state in found.items()):
             logger.error("database %s: its log was replaced or deleted", self._path)
             self._rescue_log(log)
             self.open()
@@ -205,13 +218,13 @@ class GuardedDatabase:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self.close()
         for suffix in (LOG, INDEX):
-            state = _read_state(self._path + suffix)
-            if state is not None and state.is_same_file(self._files[suffix]):
-                os.unlink(self._path + suffix)
+            state = _read_state(self._opened_path + suffix)
+            if state is not None and state.is_same_file(self._files.get(suffix)):
+                os.unlink(self._opened_path + suffix)
 
     def _rescue_log(self, log: _FileState | None) -> None:
         """Copy what the open but deleted log holds into the database, and close it."""
-        if log is not None and log.size > 0 and not log.is_same_file(self._files[LOG]):
+        if log is not None and log.size > 0 and not log.is_same_file(self._files.get(LOG)):
             # Another process has written a log of its own: a copy would overwrite its records, and so would
             # the checkpoint of a close.
             self._abandoned.append(self.connection)
@@ -244,7 +257,7 @@ class GuardedDatabase:
     def _has_shrunk(self, found: "dict[str, _FileState | None]") -> bool:
         return any(
             state is not None and known is not None and state.size < known.size
-            for state, known in ((found[suffix], self._files[suffix]) for suffix in (DATABASE, LOG))
+            for state, known in ((found.get(suffix), self._files.get(suffix)) for suffix in (DATABASE, LOG))
         )
 
 

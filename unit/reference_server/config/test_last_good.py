@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reference_server.config.last_good import HOLD_SECONDS, REFRESH_SECONDS, LastGood
+from reference_server.config.last_good import HOLD_SECONDS, REFRESH_SECONDS, RETRY_SECONDS, LastGood
 from reference_server.config.model import Configuration
 from reference_server.errors import ConfigurationUnknownError
 from unit.reference_server.config.fake_clock import FakeClock
@@ -76,10 +76,16 @@ def test_file_is_written_only_for_a_change_or_after_an_hour(tmp_path: Path) -> N
 def test_folder_that_cannot_be_written_is_no_failure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    last_good = LastGood("a", tmp_path / "missing" / "last.json")
-    last_good.keep(ENABLED)
+    clock = FakeClock()
+    last_good = LastGood("a", tmp_path / "missing" / "last.json", now_seconds=clock)
+    for _ in range(3):
+        last_good.keep(ENABLED)
     assert last_good.get() == ENABLED
-    assert "cannot be written" in caplog.text
+    assert caplog.text.count("cannot be written") == 1
+    (tmp_path / "missing").mkdir()
+    clock.seconds += RETRY_SECONDS
+    last_good.keep(ENABLED)
+    assert LastGood("a", tmp_path / "missing" / "last.json", now_seconds=clock).get() == ENABLED
 
 
 def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:

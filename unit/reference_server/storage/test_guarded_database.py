@@ -287,3 +287,50 @@ async def test_other_users_cannot_read_the_files(database: Path, mode: int | Non
     modes = [stat.S_IMODE(os.stat(f"{database}{suffix}").st_mode) for suffix in ("", "-wal", "-shm")]
     await store.close()
     assert modes == [0o600 if mode is None else mode & 0o770] * 3
+
+
+async def test_database_behind_a_symbolic_link_is_watched(tmp_path: Path) -> None:
+    os.mkdir(tmp_path / "first")
+    os.mkdir(tmp_path / "second")
+    link = tmp_path / "records.db"
+    os.symlink(tmp_path / "first" / "target.db", link)
+    store = SqliteStore(link)
+    await store.open()
+    await store.add(make_records(1))
+    os.symlink(tmp_path / "second" / "target.db", tmp_path / "link")
+    os.replace(tmp_path / "link", link)
+    await store.add(make_records(2))
+    mode = stat.S_IMODE(os.stat(tmp_path / "second" / "target.db").st_mode)
+    await store.close()
+    assert mode == 0o600
+    for folder in ("first", "second"):
+        assert os.listdir(tmp_path / folder) == ["target.db"]
+        assert count_stored(tmp_path / folder / "target.db") == 1
+
+
+async def test_database_without_write_ahead_log_is_watched(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarded_database, "JOURNAL_MODE", "DELETE")  # as file systems that allow no WAL do
+    store = SqliteStore(database)
+    await store.open()
+    await store.add(make_records(1))
+    await store.add(make_records(2))
+    assert count_stored(database) == 2
+    delete(database, "")
+    await store.add(make_records(3))
+    assert await reopen_and_read(store, database) == make_records(3)
+
+
+async def test_deleted_folder_stores_nothing_until_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarded_database, "REOPEN_PAUSE_SECONDS", 0)
+    os.mkdir(tmp_path / "folder")
+    store = SqliteStore(tmp_path / "folder" / "records.db")
+    await store.open()
+    shutil.rmtree(tmp_path / "folder")
+    assert await add_each(store, 1, 2) == []
+    os.mkdir(tmp_path / "folder")
+    assert await add_each(store, 3) == make_records(3)
+    assert await reopen_and_read(store, tmp_path / "folder" / "records.db") == make_records(3)
