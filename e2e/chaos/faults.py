@@ -50,15 +50,18 @@ TOXICS: Mapping[str, tuple[Toxic, Stream | None]] = {
     "response 20 seconds late": (Latency(20_000), None),
     "response after the timeout": (Latency(45_000), None),
     "request 2 seconds late": (Latency(2_000), "upstream"),
+}
+"""By name: the toxic and its stream, None for the default. These hit requests of both methods."""
+
+_STRANGE_BODIES: Mapping[str, tuple[Toxic, Stream | None]] = {
     "redirect to a document": (HttpStatus(302, headers={"Location": DISABLED_PATH}), None),
     "empty body": (HttpStatus(200), None),
     "body []": (HttpStatus(200, "[]"), None),
     "body null": (HttpStatus(200, "null"), None),
     "body {}": (HttpStatus(200, "{}"), None),
 }
-"""By name: the toxic and its stream, None for the default. These hit requests of both methods."""
-
 GLITCHES: Mapping[str, tuple[Toxic, Stream | None]] = {
+    **_STRANGE_BODIES,
     "half a configuration": (HttpStatus(200, '{"disable_ui_telemetry": tr'), None),
     "configuration without the switch": (HttpStatus(200, '{"ui_rollout_percentage": 100}'), None),
     "switch that is a text": (HttpStatus(200, '{"disable_ui_telemetry": "true"}'), None),
@@ -68,6 +71,7 @@ GLITCHES: Mapping[str, tuple[Toxic, Stream | None]] = {
 """What is no configuration, in the place of one."""
 
 FALSE_SUCCESSES: Mapping[str, tuple[Toxic, Stream | None]] = {
+    **_STRANGE_BODIES,
     "status 204": (HttpStatus(204), None),
     "status 202, body {}": (HttpStatus(202, "{}"), None),
     'body "ok"': (HttpStatus(200, '"ok"'), None),
@@ -80,10 +84,14 @@ FALSE_SUCCESSES: Mapping[str, tuple[Toxic, Stream | None]] = {
 TOO_LARGE = "status 413 for a large batch"
 ALL_BUT_ONE = "all but one accepted"
 STORED_UNCONFIRMED = "batch stored, body {}"
-NAMES: Mapping[Method, tuple[str, ...]] = {
-    "GET": (*TOXICS, *GLITCHES),
-    "POST": (*TOXICS, *FALSE_SUCCESSES, TOO_LARGE, ALL_BUT_ONE, STORED_UNCONFIRMED),
+NAMES: Mapping[Method, tuple[str, ...]] = {"GET": tuple(TOXICS), "POST": (*TOXICS, TOO_LARGE)}
+"""Faults of the network and of servers that are busy, broken or not there."""
+
+FALSE_NAMES: Mapping[Method, tuple[str, ...]] = {
+    "GET": tuple(GLITCHES),
+    "POST": (*FALSE_SUCCESSES, ALL_BUT_ONE, STORED_UNCONFIRMED),
 }
+"""Responses that look like one of the server, and are none."""
 
 
 @dataclass

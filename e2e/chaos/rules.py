@@ -248,6 +248,24 @@ def disturb_batches(
     _pass(system, seconds)
 
 
+@rule(
+    3,
+    has_tabs,
+    name=faults.FALSE_NAMES["POST"],
+    times=TIMES,
+    tab=TABS,
+    count=range(1, 51),
+    seconds=UP_TO_TWO_FLUSHES,
+)
+def confirm_falsely(
+    system: SystemUnderTest, name: str, times: int | None, tab: ChaosTab, count: int, seconds: float
+) -> None:
+    """Respond to the next batches in the server's place, and log events to send."""
+    system.add_request_fault(name, "POST", times)
+    system.log_events(tab, count)
+    _pass(system, seconds)
+
+
 # Never all requests: a new profile needs one configuration.
 @rule(
     1,
@@ -262,6 +280,25 @@ def disturb_configuration(
     system: SystemUnderTest, name: str, times: int, tab: ChaosTab, count: int, seconds: float
 ) -> None:
     """Add a fault to the next requests for the configuration; a new worker makes one."""
+    system.add_request_fault(name, "GET", times)
+    system.terminate_worker()
+    system.log_events(tab, count)
+    _pass(system, seconds)
+
+
+@rule(
+    3,
+    has_tabs,
+    name=faults.FALSE_NAMES["GET"],
+    times=range(1, 4),
+    tab=TABS,
+    count=range(4),
+    seconds=UP_TO_TWO_FLUSHES,
+)
+def configure_falsely(
+    system: SystemUnderTest, name: str, times: int, tab: ChaosTab, count: int, seconds: float
+) -> None:
+    """Respond to the next requests for the configuration in the server's place; a new worker makes one."""
     system.add_request_fault(name, "GET", times)
     system.terminate_worker()
     system.log_events(tab, count)
