@@ -13,8 +13,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
-from reference_server import ReferenceServer, SqliteStore, StoreUnavailableError
-from reference_server.model.losses import Totals
+from reference_server import ReferenceServer, SqliteStore, StoreUnavailableError, Totals
 from unit.reference_server.conftest import StartServer
 from unit.support.command import StartCommand
 from unit.support.samples import ENDPOINT, make_record

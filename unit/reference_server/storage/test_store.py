@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from reference_server import Added, Record, SessionReport, SqliteStore, StoreUnavailableError
+from reference_server import Added, Record, SessionReport, SqliteStore, StoreUnavailableError, Totals
 from reference_server.model.batch import MAX_COUNT, decode_batch
-from reference_server.model.losses import Totals
 from reference_server.model.record import MAX_SEQ
 from reference_server.storage.accounting import PLAUSIBLE_GAP
 from reference_server.storage.guarded_database import IN_MEMORY
