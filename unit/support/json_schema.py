@@ -43,6 +43,10 @@ def _check(schema: Schema, value: Any, document: Schema, at: str) -> Iterator[st
             for name, inner in expected.items():
                 if isinstance(value, dict) and name in value:
                     yield from _check(inner, value[name], document, f"{at}.{name}")
+        elif keyword == "additionalProperties" and expected is False:
+            more = set(value if isinstance(value, dict) else ()) - set(schema.get("properties", ()))
+            if more:
+                yield f"{at}: has {', '.join(sorted(more))}, which the schema does not"
         elif keyword == "items":
             for number, item in enumerate(value if isinstance(value, list) else []):
                 yield from _check(expected, item, document, f"{at}[{number}]")

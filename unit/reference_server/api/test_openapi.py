@@ -17,6 +17,7 @@ from reference_server import Added, Record, ReferenceServer, SessionReport, Sqli
 from reference_server.api.openapi import build_document
 from reference_server.api.routes import UNKNOWN
 from reference_server.api.telemetry import ENDPOINT
+from reference_server.model.record import MAX_ID_CHARACTERS, MAX_SEQ
 from unit.reference_server.conftest import StartServer
 from unit.support.json_schema import find_violations
 from unit.support.samples import encode_body, make_record
@@ -212,3 +213,38 @@ def test_only_valid_records_match_the_schema() -> None:
         make_record(tab_id=""),
     ):
         assert find_violations(schema, {"records": [bad]}, document) != []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"records": []},
+        {"records": [], "session_id": 5, "dropped": -1, "filtered": "3"},
+        {"records": [make_record()], "session_id": "s" * 300, "dropped": 10**30, "more": []},
+        {"records": [make_record(tab_id="b" * 64, seq=MAX_SEQ)]},
+        {"records": [make_record(session_id="s" * MAX_ID_CHARACTERS)]},
+        {"records": None},
+        {"dropped": 1},
+        {"records": [{}]},
+        {"records": [make_record(session_id="s" * (MAX_ID_CHARACTERS + 1))]},
+        {"records": [make_record(tab_id="b", seq=MAX_SEQ + 1)]},
+        {"records": [make_record(tab_id="b", seq=-1)]},
+        {"records": [make_record(timestamp_ns=-1)]},
+        {"records": [make_record(params="text")]},
+        {"records": [make_record(params=[])]},
+        [],
+        5,
+    ],
+)
+async def test_schema_of_a_body_agrees_with_what_is_taken(
+    start_server: StartServer, client: aiohttp.ClientSession, body: object
+) -> None:
+    document = build_document("")
+    schema = document["paths"][ENDPOINT]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    server = await start_server()
+    data = json.dumps(body).encode()
+    async with client.post(server.url / ENDPOINT[1:], data=data, headers=JSON) as response:
+        content = await response.json()
+    is_taken = response.status == 200 and "rejected" not in content
+    assert (find_violations(schema, body, document) == []) == is_taken
