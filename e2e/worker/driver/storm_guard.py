@@ -1,8 +1,8 @@
 """Respond to all requests of a kind in one way, for as long as a worker keeps within a limit.
 
 A worker in a storm sends its next request as soon as it has the last response: no virtual time passes, and a
-clock that waits for the worker to settle waits forever. Therefore requests beyond the limit are aborted, and
-those far beyond it stay pending, which ends a storm of one request after the other.
+clock that waits for the worker to settle waits forever. Therefore requests beyond the limit stay pending, but
+only a few at a time: a browser holds back further ones, and the clock waits for those.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ MAX_BURST = 15
 MAX_PENDING = 3
 """How many requests may be without a response at the same time. A browser sends six to an origin."""
 STORM_REQUESTS = 1_500
-"""How many requests a worker may send before they stay pending: more than one for each event of a case."""
+"""How many requests are ended at most: one for each event of a case, and not those of a storm in parallel."""
 
 Respond = Callable[[Route], object]
 """Decides on a request."""
 
 
 def hang(route: Route) -> None:
-    """Do not respond. The guard ends the oldest of several such requests."""
+    """Leave a request pending; the guard knows this function and ends the oldest of several such requests."""
 
 
 class StormGuard:
@@ -46,20 +46,23 @@ class StormGuard:
         pending: deque[Route] = deque()
         lock = threading.Lock()
 
+        def suspend(route: Route) -> None:
+            """Leave the request pending; end the oldest pending one if there are many."""
+            pending.append(route)
+            while pending and pending[0].exchange.ended:
+                pending.popleft()
+            if len(pending) > MAX_PENDING:
+                with suppress(GatewayError):
+                    pending.popleft().abort()
+
         def decide(route: Route) -> None:
             with lock:
                 number = next(numbers)
                 if number > STORM_REQUESTS:
                     return
-                if number > max_requests:
-                    route.abort()
+                if number > max_requests or respond is hang:
+                    suspend(route)
                     return
-                if respond is hang:
-                    pending.append(route)
-                oldest = pending.popleft() if len(pending) > MAX_PENDING else None
-            if oldest:
-                with suppress(GatewayError):
-                    oldest.abort()
             respond(route)
 
         telemetry.gateway.route(pattern, decide, optional=True)
