@@ -25,7 +25,7 @@ from e2e.chaos.summary import Summary
 from e2e.mutants.model import get_mutant
 
 QUICK_MUTANTS = ["false-success-accepted", "stolen-lock-storm", "unreadable-configuration-disables"]
-MAX_SECONDS = 120.0
+MAX_SECONDS = 240.0
 MAX_SEEDS = 15
 SETTINGS = settings(
     max_examples=8,
