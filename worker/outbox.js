@@ -76,6 +76,11 @@ export function createOutbox(options, rewriteAll) {
   let lastCommit = Promise.resolve();
   /** @type {Promise<IDBDatabase> | undefined} */
   let opening;
+  /**
+   * Whether a request to open the database waits until another build closes its connection. Each later request would
+   * wait behind it.
+   */
+  let isBlocked = false;
 
   /**
    * Run one transaction.
@@ -88,10 +93,17 @@ export function createOutbox(options, rewriteAll) {
    * @throws when the browser does not open the database or does not commit
    */
   const transact = async (storeName, mode, operation) => {
-    opening ??= openDatabase(name, () => {
-      opening = undefined;
-      rewriteAll();
-    });
+    if (isBlocked) throw new Error("blocked");
+    opening ??= openDatabase(
+      name,
+      () => {
+        opening = undefined;
+        rewriteAll();
+      },
+      (value) => {
+        isBlocked = value;
+      },
+    );
     const connection = opening;
     let isUsable = false;
     try {
@@ -281,18 +293,26 @@ export async function deleteOutboxes(options) {
  * @param {() => void} onLost called when the connection is closed: another build adds a store, the user deletes the
  *   data of the site, or a tab deletes the database. A tab does so when consent is withdrawn, because no worker may be
  *   running to do it; the deletion may arrive late, after consent was given again
+ * @param {(isBlocked: boolean) => void} setBlocked called with true when another build keeps its connection open, and
+ *   does not let this one add a store; then with false when it has let it
  * @param {number} [version]
  * @returns {Promise<IDBDatabase>}
  */
-function openDatabase(name, onLost, version) {
+function openDatabase(name, onLost, setBlocked, version) {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(name, version);
     const getMissing = () => STORES.filter(([store]) => !request.result.objectStoreNames.contains(store));
     request.onupgradeneeded = () => getMissing().forEach((store) => request.result.createObjectStore(...store));
-    request.onerror = () => reject(request.error);
-    // Another build keeps its connection open. While a request is pending, reading its error throws.
-    request.onblocked = () => reject(new Error("blocked"));
+    request.onerror = () => {
+      setBlocked(false);
+      reject(request.error);
+    };
+    request.onblocked = () => {
+      setBlocked(true);
+      reject(new Error("blocked"));
+    };
     request.onsuccess = () => {
+      setBlocked(false);
       const database = request.result;
       database.onclose = database.onversionchange = () => {
         database.close();
@@ -300,7 +320,7 @@ function openDatabase(name, onLost, version) {
       };
       if (!getMissing().length) return resolve(database);
       database.close();
-      resolve(openDatabase(name, onLost, database.version + 1));
+      resolve(openDatabase(name, onLost, setBlocked, database.version + 1));
     };
   });
 }
