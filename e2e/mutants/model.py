@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from e2e.conformance.targets.toml_file import (
     check_reasons,
     load_toml,
 )
-from e2e.conformance.targets.worker import Implementation, WorkerFiles, load_implementation
+from e2e.conformance.targets.worker import Implementation, load_implementation
 
 MUTANTS_FOLDER = Path(__file__).parent
 EXEMPTIONS_FILE = MUTANTS_FOLDER / "exemptions.toml"
@@ -162,7 +162,8 @@ def build_implementation(mutant: Mutant, folder: Path) -> Implementation | Serve
     if mutant.target is Target.SERVER:
         return ServerImplementation(mutant.name, mutant.description, package=copy)
     reference = load_implementation("reference").worker
-    files = WorkerFiles(copy / reference.script.name, "module", reference.name, copy)
+    script = copy / reference.script.name
+    files = replace(reference, script=script, directory=copy)
     return Implementation(mutant.name, mutant.description, files)
 
 

@@ -98,10 +98,11 @@ def test_running_worker_keeps_the_last_good_config(telemetry: Telemetry, toxic: 
     tab.log(2)
     telemetry.flush()
     with telemetry.break_config(toxic):
-        for _ in range(2):
-            telemetry.run_for(OUTAGE_HOURS * HOUR_MS / 2)
-            tab.log(2)
-            telemetry.flush(2)
+        for hour in range(1, OUTAGE_HOURS + 1):
+            telemetry.run_for(HOUR_MS)
+            if hour % 4 == 0:
+                tab.log(2)
+                telemetry.flush(2)
     tab.log()
     drain(telemetry)
     telemetry.account()

@@ -17,14 +17,15 @@ from e2e.worker.driver.waiting import DAY_MS, HOUR_MS
 from pytest_sharedworker import Exchange, HttpStatus, Latency
 
 DISABLED = "wire protocol, response: stop, drop the queue, and never send again"
-BACKLOG = 1_400
-"""More than two batches of a worker that sends 500 records at once."""
+BACKLOG = 2_900
+"""Six batches of a worker that sends 500 records at once."""
 LATENCY_MS = 20_000
 AFTERWARDS = "after the configuration has disabled telemetry"
 
 
 def get_refresh_interval(telemetry: Telemetry) -> float:
     """Return after how many ms the worker reads its configuration again; skip if it does not within a day."""
+    telemetry.settle()
     before = len(telemetry.config_requests)
     telemetry.run_for(DAY_MS)
     times = [each.virtual_time for each in telemetry.config_requests[before - 1 :]]

@@ -252,7 +252,7 @@ def test_refused_events_of_tabs_are_counted(telemetry: Telemetry, observations: 
                 source=COUNTED,
             ),
         )
-        for number, value in enumerate(["'7'", "1.5", "-3", "Infinity", "NaN", "null", "2n ** 64n"], start=2)
+        for number, value in enumerate(["'7'", "1.5", "-3", "Infinity", "NaN"], start=2)
     ],
 )
 def test_bad_count_of_a_tab_spoils_nothing(telemetry: Telemetry, dropped: str) -> None:

@@ -72,6 +72,8 @@ def begin_fault(telemetry: Telemetry, fault: StorageFault, *, must_confirm: bool
         identify(tab)
         tab.connect()
     else:
+        tab.log(2)
+        telemetry.settle()
         fault.begin(telemetry, tab)
     if fault.deletes:
         set_fate(telemetry.events, Fate.OPTIONAL)
