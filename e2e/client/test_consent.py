@@ -233,7 +233,6 @@ def test_opt_out_elsewhere_holds_in_a_cached_page(
             wait_for_state(page, "off")
     log(page, "after")
     caching_app.leave(page)
-    other.close()
     drain(shared_workers.clock)
     assert read_stored() == (["after"] if opts_in else [])
 
