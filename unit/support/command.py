@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -110,6 +111,19 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=TIMEOUT_SECONDS,
         check=False,
+    )
+
+
+def start(*arguments: object) -> "subprocess.Popen[str]":
+    """Start a command that Ctrl-C can interrupt, even if these tests run in the background of a shell."""
+    return subprocess.Popen(
+        build_command_line(*arguments),
+        cwd=CHECKOUT,
+        env={},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.support.command import CHECKOUT, StartCommand, build_command_line, limit_files, run
+from unit.support.command import CHECKOUT, StartCommand, build_command_line, limit_files, run, start
 from unit.support.load import Load
 from unit.support.samples import make_record
 from unit.support.stores import VERSION_2, damage, execute, fill, insert_padded, query, wait_until
@@ -143,17 +143,10 @@ def test_interrupted_backup_leaves_nothing(database: Path, tmp_path: Path) -> No
     insert_padded(database, 30_000)
     folder = tmp_path / "backups"
     folder.mkdir()
-    process = subprocess.Popen(
-        build_command_line("backup", "--database", database, "--output", folder / "backup.db"),
-        cwd=CHECKOUT,
-        env={},
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        wait_until(lambda: os.listdir(folder), "the temporary file exists")
-        process.send_signal(signal.SIGINT)
-        assert process.stderr
-        assert process.stderr.read() == b"python -m reference_server: interrupted\n"
+    process = start("backup", "--database", database, "--output", folder / "backup.db")
+    wait_until(lambda: os.listdir(folder), "the temporary file exists")
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", "python -m reference_server: interrupted\n")
     assert process.returncode == 130
     assert os.listdir(folder) == []
 

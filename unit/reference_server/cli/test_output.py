@@ -19,6 +19,7 @@ from unit.support.command import (
     build_command_line,
     limit_files,
     run,
+    start,
 )
 from unit.support.samples import make_record
 from unit.support.stores import damage, fill, insert_padded, query, wait_until
@@ -168,17 +169,10 @@ def test_new_file_is_private_and_an_old_one_keeps_its_mode(command: Command, tmp
 def test_interrupted_export_leaves_the_old_file(large_database: Path, tmp_path: Path, number: int) -> None:
     output = tmp_path / "out.jsonl"
     output.write_text("old")
-    process = subprocess.Popen(
-        build_command_line("export", "--database", large_database, "--format", "jsonl", "--output", output),
-        cwd=CHECKOUT,
-        env={},
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        wait_until(lambda: len(list(tmp_path.iterdir())) > 1, "the temporary file exists")
-        process.send_signal(number)
-        assert process.stderr
-        assert process.stderr.read() == b"python -m reference_server: interrupted\n"
+    process = start("export", "--database", large_database, "--format", "jsonl", "--output", output)
+    wait_until(lambda: len(list(tmp_path.iterdir())) > 1, "the temporary file exists")
+    process.send_signal(number)
+    assert process.communicate() == ("", "python -m reference_server: interrupted\n")
     assert process.returncode == 130
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
     assert output.read_text() == "old"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.support.command import CHECKOUT, Command, StartCommand, build_command_line, run
+from unit.support.command import Command, StartCommand, run, start
 from unit.support.load import Load
 from unit.support.samples import make_record
 from unit.support.stores import connect, execute, fill, hold_snapshot, insert_padded, query, wait_until
@@ -173,14 +173,7 @@ def test_interrupted_prune_keeps_the_store_sound(tmp_path: Path) -> None:
     database = fill(tmp_path / "records.db")
     insert_padded(database, 50_000, padding=50)
     execute(database, "UPDATE records SET received_at = 0")
-    process = subprocess.Popen(
-        build_command_line("prune", "--database", database, "--older-than", "1d"),
-        cwd=CHECKOUT,
-        env={},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start("prune", "--database", database, "--older-than", "1d")
     with closing(sqlite3.connect(database)) as reader:
         wait_until(lambda: reader.execute("SELECT deleted FROM totals").fetchone()[0], "records are deleted")
     process.send_signal(signal.SIGINT)
