@@ -72,11 +72,11 @@ export async function postBatch(endpoint, body, records, { gzip, keepalive, sign
  * @param {number} records number of records sent
  * @returns {number} ACCEPTED, DISABLED or FAILED
  */
-function interpretReply({ status, accepted, duplicates, rejected, rejected_unlisted }, records) {
+function interpretReply({ status, accepted, duplicates, rejected, rejected_unlisted: unlisted }, records) {
   if (status === "disabled") return DISABLED;
   // A server need not tell what became of the records; where it does, the counts must cover all of them. Values that
   // are not numbers make a sum that does not. Servers count a record that they already had as accepted, or apart.
-  const counts = [accepted, rejected?.length ?? rejected, rejected_unlisted, duplicates];
+  const counts = [accepted, rejected?.length ?? rejected, unlisted, duplicates];
   const told = counts.filter((count) => count !== undefined);
   const sum = told.reduce((sum, count) => sum + count, 0);
   const isComplete = !told.length || sum === records || sum - duplicates === records;

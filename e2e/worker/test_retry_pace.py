@@ -166,7 +166,7 @@ def test_long_outage_is_retried_rarely(telemetry: Telemetry, observations: Obser
 @case(
     "retry/9/2",
     Level.MUST,
-    "A worker sends no more POSTs in an hour of failures than there are intervals; it may retry between them.",
+    "A worker sends no more POSTs in an hour of failures than it has intervals; it may retry between them.",
     expected="in an hour at most as many POST as intervals",
     source="wire protocol, flush: one POST per interval",
 )
