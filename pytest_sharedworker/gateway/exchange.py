@@ -64,6 +64,7 @@ class Exchange:
     cut: Literal["reset", "closed"] | None = None
     route: str | None = None
     messages: list[SocketMessage] = field(default_factory=list)
+    sent_reason: str | None = None
 
     @property
     def decoded_body(self) -> bytes:
@@ -81,7 +82,9 @@ class Exchange:
 
     @property
     def reason(self) -> str:
-        """The reason phrase of `status`, "" for none."""
+        """The reason phrase that was sent, "" for none."""
+        if self.sent_reason is not None:
+            return self.sent_reason
         try:
             return HTTPStatus(self.status or 0).phrase
         except ValueError:

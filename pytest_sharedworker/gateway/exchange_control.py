@@ -88,11 +88,7 @@ class ExchangeControl:
 
     def reset(self) -> NoReturn:
         """Reset the connection (TCP RST)."""
-        transport = self.request.transport
-        if transport is not None:
-            raw = transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            transport.abort()
+        reset_connection(self.request)
         raise ConnectionClosedError("reset")
 
 
@@ -111,14 +107,23 @@ async def wait_while_connected(request: web.Request, waiting: Awaitable[T]) -> T
 async def wait_for_disconnect(request: web.Request) -> None:
     """Wait until the client has closed the connection, for a moment at most.
 
-    A worker's word that it aborted a request may overtake the browser's own cancellation. If the gateway closed
-    the connection first, Firefox would repeat a GET.
+    A worker's word that it aborted a request may overtake the browser's own cancellation. If the gateway
+    closed the connection first, Firefox would repeat a GET.
     """
     deadline = time.monotonic() + _DISCONNECT_SECONDS
     while request.transport is not None and not request.transport.is_closing():
         if time.monotonic() > deadline:
             return
         await asyncio.sleep(0.01)
+
+
+def reset_connection(request: web.Request) -> None:
+    """Reset the connection under a request (TCP RST)."""
+    transport = request.transport
+    if transport is not None:
+        raw = transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
 
 
 def abort_connection(request: web.Request) -> None:

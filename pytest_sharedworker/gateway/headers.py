@@ -17,6 +17,8 @@ NOT_FORWARDED = frozenset(
 )  # fmt: skip
 """In lower case: headers of one connection (RFC 9110 §7.6.1), the body's length, and the plugin's own."""
 
+NOT_FORWARDED_FROM_SERVER = NOT_FORWARDED - {"content-length"}
+
 
 def remove_headers(headers: Mapping[str, str], names: Collection[str]) -> CIMultiDict[str]:
     """Return headers without some names, which are given in lower case."""

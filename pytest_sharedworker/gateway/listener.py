@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from pytest_sharedworker.errors import GatewayError
+from pytest_sharedworker.gateway.request_parser import RequestServer
 
 _HOST = "127.0.0.1"
-_LARGEST_BODY = 1 << 30
 
 
 class Listener:
@@ -17,7 +17,7 @@ class Listener:
 
     def __init__(self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> None:
         self._handle = handle
-        self._runner: web.AppRunner | None = None
+        self._runner: web.ServerRunner | None = None
         self._site: web.BaseSite | None = None
         self._port = 0
 
@@ -28,9 +28,7 @@ class Listener:
 
     async def start(self, port: int) -> str:
         """Listen on a port (0: a free one) and return the origin. Raise GatewayError."""
-        app = web.Application(client_max_size=_LARGEST_BODY)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, auto_decompress=False)
+        self._runner = web.ServerRunner(RequestServer(self._handle), shutdown_timeout=0.1)
         await self._runner.setup()
         try:
             await self._listen(port)

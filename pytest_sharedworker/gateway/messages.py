@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 from multidict import CIMultiDict
@@ -17,12 +17,33 @@ from pytest_sharedworker.gateway.exchange import Exchange, Sender
 _FORM = "application/x-www-form-urlencoded"
 
 
+class BodyStream(Protocol):
+    """A server's body that is read piece by piece."""
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the server sends chunks, rather than a length or up to the connection's end."""
+
+    async def read_piece(self, *, seconds: float | None = None) -> bytes:
+        """Return the next bytes as they come, b"" at the end. Raise BrokenBodyError, or TimeoutError."""
+
+    def close(self) -> None:
+        """Close the connection to the server. Idempotent."""
+
+
 class RawResponse(NamedTuple):
-    """A response for the browser: status, headers and the body's bytes."""
+    """A response for the browser: status, headers and the body's bytes.
+
+    `reason` is its reason phrase (None: that of the status). Where there is a `stream`, `body` is the begin
+    of the body, `stream` the rest, and `headers` may hold the length that the server announced.
+    """
 
     status: int
     headers: CIMultiDict[str]
     body: bytes
+    reason: str | None = None
+    stream: Any = None
+    """A BodyStream."""
 
     @classmethod
     def plain(cls, status: int, text: str) -> RawResponse:
@@ -128,7 +149,9 @@ class Response:
 
     @property
     def status_text(self) -> str:
-        """The reason phrase of the status, "" for an unknown status."""
+        """The reason phrase; "" where there is none."""
+        if self.raw.reason is not None:
+            return self.raw.reason
         try:
             return HTTPStatus(self.status).phrase
         except ValueError:
@@ -166,7 +189,7 @@ def _without_encoding(raw: RawResponse) -> RawResponse:
         return raw
     headers = raw.headers.copy()
     headers.popall("Content-Encoding", None)
-    return RawResponse(raw.status, headers, body)
+    return raw._replace(headers=headers, body=body)
 
 
 def _lower_headers(headers: CIMultiDict[str]) -> dict[str, str]:

@@ -8,12 +8,13 @@ from datetime import datetime, timezone
 from aiohttp import web
 
 from pytest_sharedworker.control.server import ControlServer
-from pytest_sharedworker.gateway.event_streams import EventStream, is_event_stream
+from pytest_sharedworker.gateway.body_stream import PATIENCE_SECONDS, read_whole
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.exchange_control import (
     ClientDisconnectedError,
     ConnectionClosedError,
     ExchangeControl,
+    abort_connection,
     wait_for_disconnect,
 )
 from pytest_sharedworker.gateway.handlers import HandlerRunner
@@ -26,11 +27,11 @@ from pytest_sharedworker.gateway.route import Abort, Continue, RouteTransport
 from pytest_sharedworker.gateway.router import Router
 from pytest_sharedworker.gateway.sender import identify_sender, parse_tag
 from pytest_sharedworker.gateway.served_content import ServedContent
-from pytest_sharedworker.gateway.toxics.applied import AppliedToxic, AppliedToxics, plan_transfer
+from pytest_sharedworker.gateway.toxics.applied import AppliedToxic, AppliedToxics, need_whole, plan_transfer
 from pytest_sharedworker.gateway.toxics.base import Stream
 from pytest_sharedworker.gateway.transfer import Transfer
 from pytest_sharedworker.gateway.unhandled import UnhandledRequests
-from pytest_sharedworker.gateway.upstream import StreamingProxy, Upstream
+from pytest_sharedworker.gateway.upstream import Upstream
 from pytest_sharedworker.gateway.web_socket_route import RoutedWebSocket, WebSocketRouter
 from pytest_sharedworker.gateway.websockets import WebSocketBridge, is_handshake
 from pytest_sharedworker.gateway.worker_scripts import WorkerScripts
@@ -39,6 +40,7 @@ from pytest_sharedworker.injected.prologue import TAG_HEADER
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 _INTERNAL_ERROR = 500
+_EVENT_STREAM = "text/event-stream"
 
 
 class Pipeline:
@@ -75,7 +77,7 @@ class Pipeline:
         self._loop_thread = loop_thread
         self._runner = runner
         self._is_closed = False
-        self._streaming: set[StreamingProxy] = set()
+        self._streaming: set[ExchangeControl] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Note an exchange in the journal from its begin to its end."""
@@ -125,26 +127,42 @@ class Pipeline:
             return await send(control, response, Transfer())
 
         # Route and upstream.
-        proxy = self._make_proxy(control)
+        bridge = self._make_bridge(control)
+        response = None
         try:
-            response = await self._respond(control, proxy)
+            response = await self._respond(control, bridge)
+            if need_whole(toxics) and not _is_event_stream(response):
+                response = await read_whole(response, patience=PATIENCE_SECONDS)
 
             # Toxics on the response.
             response = await _apply(toxics, "downstream", control) or response
 
             # Send.
             exchange.answered_seconds = self._journal.seconds()
-            if proxy is not None and proxy.is_streaming(response):
-                return await self._stream(proxy, response)
-            is_script = response.status == 200 and self._scripts.is_requested_by(request)
-            return await send(
-                control, response, transfer, gate=self._scripts.wait_at_gate if is_script else None
-            )
+            if bridge is not None and bridge.is_streaming(response):
+                return await self._run_bridge(bridge, response, control)
+            return await self._send(control, response, transfer)
         finally:
-            if proxy is not None:
-                await proxy.close()
+            if bridge is not None:
+                await bridge.close()
+            if response is not None and response.stream is not None:
+                response.stream.close()
 
-    async def _respond(self, control: ExchangeControl, proxy: StreamingProxy | None) -> RawResponse:
+    async def _send(
+        self, control: ExchangeControl, response: RawResponse, transfer: Transfer
+    ) -> web.StreamResponse:
+        request = control.request
+        is_script = response.status == 200 and self._scripts.is_requested_by(request)
+        gate = self._scripts.wait_at_gate if is_script else None
+        if response.stream is None:
+            return await send(control, response, transfer, gate=gate)
+        self._streaming.add(control)
+        try:
+            return await send(control, response, transfer, gate=gate, on_piece=self._journal.update)
+        finally:
+            self._streaming.discard(control)
+
+    async def _respond(self, control: ExchangeControl, bridge: WebSocketBridge | None) -> RawResponse:
         """Return the response that a route, served content or the server gives."""
         request, exchange = control.request, control.exchange
         is_script = self._scripts.is_requested_by(request)
@@ -155,12 +173,16 @@ class Pipeline:
 
         async def fetch(changed: UpstreamRequest) -> RawResponse:
             served = self._content.respond(changed)
-            return served if served is not None else await self._upstream.fetch(changed, exchange, proxy)
+            return served if served is not None else await self._upstream.fetch(changed, exchange, bridge)
 
-        if isinstance(proxy, RoutedWebSocket):
-            return await proxy.decide(lambda: self._upstream.fetch(upstream_request, exchange, proxy))
+        async def fetch_for_route(changed: UpstreamRequest) -> RawResponse:
+            response = await fetch(changed)
+            return response if _is_event_stream(response) else await read_whole(response)
 
-        transport = RouteTransport(control, fetch, self._loop_thread)
+        if isinstance(bridge, RoutedWebSocket):
+            return await bridge.decide(lambda: self._upstream.fetch(upstream_request, exchange, bridge))
+
+        transport = RouteTransport(control, fetch_for_route, self._loop_thread)
         decision = await self._router.decide(exchange, upstream_request, transport)
         if isinstance(decision, RawResponse):
             response = decision
@@ -171,38 +193,38 @@ class Pipeline:
         else:
             served = self._content.respond(decision.request)
             refused = self._unhandled.refuse(exchange) if served is None else None
-            response = served or refused or await self._upstream.fetch(decision.request, exchange, proxy)
+            response = served or refused or await self._upstream.fetch(decision.request, exchange, bridge)
 
         if is_script and response.status == 200:
-            headers = response.headers.copy()
-            body = self._scripts.serve(request.path, response.body, headers)
-            response = RawResponse(response.status, headers, body)
+            response = self._scripts.serve(request.path, await read_whole(response))
         return response
 
-    async def _stream(self, proxy: StreamingProxy, response: RawResponse) -> web.StreamResponse:
-        self._streaming.add(proxy)
+    async def _run_bridge(
+        self, bridge: WebSocketBridge, response: RawResponse, control: ExchangeControl
+    ) -> web.StreamResponse:
+        self._streaming.add(control)
         try:
-            return await proxy.run(response)
+            return await bridge.run(response)
         finally:
-            self._streaming.discard(proxy)
+            self._streaming.discard(control)
 
     def close(self) -> None:
         """Ignore the errors of requests that are still pending at the end of the test."""
         self._is_closed = True
 
     def cut_streams(self) -> None:
-        """Break all open WebSockets and event streams."""
-        for proxy in self._streaming:
-            proxy.cut()
+        """Break all open WebSockets and bodies that are on their way."""
+        for control in self._streaming:
+            abort_connection(control.request)
 
-    def _make_proxy(self, control: ExchangeControl) -> StreamingProxy | None:
+    def _make_bridge(self, control: ExchangeControl) -> WebSocketBridge | None:
         request, exchange = control.request, control.exchange
         if is_handshake(request):
             rule = self._web_socket_router.find(exchange)
             if rule is not None:
                 return self._web_socket_router.make_bridge(rule, request, exchange, self._journal)
             return WebSocketBridge(request, exchange, self._journal)
-        return EventStream(request, exchange, self._journal) if is_event_stream(request) else None
+        return None
 
     def _begin(self, request: web.Request) -> Exchange:
         tag = parse_tag(request)
@@ -221,6 +243,10 @@ class Pipeline:
             started_at=datetime.now(timezone.utc),
             started_seconds=self._journal.seconds(),
         )
+
+
+def _is_event_stream(response: RawResponse) -> bool:
+    return response.headers.get("Content-Type", "").lower().startswith(_EVENT_STREAM)
 
 
 async def _apply(toxics: list[AppliedToxic], stream: Stream, control: ExchangeControl) -> RawResponse | None:

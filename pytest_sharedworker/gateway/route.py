@@ -137,9 +137,10 @@ class BaseRoute:
             _set_type(new_headers, kind, always=False)
         if content_type is not None:
             new_headers["Content-Type"] = content_type
-        return self._decide(
-            RawResponse(base.status if status is None else status, new_headers, content), "fulfilled"
-        )
+        reason = base.reason if status in (None, base.status) else None
+        code = base.status if status is None else status
+        stream = base.stream if body is json is path is None else None
+        return self._decide(RawResponse(code, new_headers, content, reason, stream), "fulfilled")
 
     def continue_(
         self,

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeAlias
+import ssl
 from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 from yarl import URL
 
 from pytest_sharedworker.errors import GatewayError
-from pytest_sharedworker.gateway.event_streams import EventStream
+from pytest_sharedworker.gateway.body_stream import UpstreamBody
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.exchange_control import ClientDisconnectedError
-from pytest_sharedworker.gateway.forwarding import request_upstream
-from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
+from pytest_sharedworker.gateway.headers import NOT_FORWARDED_FROM_SERVER, remove_headers
+from pytest_sharedworker.gateway.http_client import BadResponseError, send_request
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 from pytest_sharedworker.gateway.patterns import Origin
 from pytest_sharedworker.gateway.websockets import WebSocketBridge
 
 TIMEOUT_SECONDS = 60
-
-StreamingProxy: TypeAlias = "WebSocketBridge | EventStream"
-"""What goes on after the server's first response."""
 
 
 class Upstream:
@@ -33,6 +30,9 @@ class Upstream:
         self.origin = origin
         self._rewrites: dict[str, str] = {}
         self._session: ClientSession | None = None
+        """For WebSockets."""
+        self._tls = ssl.create_default_context()
+        self._bodies: set[UpstreamBody] = set()
 
     @property
     def origin(self) -> str | None:
@@ -54,6 +54,8 @@ class Upstream:
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()
+        for body in list(self._bodies):
+            body.close()
 
     def rewrite(self, path: str, upstream_path: str) -> None:
         """Request `upstream_path` where the browser requests `path`; the query stays. Raise GatewayError."""
@@ -63,9 +65,9 @@ class Upstream:
         self._rewrites[path] = upstream_path
 
     async def fetch(
-        self, request: UpstreamRequest, exchange: Exchange, proxy: StreamingProxy | None = None
+        self, request: UpstreamRequest, exchange: Exchange, proxy: WebSocketBridge | None = None
     ) -> RawResponse:
-        """Return the server's response, by `proxy` where one is given.
+        """Return the server's response, by `proxy` where one is given; its body may still be on its way.
 
         Raise ClientDisconnectedError once the test is over.
         """
@@ -76,38 +78,39 @@ class Upstream:
             )
         if self._session is None:
             raise ClientDisconnectedError
-        url = self._rewrite(request.url) if is_own else URL(request.url, encoded=True)
+        url = self._rewrite(request.url) if is_own else request.url
         if not is_own:
             request = request.copy()
             request.headers.popall("Host", None)
         try:
             if proxy is not None:
-                response = await proxy.open(self._session, url, request)
+                response = await proxy.open(self._session, URL(url, encoded=True), request)
             else:
-                response = await self._forward(self._session, url, request)
+                response = await self._forward(url, request, exchange)
         except RuntimeError as error:
             if self._session is not None:
                 raise
             raise ClientDisconnectedError from error  # The test is over, and aiohttp's session is closed.
-        except (ClientError, asyncio.TimeoutError, ValueError) as error:
-            server = self.origin if is_own else str(url)
+        except (ClientError, OSError, asyncio.TimeoutError, BadResponseError, ValueError) as error:
+            server = self.origin if is_own else url
             text = f"pytest-sharedworker's gateway cannot reach the server {server}: {error!r}"
             response = RawResponse.plain(502, text)
         exchange.upstream_status, exchange.upstream_response_body = response.status, response.body
         return response
 
-    def _rewrite(self, url: str) -> URL:
+    def _rewrite(self, url: str) -> str:
         path, mark, query = url.removeprefix(self._gateway_origin.url).partition("?")
         # Byte for byte as the browser wrote it.
-        return URL(f"{self.origin}{self._rewrites.get(path, path)}{mark}{query}", encoded=True)
+        return f"{self.origin}{self._rewrites.get(path, path)}{mark}{query}"
 
-    async def _forward(self, session: ClientSession, url: URL, request: UpstreamRequest) -> RawResponse:
-        async with await request_upstream(session, url, request) as response:
-            body = await response.read()
-            headers = remove_headers(response.headers, NOT_FORWARDED)
-            if request.method == "HEAD" and "Content-Length" in response.headers:
-                headers["Content-Length"] = response.headers["Content-Length"]  # Of the body that GET has.
-            return RawResponse(response.status, headers, body)
+    async def _forward(self, url: str, request: UpstreamRequest, exchange: Exchange) -> RawResponse:
+        server = await send_request(url, request, self._tls)
+        stream = UpstreamBody(server, exchange, self._bodies)
+        status, reason, headers = server.head
+        headers = remove_headers(headers, NOT_FORWARDED_FROM_SERVER)
+        if server.is_chunked:
+            headers.popall("Content-Length", None)
+        return RawResponse(status, headers, await stream.read_ahead(), reason, stream)
 
 
 def _check_origin(origin: str) -> str:

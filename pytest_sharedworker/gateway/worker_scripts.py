@@ -8,6 +8,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from pytest_sharedworker.gateway.csp import allow_control
+from pytest_sharedworker.gateway.messages import RawResponse
 from pytest_sharedworker.gateway.patterns import Origin, Pattern, URLMatch
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
 from pytest_sharedworker.injected.script_syntax import has_static_imports, is_strict
@@ -52,8 +53,15 @@ class WorkerScripts:
     def _has_pattern(self, method: str, target: str) -> bool:
         return any(pattern.matches(method, self._origin.url + target) for pattern in self._patterns)
 
-    def serve(self, path: str, script: bytes, headers: CIMultiDict[str]) -> bytes:
-        """Return the script as it is sent, behind the prologue, if any; change `headers` to fit."""
+    def serve(self, path: str, response: RawResponse) -> RawResponse:
+        """Return the response with the script as it is sent: behind the prologue, if any."""
+        headers = response.headers.copy()
+        body = self._serve(path, response.body, headers)
+        if response.stream is not None and "Content-Length" in headers:  # A script that breaks off.
+            headers["Content-Length"] = str(int(headers["Content-Length"]) + len(body) - len(response.body))
+        return response._replace(headers=headers, body=body)
+
+    def _serve(self, path: str, script: bytes, headers: CIMultiDict[str]) -> bytes:
         self.paths.add(path)
         prologue = self._workers.prologue()
         if prologue is not None or self._workers.has_gate:

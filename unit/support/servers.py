@@ -100,16 +100,24 @@ class Client:
         *headers: str,
         body: bytes = b"",
         last_line: bool = True,
+        raw_header: bytes = b"",
     ) -> None:
         port = int(gateway.url.rpartition(":")[2])
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=CLIENT_TIMEOUT_SECONDS)
         length = [f"Content-Length: {len(body)}"] if body else []
         lines = [request, f"Host: 127.0.0.1:{port}", *headers, *length, *([""] if last_line else []), ""]
-        self._socket.sendall("\r\n".join(lines).encode() + body)
+        head = "\r\n".join(lines).encode()
+        if raw_header:
+            head = head.replace(b"\r\n", b"\r\n" + raw_header + b"\r\n", 1)
+        self._socket.sendall(head + body)
 
     def send(self, text: str) -> None:
         """Send more."""
         self._socket.sendall(text.encode())
+
+    def receive(self) -> bytes:
+        """Return the next bytes, b"" at the end. Raise TimeoutError."""
+        return self._socket.recv(1 << 16)
 
     def settimeout(self, seconds: float) -> None:
         """Limit how long `read` waits."""
@@ -132,7 +140,13 @@ class Client:
         self._socket.close()
 
 
-def send(gateway: Gateway, request: str = "GET / HTTP/1.1", *headers: str, body: bytes = b"") -> Reply:
+def send(
+    gateway: Gateway,
+    request: str = "GET / HTTP/1.1",
+    *headers: str,
+    body: bytes = b"",
+    raw_header: bytes = b"",
+) -> Reply:
     """Send one request on a connection of its own and read all that comes back."""
-    with Client(gateway, request, *headers, body=body) as client:
+    with Client(gateway, request, *headers, body=body, raw_header=raw_header) as client:
         return client.read()

@@ -139,6 +139,11 @@ class AppliedToxics:
         return [each for each in self._all if not (each.hits or each.optional or each.refuses_everything)]
 
 
+def need_whole(applied: list[AppliedToxic]) -> bool:
+    """Return whether one of these toxics needs the server's response to its end."""
+    return any(each.toxic.needs_whole_response and each.stream == "downstream" for each in applied)
+
+
 def plan_transfer(applied: list[AppliedToxic]) -> Transfer:
     """Return how a response's body is sent under these toxics."""
     transfer = Transfer()

@@ -30,6 +30,8 @@ class Toxic:
     """The class's name in snake case."""
     streams: ClassVar[tuple[Stream, ...]] = ("downstream",)
     """Where it can act, the default first: upstream before the server sees the request, downstream after."""
+    needs_whole_response: ClassVar[bool] = False
+    """Whether it acts on a response that the server has sent to its end, for the journal to hold it."""
     kinds: ClassVar[dict[str, type[Toxic]]] = {}
     """All toxics by name."""
 

@@ -14,6 +14,8 @@ from pytest_sharedworker.gateway.toxics.base import Toxic
 class DropResponse(Toxic):
     """Let the server process the request, then reset the connection before the response."""
 
+    needs_whole_response = True
+
     async def apply(self, control: ExchangeControl, random: Random) -> RawResponse | None:
         """Reset."""
         control.reset()

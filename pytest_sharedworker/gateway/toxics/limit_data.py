@@ -14,6 +14,8 @@ class LimitData(Toxic):
 
     bytes: int
 
+    needs_whole_response = True
+
     def __post_init__(self) -> None:
         self.require_number("bytes", at_least=0, whole=True)
 

@@ -20,6 +20,7 @@ class Timeout(Toxic):
     timeout: float = 0
 
     streams = ("upstream", "downstream")
+    needs_whole_response = True
 
     def __post_init__(self) -> None:
         self.require_number("timeout", at_least=0)
