@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
 from e2e.plugin.app import App
 from pytest_sharedworker import Down, WebSocketRoute
@@ -50,6 +50,7 @@ class EchoServer:
     """A server that echoes messages: on a WebSocket, or on an event stream."""
 
     def __init__(self) -> None:
+        self.closes: list[tuple[object, object]] = []
         self._listener: asyncio.Future[web.StreamResponse] | None = None
 
     async def start(self) -> str:
@@ -57,6 +58,7 @@ class EchoServer:
         self._listener = asyncio.get_running_loop().create_future()
         app = web.Application()
         app.router.add_get("/socket", _echo)
+        app.router.add_get("/closing", self._close)
         app.router.add_get("/events", self._events)
         app.router.add_post("/say", self._say)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -67,6 +69,18 @@ class EchoServer:
     async def stop(self) -> None:
         """Close everything."""
         await self._runner.cleanup()
+
+    async def _close(self, request: web.Request) -> web.StreamResponse:
+        """Close at a message, and reply to a close with its own code."""
+        socket = web.WebSocketResponse(autoclose=False)
+        await socket.prepare(request)
+        message = await socket.receive()
+        if message.type is WSMsgType.CLOSE:
+            self.closes.append((message.data, message.extra))
+            await socket.close(code=message.data)
+        else:
+            await socket.close(code=4001, message=b"token expired")
+        return socket
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -83,11 +97,16 @@ class EchoServer:
 
 
 @pytest.fixture
-def gateway_upstream(sharedworker_loop: LoopThread) -> Iterator[str]:
+def echo_server() -> EchoServer:
+    """Return the server behind the gateway."""
+    return EchoServer()
+
+
+@pytest.fixture
+def gateway_upstream(sharedworker_loop: LoopThread, echo_server: EchoServer) -> Iterator[str]:
     """Start the server behind the gateway; return its origin."""
-    server = EchoServer()
-    yield sharedworker_loop.run(server.start())
-    sharedworker_loop.run(server.stop())
+    yield sharedworker_loop.run(echo_server.start())
+    sharedworker_loop.run(echo_server.stop())
 
 
 def test_one_socket_serves_all_tabs_and_is_in_the_journal(app: App) -> None:
@@ -101,6 +120,30 @@ def test_one_socket_serves_all_tabs_and_is_in_the_journal(app: App) -> None:
     (exchange,) = app.gateway.journal.select("GET /socket")
     assert exchange.status == 101
     assert [message.data for message in exchange.messages] == ["one", "echo of one"]
+
+
+CLOSING_SOCKET = """
+self.closes = [];
+self.open = (path) => new Promise((resolve) => {
+    const socket = new WebSocket(`ws:${location.host}${path}`);
+    socket.onopen = () => resolve(socket);
+    socket.onclose = ({ code, reason, wasClean }) => closes.push([code, reason, wasClean]);
+});
+self.onconnect = () => {};
+"""
+
+
+def test_close_of_the_server_has_its_code_and_reason(app: App) -> None:
+    worker = app.start(CLOSING_SOCKET)
+    worker.evaluate("open('/closing').then((socket) => socket.send('end'))")
+    assert worker.wait_for_function("closes[0]") == [4001, "token expired", True]
+
+
+def test_close_of_the_worker_has_its_code_and_reason(app: App, echo_server: EchoServer) -> None:
+    worker = app.start(CLOSING_SOCKET)
+    worker.evaluate("open('/closing').then((socket) => socket.close(3001, 'bye'))")
+    assert worker.wait_for_function("closes[0]")[::2] == [3001, True]
+    assert echo_server.closes == [(3001, "bye")]
 
 
 def test_down_toxic_closes_an_open_socket(app: App) -> None:

@@ -24,18 +24,17 @@ from pytest_sharedworker.gateway.patterns import Origin, URLMatch
 from pytest_sharedworker.gateway.router import HANDLER_ERROR_STATUS, Rule, Rules
 from pytest_sharedworker.gateway.websockets import (
     ABNORMAL,
-    NO_CODE,
+    NEVER_SENT,
     NORMAL,
     SWITCHING_PROTOCOLS,
     Socket,
     WebSocketBridge,
+    get_close,
     get_protocols,
     send_message,
 )
 
 _INTERNAL_ERROR = 1011
-_NEVER_SENT = (1004, NO_CODE, ABNORMAL, 1015)
-"""Codes that no close frame may carry (RFC 6455 §7.4.1)."""
 _LONGEST_REASON_BYTES = 123
 """What a control frame leaves for it (RFC 6455 §5.5)."""
 
@@ -90,7 +89,7 @@ class WebSocketRoute:
 
     def close(self, *, code: int | None = None, reason: str | None = None) -> None:
         """Close this side, by default with code 1000 (a normal end)."""
-        if code is not None and (not 1000 <= code <= 4999 or code in _NEVER_SENT):
+        if code is not None and (not 1000 <= code <= 4999 or code in NEVER_SENT):
             raise GatewayError(f"a WebSocket is closed with 1000 or 3000 to 4999, not {code!r}")
         if len((reason or "").encode()) > _LONGEST_REASON_BYTES:
             raise GatewayError(f"the reason of a close is at most {_LONGEST_REASON_BYTES} bytes long")
@@ -165,6 +164,9 @@ class RoutedWebSocket(WebSocketBridge):
         self._route = route
         self._runner = runner
         self._connect: Callable[[], Awaitable[RawResponse]] | None = None
+        self._reading: asyncio.Future[None] | None = None
+        """Reads the browser's messages."""
+        self._is_receiving = False
 
     async def decide(self, connect: Callable[[], Awaitable[RawResponse]]) -> RawResponse:
         """Run the handler; return the response for the browser, from `connect` if the route connected."""
@@ -187,9 +189,16 @@ class RoutedWebSocket(WebSocketBridge):
         protocol = self._server.protocol if self._server else (offered[0] if offered else None)
         browser = await self._accept(response, protocol)
         serving = asyncio.ensure_future(self._serve_server())
-        tasks = [asyncio.ensure_future(self._write(self._route, browser)), serving]
+        writing = asyncio.ensure_future(self._write(self._route, browser))
+        reading = asyncio.ensure_future(self._read(browser, self._route, lambda: self._route._server))
+        tasks = [reading, writing, serving]
+        self._reading = reading
         try:
-            await self._read(browser, self._route, lambda: self._route._server)
+            await asyncio.wait({reading})
+            if reading.cancelled():
+                await asyncio.wait({writing})
+                return browser
+            reading.result()
             if self._server is not None and self._route._server is not None:
                 self._route._server._put(None)  # What was sent to the server before must reach it.
                 await serving
@@ -221,7 +230,7 @@ class RoutedWebSocket(WebSocketBridge):
     ) -> None:
         """Handle or forward what one side sends, to its end."""
         from_browser = side is self._route
-        while (message := await source.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
+        while (message := await self._receive(source)).type in (WSMsgType.TEXT, WSMsgType.BINARY):
             if from_browser:
                 self._note(message.data, from_browser=True)
             other = get_other()
@@ -237,12 +246,23 @@ class RoutedWebSocket(WebSocketBridge):
             if side._close_handler is not None:
                 await self._run(side._close_handler, code, reason)
             elif other is not None:
-                other.close(code=NORMAL if code in (None, *_NEVER_SENT) else code, reason=reason)
+                other.close(code=NORMAL if code in (None, *NEVER_SENT) else code, reason=reason)
+            code, reason_bytes = get_close(message)
+            await source.close(code=code, message=reason_bytes)
         elif message.type in (WSMsgType.CLOSED, WSMsgType.ERROR) and code in (None, ABNORMAL):
             if side._close_handler is not None:
                 await self._run(side._close_handler, None, None)
             elif not from_browser:
                 self.cut()
+
+    async def _receive(self, source: Socket) -> Any:
+        if source is self._server:
+            return await source.receive()
+        self._is_receiving = True
+        try:
+            return await source.receive()
+        finally:
+            self._is_receiving = False
 
     async def _write(self, side: WebSocketRoute, sink: Socket) -> None:
         """Send one side what is meant for it."""
@@ -253,6 +273,10 @@ class RoutedWebSocket(WebSocketBridge):
                     return
                 if isinstance(item, tuple):
                     code, reason = item
+                    if side is self._route and self._reading is not None and self._is_receiving:
+                        # aiohttp would not wait for the browser's reply while somebody reads.
+                        self._reading.cancel()
+                        await asyncio.wait({self._reading})
                     await sink.close(code=code, message=reason.encode())
                     return
                 if side is self._route:

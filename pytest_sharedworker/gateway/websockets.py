@@ -6,12 +6,13 @@ Toxics and routes meet the handshake, which is a GET; `Down` breaks open connect
 from __future__ import annotations
 
 import asyncio
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from aiohttp import (
     ClientError,
     ClientSession,
     ClientWebSocketResponse,
+    WSMsgType,
     WSServerHandshakeError,
     web,
 )
@@ -28,6 +29,8 @@ ABNORMAL = 1006
 """The code of a connection that ended without a close frame (RFC 6455 §7.1.5); no frame may carry it."""
 NO_CODE = 1005
 NORMAL = 1000
+NEVER_SENT = (1004, NO_CODE, ABNORMAL, 1015)
+"""Codes that no close frame may carry (RFC 6455 §7.4.1)."""
 _HANDSHAKE = "sec-websocket-"
 
 ServerSocket: TypeAlias = "ClientWebSocketResponse[bool]"
@@ -63,7 +66,9 @@ class WebSocketBridge:
         )
         protocols = get_protocols(self._request)
         try:
-            self._server = await session.ws_connect(url, headers=headers, protocols=protocols, max_msg_size=0)
+            self._server = await session.ws_connect(
+                url, headers=headers, protocols=protocols, max_msg_size=0, autoclose=False
+            )
         except WSServerHandshakeError as error:
             # A status that is no error is no handshake either.
             status = error.status if error.status >= 400 else 502
@@ -78,10 +83,21 @@ class WebSocketBridge:
         """Forward messages until one side has ended, and end the other in the same way."""
         assert self._server is not None
         browser = await self._accept(response, self._server.protocol)
-        await asyncio.gather(
-            self._forward(browser, self._server, from_browser=True),
-            self._forward(self._server, browser, from_browser=False),
-        )
+        from_browser = asyncio.ensure_future(self._forward(browser, self._server, from_browser=True))
+        from_server = asyncio.ensure_future(self._forward(self._server, browser, from_browser=False))
+        try:
+            await asyncio.wait({from_browser, from_server}, return_when=asyncio.FIRST_COMPLETED)
+            if from_server.done():
+                # Before the close: aiohttp would not wait for the browser's reply while somebody reads.
+                from_browser.cancel()
+                await asyncio.wait({from_browser})
+                await self._end(self._server, browser, from_server.result())
+            else:
+                await self._end(browser, self._server, from_browser.result())
+        finally:
+            from_browser.cancel()
+            from_server.cancel()
+            await asyncio.wait({from_browser, from_server})
         return browser
 
     async def close(self) -> None:
@@ -96,24 +112,32 @@ class WebSocketBridge:
     async def _accept(self, response: RawResponse, protocol: str | None) -> web.WebSocketResponse:
         """Shake hands with the browser."""
         protocols = [protocol] if protocol else []
-        browser = web.WebSocketResponse(protocols=protocols, max_msg_size=0, compress=False, timeout=1)
+        browser = web.WebSocketResponse(
+            protocols=protocols, max_msg_size=0, compress=False, timeout=1, autoclose=False
+        )
         await browser.prepare(self._request)
         self._exchange.status = response.status
         self._exchange.response_headers = CIMultiDict(browser.headers)
         self._journal.update()
         return browser
 
-    async def _forward(self, source: Socket, sink: Socket, *, from_browser: bool) -> None:
+    async def _forward(self, source: Socket, sink: Socket, *, from_browser: bool) -> Any:
+        """Forward messages; return the one that ended them, None where the other side has gone."""
         try:
-            async for message in source:
+            while (message := await source.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 self._note(message.data, from_browser=from_browser)
                 await send_message(sink, message.data)
         except (ClientError, ConnectionError):
-            pass  # The other side has gone meanwhile.
-        code = source.close_code
-        if code not in (None, ABNORMAL):
-            await sink.close(code=NORMAL if code == NO_CODE else code)
-        elif from_browser:
+            return None
+        return message
+
+    async def _end(self, source: Socket, sink: Socket, message: Any) -> None:
+        """End one side as the other has ended."""
+        if message is not None and message.type is WSMsgType.CLOSE:
+            await _pass_close_on(source, sink, message)
+        elif source.close_code not in (None, ABNORMAL):
+            await sink.close(code=NORMAL if source.close_code == NO_CODE else source.close_code)
+        elif sink is self._server:
             await self.close()
         else:
             self.cut()
@@ -122,6 +146,23 @@ class WebSocketBridge:
         sender = self._exchange.sender if from_browser else "server"
         self._exchange.messages.append(SocketMessage(sender, data, self._journal.seconds()))
         self._journal.update()
+
+
+async def _pass_close_on(source: Socket, sink: Socket, message: Any) -> None:
+    """Close one side as the other has closed, and reply to that as the first has replied."""
+    code, reason = get_close(message)
+    await sink.close(code=code, message=reason)
+    reply = sink.close_code
+    if reply in (code, None, *NEVER_SENT):
+        await source.close(code=code, message=reason)
+    else:
+        await source.close(code=reply)
+
+
+def get_close(message: Any) -> tuple[int, bytes]:
+    """Return code and reason of a close frame; the code of a normal end where it has none."""
+    code = NORMAL if message.data in (None, 0, *NEVER_SENT) else message.data
+    return code, message.extra.encode() if isinstance(message.extra, str) else b""
 
 
 async def send_message(sink: Socket, data: str | bytes) -> None:

@@ -36,7 +36,7 @@ async def echo(request: web.Request, ended: list[int | None]) -> web.StreamRespo
     await socket.prepare(request)
     async for message in socket:
         if message.type is WSMsgType.TEXT and message.data == "end":
-            await socket.close(code=CLOSED_BY_SERVER)
+            await socket.close(code=CLOSED_BY_SERVER, message=b"token expired")
         elif message.type is WSMsgType.TEXT:
             await socket.send_str(message.data)
         else:
@@ -111,8 +111,8 @@ def test_server_and_browser_agree_on_a_protocol(talk: Callable[..., None]) -> No
 def test_close_of_the_server_reaches_the_browser(gateway: Gateway, talk: Callable[..., None]) -> None:
     async def say(socket: Socket) -> None:
         await socket.send_str("end")
-        await socket.receive()
-        assert socket.close_code == CLOSED_BY_SERVER
+        message = await socket.receive()
+        assert (message.data, message.extra) == (CLOSED_BY_SERVER, "token expired")
 
     talk(say)
     assert gateway.journal.wait_for("GET /socket?a=1")[0].ended
@@ -124,6 +124,28 @@ def test_close_of_the_browser_reaches_the_server(upstream: Upstream, talk: Calla
 
     talk(leave)
     assert upstream.ended == [CLOSED_BY_BROWSER]
+
+
+def test_close_of_the_browser_has_its_reason_and_gets_the_servers_reply(
+    upstream: Upstream, talk: Callable[..., None]
+) -> None:
+    closes: list[tuple[object, object]] = []
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(autoclose=False)
+        await socket.prepare(request)
+        message = await socket.receive()
+        closes.append((message.data, message.extra))
+        await socket.close(code=4003)
+        return socket
+
+    async def leave(socket: Socket) -> None:
+        await socket.close(code=3001, message=b"bye")
+        assert socket.close_code == 4003
+
+    upstream.respond_later = serve
+    talk(leave)
+    assert closes == [(3001, "bye")]
 
 
 def test_server_without_websockets_refuses_with_its_status(
