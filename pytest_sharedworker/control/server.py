@@ -47,6 +47,7 @@ class ControlServer:
         """Listen on a free port."""
         app = web.Application()
         app.add_routes([web.post("/start", self._start), web.post("/end/{id}", self._end)])
+        app.add_routes([web.post("/messages/{id}", self._receive)])
         app.add_routes([web.get("/socket/{id}", self._socket)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -75,8 +76,12 @@ class ControlServer:
             self._channels.pop(channel.id, None)
 
     def get_channel(self, worker_id: str) -> ControlChannel | None:
-        """Return the channel of a worker, by the id in its requests' tag."""
+        """Return the channel of a worker, by its id."""
         return self._channels.get(worker_id)
+
+    def list_channels(self) -> list[ControlChannel]:
+        """Return the channels of all workers of the tests that run."""
+        return list(self._channels.values())
 
     async def _start(self, request: web.Request) -> web.Response:
         message = json.loads(await request.text())
@@ -110,6 +115,14 @@ class ControlServer:
                 channel.end_unless_connected()
 
         asyncio.get_running_loop().call_later(seconds, check)
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        """Receive messages of a worker that waits until they have arrived."""
+        channel = self._channels.get(request.match_info["id"])
+        if channel is not None:
+            for message in json.loads(await request.text()):
+                channel.receive(message)
+        return web.Response(headers=_CORS)
 
     async def _end(self, request: web.Request) -> web.Response:
         """Receive the last messages of a worker that closes itself."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from pytest_sharedworker.control.announced_requests import AnnouncedRequests
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.errors import EvaluationError, WorkerClosedError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -65,6 +66,7 @@ class ControlChannel:
     """The highest mark that the worker has read on each port, by the port's id."""
 
     def __post_init__(self) -> None:
+        self.requests = AnnouncedRequests()
         self._resumed: set[int] = set()
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._call_numbers = itertools.count(1)
@@ -148,6 +150,10 @@ class ControlChannel:
             self.marks[message["port"]] = max(message["mark"], self.marks.get(message["port"], 0))
         elif event == "resume":
             self._resumed.add(message["request"])
+        elif event == "request":
+            self.requests.add(message)
+        elif event == "requestEnd":
+            self.requests.remove(message["request"])
         elif future := self._calls.get(message.get("call", 0)):
             if not future.done():
                 if failure := message.get("error"):

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from pytest_sharedworker.coverage.model import Coverage, Function, Range, make_file_coverage
 from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
-from pytest_sharedworker.gateway.worker_scripts import OWN_PREFIX
+from pytest_sharedworker.injected.prologue import OWN_PREFIX
 
 _ENDING_METHODS = ("close", "goto", "reload", "go_back", "go_forward", "set_content")
 """The methods of a page that may end its workers."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from multidict import CIMultiDict
 
-HEADER = "Content-Security-Policy"
+HEADERS = ("Content-Security-Policy", "Content-Security-Policy-Report-Only")
 
 
 def allow_control(headers: CIMultiDict[str], port: int) -> None:
     """Add the control channel, on any host at `port`, to the policies of a response."""
     # Several headers, or one with commas, are as many policies, and all of them count.
-    lines = headers.popall(HEADER, [])
-    for policy in (policy for line in lines for policy in line.split(",")):
-        headers.add(HEADER, _add_control(policy, port))
+    for name in HEADERS:
+        lines = headers.popall(name, [])
+        for policy in (policy for line in lines for policy in line.split(",")):
+            headers.add(name, _add_control(policy, port))
 
 
 def _add_control(policy: str, port: int) -> str:

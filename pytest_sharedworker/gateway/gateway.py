@@ -30,8 +30,9 @@ from pytest_sharedworker.gateway.toxics import AppliedToxic, AppliedToxics, Stre
 from pytest_sharedworker.gateway.unhandled import UnhandledRequestPolicy, UnhandledRequests
 from pytest_sharedworker.gateway.upstream import Upstream
 from pytest_sharedworker.gateway.web_socket_route import WebSocketHandler, WebSocketRouter, WebSocketRule
-from pytest_sharedworker.gateway.worker_scripts import OWN_PREFIX, WorkerScripts
+from pytest_sharedworker.gateway.worker_scripts import WorkerScripts
 from pytest_sharedworker.gateway.worker_support import AttachedWorkers, WorkerSupport
+from pytest_sharedworker.injected.prologue import OWN_PREFIX
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 

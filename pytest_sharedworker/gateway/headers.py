@@ -6,16 +6,14 @@ from collections.abc import Collection, Mapping
 
 from multidict import CIMultiDict
 
-from pytest_sharedworker.injected.prologue import TAG_HEADER
-
 NOT_FORWARDED = frozenset(
     name.lower()
     for name in (
         "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer",
-        "Transfer-Encoding", "Upgrade", "Content-Length", TAG_HEADER,
+        "Transfer-Encoding", "Upgrade", "Content-Length",
     )
 )  # fmt: skip
-"""In lower case: headers of one connection (RFC 9110 §7.6.1), the body's length, and the plugin's own."""
+"""In lower case: headers of one connection (RFC 9110 §7.6.1), and the body's length."""
 
 NOT_FORWARDED_FROM_SERVER = NOT_FORWARDED - {"content-length"}
 

@@ -25,7 +25,7 @@ from pytest_sharedworker.gateway.patterns import Origin
 from pytest_sharedworker.gateway.responses import send
 from pytest_sharedworker.gateway.route import Abort, Continue, RouteTransport
 from pytest_sharedworker.gateway.router import Router
-from pytest_sharedworker.gateway.sender import identify_sender, parse_tag
+from pytest_sharedworker.gateway.sender import Identity, SenderIdentification
 from pytest_sharedworker.gateway.served_content import ServedContent
 from pytest_sharedworker.gateway.toxics.applied import AppliedToxic, AppliedToxics, need_whole, plan_transfer
 from pytest_sharedworker.gateway.toxics.base import Stream
@@ -36,7 +36,6 @@ from pytest_sharedworker.gateway.web_socket_route import RoutedWebSocket, WebSoc
 from pytest_sharedworker.gateway.websockets import WebSocketBridge, is_handshake
 from pytest_sharedworker.gateway.worker_scripts import WorkerScripts
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
-from pytest_sharedworker.injected.prologue import TAG_HEADER
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 _INTERNAL_ERROR = 500
@@ -72,7 +71,7 @@ class Pipeline:
         self._unhandled = unhandled
         self._upstream = upstream
         self._scripts = scripts
-        self._workers = workers
+        self._senders = SenderIdentification(scripts, workers, control)
         self._control_server = control
         self._loop_thread = loop_thread
         self._runner = runner
@@ -81,12 +80,15 @@ class Pipeline:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Note an exchange in the journal from its begin to its end."""
-        exchange = self._begin(request)
+        started_at, started_seconds = datetime.now(timezone.utc), self._journal.seconds()
+        identity = await self._senders.identify(request)
+        exchange = self._begin(request, identity, started_at, started_seconds)
+        self._senders.note(identity, exchange)
         channel = self._control_server.get_channel(exchange.worker_id) if exchange.worker_id else None
         control = ExchangeControl(request, exchange, channel)
         self._journal.add(exchange)
         try:
-            return await self._exchange(control)
+            return await self._exchange(control, identity)
         except ConnectionClosedError as cut:
             exchange.cut = cut.how
             # The connection is closed: aiohttp notices when it tries to write, and ignores it.
@@ -109,7 +111,7 @@ class Pipeline:
             exchange.ended_seconds = self._journal.seconds()
             self._journal.update()
 
-    async def _exchange(self, control: ExchangeControl) -> web.StreamResponse:
+    async def _exchange(self, control: ExchangeControl, identity: Identity) -> web.StreamResponse:
         """Carry one exchange from the first byte of its request to the last byte of its response."""
         request, exchange = control.request, control.exchange
         exchange.request_body = await request.read()
@@ -138,6 +140,7 @@ class Pipeline:
             response = await _apply(toxics, "downstream", control) or response
 
             # Send.
+            self._senders.follow_redirect(identity, exchange, response)
             exchange.answered_seconds = self._journal.seconds()
             if bridge is not None and bridge.is_streaming(response):
                 return await self._run_bridge(bridge, response, control)
@@ -226,22 +229,23 @@ class Pipeline:
             return WebSocketBridge(request, exchange, self._journal)
         return None
 
-    def _begin(self, request: web.Request) -> Exchange:
-        tag = parse_tag(request)
-        sender, worker_id = identify_sender(request, tag, self._scripts, self._workers)
+    def _begin(
+        self, request: web.Request, identity: Identity, started_at: datetime, started_seconds: float
+    ) -> Exchange:
+        announced = identity.announced
         return Exchange(
             number=len(self._journal) + 1,
             method=request.method,
             url=self._origin.url + request.raw_path,
             path=request.raw_path,
-            request_headers=remove_headers(request.headers, {TAG_HEADER}),
+            request_headers=request.headers.copy(),
             request_body=b"",
-            sender=sender,
-            worker_id=worker_id,
-            request_number=tag.request_number,
-            virtual_time=tag.virtual_time,
-            started_at=datetime.now(timezone.utc),
-            started_seconds=self._journal.seconds(),
+            sender=identity.sender,
+            worker_id=identity.worker_id,
+            request_number=announced.number if announced is not None else None,
+            virtual_time=announced.virtual_time if announced is not None else None,
+            started_at=started_at,
+            started_seconds=started_seconds,
         )
 
 

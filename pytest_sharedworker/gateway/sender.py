@@ -1,48 +1,176 @@
 """Who sent a request: a worker, a tab, or a sender that is unknown.
 
-A worker with a prologue tags its own requests (see injected/request-tags.js). A request without a tag is a
-worker's if its Referer is a worker's script.
+A worker with a prologue announces its requests on the control channel (see injected/announcements.js), and
+sends them unchanged. A request that was not announced is a worker's if its Referer is a worker's script.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 from aiohttp import web
 
-from pytest_sharedworker.gateway.exchange import Sender
+from pytest_sharedworker.control.announced_requests import AnnouncedRequest
+from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.control.session import ControlChannel
+from pytest_sharedworker.gateway.exchange import Exchange, Sender
+from pytest_sharedworker.gateway.messages import RawResponse
 from pytest_sharedworker.gateway.worker_scripts import WorkerScripts
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
-from pytest_sharedworker.injected.prologue import TAG_HEADER
+from pytest_sharedworker.integration.time_limits import time_limit
+
+EXPECTED_SECONDS = 1.0
+"""How long a request that looks like a worker's waits for its announcement on the other connection."""
+
+UNLIKELY_SECONDS = 0.1
+"""The same for a request that may as well be somebody else's."""
+
+REPEATED_SECONDS = 0.05
+"""The same for a request that the browser may repeat by itself, because its first attempt was lost."""
+
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 
-class Tag(NamedTuple):
-    """What a worker's own request says of itself; `virtual_time` is in ms, None on a real clock."""
+class Identity(NamedTuple):
+    """Who sent a request, with the worker's id and its announcement where they are known."""
 
+    sender: Sender
     worker_id: str | None = None
-    request_number: int | None = None
-    virtual_time: float | None = None
+    announced: AnnouncedRequest | None = None
 
 
-def parse_tag(request: web.Request) -> Tag:
-    """Return the parts of `<worker id>.<request number>.<virtual ms, empty on a real clock>`, if tagged."""
-    tag = request.headers.get(TAG_HEADER)
-    if tag is None:
-        return Tag()
-    worker_id, number, virtual_ms = tag.split(".", 2)
-    return Tag(worker_id, int(number), float(virtual_ms) if virtual_ms else None)
+class SenderIdentification:
+    """Finds the sender of each request of one gateway."""
+
+    def __init__(self, scripts: WorkerScripts, workers: WorkerSupport, control: ControlServer) -> None:
+        self._scripts = scripts
+        self._workers = workers
+        self._control = control
+        self._exchanges: dict[AnnouncedRequest, Exchange] = {}
+
+    async def identify(self, request: web.Request) -> Identity:
+        """Return who sent a request; wait for its announcement where there may be one."""
+        channels = [channel for channel in self._control.list_channels() if _is_at(channel, request)]
+        identity = None
+        if channels and _may_be_announced(request):
+            identity = self._match(request, channels)
+            lost = self._find_lost(request, channels)
+            seconds = REPEATED_SECONDS if lost else _get_patience(request, channels)
+            if identity is None and seconds:
+                identity = await self._wait(request, channels, seconds) or lost
+        return identity or self._identify_by_referer(request)
+
+    def note(self, identity: Identity, exchange: Exchange) -> None:
+        """Note the exchange of an announced request."""
+        if identity.announced is not None:
+            self._exchanges[identity.announced] = exchange
+
+    def follow_redirect(self, identity: Identity, exchange: Exchange, response: RawResponse) -> None:
+        """Expect the request that follows a redirect within the origin."""
+        location = response.headers.get("Location")
+        announced = identity.announced
+        if response.status not in _REDIRECTS or not location or announced is None:
+            return
+        channel = self._control.get_channel(identity.worker_id or "")
+        base = f"http://{announced.host}"
+        url = urlsplit(urljoin(base + announced.target, location))
+        if channel is None or f"{url.scheme}://{url.netloc}" != base:
+            return
+        method = exchange.method
+        is_post = method == "POST" and response.status in (301, 302)
+        if is_post or (response.status == 303 and method not in ("GET", "HEAD")):
+            method = "GET"
+        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        channel.requests.add_redirect(announced, method, target)
+
+    async def _wait(
+        self, request: web.Request, channels: list[ControlChannel], seconds: float
+    ) -> Identity | None:
+        found: list[Identity] = []
+
+        def has_match() -> bool:
+            identity = self._match(request, channels)
+            found.extend([identity] if identity else [])
+            return bool(found)
+
+        try:
+            async with time_limit(seconds):
+                await channels[0].changes.wait_until(has_match)
+        except asyncio.TimeoutError:
+            return None
+        return found[0]
+
+    def _match(self, request: web.Request, channels: list[ControlChannel]) -> Identity | None:
+        """Return the sender of an announced request, and take the announcement."""
+        candidates = [
+            (each.order, channel.id, each)
+            for channel in channels
+            for each in channel.requests
+            if not each.is_taken and _is_same(request, channel, each)
+        ]
+        if not candidates:
+            return None
+        _, worker_id, announced = min(candidates, key=lambda candidate: candidate[0])
+        announced.is_taken = True
+        return Identity("worker", worker_id, announced)
+
+    def _find_lost(self, request: web.Request, channels: list[ControlChannel]) -> Identity | None:
+        """Return the sender of the same request, if that got no complete response."""
+        for channel in channels:
+            for announced in channel.requests:
+                exchange = self._exchanges.get(announced)
+                is_lost = exchange and exchange.ended and (exchange.status is None or exchange.cut)
+                if is_lost and _is_same(request, channel, announced):
+                    return Identity("worker", channel.id, announced)
+        return None
+
+    def _identify_by_referer(self, request: web.Request) -> Identity:
+        referer = request.headers.get("Referer")
+        if referer is None:
+            is_navigation = request.headers.get("Sec-Fetch-Mode") == "navigate"
+            return Identity("tab" if is_navigation else "unknown")
+        if not self._scripts.is_referred_by(referer):
+            return Identity("tab")
+        return Identity("worker", self._workers.worker_at(referer))
 
 
-def identify_sender(
-    request: web.Request, tag: Tag, scripts: WorkerScripts, workers: WorkerSupport
-) -> tuple[Sender, str | None]:
-    """Return who sent a request, and the worker's id where it is known."""
-    if tag.worker_id is not None:
-        return "worker", tag.worker_id
+def _is_at(channel: ControlChannel, request: web.Request) -> bool:
+    return urlsplit(channel.url).netloc == request.headers.get("Host")
+
+
+def _may_be_announced(request: web.Request) -> bool:
+    """Return whether a worker may have sent a request by fetch or XMLHttpRequest."""
+    is_handshake = "Upgrade" in request.headers
+    return not is_handshake and request.headers.get("Sec-Fetch-Dest", "empty") == "empty"
+
+
+def _get_patience(request: web.Request, channels: list[ControlChannel]) -> float:
+    """Return how many seconds a request waits for its announcement."""
+    if "text/event-stream" in request.headers.get("Accept", ""):  # An EventSource announces nothing.
+        return 0
+    alive = [channel for channel in channels if not channel.ended]
     referer = request.headers.get("Referer")
     if referer is None:
-        is_navigation = request.headers.get("Sec-Fetch-Mode") == "navigate"
-        return ("tab" if is_navigation else "unknown"), None
-    if not scripts.is_referred_by(referer):
-        return "tab", None
-    return "worker", workers.worker_at(referer)
+        is_likely = alive and request.headers.get("Sec-Fetch-Site") == "same-origin"
+        return UNLIKELY_SECONDS if is_likely else 0
+    if not any(_is_referrer(channel, referer) for channel in alive):
+        return 0
+    return EXPECTED_SECONDS if "Sec-Fetch-Dest" in request.headers else UNLIKELY_SECONDS
+
+
+def _is_same(request: web.Request, channel: ControlChannel, announced: AnnouncedRequest) -> bool:
+    is_same = (request.method, request.raw_path, request.headers.get("Host")) == (
+        announced.method,
+        announced.target,
+        announced.host,
+    )
+    referer = request.headers.get("Referer")
+    return is_same and (announced.has_own_referrer or referer is None or _is_referrer(channel, referer))
+
+
+def _is_referrer(channel: ControlChannel, referer: str) -> bool:
+    """Return whether a worker sends this Referer by default, or by the policy of its script."""
+    url = urlsplit(channel.url)
+    return referer in (urldefrag(channel.url)[0], f"{url.scheme}://{url.netloc}/")

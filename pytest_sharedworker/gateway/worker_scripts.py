@@ -11,10 +11,8 @@ from pytest_sharedworker.gateway.csp import allow_control
 from pytest_sharedworker.gateway.messages import RawResponse
 from pytest_sharedworker.gateway.patterns import Origin, Pattern, URLMatch
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
+from pytest_sharedworker.injected.prologue import OWN_PREFIX
 from pytest_sharedworker.injected.script_syntax import has_static_imports, is_strict
-
-OWN_PREFIX = "/__pytest_sharedworker__/"
-"""Paths below it belong to the plugin; they are neither forwarded nor in the journal."""
 
 
 class WorkerScripts:

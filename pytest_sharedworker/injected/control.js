@@ -5,38 +5,48 @@
 const control = (() => {
   const base = `//${location.hostname}:${settings.port}`;
 
+  // Saved before the worker's script and the init scripts run: replacing these must not cut the channel.
+  const { WebSocket: NativeWebSocket, XMLHttpRequest: NativeXhr } = self;
+  const { CONNECTING, OPEN } = NativeWebSocket;
+  const openXhr = /** @type {Function} */ (NativeXhr.prototype.open);
+  const sendXhr = NativeXhr.prototype.send;
+  const sendFrame = NativeWebSocket.prototype.send;
+  const { parse, stringify } = JSON;
+  const post = (/** @type {string} */ path, /** @type {unknown} */ body) => {
+    const request = new NativeXhr();
+    openXhr.call(request, "POST", `http:${base}${path}`, false);
+    sendXhr.call(request, stringify(body));
+    return request;
+  };
+
   // Read before the clock becomes virtual: real time, finer than Date's milliseconds.
   const timeOrigin = performance.timeOrigin;
   const performanceNow = performance.now.bind(performance);
   const realNow = () => timeOrigin + performanceNow();
 
   // A synchronous request: the plugin can act before the worker's first line runs.
-  const start = new XMLHttpRequest();
-  start.open("POST", `http:${base}/start`, false);
-  start.send(JSON.stringify({
+  const start = post("/start", {
     token: settings.token, name: self.name, url: location.href, atMs: realNow(),
-  }));
+  });
   if (start.status !== 200) {
     throw new Error(`pytest-sharedworker: the control server rejected this worker: ${start.responseText}`);
   }
   /** @type {{ id: string, epochMs: number }} */
-  const { id, epochMs } = JSON.parse(start.responseText);
+  const { id, epochMs } = parse(start.responseText);
 
   /** @type {Record<string, (params: any) => unknown>} */
   const methods = Object.create(null);
   /** @type {string[]} */
   const unsent = [];
-  const socket = new WebSocket(`ws:${base}/socket/${id}`);
+  const socket = new NativeWebSocket(`ws:${base}/socket/${id}`);
 
   // A worker that closes itself drops what its socket has not sent yet. Its last messages, and the message
   // that it ends, go by a request that does not wait for the event loop.
   const nativeClose = self.close.bind(self);
   let isClosing = false;
   const sendSynchronously = (/** @type {object[]} */ messages) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", `http:${base}/end/${id}`, false);
     try {
-      request.send(JSON.stringify(messages));
+      post(`/end/${id}`, messages);
     } catch {
       // The control server has stopped, or the browser sends nothing any more.
     }
@@ -44,26 +54,43 @@ const control = (() => {
   self.close = function close() {
     if (!isClosing) {
       isClosing = true;
-      sendSynchronously(unsent.splice(0).map((text) => JSON.parse(text)));
+      sendSynchronously(unsent.splice(0).map((text) => parse(text)));
     }
     nativeClose();
   };
 
   const send = (/** @type {object} */ message) => {
-    const text = JSON.stringify(message);
+    const text = stringify(message);
     if (isClosing) {
       sendSynchronously([message]);
-    } else if (socket.readyState === WebSocket.OPEN) {
-      socket.send(text);
-    } else if (socket.readyState === WebSocket.CONNECTING) {
+    } else if (socket.readyState === OPEN) {
+      sendFrame.call(socket, text);
+    } else if (socket.readyState === CONNECTING) {
       unsent.push(text);
     }
   };
+  /**
+   * Sends a message that has to arrive before what the caller does next.
+   *
+   * @param {object} message
+   * @param {boolean} isUrgent whether the gateway does not expect it, and so does not wait for it
+   */
+  const announce = (message, isUrgent) => {
+    if (socket.readyState === OPEN && !isUrgent && !isClosing) {
+      sendFrame.call(socket, stringify(message));
+      return;
+    }
+    try {
+      post(`/messages/${id}`, [message]);
+    } catch {
+      // The control server has stopped.
+    }
+  };
   socket.onopen = () => {
-    unsent.splice(0).forEach((text) => socket.send(text));
+    unsent.splice(0).forEach((text) => sendFrame.call(socket, text));
   };
   socket.onmessage = async ({ data }) => {
-    const { call, method, params } = JSON.parse(data);
+    const { call, method, params } = parse(data);
     try {
       const result = await methods[method](params);
       send({ call, result: result === undefined ? null : result });
@@ -103,7 +130,7 @@ const control = (() => {
   Object.defineProperty(self, Symbol.for("pytest-sharedworker"), { value: id });
 
   const channel = {
-    id, epochMs, methods, send, ports, realNow,
+    id, epochMs, methods, send, announce, ports, realNow,
     /** @type {(port: string, nextDueMs: number | null) => void} */
     onTabClock: () => {},
     /** @type {() => number | null} */

@@ -22,8 +22,9 @@ const requests = (() => {
     abandon(number);
     work.end(active.get(number));
     active.delete(number);
+    control.send({ event: "requestEnd", request: number });
   };
-  requestTags.follow(
+  announcements.follow(
     ({ number, what }, response, signal) => {
       if (signal) {
         signal.addEventListener("abort", () => abandon(number));
@@ -31,10 +32,7 @@ const requests = (() => {
       begin(number, what);
       return work.untilSettled(response, () => end(number));
     },
-    ({ number, what }, xhr) => {
-      begin(number, what);
-      xhr.addEventListener("loadend", () => end(number), { once: true });
-    },
+    { begin: ({ number, what }) => begin(number, what), end },
   );
 
   /** @param {{ request: number, delayMs: number | null }} params */

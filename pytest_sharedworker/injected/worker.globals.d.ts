@@ -7,10 +7,10 @@ declare const settings: {
   port: number;
   /** The registry that the worker belongs to. */
   token: string;
+  /** Begins the paths of the gateway that belong to the plugin. */
+  ownPrefix: string;
   /** Key of the plugin's messages on a tab's port. */
   mark: string;
-  /** Name of the request header that carries the tag. */
-  tag: string;
   virtualClock: boolean;
 };
 

@@ -12,6 +12,7 @@ from unit.support.servers import Upstream, send
 from unit.support.worker_scripts import WORKER_HEADERS, Prologue
 
 
+@pytest.mark.parametrize("name", ["Content-Security-Policy", "Content-Security-Policy-Report-Only"])
 @pytest.mark.parametrize(
     ("policies", "expected"),
     [
@@ -40,12 +41,13 @@ def test_policy_allows_the_control_channel_only(
     sharedworker_control: ControlServer,
     policies: list[str],
     expected: list[str],
+    name: str,
 ) -> None:
     gateway._attach(Prologue())
-    headers = CIMultiDict(("Content-Security-Policy", policy) for policy in policies)
+    headers = CIMultiDict((name, policy) for policy in policies)
     upstream.respond = lambda _: web.Response(text="a();", headers=headers)
     reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
     control = f"http://*:{sharedworker_control.port} ws://*:{sharedworker_control.port}"
-    assert reply.header("Content-Security-Policy") == [each.format(control=control) for each in expected]
+    assert reply.header(name) == [each.format(control=control) for each in expected]
     # A page's policy is not changed.
-    assert send(gateway).header("Content-Security-Policy") == policies
+    assert send(gateway).header(name) == policies

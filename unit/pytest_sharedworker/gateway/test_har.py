@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.har import make_har
 from pytest_sharedworker.gateway.toxics import DropResponse, Latency, ResetPeer, Slicer, Toxic
-from pytest_sharedworker.injected.prologue import TAG_HEADER
+from unit.support.announcing_worker import AnnouncingWorker
 from unit.support.har_rules import list_violations
 from unit.support.servers import Upstream, send
 
@@ -130,14 +131,17 @@ def test_pending_exchange_is_marked(gateway: Gateway) -> None:
         assert reply.result().status == 200
 
 
-def test_every_sender_has_a_page(gateway: Gateway) -> None:
+def test_every_sender_has_a_page(gateway: Gateway, sharedworker_control: ControlServer) -> None:
     send(gateway, "GET /page HTTP/1.1", "Sec-Fetch-Mode: navigate")
-    send(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: one.1.1500")
-    send(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: two.1.0")
-    send(gateway, "GET /api HTTP/1.1", f"{TAG_HEADER}: one.2.2500")
+    with AnnouncingWorker(sharedworker_control, gateway) as one:
+        with AnnouncingWorker(sharedworker_control, gateway) as two:
+            for worker, number, virtual_time in ((one, 1, 1500.0), (two, 1, 0.0), (one, 2, 2500.0)):
+                worker.announce("/api", number=number, virtual_time=virtual_time)
+                send(gateway, "GET /api HTTP/1.1")
     log = get_valid_log(gateway)
-    assert [page["id"] for page in log["pages"]] == ["tab", "worker one", "worker two"]
-    assert [entry["pageref"] for entry in log["entries"]] == ["tab", "worker one", "worker two", "worker one"]
+    pages = ["tab", f"worker {one.id}", f"worker {two.id}"]
+    assert [page["id"] for page in log["pages"]] == pages
+    assert [entry["pageref"] for entry in log["entries"]] == [*pages, pages[1]]
     assert [entry.get("_virtualTime") for entry in log["entries"]] == [None, 1500, 0, 2500]
     assert [entry["_sender"] for entry in log["entries"]] == ["tab", "worker", "worker", "worker"]
 

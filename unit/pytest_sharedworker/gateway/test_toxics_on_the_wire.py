@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 from aiohttp import web
 
+from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.toxics import (
@@ -26,8 +27,8 @@ from pytest_sharedworker.gateway.toxics import (
     SlowClose,
     Timeout,
 )
-from pytest_sharedworker.injected.prologue import TAG_HEADER
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from unit.support.announcing_worker import AnnouncingWorker
 from unit.support.servers import Client, Upstream, send
 
 DELAY_MS = 150
@@ -225,10 +226,14 @@ def test_removed_toxic_hits_no_more(gateway: Gateway, upstream: Upstream) -> Non
     assert send(gateway).status == 200
 
 
-def test_toxic_of_a_tagged_request_without_virtual_time_takes_real_time(gateway: Gateway) -> None:
+def test_toxic_of_an_announced_request_without_virtual_time_takes_real_time(
+    gateway: Gateway, sharedworker_control: ControlServer
+) -> None:
     gateway.add_toxic(Latency(latency=DELAY_MS))
     begun = time.monotonic()
-    assert send(gateway, "GET / HTTP/1.1", f"{TAG_HEADER}: w1.1.").status == 200
+    with AnnouncingWorker(sharedworker_control, gateway) as worker:
+        worker.announce("/")
+        assert send(gateway).status == 200
     assert time.monotonic() - begun >= DELAY_MS / 1000
     assert gateway.journal.exchanges[0].paused_seconds == DELAY_MS / 1000
 

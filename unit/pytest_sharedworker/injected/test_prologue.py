@@ -120,8 +120,8 @@ def test_only_virtual_clock_replaces_timers() -> None:
 
 
 @per_clock
-def test_requests_are_tagged_on_both_clocks(virtual_clock: bool) -> None:
-    assert "settings.tag" in worker_prologue(SETTINGS, virtual_clock=virtual_clock)
+def test_requests_are_announced_on_both_clocks(virtual_clock: bool) -> None:
+    assert "control.announce(" in worker_prologue(SETTINGS, virtual_clock=virtual_clock)
 
 
 def test_tab_without_marks_has_no_key_to_post_them_under() -> None:

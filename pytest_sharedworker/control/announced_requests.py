@@ -1,0 +1,68 @@
+"""The requests that a worker has announced before it sent them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+_LONGEST_LIST = 1_000
+"""On the real clock a worker does not say when a request has ended."""
+
+_order = itertools.count()
+
+
+@dataclass(eq=False)
+class AnnouncedRequest:
+    """A request as the worker's script makes it.
+
+    `number` and `virtual_time` (ms) are None where the request cannot be suspended in virtual time;
+    `has_own_referrer`: its Referer may differ from that of the worker's other requests; `is_taken`: it has
+    arrived.
+    """
+
+    number: int | None
+    method: str
+    host: str
+    target: str
+    virtual_time: float | None
+    has_own_referrer: bool
+    is_taken: bool = False
+    order: int = field(default_factory=lambda: next(_order))
+
+
+class AnnouncedRequests:
+    """Those of one worker, in the order in which they were announced."""
+
+    def __init__(self) -> None:
+        self._requests: list[AnnouncedRequest] = []
+
+    def __iter__(self) -> Iterator[AnnouncedRequest]:
+        return iter(self._requests)
+
+    def add(self, message: dict[str, Any]) -> None:
+        """Add one, as the prologue sends it."""
+        self._append(
+            AnnouncedRequest(
+                message["number"],
+                message["method"],
+                message["host"],
+                message["target"],
+                message["virtualMs"],
+                message["hasOwnReferrer"],
+            )
+        )
+
+    def add_redirect(self, request: AnnouncedRequest, method: str, target: str) -> None:
+        """Add the request that follows a redirect within the origin; it has the number of the first."""
+        self._append(
+            AnnouncedRequest(request.number, method, request.host, target, request.virtual_time, True)
+        )
+
+    def remove(self, number: int) -> None:
+        """Remove those with a number: the worker has its response, or has abandoned the request."""
+        self._requests = [each for each in self._requests if each.number != number]
+
+    def _append(self, request: AnnouncedRequest) -> None:
+        self._requests = [*self._requests, request][-_LONGEST_LIST:]
