@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from multidict import CIMultiDict
 
+from pytest_sharedworker.gateway.content_encoding import decode_body, list_encodings
 from pytest_sharedworker.gateway.csp import allow_control
+from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
 from pytest_sharedworker.gateway.messages import RawResponse
 from pytest_sharedworker.gateway.patterns import Origin, Pattern, URLMatch
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
 from pytest_sharedworker.injected.prologue import OWN_PREFIX
 from pytest_sharedworker.injected.script_syntax import has_static_imports, is_strict
+from pytest_sharedworker.injected.script_text import read_script
+
+_IMPORT = """
+try {
+    importScripts(%s);
+} catch (error) {
+    if (error instanceof TypeError && error.message.includes("odule")) {
+        throw new Error("pytest-sharedworker: this module script has the content encoding " + %s
+            + ", which needs a Python package to decode it (brotli, zstandard)");
+    }
+    throw error;
+}
+""".replace("\n", " ")
+"""Runs a classic script that the gateway cannot decode."""
 
 
 class WorkerScripts:
@@ -27,7 +44,7 @@ class WorkerScripts:
         self._workers = workers
         self._control_port = control_port
         self._patterns: list[Pattern] = []
-        self._own: dict[str, str] = {}
+        self._own: dict[str, RawResponse] = {}
 
     def add_pattern(self, pattern: URLMatch) -> None:
         """Recognize scripts by a pattern, too, where browsers send no Fetch Metadata. Raise GatewayError."""
@@ -53,43 +70,56 @@ class WorkerScripts:
 
     def serve(self, path: str, response: RawResponse) -> RawResponse:
         """Return the response with the script as it is sent: behind the prologue, if any."""
-        headers = response.headers.copy()
-        body = self._serve(path, response.body, headers)
-        if response.stream is not None and "Content-Length" in headers:  # A script that breaks off.
-            headers["Content-Length"] = str(int(headers["Content-Length"]) + len(body) - len(response.body))
-        return response._replace(headers=headers, body=body)
-
-    def _serve(self, path: str, script: bytes, headers: CIMultiDict[str]) -> bytes:
         self.paths.add(path)
         prologue = self._workers.prologue()
+        headers = response.headers.copy()
         if prologue is not None or self._workers.has_gate:
             for name in ("ETag", "Last-Modified", "Cache-Control"):
                 headers.popall(name, None)
             headers["Cache-Control"] = "no-store"
         if prologue is None:
-            return script
+            return response._replace(headers=headers)
         allow_control(headers, self._control_port)
-        if not has_static_imports(script):
-            directive = '"use strict"; ' if is_strict(script) else ""
-            return self._put_before(f"{directive}{prologue} ", script)
-        own_path = f"{OWN_PREFIX}prologue-{len(self._own)}.js"
-        self._own[own_path] = prologue
-        return self._put_before(f'import "{own_path}"; ', script)
+        body = self._add_prologue(prologue, response, headers)
+        if response.stream is not None and "Content-Length" in headers:  # A script that breaks off.
+            headers["Content-Length"] = str(int(headers["Content-Length"]) + len(body) - len(response.body))
+        return response._replace(headers=headers, body=body)
+
+    def _add_prologue(self, prologue: str, response: RawResponse, headers: CIMultiDict[str]) -> bytes:
+        encodings = ", ".join(list_encodings(headers))
+        headers.popall("Content-Encoding", None)
+        decoded = decode_body(response.body, response.headers)
+        if encodings and decoded is response.body:  # The browser may decode it, in a response of its own.
+            script_path = self._serve_own("script", response)
+            return f"{prologue} {_IMPORT % (json.dumps(script_path), json.dumps(encodings))}".encode()
+        script = read_script(decoded, headers.get("Content-Type", ""))
+        utf8 = script.utf8
+        if has_static_imports(utf8):
+            kind = CIMultiDict({"Content-Type": "text/javascript; charset=utf-8"})
+            own = RawResponse(200, kind, prologue.encode())
+            prefix = f'import "{self._serve_own("prologue", own)}"; '
+        else:
+            directive = '"use strict"; ' if is_strict(utf8) else ""
+            prefix = f"{directive}{prologue} "
+        self.prefixes.add(prefix)
+        return script.put_behind(prefix)
+
+    def _serve_own(self, name: str, response: RawResponse) -> str:
+        path = f"{OWN_PREFIX}{name}-{len(self._own)}.js"
+        self._own[path] = response
+        return path
 
     async def wait_at_gate(self, path: str) -> None:
         """Return when the script at `path` (with its query) may be sent."""
         await self._workers.wait_at_gate(path)
 
-    def _put_before(self, prefix: str, script: bytes) -> bytes:
-        self.prefixes.add(prefix)
-        return prefix.encode() + script
-
     def respond_own(self, request: web.Request) -> web.Response:
         """Respond to a request below OWN_PREFIX."""
-        text = self._own.get(request.path)
-        if text is None:
+        own = self._own.get(request.path)
+        if own is None:
             return web.Response(status=404)
-        response = web.Response(text=text, content_type="text/javascript")
-        response.headers["Cache-Control"] = "no-store"
+        headers = remove_headers(own.headers, NOT_FORWARDED | {"cache-control", "etag", "last-modified"})
+        headers["Cache-Control"] = "no-store"
+        response = web.Response(body=own.body, headers=headers)
         response.force_close()
         return response

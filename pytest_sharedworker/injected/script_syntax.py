@@ -22,9 +22,12 @@ _STATIC_IMPORT = re.compile(
     )""",
     re.VERBOSE,
 )
-_STRICT = re.compile(
-    rb"""(?:\s|//[^\n]*\n|/\*.*?\*/)*("use\ strict"|'use\ strict')""", re.DOTALL | re.VERBOSE
+_BLANK = rb"(?:[\s\xef\xbb\xbf]|//[^\n]*|/\*(?:(?!\*/).)*\*/)*"
+_STRING = re.compile(
+    _BLANK + rb"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')(""" + _BLANK + rb")(;?)", re.DOTALL
 )
+_CONTINUES = re.compile(rb"[.(\[*/%,?:<>=&|^`]|!=|\+(?!\+)|-(?!-)|in\b|instanceof\b")
+"""What makes a string before it a part of an expression, also on the next line."""
 
 
 def has_static_imports(script: bytes) -> bool:
@@ -34,5 +37,17 @@ def has_static_imports(script: bytes) -> bool:
 
 
 def is_strict(script: bytes) -> bool:
-    """Return whether `script` begins with "use strict", which counts only at the very beginning."""
-    return _STRICT.match(script) is not None
+    """Return whether "use strict" is among the directives at the begin of `script` (ECMA-262 §11.2.1)."""
+    position = 0
+    while string := _STRING.match(script, position):
+        position = string.end()
+        is_statement = (
+            bool(string[3])
+            or position == len(script)
+            or (b"\n" in string[2] and _CONTINUES.match(script, position) is None)
+        )
+        if not is_statement:
+            return False
+        if string[1][1:-1] == b"use strict":
+            return True
+    return False

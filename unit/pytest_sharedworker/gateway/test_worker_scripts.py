@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
+import zlib
+from collections.abc import Callable
+
 import pytest
 from aiohttp import web
 
@@ -38,6 +43,66 @@ def test_prologue_is_on_the_first_line_of_the_script(gateway: Gateway) -> None:
 
 def test_strict_script_stays_strict(gateway: Gateway) -> None:
     assert get_script(gateway, "'use strict';\na();")[0] == "\"use strict\"; P; 'use strict';\na();"
+
+
+BOM = codecs.BOM_UTF8
+LITTLE, BIG = "utf-16-le", "utf-16-be"
+JS = "text/javascript"
+
+
+@pytest.mark.parametrize(
+    ("script", "content_type", "expected"),
+    [
+        (BOM + b"a();", JS, BOM + b"P; a();"),
+        (BOM + b"'use strict';", JS, BOM + b"\"use strict\"; P; 'use strict';"),
+        (b"\xff\xfe" + "ä()".encode(LITTLE), JS, b"\xff\xfe" + "P; ä()".encode(LITTLE)),
+        (b"\xfe\xff" + "ä()".encode(BIG), JS, b"\xfe\xff" + "P; ä()".encode(BIG)),
+        ("a()".encode(LITTLE), "text/javascript; charset=UTF-16", "P; a()".encode(LITTLE)),
+        ("ä()".encode("latin-1"), "text/javascript; charset=latin1", b"P; \xe4()"),
+        (b"#!/usr/bin/env it's\na();", JS, b"P; ///usr/bin/env it's\na();"),
+        (BOM + b"#!x\n'use strict'", JS, BOM + b"\"use strict\"; P; //x\n'use strict'"),
+    ],
+)
+def test_head_of_a_script_keeps_its_meaning(
+    gateway: Gateway, script: bytes, content_type: str, expected: bytes
+) -> None:
+    gateway._attach(Prologue())
+    gateway.serve("/w.js", script, content_type=content_type)
+    assert send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS).body == expected
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encode"),
+    [
+        ("gzip", gzip.compress),
+        ("GZIP", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", lambda script: zlib.compress(script)[2:-4]),
+        ("gzip, deflate", lambda script: zlib.compress(gzip.compress(script))),
+        ("identity", bytes),
+    ],
+)
+def test_script_is_decoded_before_the_prologue_is_added(
+    gateway: Gateway, upstream: Upstream, encoding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    gateway._attach(Prologue())
+    body = encode(b"'use strict'; a();")
+    upstream.respond = lambda _: web.Response(body=body, headers={"Content-Encoding": encoding})
+    reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
+    assert reply.body == b"\"use strict\"; P; 'use strict'; a();"
+    assert reply.header("Content-Encoding") == []
+
+
+def test_script_of_an_unknown_encoding_is_left_to_the_browser(gateway: Gateway, upstream: Upstream) -> None:
+    gateway._attach(Prologue())
+    headers = {"Content-Encoding": "x-unknown", "Content-Type": "text/javascript"}
+    upstream.respond = lambda _: web.Response(body=b"packed", headers=headers)
+    reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
+    assert reply.body.startswith(b"P; ")
+    assert reply.header("Content-Encoding") == []
+    path = reply.body.partition(b'importScripts("')[2].partition(b'"')[0].decode()
+    packed = send(gateway, f"GET {path} HTTP/1.1")
+    assert (packed.body, packed.header("Content-Encoding")) == (b"packed", ["x-unknown"])
 
 
 def test_module_imports_the_prologue_before_its_own_imports(gateway: Gateway) -> None:

@@ -75,3 +75,37 @@ def test_large_bundle_is_scanned_in_time() -> None:
 )
 def test_strict_script_begins_with_the_directive(script: bytes, strict: bool) -> None:
     assert is_strict(script) is strict
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        b"'use asm'; 'use strict'; a();",
+        b"'use asm'\n'use strict'\na();",
+        b"/* a */ // b\n'other';\n\"use strict\"",
+        b"'use strict'\n!function () {}()",
+        b"'use strict' /* c */ ;",
+        b"'use strict'\n++a",
+        b"'use strict'\ninside()",
+    ],
+)
+def test_strictness_is_among_the_directives(script: bytes) -> None:
+    assert is_strict(script)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        b"'use strict' + a;",
+        b"'use strict'\n.length;",
+        b"'use strict'\n[0];",
+        b"'use strict'\nin a;",
+        b"'use str\\x69ct';",
+        b"a(); 'use strict';",
+        b"/* a */ a(); /* b */ 'use strict';",
+        b"('use strict');",
+        b"'other' + a; 'use strict';",
+    ],
+)
+def test_expression_is_no_directive(script: bytes) -> None:
+    assert not is_strict(script)
