@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from e2e.plugin.app import App, read_log
-from pytest_sharedworker import Clock, ClockError, SharedWorker, Timer
+from pytest_sharedworker import Clock, ClockError, SharedWorker, Timeout, Timer
 
 DAY_MS = 86_400_000
 TOLERANCE = timedelta(minutes=1)
@@ -79,10 +79,11 @@ def test_virtual_tabs_keep_the_order_of_all_workers(
     ]
 
 
-def test_timeout_counts_for_messages_that_no_worker_reads(app: App, worker_clock: Clock) -> None:
-    app.start("self.onconnect = ({ ports: [port] }) => { self.port = port; };")
+def test_timeout_counts_for_workers_that_do_not_start(app: App, worker_clock: Clock) -> None:
+    app.gateway.add_toxic(Timeout(), on="/worker.js")
+    app.connect(app.open())
     began = time.monotonic()
-    with pytest.raises(ClockError, match=r"waited 0.5 s for the workers to read .*worker.js"):
+    with pytest.raises(ClockError, match=r"waited 0.5 s for the start of .*worker.js"):
         worker_clock.run_for(1_000, timeout=500)
     assert time.monotonic() - began < 5
 

@@ -87,9 +87,10 @@ class VirtualClock:
         self._channel.call("setSystemTime", {"epochMs": round(parse_time(time))})
 
     def state(self, *, timeout: float = STATE_TIMEOUT) -> dict[str, object]:
-        """Return `kind`, `now`, `date`, `is_advancing`, `timers` (as Timer), and the `pending` work.
+        """Return `kind`, `now`, `date`, `is_advancing`, `timers` (as Timer), `pending`, and `unread_ports`.
 
-        The clock does not wait for pending work that is `held`. Raise WaitTimeoutError.
+        The clock does not wait for pending work that is `held`, nor for messages on the unread ports, which
+        the worker has not started or has passed on. Raise WaitTimeoutError.
         """
         state = self._read(timeout)
         return {
@@ -99,6 +100,7 @@ class VirtualClock:
             "is_advancing": self._channel.is_advancing,
             "timers": [asdict(_to_timer(timer)) for timer in state["timers"]],
             "pending": state["pending"],
+            "unread_ports": state["unreadPorts"],
         }
 
     def _read(self, timeout: float = DEFAULT_TIMEOUT) -> dict[str, Any]:

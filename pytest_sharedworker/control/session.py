@@ -62,8 +62,8 @@ class ControlChannel:
 
     console: list[ConsoleMessage] = field(default_factory=list)
     errors: list[WorkerError] = field(default_factory=list)
-    marks: dict[str, int] = field(default_factory=dict)
-    """The highest mark that the worker has read on each port, by the port's id."""
+    ports: set[str] = field(default_factory=set)
+    """The ids of the ports that tabs have introduced to the worker."""
 
     def __post_init__(self) -> None:
         self.requests = AnnouncedRequests()
@@ -146,8 +146,8 @@ class ControlChannel:
             self.console.append(ConsoleMessage(message["type"], message["text"], *self._times(message)))
         elif event == "error":
             self.errors.append(WorkerError(message["message"], message["stack"], *self._times(message)))
-        elif event == "mark":
-            self.marks[message["port"]] = max(message["mark"], self.marks.get(message["port"], 0))
+        elif event == "port":
+            self.ports.add(message["port"])
         elif event == "resume":
             self._resumed.add(message["request"])
         elif event == "request":

@@ -308,6 +308,15 @@ class Gateway:
         """The URLs of all scripts that browsers requested as SharedWorkers."""
         return [self.url + path for path in self._scripts.paths]
 
+    def _count_script_requests(self, url: str, since: datetime) -> int:
+        """Return how often browsers have requested this URL as a SharedWorker's script."""
+        return sum(
+            exchange.url == url
+            and exchange.started_at >= since
+            and (exchange.request_headers.get("Sec-Fetch-Dest") == "sharedworker" or self._scripts.has(url))
+            for exchange in self.journal
+        )
+
     async def _on_worker_start(self, session: ControlChannel) -> None:
         """Apply what was ordered for the moment before a worker's first line (in the loop's thread)."""
         self._toxics.note_worker_start()

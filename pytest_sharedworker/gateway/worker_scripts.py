@@ -59,6 +59,10 @@ class WorkerScripts:
             return destination == "sharedworker" and request.headers.get("Sec-Fetch-Mode") == "same-origin"
         return self._has_pattern(request.method, request.raw_path)
 
+    def has(self, url: str) -> bool:
+        """Return whether a script of this URL was served as a worker's."""
+        return url.removeprefix(self._origin.url).partition("?")[0] in self.paths
+
     def is_referred_by(self, referer: str) -> bool:
         """Return whether a request with this Referer comes from a worker."""
         parts = urlsplit(referer)

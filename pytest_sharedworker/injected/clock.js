@@ -63,7 +63,7 @@
         const dateMs = timers.dateMs() - timers.nowMs() + toMs;
         for (const [port, { offsetMs }] of moved) {
           const order = { runToMs: toMs - offsetMs, dateMs, isJump };
-          control.ports.get(port)?.postMessage({ [settings.mark]: order });
+          ports.get(port)?.postMessage({ [settings.mark]: order });
         }
         await done;
       },
@@ -144,12 +144,14 @@
    * @property {number} ms
    * @property {Record<string, TabClock>} tabClocks by their ports
    * @property {boolean} hasDepartures whether a tab or worker has gone since the last move
+   * @property {Parameters<typeof ports.untilRead>[0]} posted by the tabs on this worker's ports
    */
   /**
    * @param {Move} move
    * @param {boolean} isJump
    */
-  const runTo = async ({ ms, tabClocks, hasDepartures }, isJump) => {
+  const runTo = async ({ ms, tabClocks, hasDepartures, posted }, isJump) => {
+    await ports.untilRead(posted);
     const targetMs = timers.nowMs() + ms;
     tabs.join(tabClocks, targetMs, isJump);
     locks.recheck(hasDepartures);
@@ -170,7 +172,8 @@
   };
   control.methods.runFor = exclusively((/** @type {Move} */ move) => runTo(move, false));
   control.methods.fastForward = exclusively((/** @type {Move} */ move) => runTo(move, true));
-  control.methods.runNext = exclusively(async (/** @type {Move} */ { tabClocks, hasDepartures }) => {
+  control.methods.runNext = exclusively(async (/** @type {Move} */ { tabClocks, hasDepartures, posted }) => {
+    await ports.untilRead(posted);
     tabs.join(tabClocks, Infinity, false);
     locks.recheck(hasDepartures);
     await settle();
@@ -180,6 +183,7 @@
     await settle();
     return { nowMs: timers.nowMs() };
   });
+  control.methods.untilRead = ports.untilRead;
   /** @param {{ epochMs: number }} params */
   control.methods.setSystemTime = ({ epochMs }) => timers.setDate(epochMs);
   control.methods.clock = () => ({
@@ -188,5 +192,6 @@
     moving: isMoving,
     timers: timers.list(),
     pending: work.list(),
+    unreadPorts: ports.listUnread(),
   });
 })();

@@ -100,27 +100,6 @@ const control = (() => {
     }
   };
 
-  // The plugin's messages travel on the tabs' own ports, so that they arrive behind everything the tab posted
-  // before; the worker never sees them.
-  /** @type {Map<string, MessagePort>} */
-  const ports = new Map();
-  self.addEventListener("connect", (event) => {
-    const [port] = /** @type {MessageEvent} */ (event).ports;
-    port.addEventListener("message", (message) => {
-      const mark = message.data && message.data[settings.mark];
-      if (!mark) {
-        return;
-      }
-      message.stopImmediatePropagation();
-      ports.set(mark.port, port);
-      if (mark.mark === undefined) {
-        channel.onTabClock(mark.port, mark.nextDueMs);
-      } else {
-        send({ event: "mark", port: mark.port, mark: mark.mark });
-      }
-    });
-  });
-
   methods.evaluate = ({ expression, argument }) => evaluate(expression, argument);
   methods.terminate = () => {
     self.close();
@@ -130,7 +109,7 @@ const control = (() => {
   Object.defineProperty(self, Symbol.for("pytest-sharedworker"), { value: id });
 
   const channel = {
-    id, epochMs, methods, send, announce, ports, realNow,
+    id, epochMs, methods, send, announce, realNow,
     /** @type {(port: string, nextDueMs: number | null) => void} */
     onTabClock: () => {},
     /** @type {() => number | null} */

@@ -23,7 +23,7 @@ from functools import cache
 from importlib import resources
 
 MARK = "pytest-sharedworker-mark"
-"""Key of the plugin's messages on a tab's port; the prologue takes them out."""
+"""Key of the plugin's messages between a tab and a worker; both ends take them out."""
 
 OWN_PREFIX = "/__pytest_sharedworker__/"
 """Paths of the gateway below it belong to the plugin; they are neither forwarded nor in the journal."""
@@ -34,8 +34,8 @@ WORKER_PARTS = (
 """The parts of every prologue, in the order in which they build on one another."""
 
 VIRTUAL_TIME_PARTS = (
-    "timers.js", "work.js", "requests.js", "indexeddb.js", "locks.js", "streams.js", "promises.js",
-    "clock.js",
+    "timers.js", "work.js", "ports.js", "requests.js", "indexeddb.js", "locks.js", "streams.js",
+    "promises.js", "clock.js",
 )  # fmt: skip
 """The parts of virtual time, which follow WORKER_PARTS."""
 
@@ -93,12 +93,11 @@ def evaluate_script() -> str:
     return f"(() => {{ {_read('evaluate.js')} return evaluate; }})()"
 
 
-def tab_script(*, marks: bool, virtual_clock: bool) -> str:
+def tab_script(*, counts_messages: bool, virtual_clock: bool) -> str:
     """Return the script that runs first in a tab.
 
-    `marks`: whether the workers carry a prologue and virtual time, and so read marks; without them the script
-    posts nothing on a port. `virtual_clock`: whether the tab's timers and dates are virtual and move along
-    with its worker's.
+    `counts_messages`: whether to count what the page posts, which workers on virtual time have to read.
+    `virtual_clock`: whether the tab's timers and dates are virtual and move along with its worker's.
     """
-    settings = json.dumps({"mark": MARK if marks else None, "virtualClock": virtual_clock})
+    settings = json.dumps({"mark": MARK, "countsMessages": counts_messages, "virtualClock": virtual_clock})
     return f"(() => {{ const settings = {settings}; {_join(TAB_PARTS)} }})();"

@@ -2,7 +2,8 @@
 
 /** Put in front of the parts by prologue.py. */
 declare const settings: {
-  /** Key of the plugin's messages on a tab's port; null where the workers read none. */
-  mark: string | null;
+  /** Key of the plugin's messages on a tab's port. */
+  mark: string;
+  countsMessages: boolean;
   virtualClock: boolean;
 };

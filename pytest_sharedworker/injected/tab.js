@@ -1,19 +1,31 @@
-// Runs in every tab before the page's own scripts: keeps the ports of its SharedWorkers, so that the plugin
-// can wait until a worker has read all that this tab posted, and their errors.
+// Runs in every tab before the page's own scripts: keeps the ports of its SharedWorkers and counts what the page
+// posts on them, so that the plugin can wait until a worker has read it, and keeps the workers' errors.
 (() => {
   const NativeSharedWorker = window.SharedWorker;
   const HANDLE = Symbol.for("pytest-sharedworker");
   if (!NativeSharedWorker || HANDLE in window) {
     return;
   }
-  /** @type {Map<string, MessagePort>} */
+  /**
+   * @typedef {object} PortState
+   * @property {MessagePort} port
+   * @property {string} id
+   * @property {string} url of the worker
+   * @property {string} name of the worker
+   * @property {number} createdMs real time since 1970
+   * @property {number} postedCount
+   * @property {boolean} isClosed
+   * @property {boolean} hasFailed whether the worker could not be started
+   */
+  /** @type {Map<string, PortState>} */
   const ports = new Map();
+  /** @type {WeakMap<object, PortState>} */
+  const byPort = new WeakMap();
   /** @type {{ url: string, name: string }[]} */
   const errors = [];
-  /** @type {Set<string>} */
-  const failed = new Set();
-  /** URL and name of the worker at each port. @type {Map<string, [string, string]>} */
-  const workers = new Map();
+  // Read before the tab's clock becomes virtual.
+  const { timeOrigin } = performance;
+  const performanceNow = performance.now.bind(performance);
   const random = new Uint32Array(2);
   const makeId = () => crypto.getRandomValues(random).join("-");
 
@@ -49,28 +61,39 @@
     timers.setDate(dateMs);
   };
 
-  /**
-   * @param {MessagePort} port
-   * @param {string} id
-   * @param {string} key of the plugin's messages
-   */
-  const join = (port, id, key) => {
-    const { close } = port;
-    port.postMessage({ [key]: { port: id, mark: 0 } });
-    port.close = () => {
-      // Behind all that was posted, and higher than any mark that will be waited for.
-      port.postMessage({ [key]: { port: id, mark: Number.MAX_SAFE_INTEGER } });
-      close.call(port);
+  const nativePost = /** @type {Function} */ (MessagePort.prototype.postMessage);
+  const nativeClose = MessagePort.prototype.close;
+  if (settings.countsMessages) {
+    MessagePort.prototype.postMessage = function postMessage(/** @type {any[]} */ ...args) {
+      nativePost.apply(this, args);
+      const state = byPort.get(this);
+      if (state && !state.isClosed) {
+        state.postedCount += 1;
+      }
     };
-    port.addEventListener("message", async (event) => {
-      const order = event.data && event.data[key];
-      if (order && timers) {
+    MessagePort.prototype.close = function close() {
+      nativeClose.call(this);
+      const state = byPort.get(this);
+      if (state) {
+        state.isClosed = true;
+      }
+    };
+  }
+  const post = (/** @type {PortState} */ { port, id }, /** @type {object} */ message) => {
+    nativePost.call(port, { [settings.mark]: { port: id, ...message } });
+  };
+
+  // A worker moves the clock of a tab by messages on the tab's port: they arrive in the order of the app's own.
+  const followClock = (/** @type {Timers} */ timers, /** @type {PortState} */ state) => {
+    state.port.addEventListener("message", async (event) => {
+      const order = event.data && event.data[settings.mark];
+      if (order) {
         event.stopImmediatePropagation();
         await run(timers, order);
         if (usesLocks) {
           await waitForLocks();
         }
-        port.postMessage({ [key]: { port: id, nextDueMs: nextDueMs() } });
+        post(state, { nextDueMs: nextDueMs() });
       }
     });
   };
@@ -78,22 +101,26 @@
   window.SharedWorker = class SharedWorker extends NativeSharedWorker {
     constructor(/** @type {[string | URL, (string | WorkerOptions)?]} */ ...args) {
       super(...args);
-      const id = makeId();
-      ports.set(id, this.port);
       const url = String(new URL(args[0], document.baseURI));
       const name = (typeof args[1] === "string" ? args[1] : args[1] && args[1].name) || "";
-      workers.set(id, [url, name]);
+      /** @type {PortState} */
+      const state = {
+        port: this.port, id: makeId(), url, name, createdMs: timeOrigin + performanceNow(),
+        postedCount: 0, isClosed: false, hasFailed: false,
+      };
+      ports.set(state.id, state);
+      byPort.set(this.port, state);
       // An error of an earlier attempt does not count: this is the next one.
       errors.splice(0, Infinity, ...errors.filter((error) => error.url !== url || error.name !== name));
       this.addEventListener("error", (event) => {
         // An ErrorEvent comes from a worker that runs, and reports it itself.
         if (!(event instanceof ErrorEvent)) {
           errors.push({ url, name });
-          failed.add(id);
+          state.hasFailed = true;
         }
       });
-      if (settings.mark) {
-        join(this.port, id, settings.mark);
+      if (timers) {
+        followClock(timers, state);
       }
     }
   };
@@ -102,16 +129,21 @@
     value: {
       id: makeId(),
       errors,
-      /** The ports that carry marks. */
-      ports: () => (settings.mark ? [...ports.keys()] : []),
-      expected: () => [...workers].filter(([id]) => !failed.has(id)),
-      clock: () => timers && { nowMs: timers.nowMs(), nextDueMs: nextDueMs() },
-      mark: async (/** @type {string[]} */ ids, /** @type {number} */ mark) => {
+      /** The ports whose workers did not fail to start. */
+      read: async () => {
         if (usesLocks) {
           await waitForLocks();
         }
+        const live = [...ports.values()].filter(({ hasFailed }) => !hasFailed);
+        return live.map(({ port, hasFailed, ...state }) => state);
+      },
+      clock: () => timers && { nowMs: timers.nowMs(), nextDueMs: nextDueMs() },
+      introduce: (/** @type {string[]} */ ids) => {
         for (const id of ids) {
-          ports.get(id)?.postMessage({ [settings.mark ?? ""]: { port: id, mark } });
+          const state = ports.get(id);
+          if (state) {
+            post(state, {});
+          }
         }
       },
     },

@@ -57,6 +57,7 @@ const work = (() => {
   );
 
   return {
+    setRealTimeout,
     begin,
     setHeld,
     end,

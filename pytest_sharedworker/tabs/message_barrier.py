@@ -1,133 +1,224 @@
-"""Wait until the workers have read what tabs posted before, so that time may move.
+"""Find out what tabs have posted to their workers, so that time moves only after the workers have read it.
 
-Messages of a tab arrive in order: once a worker has read a mark, it has read everything before the mark.
-Needs a prologue.
+A tab counts what its page posts on a port; a worker with a prologue counts what it reads (`ports.js`).
+To compare the two, the tab introduces its port to the worker by one message, which the prologue takes out.
+This happens only where the page has posted something to a worker that has a prologue.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
+from datetime import datetime, timedelta, timezone
+
+from playwright.sync_api import BrowserContext
 
 from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
-from pytest_sharedworker.errors import WaitTimeoutError
+from pytest_sharedworker.errors import WaitTimeoutError, WorkerClosedError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from pytest_sharedworker.tabs.pages import MarkedTab, Tabs, WorkerPort
+from pytest_sharedworker.tabs.pages import TabPort, Tabs, TabState
 
 DELIVERY_TIMEOUT_MS = 10_000.0
 _RECHECK_SECONDS = 0.25
-_ORPHAN_SECONDS = 2.0
-"""How long a tab's new worker is waited for where others of its script and name have ended."""
+_INTRODUCTION_SECONDS = 0.5
+"""How long a worker may take to read a port's introduction; later its messages are counted without it."""
+_REQUEST_TIME = timedelta(seconds=1)
+"""How long after a port's creation the browser may request the worker's script.
+
+It requests none from the gateway for a blob's worker, and none at all where it passes the port to a worker
+that is just ending.
+"""
 
 
 @dataclass(frozen=True)
 class TabSnapshot:
-    """The tabs at the moment at which workers had read all that these posted.
+    """What the tabs have posted, at one moment.
 
     `tabs` are those on virtual time, oldest first; `departures` is how many documents and workers have gone
-    since the test began.
+    since the test began; `posted` counts the messages for each channel, by its id, as `ports.untilRead` takes
+    them.
     """
 
-    tabs: list[MarkedTab]
+    tabs: list[TabState]
     departures: int
+    posted: Mapping[str, Mapping[str, object]]
 
     def clock_params(self, channel: ControlChannel) -> dict[str, object]:
         """Return what this worker's clock needs to know of the tabs before it moves."""
         clocks = {}
         for tab in self.tabs:
-            own = [port for port in tab.ports if port in channel.marks]
+            own = [port.id for port in tab.ports if port.id in channel.ports]
             if own:
                 clocks[own[0]] = tab.clock
-        return {"tabClocks": clocks, "hasDepartures": self.departures > channel.departures_sent}
+        return {
+            "tabClocks": clocks,
+            "hasDepartures": self.departures > channel.departures_sent,
+            "posted": self.posted.get(channel.id),
+        }
 
 
 class MessageBarrier:
-    """Marks on the ports of one test's tabs, and the wait until the workers have read them."""
+    """Counts the messages of one test's tabs for the workers that have to read them."""
 
     def __init__(
-        self, tabs: Tabs, registry: WorkerRegistry, loop_thread: LoopThread, explain: Callable[[], str]
+        self,
+        tabs: Tabs,
+        registry: WorkerRegistry,
+        loop_thread: LoopThread,
+        *,
+        count_requests: Callable[[str, datetime], int],
+        explain: Callable[[], str],
     ) -> None:
-        """`explain` describes the workers, for the text of a failure."""
+        """`count_requests`: how often browsers have requested a URL as a worker's script since then.
+
+        `explain` describes the workers, for the text of a failure.
+        """
         self._tabs = tabs
         self._registry = registry
         self._loop_thread = loop_thread
+        self._count_requests = count_requests
         self._explain = explain
-        self._marks = count(1)
-        self._orphans: set[str] = set()
+        self._introduced: set[str] = set()
+        self._skipped: set[str] = set()
+        """Ports that no worker of a known script, or none at all, has been introduced to in time."""
+        self._counted: set[str] = set()
+        """Closed ports without an introduction that were waited for once."""
         self._documents: set[str] = set()
         self._departed_documents = 0
 
     def wait(self, *, timeout: float = DELIVERY_TIMEOUT_MS) -> TabSnapshot:
-        """Wait until the workers have read all that the tabs posted before.
+        """Wait until it is known which worker has to read what, and return it.
 
-        `timeout` is in milliseconds. Raises WaitTimeoutError, which names the workers that have not.
+        `timeout` is in milliseconds. Raise WaitTimeoutError, which names the workers that did not start.
         """
-        mark = next(self._marks)
-        tabs = self._tabs.mark(mark)
-        marked = [port for tab in tabs for port in tab.ports]
         begin = time.monotonic()
-        while unread := self._unread(marked, mark):
-            expected = self._tabs.get_ports()
+        tabs = self._tabs.read()
+        missing = self._introduce(tabs, 0)
+        while missing:
             waited_seconds = time.monotonic() - begin
             if waited_seconds > timeout / 1000:
-                raise WaitTimeoutError(self._describe(timeout, unread, marked, expected))
-            if waited_seconds > _ORPHAN_SECONDS:
-                self._orphans.update(port for port in expected if self._is_orphan(port, expected))
-            # Tabs that went away meanwhile, and workers that failed to start, read nothing any more.
-            marked = [port for port in marked if port in expected]
-        return TabSnapshot([tab for tab in tabs if tab.clock is not None], self._count_departures(tabs))
+                raise WaitTimeoutError(self._describe(timeout, missing))
+            self._wait_for_introductions(missing)
+            # Tabs may have gone meanwhile, and workers may have failed to start.
+            tabs = self._tabs.read() if self._introduce(tabs, waited_seconds) else tabs
+            missing = self._introduce(tabs, waited_seconds)
+        posted = {channel.id: self._count_posted(channel, tabs) for channel in self._registry.channels}
+        self._counted.update(port.id for tab in tabs for port in tab.ports if port.is_closed)
+        virtual = [tab for tab in tabs if tab.clock is not None]
+        return TabSnapshot(virtual, self._count_departures(tabs), posted)
 
-    def _describe(
-        self, timeout: float, unread: list[str], marked: list[str], ports: dict[str, WorkerPort]
-    ) -> str:
-        workers = Counter(ports[port].label for port in unread if port in ports)
-        names = ", ".join(f"{name} ({count} ports)" if count > 1 else name for name, count in workers.items())
-        return (
-            f"waited {timeout / 1000:g} s for the workers to read what came on {len(unread)} of"
-            f" {len(marked)} ports: {names or 'of tabs that have gone'}; does the worker set port.onmessage"
-            f" or call port.start()?\n{self._explain()}"
-        )
+    def wait_until_read(self, *, timeout: float = DELIVERY_TIMEOUT_MS) -> None:
+        """Wait until the workers have read what the tabs posted before. Raise WaitTimeoutError."""
+        deadline = time.monotonic() + timeout / 1000
+        posted = self.wait(timeout=timeout).posted
+        for channel in list(self._registry.channels):
+            if not channel.ended:
+                with suppress(WorkerClosedError):
+                    left = max(1.0, (deadline - time.monotonic()) * 1000)
+                    channel.call("untilRead", dict(posted[channel.id]), timeout=left)
 
-    def _unread(self, marked: list[str], mark: int) -> list[str]:
-        """Wait a moment for marks to be read; return the ports where they were not."""
+    def is_in(self, channel: ControlChannel, context: BrowserContext) -> bool:
+        """Return whether a worker belongs to a context; False as long as that is not known."""
+        tabs = self._tabs.read()
+        ports = [
+            (tab, port)
+            for tab in tabs
+            for port in tab.ports
+            if (port.url, port.name) == (channel.url, channel.name)
+        ]
+        if {port.context for _, port in ports} == {context}:
+            return True
+        for tab, port in ports:
+            if port.id not in self._introduced and not port.is_closed:
+                self._introduced.add(port.id)
+                tab.introduce([port.id])
+        return any(self._tabs.contexts.get(port) is context for port in channel.ports)
 
-        def unread() -> list[str]:
-            return [port for port in marked if not self._has_read(port, mark)]
+    def _introduce(self, tabs: list[TabState], waited_seconds: float) -> list[TabPort]:
+        """Introduce ports to their workers; return those whose worker is still to be waited for."""
+        missing = []
+        for tab in tabs:
+            new = []
+            for port in tab.ports:
+                if port.is_closed or port.id in self._skipped or self._get_owner(port) is not None:
+                    continue
+                if self._get_candidates(port):
+                    if not port.posted and tab.clock is None:
+                        continue  # There is nothing to read on it.
+                    is_awaited = waited_seconds <= _INTRODUCTION_SECONDS
+                    new += [] if port.id in self._introduced else [port.id]
+                else:
+                    is_awaited = self._is_worker_starting(port)
+                if is_awaited:
+                    missing.append(port)
+                else:
+                    self._skipped.add(port.id)
+            if new:
+                self._introduced.update(new)
+                tab.introduce(new)
+        return missing
+
+    def _is_worker_starting(self, port: TabPort) -> bool:
+        """Return whether a port without a worker may still get one."""
+        if datetime.now(timezone.utc) - port.created_at < _REQUEST_TIME:
+            return True
+        started = [
+            each.url == port.url and each.started_at >= port.created_at for each in self._registry.channels
+        ]
+        return self._count_requests(port.url, port.created_at) > sum(started)
+
+    def _wait_for_introductions(self, missing: list[TabPort]) -> None:
+        """Wait a moment for workers to start and to read introductions."""
+
+        def is_changed() -> bool:
+            return all(self._get_owner(port) is not None for port in missing) or any(
+                port.id not in self._introduced and self._get_candidates(port) for port in missing
+            )
 
         with suppress(WaitTimeoutError):
             self._loop_thread.run(
-                self._registry.changes.wait_until(lambda: not unread()), timeout_seconds=_RECHECK_SECONDS
+                self._registry.changes.wait_until(is_changed), timeout_seconds=_RECHECK_SECONDS
             )
-        return unread()
 
-    def _has_read(self, port: str, mark: int) -> bool:
-        # Where its worker has ended, no one reads this port any more.
-        owners = [channel for channel in self._registry.channels if port in channel.marks]
-        return port in self._orphans or any(owner.ended or owner.marks[port] >= mark for owner in owners)
+    def _get_owner(self, port: TabPort) -> ControlChannel | None:
+        """Return the worker that a port was introduced to."""
+        return next((each for each in self._registry.channels if port.id in each.ports), None)
 
-    def _is_orphan(self, port: str, ports: dict[str, WorkerPort]) -> bool:
-        """Return whether the port's worker ended before it read anything, as far as the plugin can see."""
-        end = ports[port]
-        same = [
+    def _get_candidates(self, port: TabPort) -> list[ControlChannel]:
+        """Return the workers that may be at the other end of a port without an introduction."""
+        contexts = self._tabs.contexts
+        return [
             channel
             for channel in self._registry.channels
-            if (channel.url, channel.name) == (end.url, end.name)
+            if (channel.url, channel.name) == (port.url, port.name)
+            and not channel.ended
             # A worker that a tab of another context has reached is another one, also under the same name.
-            and not any(ports[each].context is not end.context for each in channel.marks if each in ports)
+            and all(contexts.get(each, port.context) is port.context for each in channel.ports)
         ]
-        if any(port in channel.marks for channel in same) or not any(channel.ended for channel in same):
-            return False
-        # Ports of a tab are connected in order: a worker that has read a later one will not get this one.
-        # Firefox passes a port to a worker that is just ending.
-        order = list(ports)
-        later = {each for each in order[order.index(port) :] if ports[each] == end}
-        return all(channel.ended or later & channel.marks.keys() for channel in same)
 
-    def _count_departures(self, tabs: list[MarkedTab]) -> int:
+    def _count_posted(self, channel: ControlChannel, tabs: list[TabState]) -> dict[str, object]:
+        introduced: dict[str, int] = {}
+        anonymous: list[int] = []
+        for port in (port for tab in tabs for port in tab.ports if port.posted):
+            if port.id in channel.ports:
+                introduced[port.id] = port.posted
+            elif port.id not in self._counted and self._get_owner(port) is None:
+                if channel in self._get_candidates(port):
+                    anonymous.append(port.posted)
+        return {"introduced": introduced, "anonymous": anonymous}
+
+    def _describe(self, timeout: float, missing: list[TabPort]) -> str:
+        workers = Counter(port.label for port in missing)
+        names = ", ".join(f"{name} ({count} ports)" if count > 1 else name for name, count in workers.items())
+        return (
+            f"waited {timeout / 1000:g} s for the start of {names}, to which tabs are connected"
+            f"\n{self._explain()}"
+        )
+
+    def _count_departures(self, tabs: list[TabState]) -> int:
         """Return how many documents, as of now, and workers have gone."""
         documents = {tab.id for tab in tabs}
         self._departed_documents += len(self._documents - documents)

@@ -2,51 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Frame
 from playwright.sync_api import Error as PlaywrightError
 
-_SEND_MARKS = """async (mark) => {
+_READ = """async () => {
     const tab = window[Symbol.for("pytest-sharedworker")];
-    if (!tab) return null;
-    const ports = tab.ports();
-    await tab.mark(ports, mark);
-    return { id: tab.id, ports, clock: tab.clock() };
+    return tab ? { id: tab.id, clock: tab.clock(), ports: await tab.read() } : null;
 }"""
-_READ_PORTS = """() => {
-    const tab = window[Symbol.for("pytest-sharedworker")];
-    return tab ? tab.expected() : [];
-}"""
+_INTRODUCE = "(ids) => window[Symbol.for('pytest-sharedworker')]?.introduce(ids)"
 _READ_ERRORS = "() => window[Symbol.for('pytest-sharedworker')]?.errors ?? []"
 
 
 @dataclass(frozen=True)
-class MarkedTab:
-    """A document that has just marked its ports.
-
-    `clock` holds `nowMs` and `nextDueMs` where its timers are virtual.
-    """
+class TabPort:
+    """A document's port to a worker of this script and name; `posted` counts the messages of the page."""
 
     id: str
-    ports: list[str]
-    clock: dict[str, float | None] | None
-
-
-@dataclass(frozen=True)
-class WorkerPort:
-    """A tab's port to a worker, with the worker's script and name."""
-
-    frame: Frame
     url: str
     name: str
-
-    @property
-    def context(self) -> BrowserContext:
-        """The browser context of the tab and the worker."""
-        return self.frame.page.context
+    posted: int
+    created_at: datetime
+    """By the browser's clock (aware, UTC)."""
+    is_closed: bool
+    context: BrowserContext
+    """The browser context of the tab and the worker."""
 
     @property
     def label(self) -> str:
@@ -54,11 +39,31 @@ class WorkerPort:
         return f"worker {self.name or self.url!r}"
 
 
+@dataclass(frozen=True)
+class TabState:
+    """A document and its ports to workers that did not fail to start, in their order.
+
+    `clock` holds `nowMs` and `nextDueMs` where its timers are virtual.
+    """
+
+    id: str
+    ports: list[TabPort]
+    clock: dict[str, float | None] | None
+    frame: Frame = field(repr=False)
+
+    def introduce(self, ports: list[str]) -> None:
+        """Introduce ports to their workers, by their ids."""
+        with suppress(PlaywrightError):  # A frame that is just being closed.
+            self.frame.evaluate(_INTRODUCE, ports)
+
+
 class Tabs:
     """All documents, frames too, in the contexts that a test follows."""
 
     def __init__(self) -> None:
         self._contexts: list[BrowserContext] = []
+        self.contexts: dict[str, BrowserContext] = {}
+        """The context of each port that was ever read."""
 
     def add(self, context: BrowserContext) -> None:
         """Follow the documents of a context from now on."""
@@ -72,23 +77,31 @@ class Tabs:
         """Return the browsers of the contexts."""
         return [context.browser for context in self._contexts if context.browser is not None]
 
-    def mark(self, mark: int) -> list[MarkedTab]:
-        """Send a mark on every port to a worker, behind all that was posted there."""
+    def read(self) -> list[TabState]:
+        """Return the documents, in the order of their pages."""
         tabs = []
         for frame in self._frames():
             with suppress(PlaywrightError):  # A frame that is just being closed.
-                if state := frame.evaluate(_SEND_MARKS, mark):
-                    tabs.append(MarkedTab(**state))
+                if state := frame.evaluate(_READ):
+                    tabs.append(self._make_state(frame, state))
         return tabs
 
-    def get_ports(self) -> dict[str, WorkerPort]:
-        """Return the ports to workers that did not fail to start; those of one tab in their order."""
-        ports: dict[str, WorkerPort] = {}
-        for frame in self._frames():
-            with suppress(PlaywrightError):
-                for port, (url, name) in frame.evaluate(_READ_PORTS):
-                    ports[port] = WorkerPort(frame, url, name)
-        return ports
+    def _make_state(self, frame: Frame, state: Mapping[str, Any]) -> TabState:
+        context = frame.page.context
+        ports = [
+            TabPort(
+                port["id"],
+                port["url"],
+                port["name"],
+                port["postedCount"],
+                datetime.fromtimestamp(port["createdMs"] / 1000, timezone.utc),
+                port["isClosed"],
+                context,
+            )
+            for port in state["ports"]
+        ]
+        self.contexts.update(dict.fromkeys((port.id for port in ports), context))
+        return TabState(state["id"], ports, state["clock"], frame)
 
     def get_failed_scripts(self, matches: Callable[[str, str], bool]) -> list[str]:
         """Return the URLs of workers that could not be started and whose URL and name match."""

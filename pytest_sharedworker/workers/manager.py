@@ -71,7 +71,13 @@ class WorkerManager:
             self._gate = StartGate(loop_thread, self._registry.changes)
         self._tabs = Tabs()
         self._connections = DevToolsConnections(self._browsers, prepare=self._prepare if self._gate else None)
-        self._barrier = MessageBarrier(self._tabs, self._registry, loop_thread, self.explain)
+        self._barrier = MessageBarrier(
+            self._tabs,
+            self._registry,
+            loop_thread,
+            count_requests=gateway._count_script_requests,
+            explain=self.explain,
+        )
         self.failed_starts = FailedStarts(self._tabs, gateway, self._registry, self._connections)
         self.clock: Clock = SharedClock(
             clock_kind,
@@ -101,7 +107,7 @@ class WorkerManager:
         if self._coverage is not None:
             call_before_workers_end(context, self.save_coverage)
         context.add_init_script(
-            tab_script(marks=self._clock_kind == "virtual", virtual_clock=self._virtual_tabs)
+            tab_script(counts_messages=self._clock_kind == "virtual", virtual_clock=self._virtual_tabs)
         )
 
     # --- the workers ------------------------------------------------------------------------------
@@ -136,8 +142,7 @@ class WorkerManager:
                 " request the fixture worker_clock"
             )
         channel = next(each for each in self._registry.channels if each.id == worker.id)
-        ports = self._tabs.get_ports()
-        return any(ports[port].context == context for port in channel.marks if port in ports)
+        return self._barrier.is_in(channel, context)
 
     def explain(self) -> str:
         """Return what the workers wrote and threw, as text for a failure."""
@@ -162,7 +167,7 @@ class WorkerManager:
 
     def settle_messages(self, *, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Wait until the workers have read what the tabs posted before. Raise WaitTimeoutError."""
-        self._barrier.wait(timeout=timeout)
+        self._barrier.wait_until_read(timeout=timeout)
 
     def save_coverage(self) -> None:
         """Collect coverage now, where it is measured; a terminated worker cannot report it."""

@@ -155,16 +155,15 @@ def test_events_are_kept_in_order(
             await socket.send_json(
                 {"event": "error", "message": "Error: no", "stack": "Error: no\n  at x", **times()}
             )
-            await socket.send_json({"event": "mark", "port": "p", "mark": 2})
-            await socket.send_json({"event": "mark", "port": "p", "mark": 1})
-            await socket.send_json({"event": "mark", "port": "q", "mark": 0})
-            await until(registry, lambda: "q" in channel.marks)
+            await socket.send_json({"event": "port", "port": "p"})
+            await socket.send_json({"event": "port", "port": "q"})
+            await until(registry, lambda: "q" in channel.ports)
 
     sharedworker_loop.run(run())
     [channel] = registry.channels
     assert [str(message) for message in channel.console] == ["log: one", "warning: two"]
     assert [str(error) for error in channel.errors] == ["Error: no\n  at x"]
-    assert channel.marks == {"p": 2, "q": 0}
+    assert channel.ports == {"p", "q"}
 
 
 def test_closed_socket_ends_worker_and_its_calls(

@@ -51,7 +51,7 @@ def read_code_lines(name: str) -> list[str]:
 def every_script(virtual_clock: bool) -> list[str]:
     return [
         worker_prologue(SETTINGS, virtual_clock=virtual_clock),
-        tab_script(marks=virtual_clock, virtual_clock=virtual_clock),
+        tab_script(counts_messages=virtual_clock, virtual_clock=virtual_clock),
         f"({offline_script()})",
         f"({evaluate_script()})",
     ]
@@ -124,9 +124,9 @@ def test_requests_are_announced_on_both_clocks(virtual_clock: bool) -> None:
     assert "control.announce(" in worker_prologue(SETTINGS, virtual_clock=virtual_clock)
 
 
-def test_tab_without_marks_has_no_key_to_post_them_under() -> None:
-    assert MARK in tab_script(marks=True, virtual_clock=True)
-    assert MARK not in tab_script(marks=False, virtual_clock=False)
+def test_both_ends_of_a_port_know_the_key_of_the_plugin() -> None:
+    assert f'"mark": "{MARK}"' in tab_script(counts_messages=True, virtual_clock=False)
+    assert f'"mark": "{MARK}"' in worker_prologue(SETTINGS, virtual_clock=True)
 
 
 def test_init_scripts_follow_in_order_in_separate_scopes() -> None:

@@ -1,0 +1,155 @@
+// The worker's ports to tabs: how many messages the worker has read on each, so that time can wait until it has
+// read what the tabs posted. A tab introduces its port by one message of the plugin, which the app never sees.
+const ports = (() => {
+  // A worker that has not started a port so long after its connect event does not read it; real time.
+  const START_PATIENCE_MS = 500;
+  // How long messages are waited for on a port that no tab has introduced; real time.
+  const ANONYMOUS_PATIENCE_MS = 1000;
+
+  /**
+   * @typedef {object} PortState
+   * @property {MessagePort} port
+   * @property {string | null} id of the tab's end, once it is introduced
+   * @property {number} readCount messages of the app that the worker has read
+   * @property {boolean} isStarted whether the worker reads the port
+   * @property {boolean} isTransferred whether the worker has passed the port on to another realm
+   * @property {number} connectedMs real time of the connect event
+   */
+  /**
+   * How many messages the tabs have posted.
+   *
+   * @typedef {object} Posted
+   * @property {Record<string, number>} introduced by the ids of ports
+   * @property {number[]} anonymous on ports that were not introduced, such as ports that a tab has closed
+   */
+  /** @type {PortState[]} */
+  const states = [];
+  /** @type {WeakMap<object, PortState>} */
+  const byPort = new WeakMap();
+  /** @type {Map<string, PortState>} */
+  const byId = new Map();
+  /** Ports without introduction whose messages never came. */
+  let missing = 0;
+  /** @type {(value?: unknown) => void} */
+  let wake = () => {};
+
+  self.addEventListener("connect", (event) => {
+    const [port] = /** @type {MessageEvent} */ (event).ports;
+    /** @type {PortState} */
+    const state = {
+      port, id: null, readCount: 0, isStarted: false, isTransferred: false, connectedMs: control.realNow(),
+    };
+    states.push(state);
+    byPort.set(port, state);
+    wake();
+    port.addEventListener("message", (message) => {
+      const own = message.data && message.data[settings.mark];
+      if (own) {
+        message.stopImmediatePropagation();
+        if (own.nextDueMs === undefined) {
+          state.id = own.port;
+          byId.set(own.port, state);
+          control.send({ event: "port", port: own.port });
+        } else {
+          control.onTabClock(own.port, own.nextDueMs);
+        }
+      } else if (message.isTrusted) {
+        state.readCount += 1;
+      }
+      wake();
+    });
+    port.addEventListener("messageerror", () => {
+      state.readCount += 1;
+      wake();
+    });
+  });
+
+  // --- what the worker does with its ports ----------------------------------------------------
+  const { prototype } = MessagePort;
+  const noteStart = (/** @type {MessagePort} */ port) => {
+    const state = byPort.get(port);
+    if (state) {
+      state.isStarted = true;
+    }
+  };
+  const nativeStart = prototype.start;
+  prototype.start = function start() {
+    nativeStart.call(this);
+    noteStart(this);
+  };
+  const onmessage = /** @type {PropertyDescriptor} */ (Object.getOwnPropertyDescriptor(prototype, "onmessage"));
+  Object.defineProperty(prototype, "onmessage", {
+    ...onmessage,
+    set(/** @type {unknown} */ listener) {
+      onmessage.set?.call(this, listener);
+      noteStart(this);
+    },
+  });
+  const noteTransfer = (/** @type {any} */ options) => {
+    const transferred = Array.isArray(options) ? options : options?.transfer;
+    if (Array.isArray(transferred)) {
+      for (const each of transferred) {
+        const state = byPort.get(each);
+        if (state) {
+          state.isTransferred = true;
+        }
+      }
+    }
+  };
+  for (const Sender of [MessagePort, self.Worker]) {
+    const nativePost = Sender?.prototype.postMessage;
+    if (nativePost) {
+      Sender.prototype.postMessage = function postMessage(/** @type {any[]} */ ...args) {
+        Reflect.apply(nativePost, this, args);
+        noteTransfer(args[1]);
+      };
+    }
+  }
+
+  // --- waiting --------------------------------------------------------------------------------
+  const isUnread = (/** @type {PortState} */ state) => state.isTransferred
+    || (!state.isStarted && control.realNow() - state.connectedMs > START_PATIENCE_MS);
+  // The number of anonymous ports whose messages have not come.
+  const countMissing = (/** @type {number[]} */ counts) => {
+    const anonymous = states.filter(({ id }) => id === null);
+    const reads = anonymous.filter((state) => !isUnread(state)).map(({ readCount }) => readCount);
+    reads.sort((a, b) => b - a);
+    const wanted = [...counts].sort((a, b) => b - a).slice(anonymous.length - reads.length);
+    return wanted.filter((count, index) => !(reads[index] >= count)).length;
+  };
+  const countUnread = (/** @type {Posted} */ { introduced, anonymous }) => {
+    let unread = 0;
+    for (const [id, count] of Object.entries(introduced)) {
+      const state = byId.get(id);
+      if (state && !isUnread(state) && state.readCount < count) {
+        unread += 1;
+      }
+    }
+    return unread + Math.max(0, countMissing(anonymous) - missing);
+  };
+
+  return {
+    /** @type {(id: string) => MessagePort | undefined} */
+    get: (id) => byId.get(id)?.port,
+    /** Waits until the worker has read what the tabs posted, on the ports that it reads. */
+    untilRead: async (/** @type {Posted | undefined} */ posted) => {
+      if (!posted || !countUnread(posted)) {
+        return;
+      }
+      const item = work.begin(`messages on ${countUnread(posted)} of its ports`);
+      const begin = control.realNow();
+      while (countUnread(posted)) {
+        await new Promise((resolve) => {
+          wake = resolve;
+          work.setRealTimeout(resolve, 50);
+        });
+        if (control.realNow() - begin > ANONYMOUS_PATIENCE_MS) {
+          missing = Math.max(missing, countMissing(posted.anonymous));
+        }
+      }
+      work.end(item);
+    },
+    /** The ports that the worker does not read. */
+    listUnread: () => states.filter(isUnread).map(({ isTransferred, readCount }) => ({ isTransferred, readCount })),
+  };
+})();
