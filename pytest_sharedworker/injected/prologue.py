@@ -34,12 +34,12 @@ WORKER_PARTS = (
 """The parts of every prologue, in the order in which they build on one another."""
 
 VIRTUAL_TIME_PARTS = (
-    "timers.js", "work.js", "ports.js", "requests.js", "indexeddb.js", "locks.js", "streams.js",
+    "dates.js", "timers.js", "work.js", "ports.js", "requests.js", "indexeddb.js", "locks.js", "streams.js",
     "promises.js", "clock.js",
 )  # fmt: skip
 """The parts of virtual time, which follow WORKER_PARTS."""
 
-TAB_PARTS = ("timers.js", "tab.js")
+TAB_PARTS = ("dates.js", "timers.js", "tab.js")
 """The parts of the script that runs first in a tab."""
 
 _COMMENT = re.compile(

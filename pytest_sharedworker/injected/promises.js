@@ -38,6 +38,21 @@
       replace(types[type]?.prototype, name, (promise) => work.until(`${type}.${name}()`, promise));
     }
   }
+  replace(types.Scheduler?.prototype, "yield", (promise) => work.until("scheduler.yield()", promise));
+  const nativePostTask = types.Scheduler?.prototype.postTask;
+  if (nativePostTask) {
+    types.Scheduler.prototype.postTask = function (/** @type {Function} */ callback, /** @type {unknown} */ options) {
+      // Until the task begins: it may wait for a timer.
+      const item = work.begin("scheduler.postTask()");
+      const task = function (/** @type {unknown[]} */ ...args) {
+        work.end(item);
+        return callback.apply(undefined, args);
+      };
+      const promise = nativePostTask.call(this, typeof callback === "function" ? task : callback, options);
+      promise.catch(() => work.end(item));
+      return promise;
+    };
+  }
   replace(self, "createImageBitmap", (promise) => work.until("createImageBitmap()", promise));
   for (const name of ["compile", "compileStreaming", "instantiate", "instantiateStreaming"]) {
     replace(self.WebAssembly, name, (promise) => work.until(`WebAssembly.${name}()`, promise));

@@ -1,7 +1,7 @@
-// Virtual timers and dates of one scope, a worker's or a page's: setTimeout, setInterval and their clears,
-// AbortSignal.timeout, Date and performance.now. Time advances only by `fire` and `setNow`. HTML's
-// rules for delays apply (integers, at least 4 ms from the sixth nesting on), so that a loop of zero delays
-// ends as in real time.
+// Virtual timers of one scope, a worker's or a page's: setTimeout, setInterval and their clears,
+// AbortSignal.timeout, delays of scheduler.postTask and Atomics.waitAsync; and its dates (dates.js). Time advances
+// only by `fire` and `setNow`. HTML's rules for delays apply (integers, at least 4 ms from the sixth nesting on),
+// so that a loop of zero delays ends as in real time.
 
 /**
  * @typedef {object} VirtualTimer
@@ -20,7 +20,6 @@
 const makeTimers = (/** @type {typeof globalThis} */ scope, /** @type {number} */ epochMs) => {
   const MINIMUM_NESTED_DELAY_MS = 4;
   const FREE_NESTING = 5;
-  const NativeDate = scope.Date;
 
   // All times are milliseconds since the start; `originMs` maps them to dates.
   let nowMs = 0;
@@ -70,29 +69,66 @@ const makeTimers = (/** @type {typeof globalThis} */ scope, /** @type {number} *
       clear(id);
     },
   });
+  // Delays of other APIs: not rounded, not nested, of any length.
+  const wait = (/** @type {() => void} */ callback, /** @type {number} */ delayMs) => {
+    const id = nextTimerId++;
+    const timer = { callback, args: [], nesting: 0, repeat: false, delay: delayMs };
+    timers.set(id, { ...timer, id, dueMs: nowMs + delayMs, order: nextOrder++ });
+    return id;
+  };
+  const nativeTimeout = scope.AbortSignal.timeout;
   scope.AbortSignal.timeout = function timeout(delay) {
+    if (!(delay >= 0 && delay <= Number.MAX_SAFE_INTEGER)) {
+      // It throws.
+      return nativeTimeout.call(scope.AbortSignal, delay);
+    }
     const controller = new AbortController();
-    add(() => controller.abort(new DOMException("signal timed out", "TimeoutError")), delay, [], false);
+    wait(() => controller.abort(new DOMException("signal timed out", "TimeoutError")), Math.trunc(delay));
     return controller.signal;
   };
+  const { prototype: scheduler } = /** @type {any} */ (scope).Scheduler ?? {};
+  const nativePostTask = scheduler?.postTask;
+  if (nativePostTask) {
+    /** @type {(callback: Function, options?: any) => Promise<unknown>} */
+    scheduler.postTask = async function postTask(callback, { delay = 0, ...options } = {}) {
+      if (delay > 0) {
+        const { signal } = options;
+        signal?.throwIfAborted();
+        await new Promise((resolve, reject) => {
+          const id = wait(() => resolve(undefined), delay);
+          signal?.addEventListener("abort", () => {
+            clear(id);
+            reject(signal.reason);
+          }, { once: true });
+        });
+      }
+      return nativePostTask.call(this, callback, options);
+    };
+  }
+  const atomics = /** @type {any} */ (scope).Atomics;
+  const nativeWaitAsync = atomics.waitAsync;
+  if (nativeWaitAsync) {
+    /** @type {(array: unknown, index: number, value: unknown, timeout?: number) => object} */
+    atomics.waitAsync = function waitAsync(array, index, value, timeout = Infinity) {
+      if (!(timeout > 0 && timeout < Infinity)) {
+        return nativeWaitAsync(array, index, value, timeout);
+      }
+      const waiting = nativeWaitAsync(array, index, value);
+      if (!waiting.async) {
+        return waiting;
+      }
+      const ended = new Promise((resolve) => {
+        const id = wait(() => resolve("timed-out"), timeout);
+        waiting.value.then((/** @type {string} */ result) => {
+          clear(id);
+          resolve(result);
+        });
+      });
+      return { async: true, value: ended };
+    };
+  }
 
-  const VirtualDate = function Date(/** @type {any[]} */ ...args) {
-    if (!new.target) {
-      return new NativeDate(originMs + nowMs).toString();
-    }
-    return Reflect.construct(NativeDate, args.length ? args : [originMs + nowMs], new.target);
-  };
-  Object.defineProperties(VirtualDate, {
-    length: { value: 7 },
-    prototype: { value: NativeDate.prototype },
-    now: { value: () => originMs + nowMs, writable: true, configurable: true },
-    parse: { value: NativeDate.parse, writable: true, configurable: true },
-    UTC: { value: NativeDate.UTC, writable: true, configurable: true },
-  });
-  NativeDate.prototype.constructor = VirtualDate;
-  scope.Date = /** @type {DateConstructor} */ (/** @type {unknown} */ (VirtualDate));
-  Object.defineProperty(scope.performance, "now", { value: () => nowMs, writable: true, configurable: true });
-  Object.defineProperty(scope.performance, "timeOrigin", { value: epochMs, configurable: true });
+  installDates(scope, { nowMs: () => nowMs, dateMs: () => originMs + nowMs, epochMs });
 
   const sort = () => [...timers.values()].sort((a, b) => a.dueMs - b.dueMs || a.order - b.order);
 
