@@ -16,7 +16,7 @@ from pytest_sharedworker.browsers.capabilities import get_capabilities, list_bro
 from pytest_sharedworker.clock.base import Clock, ClockKind
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.coverage import plugin as coverage_plugin
-from pytest_sharedworker.errors import ClockError, UnusedFaultError, UnusedFaultWarning
+from pytest_sharedworker.errors import ClockError, SharedWorkerError, UnusedFaultError, UnusedFaultWarning
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration import interrupts, xdist_output
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -27,6 +27,11 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 CLOCK_KINDS = get_args(ClockKind)
 CLOCK_FIXTURE = "worker_clock"
+WATCHING_FIXTURE = "shared_workers"
+
+CONTEXT = pytest.StashKey[BrowserContext]()
+GATEWAY = pytest.StashKey[Gateway]()
+MANAGER = pytest.StashKey[WorkerManager]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -148,29 +153,63 @@ def _requested_clock_kind(request: pytest.FixtureRequest) -> ClockKind | None:
     return kind
 
 
-@pytest.fixture
-def shared_workers(
-    context: BrowserContext,
-    gateway: Gateway,
-    sharedworker_control: ControlServer,
-    sharedworker_loop: LoopThread,
-    worker_clock_kind: ClockKind,
-    request: pytest.FixtureRequest,
-) -> Iterator[SharedWorkers]:
-    """Follow the SharedWorkers of pytest-playwright's `context`, and of contexts given to `watch`."""
-    browser = context.browser
-    assert browser is not None
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Follow the workers of a test with `shared_workers` as soon as it has a context and a gateway.
+
+    An earlier fixture may already open a page, for example to log in.
+    """
+    result = yield
+    if fixturedef.argname in ("context", "gateway") and WATCHING_FIXTURE in request.fixturenames:
+        _watch_context(request, result)
+    return result
+
+
+def _watch_context(request: pytest.FixtureRequest, value: object) -> None:
+    stash = request.node.stash
+    if isinstance(value, BrowserContext):
+        stash[CONTEXT] = value
+    elif isinstance(value, Gateway):
+        stash[GATEWAY] = value
+    if CONTEXT not in stash or GATEWAY not in stash or MANAGER in stash:
+        return
+    context, gateway = stash[CONTEXT], stash[GATEWAY]
+    assert context.browser is not None
     manager = WorkerManager(
-        browser,
+        context.browser,
         gateway,
-        sharedworker_control,
-        sharedworker_loop,
-        worker_clock_kind,
+        request.getfixturevalue("sharedworker_control"),
+        request.getfixturevalue("sharedworker_loop"),
+        request.getfixturevalue("worker_clock_kind"),
         virtual_tabs=request.node.get_closest_marker("virtual_tabs") is not None,
         coverage=coverage_plugin.get_recorder(request.config),
     )
+    request.addfinalizer(manager.close)
     manager.watch(context)
-    request.node.stash[artifacts.ARTIFACT_SOURCES].workers = manager
+    stash[MANAGER] = manager
+    stash[artifacts.ARTIFACT_SOURCES].workers = manager
+
+
+@pytest.fixture
+def shared_workers(
+    context: BrowserContext, gateway: Gateway, request: pytest.FixtureRequest
+) -> Iterator[SharedWorkers]:
+    """Follow the SharedWorkers of pytest-playwright's `context`, and of contexts given to `watch`.
+
+    Raise SharedWorkerError where it is requested by `request.getfixturevalue` alone, after pages have opened.
+    """
+    manager = request.node.stash.get(MANAGER, None)
+    if manager is None:
+        if context.pages:
+            raise SharedWorkerError(
+                "shared_workers comes too late, pages are open: name it among the arguments of the test or of"
+                " one of its fixtures"
+            )
+        _watch_context(request, context)
+        _watch_context(request, gateway)
+        manager = request.node.stash[MANAGER]
     yield SharedWorkers(manager)
     manager.close()
 
