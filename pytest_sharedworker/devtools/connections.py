@@ -52,10 +52,13 @@ class DevToolsConnections:
                 targets += session.list_workers()
         return targets
 
-    def find(self, worker_id: str, url: str, name: str) -> WorkerTarget | None:
-        """Return the DevTools target of the worker with this control channel id; None if it has ended."""
+    def find(self, worker_id: str, urls: set[str], name: str) -> WorkerTarget | None:
+        """Return the DevTools target of the worker with this control channel id; None if it has ended.
+
+        DevTools list a worker under the URL that its tab gave, before redirects: `urls` holds all.
+        """
         for target in self.list_targets():
-            if target.url == url and target.name == name:
+            if target.url in urls and target.name == name:
                 with suppress(WorkerClosedError):  # Another worker of this name may be ending.
                     session = self.attach(target)
                     found = session.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker_id

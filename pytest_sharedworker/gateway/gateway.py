@@ -25,6 +25,7 @@ from pytest_sharedworker.gateway.listener import Listener
 from pytest_sharedworker.gateway.patterns import EVERYTHING, Origin, Pattern, URLMatch
 from pytest_sharedworker.gateway.pipeline import Pipeline
 from pytest_sharedworker.gateway.router import Handler, Router, RouteRule
+from pytest_sharedworker.gateway.script_urls import ScriptUrls
 from pytest_sharedworker.gateway.served_content import ServedContent
 from pytest_sharedworker.gateway.toxics import AppliedToxic, AppliedToxics, Stream, Toxic
 from pytest_sharedworker.gateway.unhandled import UnhandledRequestPolicy, UnhandledRequests
@@ -74,6 +75,7 @@ class Gateway:
             loop_thread=loop_thread,
             runner=self._runner,
         )
+        self._script_urls = ScriptUrls(self._origin, self.journal)
         self._listener = Listener(self._handle)
 
     # --- start and stop ---------------------------------------------------------------------------
@@ -299,7 +301,8 @@ class Gateway:
     def add_worker_script(self, pattern: URLMatch) -> None:
         """Treat what a pattern matches (see patterns.py) as scripts of SharedWorkers.
 
-        Needed for origins on plain HTTP other than localhost, where browsers send no Fetch Metadata.
+        Needed for origins on plain HTTP other than localhost, where browsers send no Fetch Metadata, and for
+        pages behind a service worker, which fetches scripts itself.
         """
         self._scripts.add_pattern(pattern)
 
@@ -311,7 +314,7 @@ class Gateway:
     def _count_script_requests(self, url: str, since: datetime) -> int:
         """Return how often browsers have requested this URL as a SharedWorker's script."""
         return sum(
-            exchange.url == url
+            self._script_urls.is_same(exchange.url, url)
             and exchange.started_at >= since
             and (exchange.request_headers.get("Sec-Fetch-Dest") == "sharedworker" or self._scripts.has(url))
             for exchange in self.journal

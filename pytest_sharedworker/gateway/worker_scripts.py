@@ -47,7 +47,10 @@ class WorkerScripts:
         self._own: dict[str, RawResponse] = {}
 
     def add_pattern(self, pattern: URLMatch) -> None:
-        """Recognize scripts by a pattern, too, where browsers send no Fetch Metadata. Raise GatewayError."""
+        """Recognize scripts by a pattern, too: without Fetch Metadata, or behind a service worker.
+
+        Raise GatewayError.
+        """
         self._patterns.append(self._origin.compile(pattern))
 
     def is_requested_by(self, request: web.Request) -> bool:
@@ -55,9 +58,10 @@ class WorkerScripts:
         # Modules that a worker imports are fetched with mode "cors" (HTML, "fetch a module worker script
         # graph": only the top-level script has mode "same-origin").
         destination = request.headers.get("Sec-Fetch-Dest")
-        if destination is not None:
-            return destination == "sharedworker" and request.headers.get("Sec-Fetch-Mode") == "same-origin"
-        return self._has_pattern(request.method, request.raw_path)
+        if destination == "sharedworker":
+            return request.headers.get("Sec-Fetch-Mode") == "same-origin"
+        # A service worker's own fetch has the destination "empty", also for the script of a SharedWorker.
+        return destination in (None, "empty") and self._has_pattern(request.method, request.raw_path)
 
     def has(self, url: str) -> bool:
         """Return whether a script of this URL was served as a worker's."""

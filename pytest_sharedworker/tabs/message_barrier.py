@@ -70,9 +70,11 @@ class MessageBarrier:
         loop_thread: LoopThread,
         *,
         count_requests: Callable[[str, datetime], int],
+        is_same_script: Callable[[str, str], bool],
         explain: Callable[[], str],
     ) -> None:
-        """`count_requests`: how often browsers have requested a URL as a worker's script since then.
+        """`count_requests`: how often browsers have requested a URL as a worker's script since then;
+        `is_same_script`: whether two URLs are those of one script.
 
         `explain` describes the workers, for the text of a failure.
         """
@@ -80,6 +82,7 @@ class MessageBarrier:
         self._registry = registry
         self._loop_thread = loop_thread
         self._count_requests = count_requests
+        self._is_same_script = is_same_script
         self._explain = explain
         self._introduced: set[str] = set()
         self._skipped: set[str] = set()
@@ -123,12 +126,7 @@ class MessageBarrier:
     def is_in(self, channel: ControlChannel, context: BrowserContext) -> bool:
         """Return whether a worker belongs to a context; False as long as that is not known."""
         tabs = self._tabs.read()
-        ports = [
-            (tab, port)
-            for tab in tabs
-            for port in tab.ports
-            if (port.url, port.name) == (channel.url, channel.name)
-        ]
+        ports = [(tab, port) for tab in tabs for port in tab.ports if self._is_same_worker(port, channel)]
         if {port.context for _, port in ports} == {context}:
             return True
         for tab, port in ports:
@@ -166,7 +164,8 @@ class MessageBarrier:
         if datetime.now(timezone.utc) - port.created_at < _REQUEST_TIME:
             return True
         started = [
-            each.url == port.url and each.started_at >= port.created_at for each in self._registry.channels
+            self._is_same_script(each.url, port.url) and each.started_at >= port.created_at
+            for each in self._registry.channels
         ]
         return self._count_requests(port.url, port.created_at) > sum(started)
 
@@ -183,6 +182,9 @@ class MessageBarrier:
                 self._registry.changes.wait_until(is_changed), timeout_seconds=_RECHECK_SECONDS
             )
 
+    def _is_same_worker(self, port: TabPort, channel: ControlChannel) -> bool:
+        return channel.name == port.name and self._is_same_script(channel.url, port.url)
+
     def _get_owner(self, port: TabPort) -> ControlChannel | None:
         """Return the worker that a port was introduced to."""
         return next((each for each in self._registry.channels if port.id in each.ports), None)
@@ -193,7 +195,7 @@ class MessageBarrier:
         return [
             channel
             for channel in self._registry.channels
-            if (channel.url, channel.name) == (port.url, port.name)
+            if self._is_same_worker(port, channel)
             and not channel.ended
             # A worker that a tab of another context has reached is another one, also under the same name.
             and all(contexts.get(each, port.context) is port.context for each in channel.ports)

@@ -76,6 +76,7 @@ class WorkerManager:
             self._registry,
             loop_thread,
             count_requests=gateway._count_script_requests,
+            is_same_script=gateway._script_urls.is_same,
             explain=self.explain,
         )
         self.failed_starts = FailedStarts(self._tabs, gateway, self._registry, self._connections)
@@ -221,6 +222,7 @@ class WorkerManager:
             clock,
             has_devtools=self._has_devtools,
             connections=self._connections,
+            find_urls=self.gateway._script_urls.find_aliases,
             before_close=self.save_coverage,
         )
 

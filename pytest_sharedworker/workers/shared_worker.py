@@ -49,14 +49,20 @@ class SharedWorker:
         *,
         has_devtools: bool,
         connections: DevToolsConnections,
+        find_urls: Callable[[str], set[str]],
         before_close: Callable[[], None],
     ) -> None:
-        """Take one of `channel` and `target`; `before_close` saves what ends together with the worker."""
+        """Take one of `channel` and `target`.
+
+        `find_urls` returns all URLs under which a script is known; `before_close` saves what ends together
+        with the worker.
+        """
         self.clock = clock
         self._channel = channel
         self._target = target
         self._has_devtools = has_devtools
         self._connections = connections
+        self._find_urls = find_urls
         self._before_close = before_close
         self._replayed_console: list[ConsoleMessage] = []
         self._replayed_errors: list[WorkerError] = []
@@ -293,7 +299,7 @@ class SharedWorker:
     def _find_target(self) -> WorkerTarget | None:
         """Return its DevTools target; None if it has ended. Raise UnsupportedError outside Chromium."""
         if self._target is None:
-            self._target = self._connections.find(self.id, self.url, self.name)
+            self._target = self._connections.find(self.id, self._find_urls(self.url), self.name)
         return self._target
 
     def _require_target(self) -> WorkerTarget:

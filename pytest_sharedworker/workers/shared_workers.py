@@ -137,7 +137,12 @@ class SharedWorkers:
     def _select(
         self, wanted: _Description, workers: list[SharedWorker], context: BrowserContext | None
     ) -> list[SharedWorker]:
-        found = [worker for worker in workers if wanted.matches(worker.url, worker.name)]
+        urls = self._manager.gateway._script_urls
+        found = [
+            worker
+            for worker in workers
+            if any(wanted.matches(url, worker.name) for url in urls.find_aliases(worker.url))
+        ]
         if context is not None:
             found = [worker for worker in found if self._manager.is_in(worker, context)]
         if not self._manager.has_prologue:  # DevTools list a worker before its script is loaded and parsed.
@@ -153,6 +158,9 @@ class SharedWorkers:
         failures = failures or self._manager.failed_starts.reported_by_pages()
         if not failures and self._manager.has_prologue:
             failures = self._manager.failed_starts.never_started()
-        seen = "\n".join([*failures, f"workers seen: {self.history}", self._manager.gateway.journal.tail()])
+        hidden = self._manager.failed_starts.hidden() if self._manager.has_prologue and not failures else []
+        seen = "\n".join(
+            [*failures, *hidden, f"workers seen: {self.history}", self._manager.gateway.journal.tail()]
+        )
         reason = "failed to start" if failures else f"did not appear within {timeout:g} ms"
         raise WorkerNotFoundError(f"{wanted} {reason}.\n{seen}")

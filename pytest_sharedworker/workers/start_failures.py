@@ -37,9 +37,35 @@ class FailedStarts:
 
         In these cases the browser may not have notified the page.
         """
-        started = {session.url.partition("?")[0] for session in self._registry.channels}
+        resolve = self._gateway._script_urls.resolve
+        started = {resolve(session.url).partition("?")[0] for session in self._registry.channels}
         never_started = [url for url in self._gateway._worker_script_urls if url not in started]
         return [f"{url}: {self._explain(url)}" for url in never_started]
+
+    def hidden(self) -> list[str]:
+        """Return a line for each script that tabs are connected to and that runs without a prologue."""
+        is_same = self._gateway._script_urls.is_same
+        urls = {port.url: None for tab in self._tabs.read() for port in tab.ports}
+        hidden = [url for url in urls if not any(is_same(url, each.url) for each in self._registry.channels)]
+        return [f"{url}: a tab is connected to it; {self._explain_hidden(url)}" for url in hidden]
+
+    def _explain_hidden(self, url: str) -> str:
+        path = url.removeprefix(self._gateway.url)
+        requests = [exchange for exchange in self._gateway.journal if exchange.url == url]
+        if any(exchange.request_headers.get("Sec-Fetch-Dest") == "empty" for exchange in requests):
+            return (
+                "a service worker fetched its script, which the gateway did not recognize as a worker's:"
+                f" call gateway.add_worker_script({path!r})"
+            )
+        if requests:
+            return "the gateway did not serve its script as a worker's; is it in a cache?"
+        scheme = url.partition(":")[0]
+        if scheme in ("blob", "data"):
+            return f"the gateway does not see the scripts of {scheme}: workers"
+        return (
+            "the gateway received no request for its script; is it of another origin, in a cache of a service"
+            " worker, or fulfilled by page.route or context.route? Serve it by gateway.serve or gateway.route"
+        )
 
     def _explain(self, url: str) -> str:
         requests = [exchange for exchange in self._gateway.journal if exchange.url == url]

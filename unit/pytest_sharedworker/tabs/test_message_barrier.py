@@ -88,6 +88,7 @@ def make_barrier(sharedworker_loop: LoopThread, registry: WorkerRegistry) -> Mak
             registry,
             sharedworker_loop,
             count_requests=lambda url, since: requests,
+            is_same_script=lambda url, other: url == other,
             explain=lambda: "The workers: …",
         )
 

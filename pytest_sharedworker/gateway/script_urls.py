@@ -1,0 +1,54 @@
+"""The URLs of a worker's script: the origin has several host names, and a script may be redirected."""
+
+from __future__ import annotations
+
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from pytest_sharedworker.gateway.journal import Journal
+from pytest_sharedworker.gateway.patterns import Origin
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MAX_REDIRECTS = 20
+"""As many as a browser follows (Fetch, 4.4: HTTP-redirect fetch)."""
+
+
+class ScriptUrls:
+    """Tells which URLs are those of one script, by the gateway's journal."""
+
+    def __init__(self, origin: Origin, journal: Journal) -> None:
+        self._origin = origin
+        self._journal = journal
+
+    def resolve(self, url: str) -> str:
+        """Return the URL at which the script of `url` is, on the gateway's own host name."""
+        url = self._normalize(url)
+        for _ in range(_MAX_REDIRECTS):
+            target = self._get_redirect(url)
+            if target is None:
+                return url
+            url = self._normalize(target)
+        return url
+
+    def find_aliases(self, url: str) -> set[str]:
+        """Return all URLs under which tabs may have started the worker at `url`."""
+        resolved = self.resolve(url)
+        redirected = (exchange.url for exchange in self._journal if exchange.status in _REDIRECTS)
+        return {url, resolved, *(each for each in redirected if self.resolve(each) == resolved)}
+
+    def is_same(self, url: str, other: str) -> bool:
+        """Return whether two URLs are those of one script."""
+        return url == other or self.resolve(url) == self.resolve(other)
+
+    def _normalize(self, url: str) -> str:
+        """Put the gateway's own host name in place of another one of its origin, such as localhost."""
+        own, parts = urlsplit(self._origin.url), urlsplit(url)
+        if parts.scheme == own.scheme and parts.netloc.rpartition(":")[2] == str(own.port):
+            return urlunsplit(parts._replace(netloc=own.netloc))
+        return url
+
+    def _get_redirect(self, url: str) -> str | None:
+        for exchange in reversed(list(self._journal)):
+            if exchange.url == url:
+                location = exchange.response_headers.get("Location")
+                return urljoin(url, location) if exchange.status in _REDIRECTS and location else None
+        return None
