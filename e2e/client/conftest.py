@@ -56,7 +56,7 @@ def caching_app(
     options, host = dict(browser_type_launch_args), PLAIN_HOST
     if browser_type.name == "chromium":
         try:
-            options = get_launch_arguments("chromium", headless=False)
+            options = dict(get_launch_arguments("chromium", headless=False))
         except BrowserNotFoundError as reason:
             pytest.skip(str(reason))
         options["args"] = [*options.get("args", ()), "--headless=new"]

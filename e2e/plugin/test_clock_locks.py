@@ -54,6 +54,14 @@ def test_lock_held_by_the_worker_does_not_stop_the_clock(worker: SharedWorker, c
     assert read_log(worker)[1:] == [["granted", 3_601_000], ["after", 3_601_001]]
 
 
+def test_release_after_a_theft_does_not_stop_the_clock(app: App, worker: SharedWorker, clock: Clock) -> None:
+    worker.evaluate(HOLD)
+    app.open().evaluate("() => navigator.locks.request('outbox', { steal: true }, () => {})")
+    worker.evaluate("() => { setTimeout(release, 1000); setTimeout(note, 1001, 'after'); }")
+    clock.run_for(2_000)
+    assert read_log(worker) == [["after", 1_001]]
+
+
 def test_lock_held_by_a_tab_does_not_stop_the_clock(worker: SharedWorker, clock: Clock, holder: Page) -> None:
     worker.evaluate(REQUEST)
     clock.run_for(1_000)
