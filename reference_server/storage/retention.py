@@ -31,6 +31,9 @@ MIN_MAX_BYTES = 1024 * 1024
 _INCREMENTAL = 2
 """The value of `PRAGMA auto_vacuum` for a store whose file can shrink."""
 
+_END_OF_TIME = 2**62
+"""Later than any time in the store, also if its clock was set back."""
+
 _FORGET = """
 DELETE FROM deleted_identities WHERE (tab_id, first_seq) IN (
     SELECT tab_id, first_seq FROM deleted_identities WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?)
@@ -144,7 +147,7 @@ def forget_identities(connection: sqlite3.Connection, retention: Retention, now:
     """
     horizon = int(now) - IDENTITY_DAYS * SECONDS_PER_DAY
     if retention.max_bytes is not None and _estimate_identity_bytes(connection) > retention.max_bytes / 2:
-        horizon = int(now) + 1
+        horizon = _END_OF_TIME
     return connection.execute(_FORGET, (horizon, STEP_ROWS)).rowcount
 
 

@@ -133,7 +133,7 @@ def test_identities_do_not_displace_records(connection: sqlite3.Connection, tmp_
         ((f"{number:036}",) for number in range(10_000)),
     )
     retention = Retention(max_bytes=MIN_MAX_BYTES)
-    run_to_the_end(connection, retention, time.time())
+    run_to_the_end(connection, retention, time.time() - DAY_SECONDS)  # the clock was set back
     assert read_used_bytes(connection) <= MIN_MAX_BYTES
     [(count,)] = connection.execute(COUNT)
     assert count > 500
