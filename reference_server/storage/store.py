@@ -33,8 +33,8 @@ class Store(Protocol):
     async def add(self, records: Sequence[Record], report: SessionReport | None = None) -> Added:
         """Store all records, and the maximum of each count that a session reports, or store nothing.
 
-        A record whose identity is already stored is not stored again: it is a duplicate, or in conflict if its
-        content differs. Return when all is durable. Raise StoreUnavailableError if nothing is stored.
+        A record whose identity is already stored is not stored again: it is a duplicate, or in conflict if
+        its content differs. Return when all is durable. Raise StoreUnavailableError if nothing is stored.
         """
 
     async def add_dead_letters(self, letters: Sequence[DeadLetter], rejected_count: int) -> None:

@@ -133,7 +133,10 @@ def test_missing_file_is_named(spec: str) -> None:
         ('name = "mine"\n', "worker: is missing"),
         ('name = "mine"\nworker = 1\n', "worker: expected a table, not 1"),
         (f'color = "red"\n{MINIMAL}', "color: is not known; expected one of description, known_deviations"),
-        (f'{MINIMAL}color = "red"\n', "worker.color: is not known; expected one of directory, extended_name, name"),
+        (
+            f'{MINIMAL}color = "red"\n',
+            "worker.color: is not known; expected one of directory, extended_name, name",
+        ),
         (MINIMAL.replace('type = "classic"', ""), "worker.type: is missing"),
         (MINIMAL.replace("classic", "modul"), 'worker.type: expected "classic" or "module", not \'modul\''),
         (MINIMAL.replace('script = "worker.js"', ""), "worker.script: is missing"),
