@@ -135,7 +135,9 @@
           await waitForLocks();
         }
         const live = [...ports.values()].filter(({ hasFailed }) => !hasFailed);
-        return live.map(({ port, hasFailed, ...state }) => state);
+        return live.map(({ id, url, name, createdMs, postedCount, isClosed }) => (
+          { id, url, name, createdMs, postedCount, isClosed }
+        ));
       },
       clock: () => timers && { nowMs: timers.nowMs(), nextDueMs: nextDueMs() },
       introduce: (/** @type {string[]} */ ids) => {
