@@ -4,7 +4,7 @@
  * @module
  */
 
-import { EXTENDED_WORKER_NAME, LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY, WORKER_NAME } from "./protocol.js";
+import { LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY, WORKER_NAME } from "./protocol.js";
 import { createSession } from "./telemetry-session.js";
 import { createUuid } from "./uuid.js";
 import { holdLock } from "./web-lock.js";
@@ -37,26 +37,6 @@ import { holdLock } from "./web-lock.js";
  */
 
 /**
- * Return whether the browser can let a SharedWorker outlive its tabs. Such a worker has to know when its last tab has
- * gone, so this takes Web Locks as well.
- */
-const hasExtendedLifetime = () => {
-  let isRead = false;
-  const options = /** @type {WorkerOptions} */ ({
-    get extendedLifetime() {
-      return (isRead = true);
-    },
-  });
-  try {
-    // A browser reads the options that it knows, then refuses the URL: no worker starts.
-    new SharedWorker("//:", options);
-  } catch {
-    // Always.
-  }
-  return isRead && !!navigator.locks;
-};
-
-/**
  * Connect to the SharedWorker, starting it when it does not run.
  *
  * @param {(options: WorkerOptions) => SharedWorker} createWorker
@@ -66,8 +46,8 @@ const hasExtendedLifetime = () => {
  * @throws where the browser has no SharedWorker or blocks it
  */
 export function connectToWorker(createWorker, type, { onReady, onStored, onEnded, onShutdown, onFailed }) {
-  const extendedLifetime = hasExtendedLifetime();
-  const options = { type, name: extendedLifetime ? EXTENDED_WORKER_NAME : WORKER_NAME, extendedLifetime };
+  // An extended worker has to know when its last tab has gone, and plain HTTP has no locks that tell it.
+  const options = { type, name: WORKER_NAME, extendedLifetime: !!navigator.locks };
   const worker = createWorker(options);
   const { port } = worker;
   const closing = new AbortController();

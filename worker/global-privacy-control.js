@@ -7,8 +7,8 @@
 /**
  * Return whether the user has enabled Global Privacy Control in the browser. Works in pages and workers.
  *
- * @returns {boolean} false where the browser does not support it
+ * @returns {boolean | undefined} undefined where the browser does not support it
  */
 export function hasGlobalPrivacyControl() {
-  return /** @type {{globalPrivacyControl?: boolean}} */ (navigator).globalPrivacyControl === true;
+  return /** @type {{globalPrivacyControl?: boolean}} */ (navigator).globalPrivacyControl;
 }

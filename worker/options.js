@@ -60,6 +60,6 @@ export function resolveOptions(options, scriptUrl) {
     installationIdKey: INSTALLATION_ID_KEY,
     ...options,
     // Page and worker have different base URLs; `location.origin` is "null" in a frame with srcdoc.
-    endpoint: options.endpoint ? new URL(options.endpoint, origin) : new URL(ENDPOINT_PATH, scriptUrl),
+    endpoint: new URL(options.endpoint || ENDPOINT_PATH, options.endpoint ? origin : scriptUrl),
   };
 }

@@ -10,13 +10,8 @@ import { holdLock } from "./web-lock.js";
 
 const RECORDS = "records";
 const CONFIG = "config";
-/** The stores that this build needs, and how it creates them. @type {[string, IDBObjectStoreParameters][]} */
-const STORES = [
-  [RECORDS, { keyPath: "key" }],
-  [CONFIG, { keyPath: "key" }],
-];
-/** The key of the only object in the store CONFIG. */
-const LAST = "last";
+/** The stores that this build needs. */
+const STORES = [RECORDS, CONFIG];
 
 /**
  * A record in the queue and on disk.
@@ -83,6 +78,44 @@ export function createOutbox(options, rewriteAll) {
   let isBlocked = false;
 
   /**
+   * Open the database with all stores that this build needs. Other builds share it, older and newer ones: open it in
+   * whatever version it has, create what is missing, and change or delete nothing.
+   *
+   * @param {number} [version]
+   * @returns {Promise<IDBDatabase>}
+   */
+  const openDatabase = (version) =>
+    new Promise((resolve, reject) => {
+      const request = indexedDB.open(name, version);
+      const getMissing = () => STORES.filter((store) => !request.result.objectStoreNames.contains(store));
+      request.onupgradeneeded = () =>
+        getMissing().forEach((store) => request.result.createObjectStore(store, { keyPath: "key" }));
+      request.onerror = () => {
+        isBlocked = false;
+        reject(request.error);
+      };
+      // Another build keeps its connection open, and does not let this one add a store. Onsuccess follows when it does.
+      request.onblocked = () => {
+        isBlocked = true;
+        reject(new Error("blocked"));
+      };
+      request.onsuccess = () => {
+        isBlocked = false;
+        const database = request.result;
+        // Another build adds a store, the user deletes the data of the site, or a tab deletes the database: when consent
+        // is withdrawn, as no worker may be running to do it. That may arrive late, after consent was given again.
+        database.onclose = database.onversionchange = () => {
+          database.close();
+          opening = undefined;
+          rewriteAll();
+        };
+        if (!getMissing().length) return resolve(database);
+        database.close();
+        resolve(openDatabase(database.version + 1));
+      };
+    });
+
+  /**
    * Run one transaction.
    *
    * @template Value
@@ -94,16 +127,7 @@ export function createOutbox(options, rewriteAll) {
    */
   const transact = async (storeName, mode, operation) => {
     if (isBlocked) throw new Error("blocked");
-    opening ??= openDatabase(
-      name,
-      () => {
-        opening = undefined;
-        rewriteAll();
-      },
-      (value) => {
-        isBlocked = value;
-      },
-    );
+    opening ??= openDatabase();
     const connection = opening;
     let isUsable = false;
     try {
@@ -220,7 +244,7 @@ export function createOutbox(options, rewriteAll) {
      *
      * @returns {Promise<RememberedConfig | undefined>} undefined when there is none, or it cannot be read
      */
-    readConfig: () => transact(CONFIG, "readonly", (store) => store.get(LAST)).catch(() => undefined),
+    readConfig: () => transact(CONFIG, "readonly", (store) => store.get(CONFIG)).catch(() => undefined),
 
     /**
      * Remember a configuration for this session and later ones. A failure has no effect.
@@ -228,7 +252,7 @@ export function createOutbox(options, rewriteAll) {
      * @param {import("./protocol.js").Config} config
      */
     writeConfig(config) {
-      const remembered = { key: LAST, config, readAtMs: Date.now() };
+      const remembered = { key: CONFIG, config, readAtMs: Date.now() };
       transact(CONFIG, "readwrite", (store) => store.put(remembered)).catch(() => {});
     },
 
@@ -271,56 +295,15 @@ const getName = ({ endpoint, consentKey }) =>
  * @param {import("./options.js").ResolvedOptions} options
  */
 export async function deleteOutboxes(options) {
-  const getApp = (/** @type {string} */ name) => name.slice(OUTBOX_NAME_PREFIX.length).replace(/^\S+/, "");
   const own = getName(options);
+  const withoutEndpoint = (/** @type {string} */ name) => name.replace(/ \S+/, "");
   try {
     // First, and at once: the page may be about to close.
     indexedDB.deleteDatabase(own);
     for (const { name = "" } of await indexedDB.databases()) {
-      const isOther = name !== own && name.startsWith(OUTBOX_NAME_PREFIX);
-      if (isOther && getApp(name) === getApp(own)) indexedDB.deleteDatabase(name);
+      if (withoutEndpoint(name) === withoutEndpoint(own)) indexedDB.deleteDatabase(name);
     }
   } catch {
     // The browser blocks storage, so there is nothing to delete.
   }
-}
-
-/**
- * Open the database with all stores that this build needs. Other builds share it, older and newer ones: open it in
- * whatever version it has, create what is missing, and change or delete nothing.
- *
- * @param {string} name
- * @param {() => void} onLost called when the connection is closed: another build adds a store, the user deletes the
- *   data of the site, or a tab deletes the database. A tab does so when consent is withdrawn, because no worker may be
- *   running to do it; the deletion may arrive late, after consent was given again
- * @param {(isBlocked: boolean) => void} setBlocked called with true when another build keeps its connection open, and
- *   does not let this one add a store; then with false when it has let it
- * @param {number} [version]
- * @returns {Promise<IDBDatabase>}
- */
-function openDatabase(name, onLost, setBlocked, version) {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(name, version);
-    const getMissing = () => STORES.filter(([store]) => !request.result.objectStoreNames.contains(store));
-    request.onupgradeneeded = () => getMissing().forEach((store) => request.result.createObjectStore(...store));
-    request.onerror = () => {
-      setBlocked(false);
-      reject(request.error);
-    };
-    request.onblocked = () => {
-      setBlocked(true);
-      reject(new Error("blocked"));
-    };
-    request.onsuccess = () => {
-      setBlocked(false);
-      const database = request.result;
-      database.onclose = database.onversionchange = () => {
-        database.close();
-        onLost();
-      };
-      if (!getMissing().length) return resolve(database);
-      database.close();
-      resolve(openDatabase(name, onLost, setBlocked, database.version + 1));
-    };
-  });
 }

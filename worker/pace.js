@@ -16,43 +16,39 @@ import { FLUSH_INTERVAL_MS, MAX_RETRY_AFTER_MS } from "./protocol.js";
  * @param {() => void} onOpen called at the end of every pause
  */
 export function createPace(onOpen) {
-  let isOpen = true;
-  let failures = 0;
+  /** Timer of the pause; 0: a request may leave, -1: one is under way. */
   let timer = 0;
-  // All as of `performance.now()`. Infinity: a request is under way, or none may leave any more.
+  let failures = 0;
+  // As of `performance.now()`.
   let startedMs = 0;
-  let earliestMs = 0;
-  let opensMs = 0;
+  let hurriedMs = 0;
 
-  /** @param {number} atMs time at which the pause ends; Infinity: never */
-  const openAt = (atMs) => {
+  /** @param {number} pauseMs */
+  const openAfter = (pauseMs) => {
     clearTimeout(timer);
-    opensMs = atMs;
-    const open = () => {
-      isOpen = true;
+    timer = setTimeout(() => {
+      timer = 0;
       onOpen();
-    };
-    if (atMs < Infinity) timer = setTimeout(open, atMs - performance.now());
+    }, pauseMs);
   };
 
   return {
-    /** Begin a request. @returns {boolean} false when none may leave now */
+    /** Begin a request. A request that never ends is the last. @returns {boolean} false when none may leave now */
     begin() {
-      if (!isOpen) return false;
-      isOpen = false;
+      if (timer) return false;
+      timer = -1;
       startedMs = performance.now();
-      earliestMs = opensMs = Infinity;
       return true;
     },
 
     /**
      * End the request: it has done its work.
      *
-     * @param {number} pauseMs milliseconds; Infinity to send none any more
+     * @param {number} pauseMs milliseconds
      */
     end(pauseMs) {
       failures = 0;
-      openAt((earliestMs = performance.now() + pauseMs));
+      openAfter(pauseMs);
     },
 
     /**
@@ -62,9 +58,11 @@ export function createPace(onOpen) {
      *   the same moment to all
      */
     fail(retryAfterMs) {
-      earliestMs = performance.now() + retryAfterMs;
+      const nowMs = performance.now();
       const spreadMs = retryAfterMs * (1 + Math.random() / 10);
-      openAt(performance.now() + Math.max(spreadMs, backoffMs(++failures)));
+      const pauseMs = Math.max(spreadMs, backoffMs(++failures));
+      hurriedMs = Math.min(nowMs + pauseMs, Math.max(nowMs + retryAfterMs, startedMs + FLUSH_INTERVAL_MS));
+      openAfter(pauseMs);
     },
 
     /**
@@ -72,7 +70,7 @@ export function createPace(onOpen) {
      * began, but not below Retry-After. A network that comes and goes causes no more requests than that.
      */
     hurry() {
-      if (failures) openAt(Math.min(opensMs, Math.max(earliestMs, startedMs + FLUSH_INTERVAL_MS)));
+      if (failures && timer > 0) openAfter(hurriedMs - performance.now());
     },
   };
 }

@@ -90,5 +90,5 @@ function interpretReply({ status, accepted, duplicates, rejected, rejected_unlis
  * @returns {Promise<Blob>} not a stream: browsers accept a stream as a body over HTTP/2 only
  */
 function compress(text) {
-  return new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"))).blob();
+  return new Response(new Response(text).body?.pipeThrough(new CompressionStream("gzip"))).blob();
 }

@@ -68,14 +68,11 @@ export const OUTBOX_RETRY_MS = 5_000;
 /** First timeout of the tab's watchdog, in milliseconds. It doubles with every consecutive timeout. */
 export const ACK_TIMEOUT_MS = 5_000;
 
-/** Name of the worker. Tabs share a worker when both its URL and its name match. */
-export const WORKER_NAME = "telemetry-worker";
-
 /**
- * Name of a worker with an extended lifetime, which goes on after its last tab. A browser refuses to share a worker
- * between tabs that ask for an extended lifetime and tabs that do not, such as those of an older build.
+ * Name of the worker. Tabs share a worker when both its URL and its name match. A browser refuses to share one between
+ * tabs that ask for an extended lifetime and tabs that do not, such as those of an older build with another name.
  */
-export const EXTENDED_WORKER_NAME = "telemetry-worker-extended";
+export const WORKER_NAME = "telemetry-worker-extended";
 
 /**
  * Time between two checks of a worker without tabs, in milliseconds. It ends when nothing was queued in two checks: a

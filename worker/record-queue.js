@@ -54,24 +54,20 @@ export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled
    * @param {Entry[]} removed
    */
   const removeEntries = (removed) => {
-    if (removed.length) outbox.remove(removed);
-    for (const { id, bytes } of removed) {
+    outbox.remove(removed);
+    removed.forEach(({ id, bytes }) => {
       if (entries.delete(id)) queuedBytes -= bytes;
-    }
+    });
   };
 
   /** Drop the oldest records beyond the bounds, except those in flight. */
   const enforceBounds = () => {
-    const excess = [];
-    let bytes = queuedBytes;
     for (const entry of entries.values()) {
-      if (entries.size - excess.length <= options.maxQueuedRecords && bytes <= options.maxQueuedBytes) break;
+      if (entries.size <= options.maxQueuedRecords && queuedBytes <= options.maxQueuedBytes) break;
       if (entry.inFlight) continue;
-      excess.push(entry);
-      bytes -= entry.bytes;
+      losses.dropped++;
+      removeEntries([entry]);
     }
-    losses.dropped += excess.length;
-    removeEntries(excess);
   };
 
   /**
@@ -112,9 +108,11 @@ export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled
     for (const entry of batch) entry.inFlight = false;
     if (outcome === DISABLED) onDisabled();
     if (signal.aborted) return;
-    // What is queued is for the next worker.
-    if (outcome === FORBIDDEN) queue.hasRecords = () => false;
-    if (outcome === FORBIDDEN) return pace.end(Infinity);
+    if (outcome === FORBIDDEN) {
+      // What is queued is for the next worker. The pace lets no request leave any more.
+      queue.hasRecords = () => false;
+      return;
+    }
     if (outcome === TOO_LARGE && batch.length > 1) {
       batchBytes = bytes / 2;
       return pace.end(Math.max(MIN_BACKOFF_MS, retryAfterMs));
@@ -152,10 +150,10 @@ export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled
       const known = entries.get(id);
       if (known) return known.saved;
       const entry = /** @type {Entry} */ ({ id, text, bytes });
-      const saved = outbox.put(entry);
+      outbox.put(entry);
       add(entry);
       enforceBounds();
-      return saved;
+      return entry.saved;
     },
 
     /** Queue the records that ended sessions left in the outbox. Only the first call has an effect. */

@@ -296,7 +296,8 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     state,
     logEvent(details) {
       try {
-        if (Object(details) !== details) throw new Error("not an object");
+        // Throws unless it is an object.
+        Reflect.ownKeys(details);
         // A snapshot: the event may be sent later, and more than once. Taken first, because getters may do anything.
         const { eventName = "ui_event", ...params } = structuredClone({ ...details });
         if (!syncConsent()) return false;

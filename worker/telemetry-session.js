@@ -24,7 +24,7 @@ import { createUuid } from "./uuid.js";
  * @param {import("./options.js").ResolvedOptions} options
  * @param {() => boolean} [mayPost] called before every POST; false closes the session
  */
-export function createSession(options, mayPost = () => true) {
+export function createSession(options, mayPost = () => !hasGlobalPrivacyControl()) {
   const { endpoint } = options;
   // Drawn once, so that a session sends all of its events or none. Uniform in [0, 100).
   const samplingValue = Math.random() * 100;
@@ -59,7 +59,7 @@ export function createSession(options, mayPost = () => true) {
   };
   const queue = createQueue(options, outbox, {
     losses,
-    mayPost: () => mayPost() && !hasGlobalPrivacyControl(),
+    mayPost,
     stop,
     onDisabled() {
       stop();
@@ -92,6 +92,17 @@ export function createSession(options, mayPost = () => true) {
   const isRecent = (/** @type {number} */ readAtMs) => Math.abs(Date.now() - readAtMs) < CONFIG_MEMORY_MS;
 
   /**
+   * Apply the configuration of an earlier session while the server's is late or cannot be read. It only enables: where
+   * it does not, the server's decides.
+   */
+  const recallConfig = async () => {
+    if (configReadAtMs || signal.aborted) return;
+    const remembered = await outbox.readConfig();
+    if (configReadAtMs || !remembered || !isRecent(remembered.readAtMs) || remembered.config.disable_ui_telemetry) return;
+    applyConfig(remembered.config, remembered.readAtMs);
+  };
+
+  /**
    * Read the configuration. The next read follows after {@link CONFIG_LIFETIME_MS}, or with backoff after a failure.
    *
    * A configuration without a boolean `disable_ui_telemetry` is a failure. A failure says nothing about telemetry: the
@@ -104,12 +115,14 @@ export function createSession(options, mayPost = () => true) {
       const response = await fetchWithTimeout(endpoint, CONFIG_TIMEOUT_MS, signal, { cache: "no-store" });
       retryAfterMs = parseRetryAfterMs(response);
       const config = await response.json();
-      if (!response.ok || typeof config.disable_ui_telemetry !== "boolean") throw new Error("invalid configuration");
+      if (!response.ok || typeof config.disable_ui_telemetry !== "boolean") throw new Error();
       applyConfig(config, Date.now());
       outbox.writeConfig(config);
       pace.end(CONFIG_LIFETIME_MS);
     } catch {
       pace.fail(retryAfterMs);
+      await recallConfig();
+      onConfigured();
       if (!isRecent(configReadAtMs)) {
         queue.isActive = false;
         disabledComponents = null;
@@ -118,26 +131,13 @@ export function createSession(options, mayPost = () => true) {
   };
   const pace = createPace(pollConfig);
 
-  /**
-   * Wait for the first configuration: the server's, or that of an earlier session when the server's is late or cannot be
-   * read. The earlier one only enables: where it does not, the server's decides.
-   */
-  const awaitConfig = async () => {
-    const firstPoll = pollConfig();
-    await Promise.race([firstPoll, new Promise((resolve) => setTimeout(resolve, CONFIG_GRACE_MS))]);
-    const remembered = configReadAtMs ? undefined : await outbox.readConfig();
-    if (configReadAtMs) return;
-    if (remembered && isRecent(remembered.readAtMs) && !remembered.config.disable_ui_telemetry) {
-      applyConfig(remembered.config, remembered.readAtMs);
-    } else firstPoll.then(onConfigured);
-  };
-
   // Browsers schedule the next tick of an interval from the due time of the last, so flushes do not drift.
   const timer = setInterval(() => queue.flush(), options.flushIntervalMs);
   signal.onabort = () => clearInterval(timer);
   addEventListener("online", queue.hurry, { signal });
   addEventListener("online", pace.hurry, { signal });
-  awaitConfig();
+  setTimeout(recallConfig, CONFIG_GRACE_MS);
+  pollConfig();
   if (hasGlobalPrivacyControl()) stop();
 
   return {
@@ -158,7 +158,8 @@ export function createSession(options, mayPost = () => true) {
     async logEvent(payload, identity) {
       const event = /** @type {LogEvent} */ (payload);
       try {
-        if (Object(event) !== event) throw new Error("not an object");
+        // Throws unless it is an object.
+        Reflect.ownKeys(event);
         if (waitingEvents >= options.maxWaitingEvents) throw new Error("too many waiting");
         waitingEvents++;
         await isConfigured;

@@ -13,10 +13,9 @@ import { createTelemetryClient } from "./telemetry-client.js";
 const page = globalThis.document;
 if (page) {
   const workerUrl = /** @type {HTMLScriptElement} */ (page.currentScript).src;
-  Object.assign(globalThis, {
-    /** @param {import("./telemetry-client.js").PageOptions} [options] */
-    createTelemetryClient: (options) => createTelemetryClient({ workerUrl, ...options }),
-  });
+  /** @param {import("./telemetry-client.js").PageOptions} [options] */
+  const createClient = (options) => createTelemetryClient({ workerUrl, ...options });
+  /** @type {any} */ (globalThis).createTelemetryClient = createClient;
 } else {
   serveTabs();
 }

@@ -6,7 +6,7 @@
  */
 
 import { resolveOptions } from "./options.js";
-import { ECHO_MS, EXTENDED_WORKER_NAME, LINGER_MS, LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
+import { ECHO_MS, LINGER_MS, LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
 import { createSession } from "./telemetry-session.js";
 import { createUuid } from "./uuid.js";
 
@@ -35,15 +35,9 @@ export function serveTabs(options = {}) {
   /** Timer of the next check while no tab is left. */
   let linger = 0;
 
-  /**
-   * @param {MessagePort} port
-   * @param {import("./protocol.js").ToTab} message
-   */
-  const send = (port, message) => port.postMessage(message);
-
   /** The tabs or their visibility have changed: send what is queued while there is time. */
   const onTabsChange = () => {
-    if (self.name === EXTENDED_WORKER_NAME && !ports.size) checkLinger(false);
+    if (!ports.size) checkLinger(false);
     else if (![...ports.values()].includes(false)) session.flush(true);
   };
 
@@ -69,7 +63,7 @@ export function serveTabs(options = {}) {
   const shutDown = (message) => {
     isShutDown = true;
     session.close();
-    for (const port of ports.keys()) send(port, message);
+    for (const port of ports.keys()) port.postMessage(message);
     onTabsChange();
   };
 
@@ -128,7 +122,7 @@ export function serveTabs(options = {}) {
         if ((await tabSession.logEvent(data.payload, { tab_id, seq: seq++ })) === false) isDurable = false;
         if (--pendingEvents) return;
         // One acknowledgement for all events that arrive together. A tab that sends no `seq` expects none.
-        if (highestSeq >= 0) send(port, { type: STORED, seq: highestSeq, ...(!isDurable && { durable: false }) });
+        if (highestSeq >= 0) port.postMessage({ type: STORED, seq: highestSeq, ...(!isDurable && { durable: false }) });
         isDurable = true;
       } else if (type === VISIBILITY) {
         ports.set(port, data.hidden);
@@ -138,8 +132,8 @@ export function serveTabs(options = {}) {
     };
     // The tab requests this lock on READY and reads a free lock as a terminated worker, so it must be held first.
     await tabSession.lockHeld;
-    send(port, { type: READY, lock: tabSession.lock });
+    port.postMessage({ type: READY, lock: tabSession.lock });
   };
   addEventListener("connect", (event) => servePort(/** @type {MessageEvent} */ (event).ports[0]));
-  new BroadcastChannel(resolvedOptions.consentKey).onmessage = ({ data }) => onShutdown(data ?? {}, true);
+  new BroadcastChannel(resolvedOptions.consentKey).onmessage = ({ data }) => data && onShutdown(data, true);
 }
