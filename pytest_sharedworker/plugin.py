@@ -29,6 +29,9 @@ CLOCK_KINDS = get_args(ClockKind)
 CLOCK_FIXTURE = "worker_clock"
 WATCHING_FIXTURE = "shared_workers"
 
+_BLANK = "about:blank"
+"""Where a page is before it is opened."""
+
 CONTEXT = pytest.StashKey[BrowserContext]()
 GATEWAY = pytest.StashKey[Gateway]()
 MANAGER = pytest.StashKey[WorkerManager]()
@@ -202,7 +205,7 @@ def shared_workers(
     """
     manager = request.node.stash.get(MANAGER, None)
     if manager is None:
-        if context.pages:
+        if any(page.url != _BLANK for page in context.pages):
             raise SharedWorkerError(
                 "shared_workers comes too late, pages are open: name it among the arguments of the test or of"
                 " one of its fixtures"
