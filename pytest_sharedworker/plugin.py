@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import pytest
 from playwright.sync_api import BrowserContext, BrowserType
@@ -28,6 +28,8 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 CLOCK_KINDS = get_args(ClockKind)
 CLOCK_FIXTURE = "worker_clock"
 WATCHING_FIXTURE = "shared_workers"
+
+T = TypeVar("T")
 
 _BLANK = "about:blank"
 """Where a page is before it is opened."""
@@ -173,9 +175,9 @@ def pytest_fixture_setup(
 def _watch_context(request: pytest.FixtureRequest, value: object) -> None:
     stash = request.node.stash
     if isinstance(value, BrowserContext):
-        stash[CONTEXT] = value
+        _keep(request, CONTEXT, value)
     elif isinstance(value, Gateway):
-        stash[GATEWAY] = value
+        _keep(request, GATEWAY, value)
     if CONTEXT not in stash or GATEWAY not in stash or MANAGER in stash:
         return
     context, gateway = stash[CONTEXT], stash[GATEWAY]
@@ -191,8 +193,21 @@ def _watch_context(request: pytest.FixtureRequest, value: object) -> None:
     )
     request.addfinalizer(manager.close)
     manager.watch(context)
-    stash[MANAGER] = manager
+    _keep(request, MANAGER, manager)
     stash[artifacts.ARTIFACT_SOURCES].workers = manager
+
+
+def _keep(request: pytest.FixtureRequest, key: pytest.StashKey[T], value: T) -> None:
+    """Keep a value in the test's stash until the fixture of this request ends: a test may run again."""
+    stash = request.node.stash
+    if key in stash:
+        return
+    stash[key] = value
+
+    def forget() -> None:
+        del stash[key]
+
+    request.addfinalizer(forget)
 
 
 @pytest.fixture
