@@ -203,11 +203,13 @@ async def test_overwritten_database_loses_nothing_acknowledged(
     await expect_stored(acknowledged, store, database)
 
 
-@pytest.mark.parametrize("page", [0, 1, 5])
-async def test_damaged_page_loses_nothing_acknowledged(store: SqliteStore, database: Path, page: int) -> None:
+@pytest.mark.parametrize("page_number", [0, 1, 5])
+async def test_damaged_page_loses_nothing_acknowledged(
+    store: SqliteStore, database: Path, page_number: int
+) -> None:
     checkpoint(database)
     await store.check_writable()
-    overwrite(database, b"\xa5" * 4096, "r+b", page * 4096)
+    overwrite(database, b"\xa5" * 4096, "r+b", page_number * 4096)
     await expect_stored(await add_each(store, 2, 3), store, database)
 
 
