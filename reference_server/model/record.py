@@ -11,7 +11,7 @@ import msgspec
 MAX_TIMESTAMP_NS = 2**63 - 1
 """The largest integer that the store's column holds: in nanoseconds since 1970, the year 2262."""
 
-MAX_ID_CHARACTERS = 256
+MAX_ID_CHARACTERS = 1_024
 """The limit of `installation_id`, `session_id` and `event_name`, which are UUIDs and names."""
 
 MAX_TAB_ID_CHARACTERS = 64

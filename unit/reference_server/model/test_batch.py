@@ -5,6 +5,7 @@ import json
 import pytest
 
 from reference_server.model.batch import MAX_COUNT, MAX_REJECTED_LISTED, SessionReport, decode_batch
+from reference_server.model.record import MAX_ID_CHARACTERS
 from unit.support.samples import encode_body, make_record
 
 
@@ -29,7 +30,7 @@ def test_report_count_of_wrong_type_is_zero(value: object) -> None:
     assert decode_report(session_id="s", dropped=value, filtered=2) == SessionReport("s", 0, 2)
 
 
-@pytest.mark.parametrize("value", [None, 5, True, ["s"], "\ud83d", "s" * 257])
+@pytest.mark.parametrize("value", [None, 5, True, ["s"], "\ud83d", "s" * (MAX_ID_CHARACTERS + 1)])
 def test_report_without_session_id_is_none(value: object) -> None:
     assert decode_report(session_id=value, dropped=2) is None
 
