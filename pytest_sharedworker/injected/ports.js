@@ -4,7 +4,7 @@ const ports = (() => {
   // A worker that has not started a port so long after its connect event does not read it; real time.
   const START_PATIENCE_MS = 500;
   // How long messages are waited for on a port that no tab has introduced; real time.
-  const ANONYMOUS_PATIENCE_MS = 1000;
+  const ANONYMOUS_PATIENCE_MS = 3000;
 
   /**
    * @typedef {object} PortState
@@ -110,22 +110,23 @@ const ports = (() => {
   const isUnread = (/** @type {PortState} */ state) => state.isTransferred
     || (!state.isStarted && control.realNow() - state.connectedMs > START_PATIENCE_MS);
   // The number of anonymous ports whose messages have not come.
-  const countMissing = (/** @type {number[]} */ counts) => {
-    const anonymous = states.filter(({ id }) => id === null);
+  const countMissing = (/** @type {Posted} */ { introduced, anonymous: counts }) => {
+    // A port may have been introduced since the tabs were read.
+    const anonymous = states.filter(({ id }) => id === null || !(id in introduced));
     const reads = anonymous.filter((state) => !isUnread(state)).map(({ readCount }) => readCount);
     reads.sort((a, b) => b - a);
     const wanted = [...counts].sort((a, b) => b - a).slice(anonymous.length - reads.length);
     return wanted.filter((count, index) => !(reads[index] >= count)).length;
   };
-  const countUnread = (/** @type {Posted} */ { introduced, anonymous }) => {
+  const countUnread = (/** @type {Posted} */ posted) => {
     let unread = 0;
-    for (const [id, count] of Object.entries(introduced)) {
+    for (const [id, count] of Object.entries(posted.introduced)) {
       const state = byId.get(id);
       if (state && !isUnread(state) && state.readCount < count) {
         unread += 1;
       }
     }
-    return unread + Math.max(0, countMissing(anonymous) - missing);
+    return unread + Math.max(0, countMissing(posted) - missing);
   };
 
   return {
@@ -144,7 +145,7 @@ const ports = (() => {
           work.setRealTimeout(resolve, 50);
         });
         if (control.realNow() - begin > ANONYMOUS_PATIENCE_MS) {
-          missing = Math.max(missing, countMissing(posted.anonymous));
+          missing = Math.max(missing, countMissing(posted));
         }
       }
       work.end(item);

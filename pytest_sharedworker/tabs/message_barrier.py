@@ -23,7 +23,7 @@ from pytest_sharedworker.tabs.pages import TabPort, Tabs, TabState
 
 DELIVERY_TIMEOUT_MS = 10_000.0
 _RECHECK_SECONDS = 0.25
-_INTRODUCTION_SECONDS = 0.5
+_INTRODUCTION_SECONDS = 1.0
 """How long a worker may take to read a port's introduction; later its messages are counted without it."""
 _REQUEST_TIME = timedelta(seconds=1)
 """How long after a port's creation the browser may request the worker's script.
