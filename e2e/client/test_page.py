@@ -100,7 +100,8 @@ def test_consent_given_again_takes_effect_without_reload(
         spacing_ms,
     )
     for tab in (page, other):
-        expect(tab.locator("#state")).to_have_text(CONNECTED)
+        # A tab whose session has just ended waits for up to 5 s before it connects again.
+        expect(tab.locator("#state")).to_have_text(CONNECTED, timeout=20_000)
     click(other, "Refresh")
     shared_workers.clock.run_for(FLUSH_INTERVAL_SECONDS * 1000)
     assert get_components(gateway) == ["demo.refresh", "demo.search"], (
