@@ -69,9 +69,13 @@ class StormGuard:
 
     @property
     def times(self) -> list[float]:
-        """The virtual time of each request so far, in milliseconds."""
+        """The virtual time of each request so far, in milliseconds; a browser's own repeats do not count."""
         exchanges = self._telemetry.gateway.journal.select(self._pattern)[self._sent_before :]
-        return [exchange.virtual_time or 0.0 for exchange in exchanges]
+        sent = {
+            (exchange.worker_id, exchange.request_number or -exchange.number): exchange.virtual_time or 0.0
+            for exchange in exchanges
+        }
+        return list(sent.values())
 
     def expect_no_storm(self, what: str) -> int:
         """Require few requests in all and few in a row; return how many. Raise FindingError."""
