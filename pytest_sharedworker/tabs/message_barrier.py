@@ -106,7 +106,7 @@ class MessageBarrier:
                 raise WaitTimeoutError(self._describe(timeout, missing))
             self._wait_for_introductions(missing)
             # Tabs may have gone meanwhile, and workers may have failed to start.
-            tabs = self._tabs.read() if self._introduce(tabs, waited_seconds) else tabs
+            tabs = self._tabs.read()
             missing = self._introduce(tabs, waited_seconds)
         posted = {channel.id: self._count_posted(channel, tabs) for channel in self._registry.channels}
         self._counted.update(port.id for tab in tabs for port in tab.ports if port.is_closed)
