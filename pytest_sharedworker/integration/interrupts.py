@@ -1,6 +1,6 @@
 """Clean up after Ctrl-C and after pytest-timeout: nothing hangs, and all browsers are closed.
 
-Playwright's synchronous API prevents this in two ways:
+Playwright's synchronous API prevents this in three ways:
 
 - Its event loop runs in a separate greenlet. An exception that a signal handler raises there, a
   KeyboardInterrupt or a test's timeout, ends the loop, and later calls, such as closing a browser, hang.
@@ -8,6 +8,9 @@ Playwright's synchronous API prevents this in two ways:
 - A terminal sends Ctrl-C to all processes of a run, and Playwright's driver ends at once, before the browsers
   are closed. This module starts the driver in a new session, which receives no Ctrl-C from the terminal. The
   driver ends when its standard input is closed, so it always ends together with pytest.
+- Its event loop sleeps until a message arrives. A signal that comes just before, or that the system hands to
+  another thread, does not wake it, so Python's handler would not run until then. This module lets every signal
+  wake the loop.
 
 Under pytest-xdist the controlling process forwards an interrupt to its worker processes, which may not have
 received it from a terminal: otherwise they would be killed without cleaning up.
@@ -18,11 +21,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -66,11 +70,13 @@ class _InterruptForwarder:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
     """Start Playwright's driver, which the fixture `playwright` starts, in a new session."""
     if fixturedef.argname != "playwright" or sys.platform == "win32":
         return (yield)
-    with _start_subprocesses_in_new_sessions():
+    with _start_subprocesses_in_new_sessions(request.config):
         return (yield)
 
 
@@ -136,10 +142,39 @@ def _restore_handler(handler: Callable[[int, FrameType | None], None]) -> None:
 
 
 @contextmanager
-def _start_subprocesses_in_new_sessions() -> Iterator[None]:
+def _start_subprocesses_in_new_sessions(config: pytest.Config) -> Iterator[None]:
     native = asyncio.create_subprocess_exec
-    asyncio.create_subprocess_exec = functools.partial(native, start_new_session=True)
+
+    async def start(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        _wake_on_signals(asyncio.get_running_loop(), config)
+        return await native(*arguments, **options, start_new_session=True)
+
+    asyncio.create_subprocess_exec = start
     try:
         yield
     finally:
         asyncio.create_subprocess_exec = native
+
+
+def _wake_on_signals(loop: asyncio.AbstractEventLoop, config: pytest.Config) -> None:
+    """Let every signal wake this loop until the end of the run."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    # The signal's number is written by C code, also when another thread receives the signal.
+    loop.add_reader(reader, _drain, reader)
+    previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+
+    def restore() -> None:
+        signal.set_wakeup_fd(previous)
+        reader.close()
+        writer.close()
+
+    config.add_cleanup(restore)
+
+
+def _drain(reader: socket.socket) -> None:
+    with suppress(BlockingIOError):
+        reader.recv(4096)
