@@ -119,7 +119,7 @@ def gateway(
     """Give this test a gateway: an origin in front of `gateway_upstream`, its journal, toxics and routes."""
     gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream)
     gateway._start()
-    request.node.stash[artifacts.ARTIFACT_SOURCES] = artifacts.ArtifactSources(gateway, Path(output_path))
+    _keep(request, artifacts.ARTIFACT_SOURCES, artifacts.ArtifactSources(gateway, Path(output_path)))
     yield gateway
     gateway._stop()
     gateway._raise_handler_error()  # Of a handler that ran after the test's end.
@@ -198,7 +198,10 @@ def _watch_context(request: pytest.FixtureRequest, value: object) -> None:
 
 
 def _keep(request: pytest.FixtureRequest, key: pytest.StashKey[T], value: T) -> None:
-    """Keep a value in the test's stash until the fixture of this request ends: a test may run again."""
+    """Keep a value in the test's stash until the fixture of this request ends.
+
+    A test may run again; and pytest holds all tests until the end of the run, which would hold every journal.
+    """
     stash = request.node.stash
     if key in stash:
         return

@@ -84,6 +84,9 @@ def pytest_runtest_makereport(
         timeline=observations.timeline,
     )
     report.user_properties.append((PROPERTY, result.to_wire()))
+    if call.when == "teardown" and _observations_key in item.stash:
+        # pytest holds all tests until the end of the run, and these hold the journal.
+        del item.stash[_observations_key]
     _escape_surrogates(report)
     return report
 
