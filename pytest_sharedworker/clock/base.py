@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Literal, Protocol, TypeAlias
 
 from pytest_sharedworker.errors import ClockError, UnsupportedError
+from pytest_sharedworker.gateway.patterns import URLMatch
 
 ClockKind = Literal["real", "virtual", "devtools"]
 
@@ -82,6 +83,13 @@ class Clock(Protocol):
         """Change the date that the worker reads; no timer fires.
 
         `time` is ms since 1970, an ISO 8601 text, or a datetime. Raise ClockError for anything else.
+        """
+
+    def ignore_requests(self, url: URLMatch) -> None:
+        """Do not wait for requests of the gateway that match `url` (see patterns.py), such as long polls.
+
+        Applies to pending requests too, until the test ends. Raise GatewayError for a pattern that cannot
+        match.
         """
 
     def state(self, *, timeout: float = STATE_TIMEOUT) -> dict[str, object]:

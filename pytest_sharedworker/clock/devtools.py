@@ -25,6 +25,7 @@ from pytest_sharedworker.clock.base import (
 )
 from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import ClockError, EvaluationError, WorkerClosedError
+from pytest_sharedworker.gateway.patterns import URLMatch
 
 _POLICY = "pauseIfNetworkFetchesPending"
 _MOMENT_MS = 0.01
@@ -113,6 +114,10 @@ class DevToolsClock:
     def set_system_time(self, time: float | str | datetime) -> None:
         """Raise UnsupportedError: the date follows the machine's."""
         raise unsupported(self.kind, "set_system_time", "the date follows the machine's")
+
+    def ignore_requests(self, url: URLMatch) -> None:
+        """Raise UnsupportedError: Chromium itself waits for requests."""
+        raise unsupported(self.kind, "ignore_requests", "Chromium itself waits for requests")
 
     def state(self, *, timeout: float = STATE_TIMEOUT) -> dict[str, object]:
         """Return `kind`, `now` and the `pending` requests."""

@@ -14,6 +14,7 @@ from pytest_sharedworker.clock.base import (
     parse_ticks,
     unsupported,
 )
+from pytest_sharedworker.gateway.patterns import URLMatch
 
 SETTLE_MS = 400.0
 """What a wait adds, so that messages are read and requests end."""
@@ -79,6 +80,9 @@ class RealClock:
     def set_system_time(self, time: float | str | datetime) -> None:
         """Raise UnsupportedError: the browser takes the machine's date."""
         raise unsupported(self.kind, "set_system_time", "the browser reads the machine's date")
+
+    def ignore_requests(self, url: URLMatch) -> None:
+        """Do nothing: real time waits for no request."""
 
     def state(self, *, timeout: float = STATE_TIMEOUT) -> dict[str, object]:
         """Return `kind` and `now`."""

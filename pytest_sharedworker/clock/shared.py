@@ -25,8 +25,9 @@ from pytest_sharedworker.clock.base import (
 from pytest_sharedworker.clock.devtools import DevToolsClock
 from pytest_sharedworker.clock.real import RealClock
 from pytest_sharedworker.clock.virtual import VirtualClock, advancing, require_idle, wait_for_messages
-from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
+from pytest_sharedworker.control.session import ControlChannel, RequestFilter, WorkerRegistry
 from pytest_sharedworker.errors import WorkerClosedError
+from pytest_sharedworker.gateway.patterns import URLMatch
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.tabs.message_barrier import MessageBarrier, TabSnapshot
 
@@ -49,11 +50,12 @@ class SharedClock:
         registry: WorkerRegistry,
         barrier: MessageBarrier,
         loop_thread: LoopThread,
+        make_filter: Callable[[URLMatch], RequestFilter],
         on_moved: Callable[[], None],
     ) -> None:
         """Move the clocks that `clocks` returns, those of the workers that are alive.
 
-        Call `on_moved` after each move, in the test's thread.
+        `make_filter` compiles a pattern of requests. Call `on_moved` after each move, in the test's thread.
         """
         self.kind: ClockKind = kind
         self.resolution = _RESOLUTIONS[kind]
@@ -62,6 +64,7 @@ class SharedClock:
         self._barrier = barrier
         self._loop_thread = loop_thread
         self._real = RealClock(real_time.monotonic())
+        self._make_filter = make_filter
         self._on_moved = on_moved
         self._now = 0.0
 
@@ -134,6 +137,16 @@ class SharedClock:
             with suppress(WorkerClosedError):
                 clock.set_system_time(milliseconds)
         self._registry.date_ms = milliseconds
+
+    def ignore_requests(self, url: URLMatch) -> None:
+        """Do not wait for requests that match `url`, of any worker, also of those that start later.
+
+        Raise GatewayError as a worker's own clock does, UnsupportedError on the DevTools clock.
+        """
+        if self.kind == "devtools":
+            raise unsupported(self.kind, "ignore_requests", "Chromium itself waits for requests")
+        request_filter = self._make_filter(url)
+        self._loop_thread.loop.call_soon_threadsafe(self._registry.ignore_requests, request_filter)
 
     def state(self, *, timeout: float = STATE_TIMEOUT) -> dict[str, object]:
         """Return `kind` and `now`; the workers' own clocks tell more."""

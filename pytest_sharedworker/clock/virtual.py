@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as real_time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -19,8 +19,9 @@ from pytest_sharedworker.clock.base import (
     parse_time,
     to_date,
 )
-from pytest_sharedworker.control.session import ControlChannel
+from pytest_sharedworker.control.session import ControlChannel, RequestFilter
 from pytest_sharedworker.errors import ClockError, EvaluationError, WaitTimeoutError, WorkerClosedError
+from pytest_sharedworker.gateway.patterns import URLMatch
 from pytest_sharedworker.tabs.message_barrier import DELIVERY_TIMEOUT_MS, MessageBarrier, TabSnapshot
 
 
@@ -36,9 +37,16 @@ class VirtualClock:
     kind: ClockKind = "virtual"
     resolution = 1.0
 
-    def __init__(self, channel: ControlChannel, barrier: MessageBarrier) -> None:
+    def __init__(
+        self,
+        channel: ControlChannel,
+        barrier: MessageBarrier,
+        make_filter: Callable[[URLMatch], RequestFilter],
+    ) -> None:
+        """`make_filter` compiles a pattern of requests."""
         self._channel = channel
         self._barrier = barrier
+        self._make_filter = make_filter
 
     @property
     def now(self) -> float:
@@ -85,6 +93,16 @@ class VirtualClock:
         `time` is ms since 1970, an ISO 8601 text, or a datetime. Raise ClockError for anything else.
         """
         self._channel.call("setSystemTime", {"epochMs": round(parse_time(time))})
+
+    def ignore_requests(self, url: URLMatch) -> None:
+        """Do not wait for requests of the gateway that match `url` (see patterns.py), such as long polls.
+
+        Applies to pending requests too, until the test ends. Raise GatewayError for a pattern that cannot
+        match.
+        """
+        request_filter = self._make_filter(url)
+        channel = self._channel
+        channel.loop_thread.loop.call_soon_threadsafe(channel.ignore_requests, request_filter)
 
     def state(self, *, timeout: float = STATE_TIMEOUT) -> dict[str, object]:
         """Return `kind`, `now`, `date`, `is_advancing`, `timers` (as Timer), `pending`, and `unread_ports`.
@@ -165,7 +183,8 @@ def _explain_delay(channel: ControlChannel) -> str:
     if unsettled:
         return (
             f"the {channel} still waits for: {', '.join(unsettled)}; does the server respond, do its"
-            " transactions and streams end? A request that a toxic or a route delays does not stop the clock"
+            " transactions and streams end? clock.ignore_requests() exempts a long poll. A request that a"
+            " toxic or a route delays does not stop the clock"
         )
     return f"the timers of the {channel} keep firing, its clock shows {state['nowMs']:g} ms"
 

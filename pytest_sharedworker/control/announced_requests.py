@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,13 @@ class AnnouncedRequest:
     virtual_time: float | None
     has_own_referrer: bool
     is_taken: bool = False
+    on_taken: Callable[[], None] = lambda: None
     order: int = field(default_factory=lambda: next(_order))
+
+    def take(self) -> None:
+        """Note that it has arrived."""
+        self.is_taken = True
+        self.on_taken()
 
 
 class AnnouncedRequests:
@@ -41,18 +47,22 @@ class AnnouncedRequests:
     def __iter__(self) -> Iterator[AnnouncedRequest]:
         return iter(self._requests)
 
-    def add(self, message: dict[str, Any]) -> None:
-        """Add one, as the prologue sends it."""
-        self._append(
-            AnnouncedRequest(
-                message["number"],
-                message["method"],
-                message["host"],
-                message["target"],
-                message["virtualMs"],
-                message["hasOwnReferrer"],
-            )
+    def add(self, message: dict[str, Any]) -> AnnouncedRequest:
+        """Add one, as the prologue sends it, and return it."""
+        request = AnnouncedRequest(
+            message["number"],
+            message["method"],
+            message["host"],
+            message["target"],
+            message["virtualMs"],
+            message["hasOwnReferrer"],
         )
+        self._append(request)
+        return request
+
+    def find(self, number: int) -> AnnouncedRequest | None:
+        """Return the first request with a number, without the redirects that it follows."""
+        return next((each for each in self._requests if each.number == number), None)
 
     def add_redirect(self, request: AnnouncedRequest, method: str, target: str) -> None:
         """Add the request that follows a redirect within the origin; it has the number of the first."""

@@ -98,6 +98,7 @@ class ControlServer:
         browser_date = datetime.fromtimestamp(message["atMs"] / 1000, timezone.utc)
         if abs(channel.started_at - browser_date) > LARGEST_REQUEST_TIME:
             channel.clock_skew = channel.started_at - browser_date
+        channel.ignored_requests += registry.ignored_requests
         self._channels[channel.id] = channel
         registry.channels.append(channel)
         for callback in registry.at_start:

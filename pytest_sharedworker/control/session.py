@@ -13,16 +13,19 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp import WSMsgType, web
 
-from pytest_sharedworker.control.announced_requests import AnnouncedRequests
+from pytest_sharedworker.control.announced_requests import AnnouncedRequest, AnnouncedRequests
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
 from pytest_sharedworker.errors import EvaluationError, WorkerClosedError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 DEFAULT_TIMEOUT_MS = 30_000.0
+
+RequestFilter: TypeAlias = Callable[[str, str], bool]
+"""Whether a request is meant, by its method and its path with the query."""
 
 
 def _now() -> datetime:
@@ -64,6 +67,8 @@ class ControlChannel:
     errors: list[WorkerError] = field(default_factory=list)
     ports: set[str] = field(default_factory=set)
     """The ids of the ports that tabs have introduced to the worker."""
+    ignored_requests: list[RequestFilter] = field(default_factory=list)
+    """Those that the worker's clock does not wait for."""
 
     def __post_init__(self) -> None:
         self.requests = AnnouncedRequests()
@@ -139,6 +144,25 @@ class ControlChannel:
         self.send(method="resume", params={"request": request})
         self.changes.notify()
 
+    def ignore_requests(self, request_filter: RequestFilter) -> None:
+        """Have the worker's clock not wait for requests, pending ones too (in the loop's thread)."""
+        self.ignored_requests.append(request_filter)
+        for request in self.requests:
+            self._ignore(request)
+
+    def _ignore(self, request: AnnouncedRequest) -> None:
+        if request.number is not None and any(
+            is_meant(request.method, request.target) for is_meant in self.ignored_requests
+        ):
+            self.send(method="ignore", params={"request": request.number})
+
+    def _report_sent(self, number: int) -> None:
+        """Tell the worker if the browser has not sent a request that it announced, and when it has."""
+        request = self.requests.find(number)
+        if request is not None and not request.is_taken:
+            self.send(method="unsent", params={"request": number})
+            request.on_taken = lambda: self.send(method="sent", params={"request": number})
+
     def receive(self, message: dict[str, Any]) -> None:
         """Handle one message of the worker (in the loop's thread)."""
         event = message.get("event")
@@ -151,7 +175,9 @@ class ControlChannel:
         elif event == "resume":
             self._resumed.add(message["request"])
         elif event == "request":
-            self.requests.add(message)
+            self._ignore(self.requests.add(message))
+        elif event == "isSent":
+            self._report_sent(message["request"])
         elif event == "requestEnd":
             self.requests.remove(message["request"])
         elif future := self._calls.get(message.get("call", 0)):
@@ -213,8 +239,16 @@ class WorkerRegistry:
     """Run in the loop's thread while a worker is held before its first line."""
     date_ms: float | None = None
     """The date of the test's virtual time, in ms since 1970; None until something reads or changes it."""
+    ignored_requests: list[RequestFilter] = field(default_factory=list)
+    """Requests that the clocks of workers do not wait for, also of those that start later."""
 
     changes: StateNotifier = field(default_factory=StateNotifier)
+
+    def ignore_requests(self, request_filter: RequestFilter) -> None:
+        """Have the clocks of all workers not wait for requests (in the loop's thread)."""
+        self.ignored_requests.append(request_filter)
+        for channel in self.channels:
+            channel.ignore_requests(request_filter)
 
     def read_date_ms(self) -> float:
         """Return the date of the test's virtual time, which begins at the machine's date."""

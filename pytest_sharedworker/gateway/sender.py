@@ -113,7 +113,7 @@ class SenderIdentification:
         if not candidates:
             return None
         _, worker_id, announced = min(candidates, key=lambda candidate: candidate[0])
-        announced.is_taken = True
+        announced.take()
         return Identity("worker", worker_id, announced)
 
     def _find_lost(self, request: web.Request, channels: list[ControlChannel]) -> Identity | None:

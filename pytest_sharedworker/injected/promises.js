@@ -60,8 +60,9 @@
   for (const name of BODY) {
     replace(Response.prototype, name, (promise, response) => {
       // A response that a script made may be filled by the script's own stream, which may wait for a timer.
-      const wait = response.type === "default" ? work.whilePatient : work.until;
-      return wait(`reading the response of ${response.url || "the worker itself"}`, promise);
+      const isOwn = response.type === "default";
+      return isOwn ? work.whilePatient("reading the response of the worker itself", promise)
+        : requests.whileReading(response, promise);
     });
   }
   for (const name of ["readAsArrayBuffer", "readAsDataURL", "readAsText"]) {

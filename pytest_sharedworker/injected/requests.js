@@ -1,27 +1,119 @@
-// Virtual time waits for the worker's requests by fetch and XMLHttpRequest. It does not wait for one that a
-// toxic or a route suspends, until some virtual time or for an unknown time: the clock itself brings that
-// time about.
+// Virtual time waits for the worker's requests by fetch and XMLHttpRequest, for a limited real time. It does not
+// wait for one that the test ignores, nor for one that a toxic or a route suspends, until some virtual time or
+// for an unknown time: the clock itself brings that time about. Nor for one that the browser does not send
+// before a suspended one has ended, for want of a connection or because both may share an entry of the cache.
 const requests = (() => {
-  /** @type {Map<number, WorkItem>} */
-  const active = new Map();
-  /** When each suspended request resumes by itself. @type {Map<number, number>} */
-  const suspended = new Map();
+  // A request that has no response after this long, in real time, may be a long poll.
+  const PATIENCE_MS = 5000;
+  // How long the browser may take to send a request while others are suspended; real time.
+  const UNSENT_MS = 1000;
 
+  /**
+   * @typedef {object} ActiveRequest
+   * @property {WorkItem} item
+   * @property {number} countedSinceMs real time
+   * @property {number | undefined} patience the timer of its patience
+   * @property {number | null} resumeMs virtual time at which it resumes by itself; null: it is not suspended
+   * @property {boolean} wasSuspended
+   * @property {boolean} isIgnored
+   * @property {boolean} isOverdue
+   * @property {boolean} isUnsent
+   */
+  /** @type {Map<number, ActiveRequest>} */
+  const active = new Map();
+  /** @type {Set<number>} */
+  const ignored = new Set();
+  /** The number of the request that each response belongs to. @type {WeakMap<Response, number>} */
+  const numbers = new WeakMap();
+  /** What reads the body of a response. @type {Map<number, WorkItem>} */
+  const readings = new Map();
+
+  const isCounted = (/** @type {ActiveRequest} */ { resumeMs, isIgnored, isOverdue, isUnsent }) => (
+    resumeMs === null && !isIgnored && !isOverdue && !isUnsent
+  );
+  /**
+   * @param {ActiveRequest} request
+   * @param {Partial<ActiveRequest>} changes
+   */
+  const update = (request, changes) => {
+    const wasCounted = isCounted(request);
+    Object.assign(request, changes);
+    const counts = isCounted(request);
+    work.setHeld(request.item, !counts);
+    if (counts !== wasCounted || request.patience === undefined) {
+      work.clearRealTimeout(request.patience);
+      request.countedSinceMs = control.realNow();
+      request.patience = counts
+        ? work.setRealTimeout(() => update(request, { isOverdue: true }), PATIENCE_MS)
+        : undefined;
+    }
+  };
+
+  // --- requests that the browser has not sent -------------------------------------------------
+  let isChecking = false;
+  const hasSuspended = () => [...active.values()].some(({ resumeMs }) => resumeMs !== null);
+  const findUnsent = () => {
+    isChecking = false;
+    for (const [number, request] of active) {
+      if (isCounted(request) && control.realNow() - request.countedSinceMs >= UNSENT_MS) {
+        control.send({ event: "isSent", request: number });
+      }
+    }
+    checkUnsent();
+  };
+  const checkUnsent = () => {
+    if (!isChecking && hasSuspended() && [...active.values()].some(isCounted)) {
+      isChecking = true;
+      work.setRealTimeout(findUnsent, UNSENT_MS);
+    }
+  };
+  /** @param {{ request: number }} params */
+  control.methods.unsent = ({ request }) => {
+    const state = active.get(request);
+    if (state && hasSuspended()) {
+      update(state, { isUnsent: true });
+    }
+  };
+  const setSent = (/** @type {ActiveRequest | undefined} */ state) => {
+    if (state && state.isUnsent) {
+      update(state, { isUnsent: false });
+    }
+  };
+  /** @param {{ request: number }} params */
+  control.methods.sent = ({ request }) => setSent(active.get(request));
+
+  // --- their way ------------------------------------------------------------------------------
   const begin = (/** @type {number} */ number, /** @type {string} */ what) => {
-    active.set(number, work.begin(what));
+    const request = {
+      item: work.begin(what), countedSinceMs: 0, patience: undefined, resumeMs: null, wasSuspended: false,
+      isIgnored: false, isOverdue: false, isUnsent: false,
+    };
+    active.set(number, request);
+    update(request, {});
+    checkUnsent();
   };
   // The gateway learns that a suspended request goes on: its time has come, or the worker abandons it.
   const resume = (/** @type {number} */ number) => {
-    if (suspended.delete(number)) {
-      work.setHeld(active.get(number), false);
+    const request = active.get(number);
+    if (request && request.resumeMs !== null) {
+      update(request, { resumeMs: null });
       control.send({ event: "resume", request: number });
     }
   };
   const abandon = resume;
   const end = (/** @type {number} */ number) => {
     abandon(number);
-    work.end(active.get(number));
-    active.delete(number);
+    const request = active.get(number);
+    if (request) {
+      work.clearRealTimeout(request.patience);
+      work.end(request.item);
+      active.delete(number);
+      if (request.wasSuspended) {
+        // Another one may have its connection now.
+        active.forEach(setSent);
+        checkUnsent();
+      }
+    }
     control.send({ event: "requestEnd", request: number });
   };
   announcements.follow(
@@ -30,25 +122,47 @@ const requests = (() => {
         signal.addEventListener("abort", () => abandon(number));
       }
       begin(number, what);
+      response.then((value) => numbers.set(value, number), () => {});
       return work.untilSettled(response, () => end(number));
     },
     { begin: ({ number, what }) => begin(number, what), end },
   );
+  const { clone } = Response.prototype;
+  Response.prototype.clone = function () {
+    const copy = clone.call(this);
+    const number = numbers.get(this);
+    if (number !== undefined) {
+      numbers.set(copy, number);
+    }
+    return copy;
+  };
 
   /** @param {{ request: number, delayMs: number | null }} params */
   control.methods.suspend = ({ request, delayMs }) => {
-    if (active.has(request)) {
-      suspended.set(request, delayMs === null ? Infinity : Number(control.nowMs()) + delayMs);
-      work.setHeld(active.get(request), true);
+    const state = active.get(request);
+    if (state) {
+      const resumeMs = delayMs === null ? Infinity : Number(control.nowMs()) + delayMs;
+      update(state, { resumeMs, wasSuspended: true });
+      checkUnsent();
     } else {
       control.send({ event: "resume", request });
     }
   };
   /** @param {{ request: number }} params */
   control.methods.resume = ({ request }) => {
-    if (suspended.delete(request)) {
-      work.setHeld(active.get(request), false);
+    const state = active.get(request);
+    if (state && state.resumeMs !== null) {
+      update(state, { resumeMs: null });
     }
+  };
+  /** @param {{ request: number }} params */
+  control.methods.ignore = ({ request }) => {
+    ignored.add(request);
+    const state = active.get(request);
+    if (state) {
+      update(state, { isIgnored: true });
+    }
+    work.setHeld(readings.get(request), true);
   };
 
   return {
@@ -56,13 +170,36 @@ const requests = (() => {
     nextResume: () => {
       /** @type {{ request: number, dueMs: number } | null} */
       let first = null;
-      for (const [request, dueMs] of suspended) {
-        if (dueMs !== Infinity && (!first || dueMs < first.dueMs)) {
-          first = { request, dueMs };
+      for (const [request, { resumeMs }] of active) {
+        if (resumeMs !== null && resumeMs !== Infinity && (!first || resumeMs < first.dueMs)) {
+          first = { request, dueMs: resumeMs };
         }
       }
       return first;
     },
     resume,
+    /**
+     * Time waits until the body of a response is read, for a limited real time.
+     *
+     * @template Value
+     * @param {Response} response
+     * @param {Promise<Value>} promise
+     */
+    whileReading: (response, promise) => {
+      const { item, outcome } = work.beginPatiently(
+        `reading the response of ${response.url}`, promise, PATIENCE_MS,
+      );
+      const number = numbers.get(response);
+      if (number === undefined) {
+        return outcome;
+      }
+      readings.set(number, item);
+      work.setHeld(item, ignored.has(number));
+      return work.untilSettled(outcome, () => {
+        if (readings.get(number) === item) {
+          readings.delete(number);
+        }
+      });
+    },
   };
 })();

@@ -56,8 +56,25 @@ const work = (() => {
     },
   );
 
+  /**
+   * @template Value
+   * @param {string} what
+   * @param {Promise<Value>} promise
+   * @param {number} patienceMs
+   */
+  const beginPatiently = (what, promise, patienceMs) => {
+    const item = begin(what);
+    const patience = setRealTimeout(setHeld, patienceMs, item, true);
+    const outcome = untilSettled(promise, () => {
+      clearRealTimeout(patience);
+      end(item);
+    });
+    return { item, outcome };
+  };
+
   return {
     setRealTimeout,
+    clearRealTimeout,
     begin,
     setHeld,
     end,
@@ -83,20 +100,22 @@ const work = (() => {
       }
     },
     /**
+     * Like `until`, for a limited real time; also returns the item.
+     *
+     * @template Value
+     * @param {string} what
+     * @param {Promise<Value>} promise
+     * @param {number} patienceMs
+     */
+    beginPatiently,
+    /**
      * Like `until`, for at most STREAM_PATIENCE_MS of real time.
      *
      * @template Value
      * @param {string} what
      * @param {Promise<Value>} promise
      */
-    whilePatient: (what, promise) => {
-      const item = begin(what);
-      const patience = setRealTimeout(setHeld, STREAM_PATIENCE_MS, item, true);
-      return untilSettled(promise, () => {
-        clearRealTimeout(patience);
-        end(item);
-      });
-    },
+    whilePatient: (what, promise) => beginPatiently(what, promise, STREAM_PATIENCE_MS).outcome,
     isRunning: () => running > 0,
     nextChange: () => new Promise((resolve) => { wake = resolve; }),
     list: () => [...all].map(({ what, held }) => ({ what, held })),

@@ -15,7 +15,7 @@ from pytest_sharedworker.clock.real import RealClock
 from pytest_sharedworker.clock.shared import SharedClock
 from pytest_sharedworker.clock.virtual import VirtualClock
 from pytest_sharedworker.control.server import ControlServer
-from pytest_sharedworker.control.session import ControlChannel, WorkerRegistry
+from pytest_sharedworker.control.session import ControlChannel, RequestFilter, WorkerRegistry
 from pytest_sharedworker.coverage.recorder import CoverageRecorder, call_before_workers_end
 from pytest_sharedworker.devtools.connections import DevToolsConnections
 from pytest_sharedworker.devtools.target import WorkerTarget
@@ -25,6 +25,7 @@ from pytest_sharedworker.errors import (
     UnsupportedError,
 )
 from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.patterns import URLMatch
 from pytest_sharedworker.injected.prologue import tab_script, worker_prologue
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.tabs.message_barrier import MessageBarrier
@@ -86,6 +87,7 @@ class WorkerManager:
             registry=self._registry,
             barrier=self._barrier,
             loop_thread=loop_thread,
+            make_filter=self._make_filter,
             on_moved=self.dispatch_events,
         )
         gateway._attach(
@@ -208,9 +210,22 @@ class WorkerManager:
             self._devtools_clocks[session.target.id] = DevToolsClock(session, self._tabs)
         self._gate.admit(session)
 
+    def _make_filter(self, url: URLMatch) -> RequestFilter:
+        """Compile a pattern of requests. Raise GatewayError for one that cannot match."""
+        pattern = self.gateway._compile_pattern(url)
+
+        def is_meant(method: str, target: str) -> bool:
+            try:
+                return pattern.matches(method, self.gateway.url + target)
+            except Exception as error:  # A callable of the test.
+                self.gateway._runner.keep_error(error)
+                return False
+
+        return is_meant
+
     def _make_clock(self, channel: ControlChannel) -> Clock:
         if self._clock_kind == "virtual":
-            return VirtualClock(channel, self._barrier)
+            return VirtualClock(channel, self._barrier, self._make_filter)
         return RealClock(channel.started_monotonic)
 
     def _handle(

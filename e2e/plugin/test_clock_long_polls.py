@@ -1,0 +1,190 @@
+"""Virtual time, and requests that stay open: long polls, and those that the browser has not sent yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from e2e.plugin.app import App, read_log
+from pytest_sharedworker import Clock, ClockError, GatewayError, Latency, SharedWorker
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+
+SHORT_MS = 3_000
+"""Shorter than the clock's patience with a request."""
+
+
+class PollServer:
+    """Serve long polls, which it answers all at once when the test has it do so."""
+
+    def __init__(self) -> None:
+        self._news = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> str:
+        app = web.Application()
+        app.router.add_get("/changes", self._poll)
+        app.router.add_get("/pieces", self._poll_in_pieces)
+        app.router.add_get("/data", self._respond)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def answer(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def stop(self) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    async def _poll(self, request: web.Request) -> web.Response:
+        await self._news.wait()
+        return web.Response(text="news")
+
+    async def _poll_in_pieces(self, request: web.Request) -> web.StreamResponse:
+        """Send the headers and the begin of the body at once."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"no ")
+        await self._news.wait()
+        await response.write(b"news")
+        return response
+
+    async def _respond(self, request: web.Request) -> web.Response:
+        return web.Response(text="data")
+
+
+@pytest.fixture
+def poll_server() -> PollServer:
+    """Return the server behind the gateway."""
+    return PollServer()
+
+
+@pytest.fixture
+def gateway_upstream(sharedworker_loop: LoopThread, poll_server: PollServer) -> Iterator[str]:
+    """Start the server behind the gateway; return its origin."""
+    yield sharedworker_loop.run(poll_server.start())
+    sharedworker_loop.run(poll_server.stop())
+
+
+def list_pending(clock: Clock) -> list[dict[str, Any]]:
+    pending: Any = clock.state()["pending"]
+    return list(pending)
+
+
+POLLS = {
+    "fetch": "(function poll() { fetch('/changes').then(() => note('news')).finally(poll); })()",
+    "body": """(function poll() {
+        fetch('/pieces').then((response) => response.clone().text()).then(note).finally(poll);
+    })()""",
+    "request": """(function poll() {
+        fetch(new Request('/changes', { cache: 'no-store' })).then(() => note('news')).finally(poll);
+    })()""",
+    "XMLHttpRequest": """(function poll() {
+        const request = new XMLHttpRequest();
+        request.onload = () => note("news");
+        request.onloadend = poll;
+        request.open("GET", "/changes");
+        request.send();
+    })()""",
+}
+
+
+@pytest.mark.parametrize("poll", POLLS.values(), ids=POLLS.keys())
+def test_long_poll_stops_the_clock_for_its_patience_only(
+    app: App, worker: SharedWorker, clock: Clock, poll: str
+) -> None:
+    worker.evaluate(f"() => {{ setInterval(note, 1000, 'tick'); {poll}; }}")
+    clock.run_for(2_000)
+    assert read_log(worker) == [["tick", 1_000], ["tick", 2_000]]
+    assert [item["held"] for item in list_pending(clock)] == [True]
+
+
+def test_long_poll_is_named_where_the_timeout_is_shorter(worker: SharedWorker, clock: Clock) -> None:
+    worker.evaluate(POLLS["fetch"])
+    with pytest.raises(ClockError, match=r"still waits for: GET /changes; .*ignore_requests"):
+        clock.run_for(1_000, timeout=500)
+
+
+@pytest.mark.parametrize("poll", POLLS.values(), ids=POLLS.keys())
+def test_ignored_long_poll_does_not_stop_the_clock(
+    app: App,
+    worker: SharedWorker,
+    clock: Clock,
+    sharedworker_loop: LoopThread,
+    poll_server: PollServer,
+    poll: str,
+) -> None:
+    app.workers.clock.ignore_requests("/{changes,pieces}")
+    worker.evaluate(f"() => {{ setTimeout(() => {{ {poll}; }}, 1000); setInterval(note, 10000, 'tick'); }}")
+    clock.run_for(20_000, timeout=SHORT_MS)
+    assert read_log(worker) == [["tick", 10_000], ["tick", 20_000]]
+    sharedworker_loop.run(poll_server.answer())
+    worker.wait_for_function("log.length === 3")
+    clock.run_for(10_000, timeout=SHORT_MS)
+    assert [time for _, time in read_log(worker)] == [10_000, 20_000, 20_000, 30_000]
+
+
+def test_request_that_is_pending_can_be_ignored(worker: SharedWorker, clock: Clock) -> None:
+    worker.evaluate(f"() => {{ {POLLS['fetch']}; setTimeout(note, 1000, 'timer'); }}")
+    clock.ignore_requests("GET **/changes")
+    clock.run_for(1_000, timeout=SHORT_MS)
+    assert read_log(worker) == [["timer", 1_000]]
+
+
+def test_clock_waits_for_requests_that_are_not_ignored(app: App, worker: SharedWorker, clock: Clock) -> None:
+    clock.ignore_requests("/changes")
+    worker.evaluate(f"""() => {{
+        {POLLS["fetch"]};
+        setTimeout(async () => {{ note(await (await fetch("/data")).text()); }}, 1000);
+        setTimeout(note, 1001, "after");
+    }}""")
+    clock.run_for(2_000, timeout=SHORT_MS)
+    assert read_log(worker) == [["data", 1_000], ["after", 1_001]]
+
+
+def test_worker_that_starts_later_ignores_requests_too(app: App) -> None:
+    app.workers.clock.ignore_requests("/changes")
+    worker = app.start(f"self.onconnect = () => {{}}; {POLLS['fetch']};")
+    app.workers.clock.run_for(1_000, timeout=SHORT_MS)
+    assert worker.clock.now == 1_000
+
+
+def test_pattern_that_cannot_match_is_an_error(app: App, clock: Clock) -> None:
+    for each in (clock, app.workers.clock):
+        with pytest.raises(GatewayError, match="cannot match any request"):
+            each.ignore_requests("POTS /changes")
+
+
+def test_request_behind_the_cache_lock_of_another_does_not_stop_the_clock(
+    app: App, worker: SharedWorker, clock: Clock
+) -> None:
+    app.gateway.serve("/data.json", "{}", headers={"Cache-Control": "max-age=0"})
+    app.gateway.add_toxic(Latency(latency=5_000), on="/data.json")
+    worker.evaluate("""() => {
+        for (const title of ["first", "second"]) fetch("/data.json").then(() => note(title));
+        setTimeout(note, 30000, "timer");
+    }""")
+    clock.run_for(30_000, timeout=10_000)
+    log = dict(read_log(worker))
+    assert log["first"] == 5_000
+    assert log["second"] in (5_000, 10_000)  # The browser may send it together with the first.
+    assert log["timer"] == 30_000
+
+
+def test_request_without_a_free_connection_does_not_stop_the_clock(
+    app: App, worker: SharedWorker, clock: Clock
+) -> None:
+    app.gateway.add_toxic(Latency(latency=5_000), on="/data?*")
+    worker.evaluate("""() => {
+        for (let number = 0; number < 8; number++) fetch("/data?" + number).then(() => note(number));
+        setTimeout(note, 30000, "timer");
+    }""")
+    clock.run_for(30_000, timeout=10_000)
+    times = [time for _, time in read_log(worker)]
+    assert times == [5_000] * 6 + [10_000] * 2 + [30_000]
