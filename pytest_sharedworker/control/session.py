@@ -19,6 +19,8 @@ from aiohttp import WSMsgType, web
 
 from pytest_sharedworker.control.announced_requests import AnnouncedRequest, AnnouncedRequests
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
+from pytest_sharedworker.control.socket_counts import SocketCounts
+from pytest_sharedworker.control.state_notifier import StateNotifier
 from pytest_sharedworker.errors import EvaluationError, WorkerClosedError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
@@ -30,23 +32,6 @@ RequestFilter: TypeAlias = Callable[[str, str], bool]
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
-
-
-class StateNotifier:
-    """Wakes the coroutines, in the loop's thread, that wait for a change of the workers of one test."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def notify(self) -> None:
-        """Check all conditions again."""
-        self._event.set()
-
-    async def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Return as soon as `condition` holds."""
-        while not condition():
-            self._event.clear()
-            await self._event.wait()
 
 
 @dataclass
@@ -72,6 +57,8 @@ class ControlChannel:
 
     def __post_init__(self) -> None:
         self.requests = AnnouncedRequests()
+        self._sockets: dict[int, SocketCounts] = {}
+        self._settling: set[asyncio.Task[None]] = set()
         self._resumed: set[int] = set()
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._call_numbers = itertools.count(1)
@@ -163,6 +150,18 @@ class ControlChannel:
             self.send(method="unsent", params={"request": number})
             request.on_taken = lambda: self.send(method="sent", params={"request": number})
 
+    def open_socket(self, number: int) -> SocketCounts:
+        """Return the counts of messages of a WebSocket or EventSource that the worker opens."""
+        counts = self._sockets[number] = SocketCounts(self.changes)
+        return counts
+
+    async def _settle_sockets(self, question: int, sent: dict[str, int]) -> None:
+        """Wait until what the worker has sent has passed, and tell it what was passed on to it."""
+        known = [number for number in sent if int(number) in self._sockets]
+        waits = (self._sockets[int(number)].settle(sent[number]) for number in known)
+        counts = dict(zip(known, await asyncio.gather(*waits), strict=True))
+        self.send(method="sockets", params={"question": question, "counts": counts})
+
     def receive(self, message: dict[str, Any]) -> None:
         """Handle one message of the worker (in the loop's thread)."""
         event = message.get("event")
@@ -178,6 +177,10 @@ class ControlChannel:
             self._ignore(self.requests.add(message))
         elif event == "isSent":
             self._report_sent(message["request"])
+        elif event == "sockets":
+            settling = asyncio.create_task(self._settle_sockets(message["question"], message["sent"]))
+            self._settling.add(settling)
+            settling.add_done_callback(self._settling.discard)
         elif event == "requestEnd":
             self.requests.remove(message["request"])
         elif future := self._calls.get(message.get("call", 0)):

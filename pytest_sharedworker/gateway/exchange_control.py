@@ -11,7 +11,9 @@ from typing import Literal, NoReturn, TypeVar
 
 from aiohttp import web
 
-from pytest_sharedworker.control.session import ControlChannel, StateNotifier
+from pytest_sharedworker.control.session import ControlChannel
+from pytest_sharedworker.control.socket_counts import SocketCounts
+from pytest_sharedworker.control.state_notifier import StateNotifier
 from pytest_sharedworker.gateway.exchange import Exchange
 
 _DISCONNECT_POLL_SECONDS = 0.25
@@ -79,6 +81,12 @@ class ExchangeControl:
             self._changes.notify()
         else:
             self._channel.resume(self._number)
+
+    def open_socket(self) -> SocketCounts:
+        """Return the counts of messages of a WebSocket or EventSource."""
+        if self._channel is None:
+            return SocketCounts(self._changes)
+        return self._channel.open_socket(self._number)
 
     def close(self) -> NoReturn:
         """Close the connection in order (TCP FIN)."""

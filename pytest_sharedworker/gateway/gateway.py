@@ -26,6 +26,7 @@ from pytest_sharedworker.gateway.patterns import EVERYTHING, Origin, Pattern, UR
 from pytest_sharedworker.gateway.pipeline import Pipeline
 from pytest_sharedworker.gateway.router import Handler, Router, RouteRule
 from pytest_sharedworker.gateway.script_urls import ScriptUrls
+from pytest_sharedworker.gateway.sender import take_opener
 from pytest_sharedworker.gateway.served_content import ServedContent
 from pytest_sharedworker.gateway.toxics import AppliedToxic, AppliedToxics, Stream, Toxic
 from pytest_sharedworker.gateway.unhandled import UnhandledRequestPolicy, UnhandledRequests
@@ -119,7 +120,7 @@ class Gateway:
         if not self._listener.is_open:  # Down: a browser may have connected before, ahead of need.
             abort_connection(request)
             return web.Response()
-        return await self._pipeline.handle(request)
+        return await self._pipeline.handle(*take_opener(request))
 
     # --- content ----------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
 
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.body_stream import PATIENCE_SECONDS, read_whole
+from pytest_sharedworker.gateway.event_stream import EventStreamReader
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.exchange_control import (
     ClientDisconnectedError,
@@ -25,7 +27,7 @@ from pytest_sharedworker.gateway.patterns import Origin
 from pytest_sharedworker.gateway.responses import send
 from pytest_sharedworker.gateway.route import Abort, Continue, RouteTransport
 from pytest_sharedworker.gateway.router import Router
-from pytest_sharedworker.gateway.sender import Identity, SenderIdentification
+from pytest_sharedworker.gateway.sender import Identity, Opener, SenderIdentification
 from pytest_sharedworker.gateway.served_content import ServedContent
 from pytest_sharedworker.gateway.toxics.applied import AppliedToxic, AppliedToxics, need_whole, plan_transfer
 from pytest_sharedworker.gateway.toxics.base import Stream
@@ -78,10 +80,10 @@ class Pipeline:
         self._is_closed = False
         self._streaming: set[ExchangeControl] = set()
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request, opener: Opener | None = None) -> web.StreamResponse:
         """Note an exchange in the journal from its begin to its end."""
         started_at, started_seconds = datetime.now(timezone.utc), self._journal.seconds()
-        identity = await self._senders.identify(request)
+        identity = await self._senders.identify(request, opener)
         exchange = self._begin(request, identity, started_at, started_seconds)
         self._senders.note(identity, exchange)
         channel = self._control_server.get_channel(exchange.worker_id) if exchange.worker_id else None
@@ -160,10 +162,25 @@ class Pipeline:
         if response.stream is None:
             return await send(control, response, transfer, gate=gate)
         self._streaming.add(control)
+        on_piece = self._make_listener(control) if _is_event_stream(response) else self._journal.update
         try:
-            return await send(control, response, transfer, gate=gate, on_piece=self._journal.update)
+            return await send(control, response, transfer, gate=gate, on_piece=on_piece)
         finally:
             self._streaming.discard(control)
+
+    def _make_listener(self, control: ExchangeControl) -> Callable[[], None]:
+        """Return what counts the events of a stream, piece by piece."""
+        reader = EventStreamReader(control.open_socket().count_event)
+        read = 0
+
+        def listen() -> None:
+            nonlocal read
+            body = control.exchange.response_body
+            reader.read(body[read:])
+            read = len(body)
+            self._journal.update()
+
+        return listen
 
     async def _respond(self, control: ExchangeControl, bridge: WebSocketBridge | None) -> RawResponse:
         """Return the response that a route, served content or the server gives."""
@@ -209,6 +226,7 @@ class Pipeline:
         try:
             return await bridge.run(response)
         finally:
+            bridge.counts.count_event("close")
             self._streaming.discard(control)
 
     def close(self) -> None:
@@ -223,10 +241,11 @@ class Pipeline:
     def _make_bridge(self, control: ExchangeControl) -> WebSocketBridge | None:
         request, exchange = control.request, control.exchange
         if is_handshake(request):
+            counts = control.open_socket()
             rule = self._web_socket_router.find(exchange)
             if rule is not None:
-                return self._web_socket_router.make_bridge(rule, request, exchange, self._journal)
-            return WebSocketBridge(request, exchange, self._journal)
+                return self._web_socket_router.make_bridge(rule, request, exchange, self._journal, counts)
+            return WebSocketBridge(request, exchange, self._journal, counts)
         return None
 
     def _begin(

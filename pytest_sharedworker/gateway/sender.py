@@ -7,10 +7,12 @@ sends them unchanged. A request that was not announced is a worker's if its Refe
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from aiohttp import web
+from yarl import URL
 
 from pytest_sharedworker.control.announced_requests import AnnouncedRequest
 from pytest_sharedworker.control.server import ControlServer
@@ -19,6 +21,7 @@ from pytest_sharedworker.gateway.exchange import Exchange, Sender
 from pytest_sharedworker.gateway.messages import RawResponse
 from pytest_sharedworker.gateway.worker_scripts import WorkerScripts
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
+from pytest_sharedworker.injected.prologue import SOCKET_PARAMETER
 from pytest_sharedworker.integration.time_limits import time_limit
 
 EXPECTED_SECONDS = 1.0
@@ -31,6 +34,22 @@ REPEATED_SECONDS = 0.05
 """The same for a request that the browser may repeat by itself, because its first attempt was lost."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class Opener(NamedTuple):
+    """The worker that opens a WebSocket, and its number of that."""
+
+    worker_id: str
+    number: int
+
+
+def take_opener(request: web.Request) -> tuple[web.Request, Opener | None]:
+    """Return a request without the parameter in the URL of a worker's WebSocket, and what that says."""
+    target, mark, opener = request.raw_path.rpartition(f"{SOCKET_PARAMETER}=")
+    worker_id, _, number = opener.partition(".")
+    if "Upgrade" not in request.headers or not mark or not number.isdecimal():
+        return request, None
+    return request.clone(rel_url=URL(target[:-1], encoded=True)), Opener(worker_id, int(number))
 
 
 class Identity(NamedTuple):
@@ -50,8 +69,10 @@ class SenderIdentification:
         self._control = control
         self._exchanges: dict[AnnouncedRequest, Exchange] = {}
 
-    async def identify(self, request: web.Request) -> Identity:
+    async def identify(self, request: web.Request, opener: Opener | None = None) -> Identity:
         """Return who sent a request; wait for its announcement where there may be one."""
+        if opener is not None:
+            return await self._identify_opener(opener)
         channels = [channel for channel in self._control.list_channels() if _is_at(channel, request)]
         identity = None
         if channels and _may_be_announced(request):
@@ -61,6 +82,19 @@ class SenderIdentification:
             if identity is None and seconds:
                 identity = await self._wait(request, channels, seconds) or lost
         return identity or self._identify_by_referer(request)
+
+    async def _identify_opener(self, opener: Opener) -> Identity:
+        """Return the worker that opens a WebSocket, when it has announced that."""
+        channel = self._control.get_channel(opener.worker_id)
+        if channel is None:
+            return Identity("worker", opener.worker_id)
+        with suppress(asyncio.TimeoutError):
+            async with time_limit(EXPECTED_SECONDS):
+                await channel.changes.wait_until(lambda: channel.requests.find(opener.number) is not None)
+        announced = channel.requests.find(opener.number)
+        if announced is not None:
+            announced.take()
+        return Identity("worker", opener.worker_id, announced)
 
     def note(self, identity: Identity, exchange: Exchange) -> None:
         """Note the exchange of an announced request."""
@@ -117,12 +151,15 @@ class SenderIdentification:
         return Identity("worker", worker_id, announced)
 
     def _find_lost(self, request: web.Request, channels: list[ControlChannel]) -> Identity | None:
-        """Return the sender of the same request, if that got no complete response."""
+        """Return the sender of the same request, if that got no complete response or was an event stream."""
         for channel in channels:
             for announced in channel.requests:
                 exchange = self._exchanges.get(announced)
-                is_lost = exchange and exchange.ended and (exchange.status is None or exchange.cut)
-                if is_lost and _is_same(request, channel, announced):
+                if exchange is None or not exchange.ended or not _is_same(request, channel, announced):
+                    continue
+                if _is_event_stream(request):  # It connects again, at an unknown virtual time.
+                    return Identity("worker", channel.id)
+                if exchange.status is None or exchange.cut:
                     return Identity("worker", channel.id, announced)
         return None
 
@@ -146,10 +183,12 @@ def _may_be_announced(request: web.Request) -> bool:
     return not is_handshake and request.headers.get("Sec-Fetch-Dest", "empty") == "empty"
 
 
+def _is_event_stream(request: web.Request) -> bool:
+    return "text/event-stream" in request.headers.get("Accept", "")
+
+
 def _get_patience(request: web.Request, channels: list[ControlChannel]) -> float:
     """Return how many seconds a request waits for its announcement."""
-    if "text/event-stream" in request.headers.get("Accept", ""):  # An EventSource announces nothing.
-        return 0
     alive = [channel for channel in channels if not channel.ended]
     referer = request.headers.get("Referer")
     if referer is None:

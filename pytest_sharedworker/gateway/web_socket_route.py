@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from aiohttp import ClientError, WSMsgType, web
 from multidict import CIMultiDict
 
+from pytest_sharedworker.control.socket_counts import SocketCounts
 from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.exchange_control import ClientDisconnectedError
@@ -49,16 +50,23 @@ class WebSocketRoute:
     """
 
     def __init__(
-        self, url: str, protocols: list[str], loop: asyncio.AbstractEventLoop, *, is_server: bool = False
+        self,
+        url: str,
+        protocols: list[str],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        counts: SocketCounts | None = None,
     ) -> None:
+        """Make the browser's side, whose messages `counts` counts; without it the server's."""
         self._url = url
+        self._counts = counts
         self._protocols = protocols
         self._loop = loop
         self._outgoing: asyncio.Queue[str | bytes | tuple[int, str] | None] = asyncio.Queue()
         self._message_handler: MessageHandler | None = None
         self._close_handler: CloseHandler | None = None
         self._server: WebSocketRoute | None = None
-        self._is_server = is_server
+        self._is_server = counts is None
         self._connected = asyncio.Event()
 
     @property
@@ -99,13 +107,18 @@ class WebSocketRoute:
         """Connect to the server, and return that side. Raise GatewayError for a second call."""
         if self._is_server or self._server is not None:
             raise GatewayError(f"the WebSocket {self.url} is already connected to the server")
-        self._server = WebSocketRoute(self._url, self._protocols, self._loop, is_server=True)
+        self._server = WebSocketRoute(self._url, self._protocols, self._loop)
         self._loop.call_soon_threadsafe(self._connected.set)
         return self._server
 
     def _put(self, item: str | bytes | tuple[int, str] | None) -> None:
         # The order of calls is the order of messages, also from several threads.
-        self._loop.call_soon_threadsafe(self._outgoing.put_nowait, item)
+        self._loop.call_soon_threadsafe(self._enqueue, item)
+
+    def _enqueue(self, item: str | bytes | tuple[int, str] | None) -> None:
+        if self._counts is not None:
+            self._counts.count_event("close" if isinstance(item, tuple) else "message")
+        self._outgoing.put_nowait(item)
 
     def __repr__(self) -> str:
         return f"<WebSocketRoute {self._url} ({'server' if self._is_server else 'browser'})>"
@@ -138,13 +151,18 @@ class WebSocketRouter:
         return None
 
     def make_bridge(
-        self, rule: WebSocketRule, request: web.Request, exchange: Exchange, journal: Journal
+        self,
+        rule: WebSocketRule,
+        request: web.Request,
+        exchange: Exchange,
+        journal: Journal,
+        counts: SocketCounts,
     ) -> RoutedWebSocket:
         """Return the bridge of a WebSocket that a route handles."""
         url = self._origin.web_socket_url + exchange.path
-        route = WebSocketRoute(url, get_protocols(request), asyncio.get_running_loop())
+        route = WebSocketRoute(url, get_protocols(request), asyncio.get_running_loop(), counts=counts)
         rule.add(route)
-        return RoutedWebSocket(request, exchange, journal, rule.handler, route, self._runner)
+        return RoutedWebSocket(request, exchange, journal, counts, rule.handler, route, self._runner)
 
 
 class RoutedWebSocket(WebSocketBridge):
@@ -155,11 +173,12 @@ class RoutedWebSocket(WebSocketBridge):
         request: web.Request,
         exchange: Exchange,
         journal: Journal,
+        counts: SocketCounts,
         handler: Callable[..., object],
         route: WebSocketRoute,
         runner: HandlerRunner,
     ) -> None:
-        super().__init__(request, exchange, journal)
+        super().__init__(request, exchange, journal, counts)
         self._handler = handler
         self._route = route
         self._runner = runner
@@ -239,6 +258,9 @@ class RoutedWebSocket(WebSocketBridge):
                     self._route.close(code=_INTERNAL_ERROR, reason="the handler raised")
             elif other is not None:
                 other.send(message.data)
+            if from_browser:
+                self.counts.is_mocked = self._route._server is None
+                self.counts.count_passed()
         code = source.close_code
         reason = message.extra if message.type is WSMsgType.CLOSE and isinstance(message.extra, str) else ""
         if message.type is WSMsgType.CLOSE:

@@ -19,6 +19,7 @@ from aiohttp import (
 from multidict import CIMultiDict
 from yarl import URL
 
+from pytest_sharedworker.control.socket_counts import SocketCounts
 from pytest_sharedworker.gateway.exchange import Exchange, SocketMessage
 from pytest_sharedworker.gateway.exchange_control import abort_connection
 from pytest_sharedworker.gateway.journal import Journal
@@ -51,8 +52,12 @@ def get_protocols(request: web.Request) -> list[str]:
 class WebSocketBridge:
     """One WebSocket of a browser, and the one to the server that belongs to it."""
 
-    def __init__(self, request: web.Request, exchange: Exchange, journal: Journal) -> None:
+    def __init__(
+        self, request: web.Request, exchange: Exchange, journal: Journal, counts: SocketCounts
+    ) -> None:
         self._request = request
+        self.counts = counts
+        """The messages that have passed, for the worker's clock."""
         self._exchange = exchange
         self._journal = journal
         self._server: ServerSocket | None = None
@@ -126,13 +131,20 @@ class WebSocketBridge:
         try:
             while (message := await source.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 self._note(message.data, from_browser=from_browser)
-                await send_message(sink, message.data)
+                if from_browser:
+                    await send_message(sink, message.data)
+                    self.counts.count_passed()
+                else:
+                    self.counts.count_event()
+                    await send_message(sink, message.data)
         except (ClientError, ConnectionError):
             return None
         return message
 
     async def _end(self, source: Socket, sink: Socket, message: Any) -> None:
         """End one side as the other has ended."""
+        if sink is not self._server:
+            self.counts.count_event("close")
         if message is not None and message.type is WSMsgType.CLOSE:
             await _pass_close_on(source, sink, message)
         elif source.close_code not in (None, ABNORMAL):

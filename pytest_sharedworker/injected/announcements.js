@@ -130,6 +130,8 @@ const announcements = (() => {
   NativeXhr.prototype.constructor = self.XMLHttpRequest;
 
   return {
+    nextNumber: () => nextNumber++,
+    announce,
     /**
      * From now on, calls these with each request that is being sent.
      *

@@ -79,16 +79,27 @@
     turns.push(resolve);
     channel.port2.postMessage(null);
   });
+  const settleMessages = async () => {
+    const isSettled = await messages.settle();
+    if (isSettled) {
+      await turn();
+      await turn();
+    }
+    return isSettled;
+  };
   const settle = async () => {
     await turn();
     // Not before: what a callback's promises do in this turn still belongs to its timer.
     timers.endTask();
-    while (work.isRunning()) {
-      await work.nextChange();
-      // Two turns: what just settled may go on in another task and start the next request.
-      await turn();
-      await turn();
-    }
+    do {
+      while (work.isRunning()) {
+        await work.nextChange();
+        messages.touch();
+        // Two turns: what just settled may go on in another task and start the next request.
+        await turn();
+        await turn();
+      }
+    } while (await settleMessages());
   };
   // The time of the next event: a timer, the end of a request's delay, or a timer of a tab.
   const nextDueMs = () => Math.min(
@@ -152,6 +163,7 @@
    */
   const runTo = async ({ ms, tabClocks, hasDepartures, posted }, isJump) => {
     await ports.untilRead(posted);
+    messages.touch();
     const targetMs = timers.nowMs() + ms;
     tabs.join(tabClocks, targetMs, isJump);
     locks.recheck(hasDepartures);
@@ -174,6 +186,7 @@
   control.methods.fastForward = exclusively((/** @type {Move} */ move) => runTo(move, true));
   control.methods.runNext = exclusively(async (/** @type {Move} */ { tabClocks, hasDepartures, posted }) => {
     await ports.untilRead(posted);
+    messages.touch();
     tabs.join(tabClocks, Infinity, false);
     locks.recheck(hasDepartures);
     await settle();

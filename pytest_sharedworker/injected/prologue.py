@@ -1,9 +1,9 @@
 """Join the JavaScript that runs before the first line of a worker or of a page.
 
 A worker's prologue consists of the control channel (`control.js`, `evaluate.js`, `console.js`), `offline.js`,
-`announcements.js`, `performance-entries.js`, the parts of virtual time where the clock is virtual (`clock.js`
-moves it, `work.js` counts what it waits for, the files between them report what the browser does for a
-worker), and the test's own init scripts. `tab.js` is their counterpart in the page.
+`announcements.js`, `sockets.js`, `performance-entries.js`, the parts of virtual time where the clock is
+virtual (`clock.js` moves it, `work.js` counts what it waits for, the files between them report what the
+browser does for a worker), and the test's own init scripts. `tab.js` is their counterpart in the page.
 
 A prologue is served on the line of the script's first line, so that line numbers in errors and coverage
 stay those of the script. A script without static imports may be classic or module: the prologue stands in
@@ -28,14 +28,18 @@ MARK = "pytest-sharedworker-mark"
 OWN_PREFIX = "/__pytest_sharedworker__/"
 """Paths of the gateway below it belong to the plugin; they are neither forwarded nor in the journal."""
 
+SOCKET_PARAMETER = "__pytest_sharedworker__"
+"""Last parameter in the URL of a worker's WebSocket, up to the gateway: the worker's id and its number."""
+
 WORKER_PARTS = (
     "evaluate.js", "control.js", "console.js", "performance-entries.js", "offline.js", "announcements.js",
+    "sockets.js",
 )  # fmt: skip
 """The parts of every prologue, in the order in which they build on one another."""
 
 VIRTUAL_TIME_PARTS = (
-    "dates.js", "timers.js", "work.js", "ports.js", "requests.js", "indexeddb.js", "locks.js", "streams.js",
-    "promises.js", "clock.js",
+    "dates.js", "timers.js", "work.js", "ports.js", "requests.js", "messages.js", "indexeddb.js", "locks.js",
+    "streams.js", "promises.js", "clock.js",
 )  # fmt: skip
 """The parts of virtual time, which follow WORKER_PARTS."""
 
@@ -69,7 +73,15 @@ def worker_prologue(
 
     `settings` holds `port` (of the control server) and `token` (which registry the worker belongs to).
     """
-    values = json.dumps({**settings, "mark": MARK, "ownPrefix": OWN_PREFIX, "virtualClock": virtual_clock})
+    values = json.dumps(
+        {
+            **settings,
+            "mark": MARK,
+            "ownPrefix": OWN_PREFIX,
+            "socketParameter": SOCKET_PARAMETER,
+            "virtualClock": virtual_clock,
+        }
+    )
     parts = WORKER_PARTS + (VIRTUAL_TIME_PARTS if virtual_clock else ())
     start = f"(() => {{ const settings = {values}; {_join(parts)} }})();"
     return " ".join([start, *map(_isolate, init_scripts)])

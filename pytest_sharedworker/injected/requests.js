@@ -101,7 +101,7 @@ const requests = (() => {
     }
   };
   const abandon = resume;
-  const end = (/** @type {number} */ number) => {
+  const end = (/** @type {number} */ number, isRepeatable = false) => {
     abandon(number);
     const request = active.get(number);
     if (request) {
@@ -114,7 +114,9 @@ const requests = (() => {
         checkUnsent();
       }
     }
-    control.send({ event: "requestEnd", request: number });
+    if (!isRepeatable) {
+      control.send({ event: "requestEnd", request: number });
+    }
   };
   announcements.follow(
     ({ number, what }, response, signal) => {
@@ -125,7 +127,7 @@ const requests = (() => {
       response.then((value) => numbers.set(value, number), () => {});
       return work.untilSettled(response, () => end(number));
     },
-    { begin: ({ number, what }) => begin(number, what), end },
+    { begin: ({ number, what }) => begin(number, what), end: (number) => end(number) },
   );
   const { clone } = Response.prototype;
   Response.prototype.clone = function () {
@@ -166,6 +168,10 @@ const requests = (() => {
   };
 
   return {
+    begin,
+    /** `isRepeatable`: the browser may make the same request again. */
+    end,
+    isIgnored: (/** @type {number} */ number) => ignored.has(number),
     /** The suspended request that resumes first, and when; null where none does by itself. */
     nextResume: () => {
       /** @type {{ request: number, dueMs: number } | null} */

@@ -11,6 +11,8 @@ declare const settings: {
   ownPrefix: string;
   /** Key of the plugin's messages on a tab's port. */
   mark: string;
+  /** Last parameter in the URL of a WebSocket; the gateway takes it out. */
+  socketParameter: string;
   virtualClock: boolean;
 };
 

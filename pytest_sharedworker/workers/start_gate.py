@@ -13,7 +13,7 @@ import asyncio
 from collections import Counter
 from urllib.parse import urlsplit
 
-from pytest_sharedworker.control.session import StateNotifier
+from pytest_sharedworker.control.state_notifier import StateNotifier
 from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 

@@ -1,0 +1,87 @@
+// Announces the worker's WebSockets and EventSources, as announcements.js does with its requests. A handshake has
+// no Referer, and tabs may open the same URL: the URL of a WebSocket therefore carries its number in a parameter,
+// which the gateway takes out, so that server and worker do not see it. messages.js follows their messages.
+const sockets = (() => {
+  /** @typedef {WebSocket | EventSource} Socket */
+  /** @type {(socket: Socket, number: number, what: string) => void} */
+  let onOpening = () => {};
+
+  const { URL: NativeURL, WebSocket: NativeWebSocket, EventSource: NativeEventSource } = self;
+  const { port } = location;
+  const isGateway = (/** @type {URL} */ url) => url.host === location.host
+    || (url.port === port && ["127.0.0.1", "localhost"].includes(url.hostname));
+  const PARAMETER = new RegExp(`[?&]${settings.socketParameter}=[^&]*$`);
+
+  /** Returns the URL with the number, null where the browser has to decide about it. */
+  const tag = (/** @type {string | URL} */ given, /** @type {number} */ number) => {
+    const url = new NativeURL(given, location.href);
+    if (!["ws:", "http:"].includes(url.protocol) || url.hash || !isGateway(url)) {
+      return null;
+    }
+    const separator = url.href.endsWith("?") ? "" : url.search ? "&" : "?";
+    return `${url.href}${separator}${settings.socketParameter}=${control.id}.${number}`;
+  };
+  /**
+   * @param {any} Native
+   * @param {(args: any[], number: number) => { changed: any[], url: URL | null }} prepare
+   */
+  const replace = (Native, prepare) => new Proxy(Native, {
+    construct: (target, args, newTarget) => {
+      const number = announcements.nextNumber();
+      let changed = args;
+      let url = null;
+      try {
+        ({ changed, url } = prepare(args, number));
+      } catch {
+        // The browser throws.
+      }
+      const socket = Reflect.construct(target, changed, newTarget);
+      if (url) {
+        announcements.announce(number, "GET", url, false);
+      }
+      onOpening(socket, number, `${Native.name} ${socket.url}`);
+      return socket;
+    },
+  });
+  const install = (/** @type {string} */ name, /** @type {any} */ Native, /** @type {any} */ Replaced) => {
+    Object.defineProperty(self, name, {
+      value: Replaced, configurable: true, enumerable: false, writable: true,
+    });
+    Native.prototype.constructor = Replaced;
+  };
+
+  install("WebSocket", NativeWebSocket, replace(NativeWebSocket, (args, number) => {
+    const tagged = args.length ? tag(args[0], number) : null;
+    const url = tagged ? new NativeURL(args[0], location.href) : null;
+    if (url) {
+      url.protocol = location.protocol;
+      url.host = location.host;
+    }
+    return { changed: tagged ? [tagged, ...args.slice(1)] : args, url };
+  }));
+  const url = /** @type {PropertyDescriptor} */ (
+    Object.getOwnPropertyDescriptor(NativeWebSocket.prototype, "url")
+  );
+  Object.defineProperty(NativeWebSocket.prototype, "url", {
+    ...url,
+    get() {
+      return url.get?.call(this).replace(PARAMETER, "");
+    },
+  });
+  if (NativeEventSource) {
+    install("EventSource", NativeEventSource, replace(NativeEventSource, (args) => (
+      { changed: args, url: new NativeURL(args[0], location.href) }
+    )));
+  }
+
+  return {
+    /**
+     * From now on, calls this with each socket that is being opened.
+     *
+     * @param {typeof onOpening} follower
+     */
+    follow: (follower) => {
+      onOpening = follower;
+    },
+  };
+})();
