@@ -165,21 +165,13 @@ def exhaust_descriptors(trial: Trial) -> None:
     """Open more connections than the server may open files."""
     trial.start(max_open_files=MAX_OPEN_FILES)
     trial.note = f"ulimit -n {MAX_OPEN_FILES}"
-    with SlowClients(trial.process.url, 4 * MAX_OPEN_FILES) as clients, trial.load.run():
-        clients.wait_until_open()
-        time.sleep(5 * LOAD_SECONDS)
-        trial.note += f", {clients.opened} connections"
-    trial.require_no_gap()
+    _open_connections(trial, 4 * MAX_OPEN_FILES)
 
 
 def open_slow_connections(trial: Trial) -> None:
     """Open thousands of connections that are silent or send their request byte by byte."""
     trial.start()
-    with SlowClients(trial.process.url, trial.options.connections) as clients, trial.load.run():
-        clients.wait_until_open()
-        time.sleep(5 * LOAD_SECONDS)
-        trial.note = f"{clients.opened} connections"
-    trial.require_no_gap()
+    _open_connections(trial, trial.options.connections)
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -210,6 +202,17 @@ def _destroy_repeatedly(trial: Trial, destroy: Callable[[Path], None], *, start:
             time.sleep(2 * LOAD_SECONDS)
         trial.require_recovery("after the database was destroyed")
         trial.check()
+
+
+def _open_connections(trial: Trial, count: int) -> None:
+    """Open connections beside the load, and note how many clients they are of."""
+    with SlowClients(trial.process.url, count) as clients, trial.load.run():
+        if not clients.wait_until_connected():
+            trial.fail(f"only {clients.connected} of {count} slow clients could connect")
+        time.sleep(5 * LOAD_SECONDS)
+        figures = f"{clients.connected:,} of {count:,} slow clients, {clients.opened:,} connections"
+    trial.note = ", ".join(filter(None, [trial.note, figures]))
+    trial.require_no_gap()
 
 
 def _remove(database: Path) -> None:
