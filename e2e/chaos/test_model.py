@@ -1,6 +1,6 @@
 """The reference under events, faults, crashes, consent and time in random order, compared with a model.
 
-The promises are in `model.py`, the steps in `rules.py`. Every step is real: a browser, HTTP, SIGKILL; only
+The promises are in `model.py`, the steps in `rules/`. Every step is real: a browser, HTTP, SIGKILL; only
 the worker's time is virtual. Not covered here: a browser that is killed (see `scripts/chaos`), two profiles,
 responses after which the worker drops a batch (400, 415, 422).
 
