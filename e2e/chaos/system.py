@@ -96,9 +96,16 @@ class SystemUnderTest:
         """Return how often each fault was applied."""
         return self.faults + self.request_faults.count()
 
-    def open_tab(self, build: Build = MODULES) -> None:
+    def open_tab(self, build: Build = MODULES) -> ChaosTab:
         """Open a tab with a build of the client; without a bundle, with the modules under another URL."""
-        self.tabs.open(SECOND if build.is_bundle and not self.has_bundle else build)
+        return self.tabs.open(SECOND if build.is_bundle and not self.has_bundle else build)
+
+    def leave_outbox(self, build: Build) -> None:
+        """Close every tab that shares an outbox with a build, and terminate the workers: it has none then."""
+        for tab in self.tabs:
+            if get_outbox(tab.build.worker_path) == get_outbox(build.worker_path):
+                self.tabs.close(tab)
+        self.terminate_worker()
 
     # --- events and consent -----------------------------------------------------------------------
 

@@ -87,6 +87,13 @@ def can_poll(system: SystemUnderTest) -> bool:
     return has_tabs_and_server(system) and system.consent and not system.is_offline
 
 
+def can_leave_outbox(system: SystemUnderTest) -> bool:
+    """Return whether two more tabs may open whose worker writes to disk what it acknowledges."""
+    site_data = system.site_data
+    is_writable = not site_data.is_quota_exceeded and not site_data.is_storage_full
+    return can_poll(system) and is_writable and len(system.tabs) <= MAX_TABS - 2
+
+
 def has_consent(system: SystemUnderTest) -> bool:
     """Return whether a tab is open with consent."""
     return has_tabs(system) and system.consent

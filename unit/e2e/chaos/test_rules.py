@@ -27,9 +27,10 @@ class FakeTabs:
     def get(self, number: int) -> str:
         return self._names[number % len(self._names)]
 
-    def open(self) -> None:
+    def open(self) -> str:
         self._opened += 1
         self._names.append(f"tab-{self._opened}")
+        return self._names[-1]
 
     def close(self, tab: str) -> None:
         self._names.remove(tab)
@@ -93,13 +94,16 @@ class FakeSystem(Recorder):
         self.is_offline = False
         self.is_server_up = True
 
-    def open_tab(self, build: object = None) -> None:
-        self.tabs.open()
+    def open_tab(self, build: object = None) -> str:
+        return self.tabs.open()
+
+    def leave_outbox(self, build: object) -> None:
+        self.tabs.close(self.tabs.get(-1))
 
     def opt_in(self, tab: str) -> None:
         self.consent = True
 
-    def opt_out(self, tab: str, count: int) -> None:
+    def opt_out(self, tab: str, count: int = 0) -> None:
         self.consent = False
 
     def set_offline(self, offline: bool) -> None:
