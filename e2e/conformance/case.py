@@ -45,6 +45,7 @@ class Verdict(Enum):
     OK = "ok"
     UNIMPLEMENTED = "unimplemented"
     NON_STRICT = "non-strict"
+    INCONCLUSIVE = "inconclusive"
     FAILED = "failed"
 
     @property
@@ -63,6 +64,13 @@ class FindingError(AssertionError):
         super().__init__(f"expected: {expected}\nactual:   {actual}")
         self.expected = expected
         self.actual = actual
+
+
+class InconclusiveError(Exception):
+    """The case did not exercise its subject; the message says why.
+
+    No AssertionError: an inconclusive case is no known deviation, and kills no mutant.
+    """
 
 
 @dataclass(frozen=True)

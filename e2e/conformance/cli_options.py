@@ -19,8 +19,8 @@ DESCRIPTION = "Run the conformance cases and write index.html, results.json and 
 EPILOG = """\
 exit status:
   0    every MUST holds
-  1    a MUST fails (also where that is a known deviation), a known deviation no longer occurs, a case could
-       not be run, or no case was judged
+  1    a MUST fails (also where that is a known deviation) or is inconclusive, a known deviation no longer
+       occurs, a case could not be run, or no case was judged
   2    wrong use
   130  interrupted; the report has the verdicts up to then
 

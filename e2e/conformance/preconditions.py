@@ -1,4 +1,8 @@
-"""Leave a case undecided when it did not exercise its subject, such as a fault that applied to no request."""
+"""Tell a case that does not apply to an implementation from one whose fault met nothing.
+
+The first is "unimplemented". The second is "inconclusive": it says nothing about its requirement, and a run
+in which a MUST is inconclusive is not successful.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,28 @@ from collections.abc import Iterable
 
 import pytest
 
-from pytest_sharedworker import AppliedToxic
+from e2e.conformance.case import InconclusiveError
+from pytest_sharedworker import AppliedToxic, RouteRule
 
 NOT_EXERCISED = "not exercised: {problem}"
 
 
+def require_supported(supported: object, reason: str) -> None:
+    """Skip the case, which makes it "unimplemented", for this `reason` unless `supported` is true."""
+    if not supported:
+        pytest.skip(reason)
+
+
 def require_exercised(exercised: object, problem: str) -> None:
-    """Skip the case, which makes it "unimplemented", unless `exercised` is true; `problem` is the reason."""
+    """Raise InconclusiveError unless `exercised` is true; `problem` is the reason."""
     if not exercised:
-        pytest.skip(NOT_EXERCISED.format(problem=problem))
+        raise InconclusiveError(NOT_EXERCISED.format(problem=problem))
 
 
-def require_applied(toxics: Iterable[AppliedToxic]) -> None:
-    """Skip the case if one of its toxics applied to no request."""
-    for toxic in toxics:
-        require_exercised(toxic.hits, f"no {toxic.pattern.method} was affected by the toxic {toxic}")
+def require_applied(faults: Iterable[AppliedToxic | RouteRule]) -> None:
+    """Raise InconclusiveError if one of these toxics and routes applied to no request."""
+    for fault in faults:
+        if isinstance(fault, AppliedToxic):
+            require_exercised(fault.hits, f"no {fault.pattern.method} was affected by the toxic {fault}")
+        else:
+            require_exercised(fault.routes, f"no request matched the route {fault.url!r}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.conformance.case import FindingError, Level, case
-from e2e.conformance.preconditions import require_exercised
+from e2e.conformance.preconditions import require_supported
 from e2e.worker.driver.reporting_tab import ReportingTab, open_reporting_tab
 from e2e.worker.driver.system import Telemetry
 from pytest_sharedworker import crash
@@ -29,10 +29,10 @@ def require_flush_when_hidden(telemetry: Telemetry, tab: ReportingTab) -> None:
     """Skip the case unless the worker flushes when its only tab is hidden; the tab is visible afterwards."""
     tab.tab.log()
     telemetry.settle()
-    require_exercised(not telemetry.batches, "the worker sends events at once")
+    require_supported(not telemetry.batches, "the worker sends events at once")
     tab.report(hidden=True)
     telemetry.settle()
-    require_exercised(telemetry.stored, "the worker does not flush when its tabs are hidden")
+    require_supported(telemetry.stored, "the worker does not flush when its tabs are hidden")
     tab.report(hidden=False)
     # A worker may keep a pause between two requests.
     telemetry.flush()

@@ -10,7 +10,7 @@ from typing import Any
 
 from e2e.conformance.accounting import get_event_key
 from e2e.conformance.case import FindingError, Level, case
-from e2e.conformance.preconditions import require_exercised
+from e2e.conformance.preconditions import require_supported
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.payloads import find_sent_records, get_sent_records, get_time_ns, log_payload
 from e2e.worker.driver.retry import drain
@@ -168,7 +168,7 @@ def test_identity_does_not_change_when_sent_again(telemetry: Telemetry, observat
     for record in get_sent_records(telemetry):
         identities.setdefault(get_event_key(record), set()).add((record.get("tab_id"), record.get("seq")))
     carried = set().union(*identities.values())
-    require_exercised(carried != {(None, None)}, "records carry no identity")
+    require_supported(carried != {(None, None)}, "records carry no identity")
     changed = {key: sorted(map(str, each)) for key, each in identities.items() if len(each) > 1}
     if changed:
         raise FindingError("one identity per event", f"{changed}")

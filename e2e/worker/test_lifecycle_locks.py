@@ -7,7 +7,7 @@ without locks is not affected.
 from __future__ import annotations
 
 from e2e.conformance.case import FindingError, Level, case
-from e2e.conformance.preconditions import require_exercised
+from e2e.conformance.preconditions import require_supported
 from e2e.worker.driver.requests import advance_within_post_limit
 from e2e.worker.driver.retry import drain, require_virtual_time
 from e2e.worker.driver.system import Telemetry
@@ -36,7 +36,7 @@ def steal_locks(telemetry: Telemetry, tab: Tab) -> None:
 def require_locks(telemetry: Telemetry, tab: Tab) -> None:
     """Skip the case unless the worker holds a lock."""
     telemetry.settle()
-    require_exercised(tab.page.evaluate(COUNT_HELD), "the worker holds no locks")
+    require_supported(tab.page.evaluate(COUNT_HELD), "the worker holds no locks")
 
 
 @case(
@@ -79,7 +79,7 @@ def test_stolen_lock_is_acquired_again(telemetry: Telemetry) -> None:
     later.log()
     drain(telemetry)
     names = [message["lock"] for message in later.messages if "lock" in message]
-    require_exercised(names, "READY names no lock")
+    require_supported(names, "READY names no lock")
     if not later.page.evaluate(IS_HELD, names[-1]):
         raise FindingError("the lock that READY names is held", f"{names[-1]} is free")
     telemetry.account()

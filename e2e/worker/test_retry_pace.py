@@ -89,7 +89,7 @@ def test_retry_after_may_be_a_date(telemetry: Telemetry, observations: Observati
         )
 
     started_ms: float = worker.evaluate("() => Date.now() - performance.now()")
-    telemetry.gateway.route(telemetry.posts_pattern, refuse, times=1, optional=True)
+    telemetry.route_posts(refuse, times=1)
     tab.log()
     advance_until_posted(telemetry)
     telemetry.expect_batches(1, "that gets a 503")

@@ -54,7 +54,7 @@ def test_rejected_batch_does_not_block_others(telemetry: Telemetry) -> None:
         else:
             route.fallback()
 
-    telemetry.gateway.route(telemetry.posts_pattern, refuse, optional=True)
+    telemetry.route_posts(refuse)
     tab = telemetry.open_tab()
     tab.log(2, component="page.poison", fate=Fate.OPTIONAL)
     telemetry.flush()
@@ -80,7 +80,7 @@ def test_too_large_batch_does_not_block_others(telemetry: Telemetry, observation
         else:
             route.fallback()
 
-    telemetry.gateway.route(telemetry.posts_pattern, refuse, optional=True)
+    telemetry.route_posts(refuse)
     tab = telemetry.open_tab()
     large = tab.log(40, fate=Fate.OPTIONAL)
     telemetry.flush()
@@ -122,7 +122,7 @@ def test_unreadable_response_stores_once(telemetry: Telemetry, status: int, body
         await route.fetch()
         route.fulfill(status=status, body=body, headers={"Content-Type": "application/json"})
 
-    telemetry.gateway.route(telemetry.posts_pattern, accept, times=1, optional=True)
+    telemetry.route_posts(accept, times=1)
     expect_stored_once(telemetry)
 
 
@@ -169,7 +169,7 @@ def test_every_second_lost_response_stores_once(telemetry: Telemetry, observatio
             route.abort()
 
     tabs = telemetry.open_tabs(2)
-    with telemetry.gateway.route(telemetry.posts_pattern, lose_every_second, optional=True) as lossy:
+    with telemetry.route_posts(lose_every_second) as lossy:
         for _ in range(HOUR_PARTS):
             for tab in tabs:
                 tab.log()

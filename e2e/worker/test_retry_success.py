@@ -88,7 +88,7 @@ def test_response_without_success_is_retried(telemetry: Telemetry, respond: Resp
         status, body = respond(records)
         route.fulfill(status=status, body=body, headers={"Content-Type": "application/json"})
 
-    telemetry.gateway.route(telemetry.posts_pattern, answer, times=1, optional=True)
+    telemetry.route_posts(answer, times=1)
     tab = telemetry.open_tab()
     tab.log(3)
     telemetry.flush()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from e2e.conformance import selection
-from e2e.conformance.case import MARKER_HELP, get_case
+from e2e.conformance.case import MARKER_HELP, InconclusiveError, Level, get_case
 from e2e.conformance.report.observations import Observations
 from e2e.conformance.report.reporter import PROPERTY, Reporter
 from e2e.conformance.report.results import Results
@@ -87,6 +87,8 @@ def pytest_runtest_makereport(
     if call.when == "teardown" and _observations_key in item.stash:
         # pytest holds all tests until the end of the run, and these hold the journal.
         del item.stash[_observations_key]
+    if call.excinfo and isinstance(call.excinfo.value, InconclusiveError) and case.level is not Level.MUST:
+        _skip(item, report, result.actual)
     _escape_surrogates(report)
     return report
 
@@ -95,6 +97,13 @@ def pytest_runtest_makereport(
 def pytest_testnodedown(node: Any) -> None:
     """Raise the usage error that a parallel process found."""
     selection.raise_forwarded_error(getattr(node, "workeroutput", None) or {})
+
+
+def _skip(item: pytest.Item, report: pytest.TestReport, reason: str) -> None:
+    """Count the test as skipped: an inconclusive case fails a run of pytest only if it is a MUST."""
+    path, line, _ = item.reportinfo()
+    report.outcome = "skipped"
+    report.longrepr = (str(path), (line or 0) + 1, f"Skipped: {reason}")
 
 
 def _escape_surrogates(report: pytest.TestReport) -> None:

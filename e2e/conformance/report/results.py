@@ -52,8 +52,12 @@ class Results:
 
     @property
     def successful(self) -> bool:
-        """Whether every MUST holds, no known deviation is stale, the run is complete and judged any case."""
-        judged_any = any(result.verdict is not Verdict.UNIMPLEMENTED for result in self)
-        must_failed = any(result.verdict is Verdict.FAILED for result in self)
+        """Whether every MUST holds or does not apply, no known deviation is stale, and the run is complete.
+
+        A MUST that is inconclusive does not hold. A run that judged no case is not successful.
+        """
+        undecided = (Verdict.UNIMPLEMENTED, Verdict.INCONCLUSIVE)
+        judged_any = any(result.verdict not in undecided for result in self)
+        must_failed = any(result.fails_run for result in self)
         stale = any(result.stale_deviation for result in self)
         return judged_any and not must_failed and not stale and not self.problems

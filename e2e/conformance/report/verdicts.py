@@ -6,6 +6,7 @@
 | the call raised an AssertionError (such as a FindingError), level MUST | failed |
 | the call raised an AssertionError, level SHOULD or MAY | non-strict |
 | the test was skipped | unimplemented |
+| a phase raised InconclusiveError: the case did not exercise its subject | inconclusive |
 | setup or teardown failed | failed |
 | the call raised another exception | failed |
 
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from e2e.conformance.case import Case, FindingError, Level, Verdict
+from e2e.conformance.case import Case, FindingError, InconclusiveError, Level, Verdict
 from e2e.conformance.report.sanitize import MAX_DETAILS_CHARACTERS, clean, take_first_lines
 from e2e.conformance.report.timeline import Timeline
 
@@ -57,6 +58,12 @@ class CaseResult:
     aborted: bool = False
     details: str | None = None
     timeline: Timeline | None = None
+
+    @property
+    def fails_run(self) -> bool:
+        """Whether a run with this verdict is not successful: failed, or a MUST that is inconclusive."""
+        is_undecided = self.verdict is Verdict.INCONCLUSIVE and self.level is Level.MUST
+        return self.verdict is Verdict.FAILED or is_undecided
 
     def to_wire(self) -> dict[str, Any]:
         """Return the result as plain values, which can be sent to another process."""
@@ -120,6 +127,8 @@ def judge(
     )
     if isinstance(error, pytest.skip.Exception):
         return replace(start, verdict=Verdict.UNIMPLEMENTED, actual=clean(str(error) or "skipped"))
+    if isinstance(error, InconclusiveError):
+        return replace(start, verdict=Verdict.INCONCLUSIVE, actual=clean(str(error)))
     if error is None:
         if report.when != "call":
             return start

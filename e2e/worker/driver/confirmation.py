@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from e2e.conformance.accounting import Event, Fate
-from e2e.conformance.preconditions import require_exercised
+from e2e.conformance.preconditions import require_supported
 from e2e.worker.driver.system import Telemetry, set_fate
 from e2e.worker.driver.tab import Tab
 
@@ -48,7 +48,7 @@ def get_confirmed_events(telemetry: Telemetry, tab: Tab, *, as_durable: bool = T
 def require_confirmation(telemetry: Telemetry, tab: Tab) -> None:
     """Skip the case unless the worker has confirmed an event of this tab, as durable or not."""
     telemetry.settle()
-    require_exercised(_get_confirmations(telemetry, tab), NO_CONFIRMATION)
+    require_supported(_get_confirmations(telemetry, tab), NO_CONFIRMATION)
 
 
 def release_unconfirmed_events(telemetry: Telemetry, tab: Tab) -> None:

@@ -54,4 +54,4 @@ def limit_bodies(telemetry: Telemetry, max_bytes: int) -> None:
         else:
             route.fallback()
 
-    telemetry.gateway.route(telemetry.posts_pattern, refuse, optional=True)
+    telemetry.route_posts(refuse)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from itertools import count
 
 from e2e.conformance.case import FindingError
+from e2e.conformance.preconditions import require_exercised
 from e2e.worker.driver.system import Telemetry
 from pytest_sharedworker import GatewayError, Route
 
@@ -78,8 +79,11 @@ class StormGuard:
         return list(sent.values())
 
     def expect_no_storm(self, what: str) -> int:
-        """Require few requests in all and few in a row; return how many. Raise FindingError."""
+        """Require few requests in all and few in a row; return how many.
+
+        Raise FindingError, or InconclusiveError if there was none at all."""
         times = self.times
+        require_exercised(times, f"the worker sent no {what}")
         if len(times) > self._max_requests:
             raise FindingError(f"at most {self._max_requests} {what}", f"{len(times)} {what}, or more")
         for first, last in zip(times, times[MAX_BURST:], strict=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from pytest_sharedworker import (
     Exchange,
     Gateway,
     HttpStatus,
+    RouteRule,
     SharedWorkers,
     Toxic,
     WaitTimeoutError,
@@ -69,7 +70,7 @@ class Telemetry:
         self.tabs: list[Tab] = []
         self._batches: dict[int, Batch] = {}
         self.accounted = False
-        self._faults: list[AppliedToxic] = []
+        self._faults: list[AppliedToxic | RouteRule] = []
         self._config_file = config_file
         self._store = store
         self._observations = observations
@@ -114,11 +115,11 @@ class Telemetry:
         return f"GET {self.endpoint}{ANY_QUERY}"
 
     def break_config(self, toxic: Toxic, **options: Any) -> AppliedToxic:
-        """Apply a toxic to configuration requests; a case whose toxic applied to none is not exercised."""
+        """Apply a toxic to configuration requests; a case whose toxic applied to none is inconclusive."""
         return self._break(toxic, self.config_pattern, options)
 
     def break_posts(self, toxic: Toxic, **options: Any) -> AppliedToxic:
-        """Apply a toxic to batches; a case whose toxic applied to none is not exercised."""
+        """Apply a toxic to batches; a case whose toxic applied to none is inconclusive."""
         return self._break(toxic, self.posts_pattern, options)
 
     def _break(self, toxic: Toxic, pattern: str, options: dict[str, Any]) -> AppliedToxic:
@@ -126,6 +127,12 @@ class Telemetry:
         fault = self.gateway.add_toxic(toxic, on=pattern, optional=True, **options)
         self._faults.append(fault)
         return fault
+
+    def route_posts(self, handler: Callable[[Any], object], *, times: int | None = None) -> RouteRule:
+        """Let `handler` respond to batches; a case whose handler got none is inconclusive."""
+        route = self.gateway.route(self.posts_pattern, handler, times=times, optional=True)
+        self._faults.append(route)
+        return route
 
     # --- tabs and time ----------------------------------------------------------------------------
 
@@ -225,8 +232,8 @@ class Telemetry:
     def account(self) -> Accounting:
         """Require that every event has the outcome that its fate demands.
 
-        Raise FindingError if one has not, and StoreUnreadError if the store cannot be read. Skips the case
-        as not exercised if one of its toxics applied to no request.
+        Raise FindingError if one has not, StoreUnreadError if the store cannot be read, and InconclusiveError
+        if one of the case's toxics and routes applied to no request.
         """
         self.accounted = True
         try:

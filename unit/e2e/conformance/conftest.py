@@ -30,6 +30,7 @@ HEAD = """
 import os
 import pytest
 from e2e.conformance.case import FindingError, Level, case
+from e2e.conformance.preconditions import require_exercised, require_supported
 
 def numbered(id, level=Level.MUST):
     return case(id, level, f"requirement of {id}", expected=f"expected of {id}", source=f"source of {id}")

@@ -65,7 +65,7 @@ def test_ids_sort_numerically() -> None:
 
 
 def test_verdicts_are_ordered_by_severity() -> None:
-    order = [Verdict.OK, Verdict.UNIMPLEMENTED, Verdict.NON_STRICT, Verdict.FAILED]
+    order = [Verdict.OK, Verdict.UNIMPLEMENTED, Verdict.NON_STRICT, Verdict.INCONCLUSIVE, Verdict.FAILED]
     assert sorted(Verdict, key=lambda verdict: verdict.severity) == order
 
 

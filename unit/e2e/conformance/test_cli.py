@@ -25,6 +25,10 @@ PASSES = '@numbered("flush/1/1")\ndef test_a(implementation): pass\n'
 FAILS = '@numbered("flush/1/2")\ndef test_b(implementation): raise FindingError("1 POST", "3 POSTs")\n'
 SHOULD_FAILS = FAILS.replace('"flush/1/2"', '"flush/1/3", Level.SHOULD').replace("test_b", "test_c")
 SKIPS = '@numbered("flush/1/4")\ndef test_d(implementation): pytest.skip("no such feature")\n'
+MET_NOTHING = '@numbered("flush/1/5")\ndef test_e(implementation): require_exercised(0, "no POST was hit")\n'
+SHOULD_MET_NOTHING = MET_NOTHING.replace('"flush/1/5"', '"flush/1/6", Level.SHOULD').replace(
+    "test_e", "test_f"
+)
 ENDLESS_SECONDS = 90
 
 
@@ -58,6 +62,9 @@ def build_command(folder: Path, *arguments: str) -> list[str]:
         (PASSES + SKIPS, 0),
         (PASSES + FAILS, 1),
         (SKIPS, 1),
+        (PASSES + MET_NOTHING, 1),
+        (PASSES + SHOULD_MET_NOTHING, 0),
+        (SHOULD_MET_NOTHING, 1),
         ("def test_without_case(): pass\n", 1),
     ],
     ids=[
@@ -66,6 +73,9 @@ def build_command(folder: Path, *arguments: str) -> list[str]:
         "one is unimplemented",
         "a MUST fails",
         "nothing judged",
+        "a MUST is inconclusive",
+        "a SHOULD is inconclusive",
+        "nothing conclusive",
         "no case",
     ],
 )

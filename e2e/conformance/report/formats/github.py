@@ -47,12 +47,12 @@ def build_workflow_commands(results: Results) -> Iterator[str]:
     for problem in results.problems:
         yield _format_command("error", "the run is incomplete", problem)
     for result in results:
-        if result.verdict is Verdict.FAILED:
+        if result.fails_run:
             yield _format_command("error", _format_title(result), _format_message(result))
         elif result.stale_deviation:
             yield _format_command("error", _format_title(result), STALE_ADVICE)
     for result in results:
-        if result.verdict is Verdict.NON_STRICT:
+        if result.verdict in (Verdict.NON_STRICT, Verdict.INCONCLUSIVE) and not result.fails_run:
             command = "notice" if result.known_deviation else "warning"
             yield _format_command(command, _format_title(result), _format_message(result))
 

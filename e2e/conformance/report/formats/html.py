@@ -27,11 +27,18 @@ TEMPLATE_FILE = "page.html.j2"
 STYLE_FILE = "page.css"
 
 # A symbol beside color and word, because a reader may lack any one of them.
-SYMBOLS = {Verdict.OK: "✓", Verdict.NON_STRICT: "△", Verdict.FAILED: "✗", Verdict.UNIMPLEMENTED: "○"}
+SYMBOLS = {
+    Verdict.OK: "✓",
+    Verdict.NON_STRICT: "△",
+    Verdict.FAILED: "✗",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.UNIMPLEMENTED: "○",
+}
 VERDICT_MEANINGS = {
     Verdict.OK: "the requirement holds",
     Verdict.NON_STRICT: "a SHOULD or MAY does not hold; the run can still be successful",
     Verdict.FAILED: "a MUST does not hold, or the case could not be run",
+    Verdict.INCONCLUSIVE: "the case did not exercise its subject; a run with such a MUST is not successful",
     Verdict.UNIMPLEMENTED: "the case does not apply to the implementation",
 }
 NOTE_MEANINGS = {
@@ -54,7 +61,13 @@ MARK_MEANINGS = {
     Kind.RECEIVED: "the sender receives a response that the gateway delayed or replaced",
     Kind.ABORTED: "the sender receives no response",
 }
-VERDICTS_IN_ORDER = (Verdict.FAILED, Verdict.NON_STRICT, Verdict.UNIMPLEMENTED, Verdict.OK)
+VERDICTS_IN_ORDER = (
+    Verdict.FAILED,
+    Verdict.INCONCLUSIVE,
+    Verdict.NON_STRICT,
+    Verdict.UNIMPLEMENTED,
+    Verdict.OK,
+)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@
 | ok | a test that passed |
 | failed, or ok with a stale known deviation | a failure, because the run is not successful |
 | non-strict | a test that passed, with the observations in system-out and as a property |
+| inconclusive | a failure for a MUST, because the run is not successful; else a skipped test |
 | unimplemented | a skipped test |
 """
 
@@ -72,13 +73,13 @@ def _add_case(suite: Element, result: CaseResult) -> None:
             SubElement(properties, "property", name=name, value=_to_xml_text(value))
     if result.stale_deviation:
         SubElement(test, "failure", message=STALE_ADVICE)
-    elif result.verdict is Verdict.FAILED:
+    elif result.fails_run:
         first_line = result.actual.partition("\n")[0]
         failure = SubElement(test, "failure", message=_to_xml_text(first_line))
         failure.text = _to_xml_text(_describe(result))
     elif result.verdict is Verdict.NON_STRICT:
         SubElement(test, "system-out").text = _to_xml_text(_describe(result))
-    elif result.verdict is Verdict.UNIMPLEMENTED:
+    elif result.verdict in (Verdict.UNIMPLEMENTED, Verdict.INCONCLUSIVE):
         SubElement(test, "skipped", message=_to_xml_text(result.actual))
 
 

@@ -14,7 +14,7 @@ from e2e.conformance.report.results import Results
 from e2e.conformance.report.timeline import Timeline
 from e2e.conformance.report.verdicts import STALE_ADVICE, CaseResult
 
-VERDICTS = (Verdict.OK, Verdict.NON_STRICT, Verdict.FAILED, Verdict.UNIMPLEMENTED)
+VERDICTS = (Verdict.OK, Verdict.NON_STRICT, Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.UNIMPLEMENTED)
 VERDICT_WIDTH = max(len(verdict.value) for verdict in Verdict)
 INDENT = "        "
 TIMELINE_LINES = 40
@@ -25,6 +25,7 @@ _COLORS = {
     Verdict.OK: "green",
     Verdict.UNIMPLEMENTED: "cyan",
     Verdict.NON_STRICT: "yellow",
+    Verdict.INCONCLUSIVE: "purple",
     Verdict.FAILED: "red",
 }
 
@@ -87,6 +88,7 @@ FORMAT = TerminalFormat()
 
 
 def _list_remarks(result: CaseResult) -> Iterator[tuple[str, str]]:
+    undecided = (Verdict.UNIMPLEMENTED, Verdict.INCONCLUSIVE)
     does_not_pass = result.verdict in (Verdict.FAILED, Verdict.NON_STRICT)
     is_unexpected = does_not_pass and result.known_deviation is None
     if is_unexpected:
@@ -94,11 +96,12 @@ def _list_remarks(result: CaseResult) -> Iterator[tuple[str, str]]:
     if does_not_pass:
         yield "expected", result.expected
         yield "actual", result.actual
-    if result.verdict is Verdict.UNIMPLEMENTED:
+    if result.verdict in undecided:
         yield "reason", result.actual
     if result.known_deviation:
         yield "stale" if result.stale_deviation else "known", result.known_deviation
-    if is_unexpected and result.timeline is not None:
+    may_surprise = is_unexpected or result.verdict is Verdict.INCONCLUSIVE
+    if may_surprise and result.timeline is not None:
         yield "timeline", _format_timeline(result.timeline)
 
 

@@ -30,6 +30,8 @@ def collect(*found: CaseResult) -> Results:
         (replace(OK, level=Level.SHOULD, verdict=Verdict.NON_STRICT), True),
         (replace(OK, verdict=Verdict.UNIMPLEMENTED, id="flush/2/2"), True),
         (replace(OK, verdict=Verdict.FAILED), False),
+        (replace(OK, verdict=Verdict.INCONCLUSIVE, id="flush/2/2"), False),
+        (replace(OK, verdict=Verdict.INCONCLUSIVE, id="flush/2/2", level=Level.SHOULD), True),
         (replace(OK, verdict=Verdict.FAILED, known_deviation="known"), False),
         (replace(OK, known_deviation="known", stale_deviation=True), False),
         (replace(OK, verdict=Verdict.FAILED, level=Level.MAY, actual="the setup of the case failed"), False),
@@ -44,6 +46,7 @@ def test_run_succeeds_if_no_case_failed_and_no_deviation_is_stale(
 def test_run_without_a_judged_case_fails() -> None:
     assert not Results().successful
     assert not collect(replace(OK, verdict=Verdict.UNIMPLEMENTED)).successful
+    assert not collect(replace(OK, verdict=Verdict.INCONCLUSIVE, level=Level.SHOULD)).successful
 
 
 def test_incomplete_run_fails() -> None:

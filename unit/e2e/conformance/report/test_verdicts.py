@@ -65,6 +65,18 @@ def test_skips(implementation): pytest.skip("no such feature")
 @numbered("flush/3/2")
 def test_is_skipped(implementation): pass
 
+@numbered("flush/3/3")
+def test_exercises_nothing(implementation): require_exercised([], "no POST was affected")
+
+@numbered("flush/3/4", Level.SHOULD)
+def test_should_exercises_nothing(implementation): require_exercised(0, "no POST was affected")
+
+@numbered("flush/3/5")
+def test_is_not_supported(implementation): require_supported(None, "no locks")
+
+@numbered("flush/3/6")
+def test_deviates_and_exercises_nothing(implementation): require_exercised("", "no POST was affected")
+
 @numbered("flush/4/1", Level.MAY)
 def test_has_no_browser(implementation, broken_before): pass
 
@@ -99,6 +111,7 @@ def test_without_case(): pass
 """
 
 DEVIATIONS = {
+    "flush_3_6": "any reason",
     "flush_5_1": "sends at once",
     "flush_5_2": "long ago",
     "flush_5_3": "careless",
@@ -133,6 +146,10 @@ def test_each_rule_gives_its_verdict(cases: dict[str, Any]) -> None:
         "flush/2/3": "non-strict",
         "flush/3/1": "unimplemented",
         "flush/3/2": "unimplemented",
+        "flush/3/3": "inconclusive",
+        "flush/3/4": "inconclusive",
+        "flush/3/5": "unimplemented",
+        "flush/3/6": "inconclusive",
         "flush/4/1": "failed",
         "flush/4/2": "failed",
         "flush/4/3": "non-strict",
@@ -164,6 +181,8 @@ def test_result_has_expected_and_actual(cases: dict[str, Any]) -> None:
     assert cases["flush/2/2"]["actual"].startswith("too many\nassert 3 == 1")
     assert cases["flush/3/1"]["actual"] == "no such feature"
     assert cases["flush/3/2"]["actual"] == "not here"
+    assert cases["flush/3/3"]["actual"] == "not exercised: no POST was affected"
+    assert cases["flush/3/5"]["actual"] == "no locks"
     assert cases["flush/4/1"]["actual"] == "the setup of the case failed: RuntimeError: no browser"
     assert cases["flush/4/2"]["actual"] == "the teardown of the case failed: RuntimeError: port is busy"
     assert cases["flush/4/3"]["actual"] == "1 lost"
@@ -207,20 +226,21 @@ def test_terminal_has_a_line_for_each_verdict_and_the_matrix(suite: Suite, proce
     lines = result.stdout.lines
     result.stdout.fnmatch_lines_random(
         [
-            "[[]*/1[78][]] ok             flush/1/1  one  requirement of flush/1/1  (0.? s)",
-            "[[]*/1[78][]] failed         flush/2/1  one  requirement of flush/2/1  (0.? s)",
+            "[[]*/2[12][]] ok             flush/1/1  one  requirement of flush/1/1  (0.? s)",
+            "[[]*/2[12][]] failed         flush/2/1  one  requirement of flush/2/1  (0.? s)",
             "        expected: 1 POST",
             "        actual:   3 POSTs",
             "        reason:   no such feature",
+            "        reason:   not exercised: no POST was affected",
         ]
     )
-    assert sum(" one  requirement of " in line for line in lines) == 17
+    assert sum(" one  requirement of " in line for line in lines) == 21
     result.stdout.fnmatch_lines(
         [
-            "             ok  non-strict  failed  unimplemented",
-            "one  MUST     3           -       5              2",
-            "one  SHOULD   -           3       -              -",
-            "one  MAY      -           1       3              -",
+            "             ok  non-strict  failed  inconclusive  unimplemented",
+            "one  MUST     3           -       5             2              3",
+            "one  SHOULD   -           3       -             1              -",
+            "one  MAY      -           1       3             -              -",
             "report: *out?index.html",
         ]
     )
@@ -308,8 +328,8 @@ def test_lives(implementation): pass
 def test_run_that_stops_early_is_incomplete(suite: Suite, pytester: pytest.Pytester) -> None:
     result = suite(CASES, "--report", "out", "--maxfail=1")
     data = json.loads((pytester.path / "out" / "results.json").read_text())
-    assert "14 of 17 cases were not judged" in data["problems"]
-    result.stdout.fnmatch_lines(["The report is incomplete: 14 of 17 cases were not judged."])
+    assert "18 of 21 cases were not judged" in data["problems"]
+    result.stdout.fnmatch_lines(["The report is incomplete: 18 of 21 cases were not judged."])
     assert "This report is incomplete." in (pytester.path / "out" / "index.html").read_text()
 
 

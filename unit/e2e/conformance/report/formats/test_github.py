@@ -6,8 +6,18 @@ from dataclasses import replace
 
 import pytest
 
+from e2e.conformance.case import Level
 from e2e.conformance.report.formats.github import build_workflow_commands, is_github_actions
-from unit.support.conformance_results import FAILED, HOSTILE, NON_STRICT, OK, SKIPPED, STALE, collect
+from unit.support.conformance_results import (
+    FAILED,
+    HOSTILE,
+    NON_STRICT,
+    OK,
+    SKIPPED,
+    STALE,
+    UNDECIDED,
+    collect,
+)
 
 
 def test_annotations_begin_with_what_fails_the_run() -> None:
@@ -24,6 +34,14 @@ def test_annotations_begin_with_what_fails_the_run() -> None:
     ]
     assert lines[1].endswith("::requirement%0Aexpected: expected%0Aactual: 3 POSTs%0Amore")
     assert lines[4].endswith("%0Aknown deviation: because")
+
+
+def test_inconclusive_must_is_an_error_and_a_should_a_warning() -> None:
+    should = replace(UNDECIDED, id="flush/2/7", level=Level.SHOULD)
+    error, warning = build_workflow_commands(collect(OK, should, UNDECIDED))
+    assert error.startswith("::error title=flush/2/6 on one::")
+    assert warning.startswith("::warning title=flush/2/7 on one::")
+    assert warning.endswith("actual: not exercised: no POST")
 
 
 def test_hostile_text_stays_in_its_annotation() -> None:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from e2e.conformance.case import Verdict
+from e2e.conformance.case import Level, Verdict
 from e2e.conformance.report.formats.junit import build_junit
 from e2e.conformance.report.results import Results
 from e2e.conformance.report.timeline import Kind, Mark, build_timeline
-from unit.support.conformance_results import FAILED, HOSTILE, NON_STRICT, OK, SKIPPED, STALE, collect
+from unit.support.conformance_results import (
+    FAILED,
+    HOSTILE,
+    NON_STRICT,
+    OK,
+    SKIPPED,
+    STALE,
+    UNDECIDED,
+    collect,
+)
 
 
 def parse_cases(results: Results) -> dict[str, ElementTree.Element]:
@@ -38,6 +47,12 @@ def test_junit_failures_are_what_fails_the_run() -> None:
     }
     properties = {each.attrib["name"]: each.attrib["value"] for each in cases["flush/2/3"][0]}
     assert (properties["verdict"], properties["level"]) == ("non-strict", "SHOULD")
+
+
+def test_junit_inconclusive_must_is_a_failure() -> None:
+    cases = parse_cases(collect(OK, UNDECIDED, replace(UNDECIDED, id="flush/2/7", level=Level.SHOULD)))
+    assert [child.tag for child in cases["flush/2/6"]] == ["properties", "failure"]
+    assert [child.tag for child in cases["flush/2/7"]] == ["properties", "skipped"]
 
 
 def test_junit_failure_has_the_timeline() -> None:
