@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, App, read_console, wait_for_console
-from pytest_sharedworker import ConsoleMessage, WaitTimeoutError
+from pytest_sharedworker import Clock, ConsoleMessage, WaitTimeoutError
 
 
 def test_expect_console_message_waits_for_the_message(app: App) -> None:
@@ -131,3 +131,60 @@ def test_other_console_methods_have_their_own_level(app: App) -> None:
         "startGroupCollapsed: inner",
         "trace: here",
     ]
+
+
+def test_console_time_measures_the_workers_time(app: App, worker_clock: Clock) -> None:
+    worker = app.start(
+        """
+        console.time(); console.time("poll"); console.timeEnd("unknown");
+        setTimeout(() => { console.timeLog("poll", "half"); console.timeEnd(); }, 500);
+        setTimeout(() => { console.timeEnd("poll"); console.timeEnd("poll"); console.clear(); }, 1_000);
+    """
+        + ECHO
+    )
+    worker_clock.run_for(1_000)
+    assert read_console(worker) == [
+        "log: poll: 500 ms half",
+        "timeEnd: default: 500 ms",
+        "timeEnd: poll: 1000 ms",
+        "clear: console.clear",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        ("NaN, new Map([[1, 2]]), [undefined]", "NaN Map(1) {1 => 2} [undefined]"),
+        ("-0, [-0], [-Infinity], 10n, [10n]", "-0 [-0] [-Infinity] 10n [10n]"),
+        ("{ a: undefined, b: NaN, c: () => 1 }", '{"a":undefined,"b":NaN,"c":[Function: c]}'),
+        ("new Set(['x', { y: 1 }]), [, 1]", 'Set(2) {"x",{"y":1}} [empty,1]'),
+        ("new Uint8Array([1, 2]), new ArrayBuffer(3)", "Uint8Array(2) [1,2] ArrayBuffer(3)"),
+        ("[Symbol('s')], [/a+/g], [new RangeError('far')]", "[Symbol(s)] [/a+/g] [RangeError: far]"),
+        ("new Date(0), [new Date(NaN)]", "1970-01-01T00:00:00.000Z [Invalid Date]"),
+        ("new (class Point { x = 1 })(), Object.create(null)", 'Point {"x":1} {}'),
+        ("(() => { const a = { b: 1 }; a.self = a; return a; })()", '{"b":1,"self":[Circular]}'),
+        ("(() => { const a = {}; return [a, a]; })()", "[{},{}]"),
+    ],
+)
+def test_console_shows_values_that_json_cannot(app: App, expression: str, text: str) -> None:
+    worker = app.start(f"console.log({expression}); " + ECHO)
+    assert wait_for_console(worker, text).text == text
+
+
+def test_console_calls_no_method_of_a_logged_object(app: App) -> None:
+    worker = app.start(
+        """
+        self.reads = 0;
+        console.log({ get a() { return 1; }, toJSON() { reads++; } });
+    """
+        + ECHO
+    )
+    assert wait_for_console(worker, "Getter").text == '{"a":[Getter],"toJSON":[Function: toJSON]}'
+    assert worker.evaluate("reads") == 0
+
+
+def test_console_shortens_what_is_very_large(app: App) -> None:
+    worker = app.start("console.log(Array(1e6).fill(7), 'end'); " + ECHO)
+    text = wait_for_console(worker, "end").text
+    assert text.endswith(",7,…] end")
+    assert len(text) < 25_000

@@ -10,8 +10,8 @@ from datetime import datetime
 class ConsoleMessage:
     """A message that a worker wrote to the console.
 
-    `type` is that of Playwright's ConsoleMessage: log, debug, info, warning, error, assert, count, dir,
-    table, trace, startGroup, startGroupCollapsed or endGroup.
+    `type` is that of Playwright's ConsoleMessage: log, debug, info, warning, error, assert, clear, count, dir,
+    dirxml, table, timeEnd, trace, startGroup, startGroupCollapsed or endGroup.
     `at` is when it was written (real time), `virtual_time` the virtual ms since the worker's start;
     None on another clock.
     """

@@ -1,25 +1,23 @@
 // Reports what the worker writes to the console and does not catch.
 (() => {
-  const format = (/** @type {unknown} */ value) => {
-    if (typeof value === "string") {
-      return value;
-    }
-    if (value instanceof Error) {
-      return value.stack && value.stack.includes(value.message) ? value.stack : String(value);
-    }
-    try {
-      return JSON.stringify(value) ?? String(value);
-    } catch {
-      return String(value);
-    }
-  };
   const times = () => ({ atMs: control.realNow(), virtualMs: control.nowMs() });
+  const now = () => control.nowMs() ?? control.realNow();
   const report = (/** @type {string} */ type, /** @type {unknown[]} */ values) => {
-    control.send({ event: "console", type, text: values.map(format).join(" "), ...times() });
+    control.send({ event: "console", type, text: formatConsoleText(values), ...times() });
   };
   /** @type {Map<string, number>} */
   const counts = new Map();
+  /** @type {Map<string, number>} */
+  const timers = new Map();
   const label = (/** @type {unknown[]} */ values) => (values[0] === undefined ? "default" : String(values[0]));
+
+  /** @type {(type: string, values: unknown[]) => void} */
+  const reportTime = (type, values) => {
+    const begun = timers.get(label(values));
+    if (begun !== undefined) {
+      report(type, [`${label(values)}: ${now() - begun} ms`, ...values.slice(1)]);
+    }
+  };
 
   // The types are those of the DevTools protocol.
   /** @type {Record<string, (values: unknown[]) => void>} */
@@ -34,16 +32,27 @@
       counts.set(label(values), count);
       report("count", [`${label(values)}: ${count}`]);
     },
+    clear: () => report("clear", ["console.clear"]),
     countReset: (values) => {
       counts.delete(label(values));
     },
     group: (values) => report("startGroup", values),
     groupCollapsed: (values) => report("startGroupCollapsed", values),
     groupEnd: () => report("endGroup", []),
+    time: (values) => {
+      if (!timers.has(label(values))) {
+        timers.set(label(values), now());
+      }
+    },
+    timeEnd: (values) => {
+      reportTime("timeEnd", values.slice(0, 1));
+      timers.delete(label(values));
+    },
+    timeLog: (values) => reportTime("log", values),
     trace: (values) => report("trace", values.length ? values : ["console.trace"]),
     warn: (values) => report("warning", values),
   };
-  for (const type of ["debug", "log", "info", "error", "dir", "table"]) {
+  for (const type of ["debug", "log", "info", "error", "dir", "dirxml", "table"]) {
     reports[type] = (values) => report(type, values);
   }
   const native = /** @type {Record<string, Function>} */ (/** @type {unknown} */ (console));

@@ -1,9 +1,10 @@
 """Join the JavaScript that runs before the first line of a worker or of a page.
 
-A worker's prologue consists of the control channel (`control.js`, `evaluate.js`, `console.js`), `offline.js`,
-`announcements.js`, `sockets.js`, `performance-entries.js`, the parts of virtual time where the clock is
-virtual (`clock.js` moves it, `work.js` counts what it waits for, the files between them report what the
-browser does for a worker), and the test's own init scripts. `tab.js` is their counterpart in the page.
+A worker's prologue consists of the control channel (`control.js`, `evaluate.js`, `console.js` with
+`console-text.js`), `offline.js`, `announcements.js`, `sockets.js`, `performance-entries.js`, the parts of
+virtual time where the clock is virtual (`clock.js` moves it, `work.js` counts what it waits for, the files
+between them report what the browser does for a worker), and the test's own init scripts. `tab.js` is their
+counterpart in the page.
 
 A prologue is served on the line of the script's first line, so that line numbers in errors and coverage
 stay those of the script. A script without static imports may be classic or module: the prologue stands in
@@ -32,8 +33,8 @@ SOCKET_PARAMETER = "__pytest_sharedworker__"
 """Last parameter in the URL of a worker's WebSocket, up to the gateway: the worker's id and its number."""
 
 WORKER_PARTS = (
-    "evaluate.js", "control.js", "console.js", "performance-entries.js", "offline.js", "announcements.js",
-    "sockets.js",
+    "evaluate.js", "control.js", "console-text.js", "console.js", "performance-entries.js", "offline.js",
+    "announcements.js", "sockets.js",
 )  # fmt: skip
 """The parts of every prologue, in the order in which they build on one another."""
 
