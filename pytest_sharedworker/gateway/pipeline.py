@@ -139,7 +139,11 @@ class Pipeline:
                 response = await read_whole(response, patience=PATIENCE_SECONDS)
 
             # Toxics on the response.
-            response = await _apply(toxics, "downstream", control) or response
+            instead = await _apply(toxics, "downstream", control)
+            if instead is not None:
+                if response.stream is not None:
+                    response.stream.close()
+                response = instead
 
             # Send.
             self._senders.follow_redirect(identity, exchange, response)

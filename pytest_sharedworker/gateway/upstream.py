@@ -106,11 +106,17 @@ class Upstream:
     async def _forward(self, url: str, request: UpstreamRequest, exchange: Exchange) -> RawResponse:
         server = await send_request(url, request, self._tls)
         stream = UpstreamBody(server, exchange, self._bodies)
-        status, reason, headers = server.head
-        headers = remove_headers(headers, NOT_FORWARDED_FROM_SERVER)
-        if server.is_chunked:
-            headers.popall("Content-Length", None)
-        return RawResponse(status, headers, await stream.read_ahead(), reason, stream)
+        try:
+            if self._session is None:  # Closed meanwhile: nobody else closes this connection.
+                raise ClientDisconnectedError
+            status, reason, headers = server.head
+            headers = remove_headers(headers, NOT_FORWARDED_FROM_SERVER)
+            if server.is_chunked:
+                headers.popall("Content-Length", None)
+            return RawResponse(status, headers, await stream.read_ahead(), reason, stream)
+        except BaseException:
+            stream.close()
+            raise
 
 
 def _check_origin(origin: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds, so that close() sends RST.
 
@@ -20,6 +21,7 @@ class RawServer:
         self._end = end
         self._steps = asyncio.Semaphore(0) if is_stepwise else None
         self._server: asyncio.Server | None = None
+        self._disconnected = asyncio.Event()
 
     async def start(self) -> str:
         """Listen on a free port; return the origin."""
@@ -36,6 +38,10 @@ class RawServer:
         assert self._steps is not None
         self._steps.release()
 
+    async def wait_until_disconnected(self) -> None:
+        """Wait until a client closes the connection of a response that never ends."""
+        await self._disconnected.wait()
+
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.requests.append(await reader.readuntil(b"\r\n\r\n"))
         for piece in self._pieces:
@@ -44,7 +50,9 @@ class RawServer:
             writer.write(piece)
             await writer.drain()
         if self._end == "never":
-            await reader.read()
+            with suppress(ConnectionResetError):
+                await reader.read()
+            self._disconnected.set()
         if self._end == "reset":
             await asyncio.sleep(0.05)  # The bytes before must have been read: a reset discards them.
             raw = writer.get_extra_info("socket")

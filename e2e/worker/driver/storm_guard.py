@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 
 from e2e.conformance.case import FindingError
 from e2e.conformance.preconditions import require_exercised
 from e2e.worker.driver.system import Telemetry
-from pytest_sharedworker import GatewayError, Route
+from pytest_sharedworker import ClockError, GatewayError, Route
 
 BURST_MS = 10_000
 MAX_BURST = 15
@@ -77,6 +77,16 @@ class StormGuard:
             for exchange in exchanges
         }
         return list(sent.values())
+
+    @contextmanager
+    def judge_clock_errors(self, what: str) -> Iterator[None]:
+        """Raise FindingError where the clock fails in a storm: no virtual time passes in one."""
+        try:
+            yield
+        except ClockError:
+            if self.times:
+                self.expect_no_storm(what)
+            raise
 
     def expect_no_storm(self, what: str) -> int:
         """Require few requests in all and few in a row; return how many.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 
@@ -234,3 +235,19 @@ def test_route_fetches_the_whole_body(gateway: Gateway, serve: Serve) -> None:
     reply = send(gateway)
     assert (reply.body, reply.header("Content-Length")) == (b"three", ["5"])
     assert re.match(rb"HTTP/1.1 200 Fine\r\n", reply.raw)
+
+
+def test_response_that_comes_after_the_end_of_the_test_is_closed(
+    gateway: Gateway, serve: Serve, sharedworker_loop: LoopThread
+) -> None:
+    server = serve(CHUNKED_HEAD, end="never", is_stepwise=True)
+
+    async def end_test_before_the_response() -> None:
+        while not server.requests:
+            await asyncio.sleep(0)
+        await gateway._upstream.close()
+        await server.release()
+        await asyncio.wait_for(server.wait_until_disconnected(), timeout=10)
+
+    with Client(gateway):
+        sharedworker_loop.run(end_test_before_the_response())
