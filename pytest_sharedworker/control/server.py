@@ -94,6 +94,7 @@ class ControlServer:
             message["url"],
             self._loop_thread,
             registry.changes,
+            message.get("host", ""),
         )
         browser_date = datetime.fromtimestamp(message["atMs"] / 1000, timezone.utc)
         if abs(channel.started_at - browser_date) > LARGEST_REQUEST_TIME:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
 
@@ -43,6 +44,8 @@ class ControlChannel:
     url: str
     loop_thread: LoopThread
     changes: StateNotifier
+    host: str = ""
+    """Host and port of its origin, by default those of the URL; of the gateway for a data: URL."""
     started_monotonic: float = field(default_factory=time.monotonic)
     started_at: datetime = field(default_factory=_now)
     clock_skew: timedelta = timedelta()
@@ -56,6 +59,7 @@ class ControlChannel:
     """Those that the worker's clock does not wait for."""
 
     def __post_init__(self) -> None:
+        self.host = self.host or urlsplit(self.url).netloc
         self.requests = AnnouncedRequests()
         self._sockets: dict[int, SocketCounts] = {}
         self._settling: set[asyncio.Task[None]] = set()

@@ -20,6 +20,8 @@ from pytest_sharedworker.gateway.exchange_control import abort_connection
 from pytest_sharedworker.gateway.expected_exchange import ExpectedExchange
 from pytest_sharedworker.gateway.handlers import HandlerRunner
 from pytest_sharedworker.gateway.har import write_har
+from pytest_sharedworker.gateway.inline_workers import PATH as INLINE_WORKERS_PATH
+from pytest_sharedworker.gateway.inline_workers import InlineWorkers
 from pytest_sharedworker.gateway.journal import DEFAULT_TIMEOUT, Journal
 from pytest_sharedworker.gateway.listener import Listener
 from pytest_sharedworker.gateway.patterns import EVERYTHING, Origin, Pattern, URLMatch
@@ -59,6 +61,7 @@ class Gateway:
         self._upstream = Upstream(self._origin, upstream)
         self._scripts = WorkerScripts(self._origin, self._workers, control.port)
         """How worker scripts are served (for SharedWorkers)."""
+        self._inline_workers = InlineWorkers(self._scripts, self._workers)
         self._notes: list[TimelineEvent] = []
         """When toxics and routes were added and removed."""
         self._pipeline = Pipeline(
@@ -76,7 +79,7 @@ class Gateway:
             loop_thread=loop_thread,
             runner=self._runner,
         )
-        self._script_urls = ScriptUrls(self._origin, self.journal)
+        self._script_urls = ScriptUrls(self._origin, self.journal, self._inline_workers.find_wrapped)
         self._listener = Listener(self._handle)
 
     # --- start and stop ---------------------------------------------------------------------------
@@ -115,6 +118,8 @@ class Gateway:
         await self._listener.stop()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if request.path == INLINE_WORKERS_PATH:
+            return await self._inline_workers.respond(request)
         if request.path.startswith(OWN_PREFIX):
             return self._scripts.respond_own(request)
         if not self._listener.is_open:  # Down: a browser may have connected before, ahead of need.
@@ -299,6 +304,10 @@ class Gateway:
         """Return a compiled pattern of URLs of this gateway. Raise GatewayError if it cannot match any."""
         return self._origin.compile(url)
 
+    def _compile_script_pattern(self, url: URLMatch) -> Pattern:
+        """Return a compiled pattern of workers' scripts. Raise GatewayError if it cannot match any."""
+        return self._origin.compile_script(url)
+
     def add_worker_script(self, pattern: URLMatch) -> None:
         """Treat what a pattern matches (see patterns.py) as scripts of SharedWorkers.
 
@@ -314,6 +323,8 @@ class Gateway:
 
     def _count_script_requests(self, url: str, since: datetime) -> int:
         """Return how often browsers have requested this URL as a SharedWorker's script."""
+        if not url.startswith("http"):
+            return sum(start == url and at >= since for start, at in self._inline_workers.starts)
         return sum(
             self._script_urls.is_same(exchange.url, url)
             and exchange.started_at >= since

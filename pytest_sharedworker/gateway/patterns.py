@@ -36,6 +36,9 @@ METHODS = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
 
 EVERYTHING = "**"
 
+INLINE_SCHEMES = ("blob:", "data:")
+"""Of scripts that are in their URLs, or in a document."""
+
 _SCHEME = re.compile(r"[^/?]*:(?=//)")
 _METHOD_AND_GLOB = re.compile(rf"({'|'.join(METHODS)})(?=[/*])", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"^[\w.-]+:\d+(?=/|$)")
@@ -55,6 +58,15 @@ class Origin:
         if isinstance(match, str) and not self.url:
             raise GatewayError(f"the gateway has no origin to resolve {match!r} against: start it first")
         return Pattern.compile(match, self.web_socket_url if web_socket else self.url)
+
+    def compile_script(self, match: URLMatch) -> Pattern:
+        """Return a compiled pattern of a worker's script, which may be in a blob: or data: URL.
+
+        Raise GatewayError.
+        """
+        if isinstance(match, str) and match.startswith(INLINE_SCHEMES):
+            return Pattern.compile_inline(match)
+        return self.compile(match)
 
     @property
     def web_socket_url(self) -> str:
@@ -86,6 +98,15 @@ class Pattern:
         raise GatewayError(
             f"a pattern is a glob, a regular expression or a callable that takes a URL, not {match!r}"
         )
+
+    @classmethod
+    def compile_inline(cls, glob: str) -> Pattern:
+        """Compile a glob of blob: or data: URLs. Raise GatewayError."""
+        try:
+            regex = "".join(token.regex for token in parse_glob(glob))
+        except GlobError as error:
+            _refuse(glob, str(error))
+        return cls(None, glob, re.compile(regex, re.DOTALL).fullmatch)
 
     def matches(self, method: str, url: str) -> bool:
         """Return whether a request with this method and whole URL is selected."""

@@ -42,6 +42,7 @@ from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 _INTERNAL_ERROR = 500
 _EVENT_STREAM = "text/event-stream"
+_DOCUMENTS = ("document", "iframe")
 
 
 class Pipeline:
@@ -221,6 +222,8 @@ class Pipeline:
 
         if is_script and response.status == 200:
             response = self._scripts.serve(request.path, await read_whole(response))
+        elif request.headers.get("Sec-Fetch-Dest") in _DOCUMENTS:
+            response = self._scripts.serve_page(exchange.url, response)
         return response
 
     async def _run_bridge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from pytest_sharedworker.gateway.journal import Journal
@@ -15,7 +16,14 @@ _MAX_REDIRECTS = 20
 class ScriptUrls:
     """Tells which URLs are those of one script, by the gateway's journal."""
 
-    def __init__(self, origin: Origin, journal: Journal) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        journal: Journal,
+        find_wrapped: Callable[[str], str | None] = lambda url: None,
+    ) -> None:
+        """Make it; `find_wrapped` returns the URL of the blob that runs in place of a blob's."""
+        self._find_wrapped = find_wrapped
         self._origin = origin
         self._journal = journal
 
@@ -31,6 +39,8 @@ class ScriptUrls:
 
     def find_aliases(self, url: str) -> set[str]:
         """Return all URLs under which tabs may have started the worker at `url`."""
+        if wrapped := self._find_wrapped(url):
+            return {url, wrapped}
         resolved = self.resolve(url)
         redirected = (exchange.url for exchange in self._journal if exchange.status in _REDIRECTS)
         return {url, resolved, *(each for each in redirected if self.resolve(each) == resolved)}

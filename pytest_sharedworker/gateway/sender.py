@@ -174,7 +174,7 @@ class SenderIdentification:
 
 
 def _is_at(channel: ControlChannel, request: web.Request) -> bool:
-    return urlsplit(channel.url).netloc == request.headers.get("Host")
+    return channel.host == request.headers.get("Host")
 
 
 def _may_be_announced(request: web.Request) -> bool:
@@ -193,9 +193,12 @@ def _get_patience(request: web.Request, channels: list[ControlChannel]) -> float
     referer = request.headers.get("Referer")
     if referer is None:
         is_likely = alive and request.headers.get("Sec-Fetch-Site") == "same-origin"
-        return UNLIKELY_SECONDS if is_likely else 0
-    if not any(_is_referrer(channel, referer) for channel in alive):
+        return UNLIKELY_SECONDS if is_likely or any(map(_is_inline, alive)) else 0
+    referrers = [channel for channel in alive if _is_referrer(channel, referer)]
+    if not referrers:
         return 0
+    if all(map(_is_inline, referrers)):
+        return UNLIKELY_SECONDS
     return EXPECTED_SECONDS if "Sec-Fetch-Dest" in request.headers else UNLIKELY_SECONDS
 
 
@@ -209,7 +212,13 @@ def _is_same(request: web.Request, channel: ControlChannel, announced: Announced
     return is_same and (announced.has_own_referrer or referer is None or _is_referrer(channel, referer))
 
 
+def _is_inline(channel: ControlChannel) -> bool:
+    return not urlsplit(channel.url).netloc
+
+
 def _is_referrer(channel: ControlChannel, referer: str) -> bool:
     """Return whether a worker sends this Referer by default, or by the policy of its script."""
+    if _is_inline(channel):  # Firefox sends the URL of the page that started it, Chromium none.
+        return urlsplit(referer).netloc == channel.host
     url = urlsplit(channel.url)
     return referer in (urldefrag(channel.url)[0], f"{url.scheme}://{url.netloc}/")

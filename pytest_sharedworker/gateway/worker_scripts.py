@@ -9,7 +9,12 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from pytest_sharedworker.gateway.content_encoding import decode_body, list_encodings
-from pytest_sharedworker.gateway.csp import allow_control
+from pytest_sharedworker.gateway.csp import (
+    HEADERS,
+    allow_control,
+    allow_inline_workers,
+    allows_inline_workers,
+)
 from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
 from pytest_sharedworker.gateway.messages import RawResponse
 from pytest_sharedworker.gateway.patterns import Origin, Pattern, URLMatch
@@ -40,6 +45,8 @@ class WorkerScripts:
         """The paths of all scripts that browsers requested as SharedWorkers."""
         self.prefixes: set[str] = set()
         """What was put in front of scripts, each text with the space at its end."""
+        self.pages_without_inline_workers: set[str] = set()
+        """The URLs of pages whose policies forbid workers of blob: and data: URLs."""
         self._origin = origin
         self._workers = workers
         self._control_port = control_port
@@ -101,18 +108,40 @@ class WorkerScripts:
             script_path = self._serve_own("script", response)
             return f"{prologue} {_IMPORT % (json.dumps(script_path), json.dumps(encodings))}".encode()
         script = read_script(decoded, headers.get("Content-Type", ""))
-        utf8 = script.utf8
-        if has_static_imports(utf8):
+        return script.put_behind(self._make_prefix(prologue, script.utf8))
+
+    def _make_prefix(self, prologue: str, script: bytes, origin: str = "") -> str:
+        if has_static_imports(script):
             kind = CIMultiDict({"Content-Type": "text/javascript; charset=utf-8"})
             own = RawResponse(200, kind, prologue.encode())
-            prefix = f'import "{self._serve_own("prologue", own)}"; '
+            prefix = f'import "{origin}{self._serve_own("prologue", own)}"; '
         else:
-            directive = '"use strict"; ' if is_strict(utf8) else ""
+            directive = '"use strict"; ' if is_strict(script) else ""
             prefix = f"{directive}{prologue} "
         self.prefixes.add(prefix)
-        return script.put_behind(prefix)
+        return prefix
+
+    def make_inline_prefix(self, url: str, script: bytes) -> str | None:
+        """Return what is put in front of a script that is in a blob: or data: URL."""
+        prologue = self._workers.prologue(url)
+        return None if prologue is None else self._make_prefix(prologue, script, self._origin.url)
+
+    def serve_page(self, url: str, response: RawResponse) -> RawResponse:
+        """Return the response with a page, whose inline workers may reach the plugin."""
+        self.pages_without_inline_workers.discard(url)
+        if not any(name in response.headers for name in HEADERS) or self._workers.prologue() is None:
+            return response
+        if not allows_inline_workers(response.headers):
+            self.pages_without_inline_workers.add(url)
+            return response
+        headers = response.headers.copy()
+        allow_inline_workers(headers, self._control_port)
+        return response._replace(headers=headers)
 
     def _serve_own(self, name: str, response: RawResponse) -> str:
+        for path, own in self._own.items():
+            if own.body == response.body:
+                return path
         path = f"{OWN_PREFIX}{name}-{len(self._own)}.js"
         self._own[path] = response
         return path
@@ -128,6 +157,7 @@ class WorkerScripts:
             return web.Response(status=404)
         headers = remove_headers(own.headers, NOT_FORWARDED | {"cache-control", "etag", "last-modified"})
         headers["Cache-Control"] = "no-store"
+        headers["Access-Control-Allow-Origin"] = "*"  # A worker of a data: URL has an origin of its own.
         response = web.Response(body=own.body, headers=headers)
         response.force_close()
         return response

@@ -12,8 +12,11 @@ class WorkerSupport(Protocol):
     def has_gate(self) -> bool:
         """Whether scripts wait at a gate, so that none may come from a cache."""
 
-    def prologue(self) -> str | None:
-        """Return what is put in front of a worker's script; None: the script is not changed."""
+    def prologue(self, inline_url: str | None = None) -> str | None:
+        """Return what is put in front of a worker's script; None: the script is not changed.
+
+        `inline_url` is the URL of a script that the gateway does not serve.
+        """
 
     async def wait_at_gate(self, path: str) -> None:
         """Return when the script at `path` (with its query) may be sent."""
@@ -27,13 +30,16 @@ class WorkerSupport(Protocol):
     def worker_at(self, url: str) -> str | None:
         """Return the id of the worker whose script has this URL; None for no worker, or several."""
 
+    def has_worker(self, url: str) -> bool:
+        """Return whether a worker lives whose script has this URL."""
+
 
 class NoWorkers:
     """Supports no workers: scripts are not changed."""
 
     has_gate = False
 
-    def prologue(self) -> str | None:
+    def prologue(self, inline_url: str | None = None) -> str | None:
         """Return None."""
         return None
 
@@ -52,6 +58,10 @@ class NoWorkers:
         """Return None."""
         return None
 
+    def has_worker(self, url: str) -> bool:
+        """Return False."""
+        return False
+
 
 class AttachedWorkers:
     """Delegates to the support that is attached; the gateway's parts hold this one from the start."""
@@ -68,9 +78,9 @@ class AttachedWorkers:
         """Whether scripts wait at a gate."""
         return self._support.has_gate
 
-    def prologue(self) -> str | None:
+    def prologue(self, inline_url: str | None = None) -> str | None:
         """Return what is put in front of a worker's script."""
-        return self._support.prologue()
+        return self._support.prologue(inline_url)
 
     async def wait_at_gate(self, path: str) -> None:
         """Return when a script may be sent."""
@@ -87,3 +97,7 @@ class AttachedWorkers:
     def worker_at(self, url: str) -> str | None:
         """Return the id of the worker whose script has this URL."""
         return self._support.worker_at(url)
+
+    def has_worker(self, url: str) -> bool:
+        """Return whether a worker lives whose script has this URL."""
+        return self._support.has_worker(url)

@@ -2,6 +2,9 @@
 // the gateway knows the sender, its number of the request and its virtual time. The requests themselves stay as
 // the script made them. requests.js follows them, so that virtual time waits for them.
 const announcements = (() => {
+  hideEntries(({ name }) => name.startsWith(`${control.base}/`)
+    || name.startsWith(`${control.origin}${settings.ownPrefix}`));
+
   /**
    * @typedef {object} SentRequest
    * @property {number} number
@@ -37,7 +40,7 @@ const announcements = (() => {
    */
   const announce = (number, method, url, hasOwnReferrer) => {
     const { host, origin, pathname, search } = new NativeURL(url, location.href);
-    if (origin === location.origin) {
+    if (origin === control.origin) {
       control.announce({
         event: "request", number, method: normalize(method), host, target: pathname + search,
         virtualMs: number === null ? null : control.nowMs(), hasOwnReferrer,

@@ -3,7 +3,10 @@
 // a semicolon and comments fill lines of their own, because all parts are served on one line: line numbers
 // stay the worker's.
 const control = (() => {
-  const base = `//${location.hostname}:${settings.port}`;
+  // The location of a blob: or data: URL has no host, and that of a data: URL no origin either.
+  const isOpaque = location.origin === "null";
+  const { host, hostname, origin } = new URL(isOpaque ? settings.origin : location.origin);
+  const base = `//${hostname}:${settings.port}`;
 
   // Saved before the worker's script and the init scripts run: replacing these must not cut the channel.
   const { WebSocket: NativeWebSocket, XMLHttpRequest: NativeXhr } = self;
@@ -26,7 +29,7 @@ const control = (() => {
 
   // A synchronous request: the plugin can act before the worker's first line runs.
   const start = post("/start", {
-    token: settings.token, name: self.name, url: location.href, atMs: realNow(),
+    token: settings.token, name: self.name, url: settings.inlineUrl ?? location.href, host, atMs: realNow(),
   });
   if (start.status !== 200) {
     throw new Error(`pytest-sharedworker: the control server rejected this worker: ${start.responseText}`);
@@ -100,6 +103,21 @@ const control = (() => {
     }
   };
 
+  // The script of an inline worker runs at another URL, with the prologue in front of it.
+  if (settings.inlineUrl) {
+    const url = new URL(settings.inlineUrl);
+    const prototype = WorkerLocation.prototype;
+    const parts = /** @type {const} */ (
+      ["href", "protocol", "host", "hostname", "port", "pathname", "search", "hash"]
+    );
+    for (const name of parts) {
+      const native = Object.getOwnPropertyDescriptor(prototype, name);
+      const value = url[name];
+      Object.defineProperty(prototype, name, { ...native, get: () => value });
+    }
+    prototype.toString = () => url.href;
+  }
+
   methods.evaluate = ({ expression, argument }) => evaluate(expression, argument);
   methods.terminate = () => {
     self.close();
@@ -109,7 +127,7 @@ const control = (() => {
   Object.defineProperty(self, Symbol.for("pytest-sharedworker"), { value: id });
 
   const channel = {
-    id, epochMs, methods, send, announce, realNow,
+    id, host, origin, base: `http:${base}`, epochMs, methods, send, announce, realNow,
     /** @type {(port: string, nextDueMs: number | null) => void} */
     onTabClock: () => {},
     /** @type {() => number | null} */

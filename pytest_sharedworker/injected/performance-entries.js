@@ -1,8 +1,5 @@
-// Hides the plugin's own requests from the worker's resource timing.
-(() => {
-  const own = [`http://${location.hostname}:${settings.port}/`, `${location.origin}${settings.ownPrefix}`];
-  const isOwn = (/** @type {PerformanceEntry} */ { name }) => own.some((prefix) => name.startsWith(prefix));
-
+// Hides the plugin's own requests from the resource timing of a worker or a page.
+const hideEntries = (/** @type {(entry: PerformanceEntry) => boolean} */ isOwn) => {
   for (const { prototype } of [self.Performance, self.PerformanceObserverEntryList].filter(Boolean)) {
     const owner = /** @type {Record<string, any>} */ (/** @type {unknown} */ (prototype));
     for (const name of ["getEntries", "getEntriesByName", "getEntriesByType"]) {
@@ -27,4 +24,4 @@
     });
     self.PerformanceObserver.prototype.constructor = self.PerformanceObserver;
   }
-})();
+};

@@ -44,7 +44,7 @@ VIRTUAL_TIME_PARTS = (
 )  # fmt: skip
 """The parts of virtual time, which follow WORKER_PARTS."""
 
-TAB_PARTS = ("dates.js", "timers.js", "tab.js")
+TAB_PARTS = ("dates.js", "timers.js", "performance-entries.js", "inline-workers.js", "tab.js")
 """The parts of the script that runs first in a tab."""
 
 _COMMENT = re.compile(
@@ -68,11 +68,17 @@ def _join(parts: Sequence[str]) -> str:
 
 
 def worker_prologue(
-    settings: Mapping[str, object], *, virtual_clock: bool, init_scripts: Sequence[str] = ()
+    settings: Mapping[str, object],
+    *,
+    virtual_clock: bool,
+    init_scripts: Sequence[str] = (),
+    inline_url: str | None = None,
 ) -> str:
     """Return the prologue of one worker, on one line unless an init script has several.
 
-    `settings` holds `port` (of the control server) and `token` (which registry the worker belongs to).
+    `settings` holds `port` (of the control server), `token` (which registry the worker belongs to) and
+    `origin` (of the gateway). `inline_url` is the URL of a script that the gateway does not serve: its worker
+    runs without the plugin where a policy forbids the control channel.
     """
     values = json.dumps(
         {
@@ -81,10 +87,13 @@ def worker_prologue(
             "ownPrefix": OWN_PREFIX,
             "socketParameter": SOCKET_PARAMETER,
             "virtualClock": virtual_clock,
+            "inlineUrl": inline_url,
         }
     )
     parts = WORKER_PARTS + (VIRTUAL_TIME_PARTS if virtual_clock else ())
     start = f"(() => {{ const settings = {values}; {_join(parts)} }})();"
+    if inline_url is not None:
+        start = f"try {{ {start} }} catch {{ }}"
     return " ".join([start, *map(_isolate, init_scripts)])
 
 
@@ -106,11 +115,20 @@ def evaluate_script() -> str:
     return f"(() => {{ {_read('evaluate.js')} return evaluate; }})()"
 
 
-def tab_script(*, counts_messages: bool, virtual_clock: bool) -> str:
+def tab_script(*, counts_messages: bool, virtual_clock: bool, wraps_inline_workers: bool = True) -> str:
     """Return the script that runs first in a tab.
 
     `counts_messages`: whether to count what the page posts, which workers on virtual time have to read.
     `virtual_clock`: whether the tab's timers and dates are virtual and move along with its worker's.
+    `wraps_inline_workers`: whether workers of blob: and data: URLs get a prologue.
     """
-    settings = json.dumps({"mark": MARK, "countsMessages": counts_messages, "virtualClock": virtual_clock})
+    settings = json.dumps(
+        {
+            "mark": MARK,
+            "ownPrefix": OWN_PREFIX,
+            "countsMessages": counts_messages,
+            "virtualClock": virtual_clock,
+            "wrapsInlineWorkers": wraps_inline_workers,
+        }
+    )
     return f"(() => {{ const settings = {settings}; {_join(TAB_PARTS)} }})();"

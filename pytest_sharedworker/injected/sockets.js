@@ -7,8 +7,8 @@ const sockets = (() => {
   let onOpening = () => {};
 
   const { URL: NativeURL, WebSocket: NativeWebSocket, EventSource: NativeEventSource } = self;
-  const { port } = location;
-  const isGateway = (/** @type {URL} */ url) => url.host === location.host
+  const { port } = new NativeURL(control.origin);
+  const isGateway = (/** @type {URL} */ url) => url.host === control.host
     || (url.port === port && ["127.0.0.1", "localhost"].includes(url.hostname));
   const PARAMETER = new RegExp(`[?&]${settings.socketParameter}=[^&]*$`);
 
@@ -54,8 +54,8 @@ const sockets = (() => {
     const tagged = args.length ? tag(args[0], number) : null;
     const url = tagged ? new NativeURL(args[0], location.href) : null;
     if (url) {
-      url.protocol = location.protocol;
-      url.host = location.host;
+      url.protocol = "http:";
+      url.host = control.host;
     }
     return { changed: tagged ? [tagged, ...args.slice(1)] : args, url };
   }));

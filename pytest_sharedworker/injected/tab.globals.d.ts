@@ -6,4 +6,8 @@ declare const settings: {
   mark: string;
   countsMessages: boolean;
   virtualClock: boolean;
+  /** Begins the paths of the gateway that belong to the plugin. */
+  ownPrefix: string;
+  /** Whether workers of blob: and data: URLs get a prologue. */
+  wrapsInlineWorkers: boolean;
 };

@@ -98,10 +98,18 @@
     });
   };
 
+  const toUrl = (/** @type {string | URL} */ given) => {
+    try {
+      return String(new URL(given, document.baseURI));
+    } catch {
+      // The browser throws.
+      return "";
+    }
+  };
   window.SharedWorker = class SharedWorker extends NativeSharedWorker {
     constructor(/** @type {[string | URL, (string | WorkerOptions)?]} */ ...args) {
-      super(...args);
-      const url = String(new URL(args[0], document.baseURI));
+      super(.../** @type {typeof args} */ (inlineWorkers.wrap(args, toUrl(args[0]))));
+      const url = toUrl(args[0]);
       const name = (typeof args[1] === "string" ? args[1] : args[1] && args[1].name) || "";
       /** @type {PortState} */
       const state = {

@@ -14,6 +14,10 @@ declare const settings: {
   /** Last parameter in the URL of a WebSocket; the gateway takes it out. */
   socketParameter: string;
   virtualClock: boolean;
+  /** Of the gateway. */
+  origin: string;
+  /** The blob: or data: URL that the page gave; null for a script of the gateway. */
+  inlineUrl: string | null;
 };
 
 declare function close(): void;

@@ -110,7 +110,11 @@ class WorkerManager:
         if self._coverage is not None:
             call_before_workers_end(context, self.save_coverage)
         context.add_init_script(
-            tab_script(counts_messages=self._clock_kind == "virtual", virtual_clock=self._virtual_tabs)
+            tab_script(
+                counts_messages=self._clock_kind == "virtual",
+                virtual_clock=self._virtual_tabs,
+                wraps_inline_workers=self.has_prologue,
+            )
         )
 
     # --- the workers ------------------------------------------------------------------------------
@@ -192,13 +196,18 @@ class WorkerManager:
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _prologue(self) -> str | None:
+    def _prologue(self, inline_url: str | None) -> str | None:
         if not self.has_prologue:
             return None
         return worker_prologue(
-            {"port": self._control.port, "token": self._registry.token},
+            {
+                "port": self._control.port,
+                "token": self._registry.token,
+                "origin": self.gateway.url,
+            },
             virtual_clock=self._clock_kind == "virtual",
             init_scripts=self.init_scripts,
+            inline_url=inline_url,
         )
 
     def _prepare(self, session: WorkerDevToolsSession) -> None:

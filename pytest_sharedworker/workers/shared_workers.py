@@ -100,7 +100,7 @@ class SharedWorkers:
         page reports that the worker failed to start; AmbiguousWorkerError if there is more than one;
         GatewayError for a pattern that cannot match.
         """
-        wanted = _Description(self._manager.gateway._compile_pattern(url), name, "a SharedWorker")
+        wanted = _Description(self._manager.gateway._compile_script_pattern(url), name, "a SharedWorker")
         deadline = time.monotonic() + timeout / 1000
         while True:
             found = self._select(wanted, self.alive, context)
@@ -122,7 +122,7 @@ class SharedWorkers:
         `info.value` is the worker, of several that match the first that started. Raise WorkerNotFoundError
         as `wait_for` does.
         """
-        wanted = _Description(self._manager.gateway._compile_pattern(url), name, "a new SharedWorker")
+        wanted = _Description(self._manager.gateway._compile_script_pattern(url), name, "a new SharedWorker")
         before = {worker.id for worker in self.history}
         info: EventInfo[SharedWorker] = EventInfo("worker")
         yield info

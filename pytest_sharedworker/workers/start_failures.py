@@ -61,7 +61,11 @@ class FailedStarts:
             return "the gateway did not serve its script as a worker's; is it in a cache?"
         scheme = url.partition(":")[0]
         if scheme in ("blob", "data"):
-            return f"the gateway does not see the scripts of {scheme}: workers"
+            return (
+                f"the page could not put the prologue in front of its {scheme}: script; is the page of"
+                " another origin, does it enforce trusted types, or does a Content-Security-Policy in a <meta>"
+                " forbid requests to the gateway?"
+            )
         return (
             "the gateway received no request for its script; is it of another origin, in a cache of a service"
             " worker, or fulfilled by page.route or context.route? Serve it by gateway.serve or gateway.route"
@@ -69,6 +73,8 @@ class FailedStarts:
 
     def _explain(self, url: str) -> str:
         requests = [exchange for exchange in self._gateway.journal if exchange.url == url]
+        if url.startswith(("blob:", "data:")):
+            return "is its URL revoked, or does a Content-Security-Policy (worker-src) forbid it?"
         if not requests:
             return (
                 "the gateway received no request for its script; is the script of another origin, does a"

@@ -19,7 +19,7 @@ class WorkerDirectory:
         registry: WorkerRegistry,
         gate: StartGate | None,
         *,
-        make_prologue: Callable[[], str | None],
+        make_prologue: Callable[[str | None], str | None],
         explain: Callable[[], str],
     ) -> None:
         self._registry = registry
@@ -32,9 +32,9 @@ class WorkerDirectory:
         """Whether scripts wait at the start gate."""
         return self._gate is not None
 
-    def prologue(self) -> str | None:
+    def prologue(self, inline_url: str | None = None) -> str | None:
         """Return the prologue of the next worker, where it gets one."""
-        return self._make_prologue()
+        return self._make_prologue(inline_url)
 
     async def wait_at_gate(self, path: str) -> None:
         """Return when the script at `path` may be sent."""
@@ -60,3 +60,7 @@ class WorkerDirectory:
             sessions = [session for session in list(self._gate.sessions) if not session.ended]
             ids = [session.target.id for session in sessions if session.target.url == url]
         return ids[0] if len(ids) == 1 else None
+
+    def has_worker(self, url: str) -> bool:
+        """Return whether a worker lives whose script has this URL."""
+        return any(channel.url == url and not channel.ended for channel in list(self._registry.channels))

@@ -51,3 +51,27 @@ def test_policy_allows_the_control_channel_only(
     assert reply.header(name) == [each.format(control=control) for each in expected]
     # A page's policy is not changed.
     assert send(gateway).header(name) == policies
+
+
+@pytest.mark.parametrize(
+    ("policy", "changed"),
+    [
+        ("img-src 'self'", "img-src 'self'"),
+        ("worker-src blob:; connect-src 'none'", "worker-src blob:; connect-src {inline}"),
+        (
+            "script-src data:; default-src https://a",
+            "script-src data:; default-src https://a; connect-src https://a {inline}",
+        ),
+        ("worker-src 'self'; connect-src 'none'", "worker-src 'self'; connect-src 'none'"),
+        ("default-src 'self'", "default-src 'self'"),
+    ],
+)
+def test_page_that_allows_inline_workers_reaches_the_plugin(
+    gateway: Gateway, sharedworker_control: ControlServer, policy: str, changed: str
+) -> None:
+    gateway._attach(Prologue())
+    gateway.serve("/p.html", "", headers={"Content-Security-Policy": policy})
+    reply = send(gateway, "GET /p.html HTTP/1.1", "Host: gateway", "Sec-Fetch-Dest: document")
+    port = sharedworker_control.port
+    inline = f"'self' blob: data: http://*:{port} ws://*:{port}"
+    assert reply.header("Content-Security-Policy") == [changed.format(inline=inline)]
