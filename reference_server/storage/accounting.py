@@ -1,9 +1,12 @@
-"""The tables and triggers of schema version 3: counters, deleted identities and dead letters.
+"""Counters, deleted identities and dead letters: their tables and triggers, since schema version 3.
 
-Triggers keep the counters, in the transaction that changes the rows. So they are exact after a crash, and
-whatever process changes the rows: the server, `prune`, or a person with a database tool. Reading them takes
-one row.
+The counters change in the transaction that changes the rows, so they are exact after a crash. A server counts
+the records of a transaction at once (`count_new_records`). Triggers count what anybody else changes: `prune`,
+an earlier server, a person with a database tool. Reading the counters takes one row.
 """
+
+import sqlite3
+from collections.abc import Iterable
 
 PLAUSIBLE_GAP = 100_000
 """The largest gap in one tab's numbers that counts as missing events. Anybody can post a record with any
@@ -256,6 +259,45 @@ STATEMENTS = (
 )
 """Create all of it, and count what an older store holds."""
 
+COUNT_TOGETHER_STATEMENTS = (
+    "ALTER TABLE records ADD COLUMN counted INTEGER NOT NULL DEFAULT 0",  # 1: without the triggers
+    "DROP TRIGGER records_refuse_deleted",
+    "DROP TRIGGER records_inserted",
+    f"""
+    CREATE TRIGGER records_refuse_deleted BEFORE INSERT ON records
+    WHEN new.counted = 0 AND new.tab_id IS NOT NULL AND {_is_deleted("new")}
+    BEGIN
+        SELECT raise(IGNORE);  -- a duplicate of a record that was deleted
+    END
+    """,
+    """
+    CREATE TRIGGER records_inserted AFTER INSERT ON records WHEN new.counted = 0
+    BEGIN
+        UPDATE totals SET events = events + 1, identified = identified + (new.tab_id IS NOT NULL);
+        INSERT INTO tabs (tab_id, stored, logged)
+            SELECT new.tab_id, 1, new.seq + 1 WHERE new.tab_id IS NOT NULL
+            ON CONFLICT (tab_id) DO UPDATE SET stored = stored + 1, logged = max(logged, excluded.logged);
+    END
+    """,
+)
+"""Migrate from schema version 3: triggers leave out the records that a server counts together."""
+
+# NOT INDEXED: the rows above an id are few, and an index on all tabs is not the way to them.
+_LAST_ID = "SELECT coalesce(max(id), 0) FROM records"
+_HAS_DELETIONS = "SELECT EXISTS (SELECT 1 FROM deleted_identities WHERE tab_id = ?)"
+_COUNT_TABS = """
+INSERT INTO tabs (tab_id, stored, logged)
+    SELECT tab_id, count(*), max(seq) + 1 FROM records NOT INDEXED
+    WHERE id > ? AND counted = 1 AND tab_id IS NOT NULL GROUP BY tab_id
+    ON CONFLICT (tab_id) DO UPDATE SET
+        stored = stored + excluded.stored, logged = max(logged, excluded.logged)
+"""
+_COUNT_EVENTS = """
+UPDATE totals SET (events, identified) = (
+    SELECT events + count(*), identified + count(tab_id) FROM records NOT INDEXED
+    WHERE id > ? AND counted = 1)
+"""
+
 RECOUNTS = {
     "events": "SELECT count(*) FROM records",
     "identified": "SELECT count(*) FROM records WHERE tab_id IS NOT NULL",
@@ -275,3 +317,23 @@ RECOUNTS = {
     "dead_letter_bytes": "SELECT coalesce(sum(length(content)), 0) FROM dead_letters",
 }
 """The counters of `totals` that can be counted again, each with the query that does so."""
+
+
+def read_last_id(connection: sqlite3.Connection) -> int:
+    """Return the highest id of a record: those that a transaction inserts have higher ones."""
+    [(last,)] = connection.execute(_LAST_ID)
+    return int(last)
+
+
+def find_tabs_with_deletions(connection: sqlite3.Connection, tab_ids: Iterable[str]) -> set[str]:
+    """Return which tabs have deleted records. Only the triggers tell their repeats from new records."""
+    [(deleted_ranges,)] = connection.execute("SELECT deleted_ranges FROM totals")
+    if not deleted_ranges:
+        return set()
+    return {tab_id for tab_id in set(tab_ids) if connection.execute(_HAS_DELETIONS, (tab_id,)).fetchone()[0]}
+
+
+def count_new_records(connection: sqlite3.Connection, last_id: int) -> None:
+    """Count the records that a transaction has inserted as `counted`: their ids are above `last_id`."""
+    connection.execute(_COUNT_TABS, (last_id,))
+    connection.execute(_COUNT_EVENTS, (last_id,))

@@ -7,15 +7,15 @@ import msgspec
 
 from reference_server.model.batch import SessionReport
 from reference_server.model.record import Record
-from reference_server.storage.accounting import NOW
 
 COLUMNS = "installation_id, event_name, timestamp_ns, session_id, params, tab_id, seq"
 
 SELECT_ALL = f"SELECT {COLUMNS} FROM records ORDER BY id"
 
-INSERT = (
-    f"INSERT INTO records ({COLUMNS}, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, {NOW}) ON CONFLICT DO NOTHING"
-)
+INSERT = f"""
+INSERT INTO records ({COLUMNS}, received_at, counted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
 """Skips a record whose identity is already stored. A record without an identity is never skipped."""
 
 INSERT_REPORT = """
@@ -30,11 +30,14 @@ SELECT_IDENTIFIED = f"SELECT {COLUMNS} FROM records WHERE tab_id = ? AND seq = ?
 COUNT_RECEIVED = "UPDATE totals SET accepted = accepted + ?, duplicates = duplicates + ?"
 
 
-def encode_record_row(record: Record) -> tuple[object, ...]:
-    """Return the values of COLUMNS for a record."""
+def encode_record_row(record: Record, received_at: int, counted: bool) -> tuple[object, ...]:
+    """Return the values of `INSERT` for a record. `counted`: see `accounting.count_new_records`."""
     r = record
     params = bytes(r.params).decode()
-    return r.installation_id, r.event_name, r.timestamp_ns, r.session_id, params, r.tab_id, r.seq
+    return (
+        r.installation_id, r.event_name, r.timestamp_ns, r.session_id, params, r.tab_id, r.seq,
+        received_at, counted,
+    )  # fmt: skip
 
 
 def decode_record_row(row: Sequence[Any]) -> Record:

@@ -6,9 +6,9 @@ import time
 from reference_server.errors import StoreUnavailableError
 from reference_server.storage import accounting
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Stored in the database's `user_version`. Version 2 added the identity of records, and sessions; version 3
-the time of arrival, counters, deleted identities and dead letters."""
+the time of arrival, counters, deleted identities and dead letters; version 4 counting by the transaction."""
 
 APPLICATION_ID = 0x55495446
 """Stored in the database's `application_id` since version 3: the database is a store of this server."""
@@ -43,6 +43,7 @@ _MIGRATIONS = (
     (_CREATE,),
     (*_ADD_IDENTITY, _ADD_SESSIONS),
     (_ADD_ARRIVAL, *accounting.STATEMENTS),
+    accounting.COUNT_TOGETHER_STATEMENTS,
 )
 """The statements from each version to the next. A new database runs all of them."""
 

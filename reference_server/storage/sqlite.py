@@ -15,6 +15,11 @@ from reference_server.errors import StoreUnavailableError
 from reference_server.model.batch import SessionReport
 from reference_server.model.losses import Totals
 from reference_server.model.record import Record
+from reference_server.storage.accounting import (
+    count_new_records,
+    find_tabs_with_deletions,
+    read_last_id,
+)
 from reference_server.storage.conflicts import find_conflicts
 from reference_server.storage.dead_letters import DeadLetter, insert_letters
 from reference_server.storage.guarded_database import IN_MEMORY, GuardedDatabase
@@ -220,7 +225,9 @@ class SqliteStore:
         """Commit requests in one transaction. Return the result of each."""
         began = time.perf_counter()
         with self._transaction():
+            last_id = read_last_id(self._connection)
             results = [self._insert(request) for request in requests]
+            count_new_records(self._connection, last_id)
         self.transactions += 1
         if self._observer is not None:
             self._observer.observe_commit(time.perf_counter() - began)
@@ -246,7 +253,7 @@ class SqliteStore:
         conflicts: tuple[int, ...] = ()
         if request.records:
             # The rowcount of executemany is the sum of all statements, without conflicting rows.
-            new_count = self._connection.executemany(INSERT, map(encode_record_row, request.records)).rowcount
+            new_count = self._connection.executemany(INSERT, self._encode(request.records)).rowcount
             if new_count < len(request.records):
                 conflicts = find_conflicts(self._connection, request.records)
             received = len(request.records) - len(conflicts)
@@ -257,6 +264,12 @@ class SqliteStore:
             limit = self._retention.max_dead_letter_bytes
             insert_letters(self._connection, request.letters, request.rejected_count, limit)
         return Added(new_count, conflicts)
+
+    def _encode(self, records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
+        now = int(time.time())
+        tab_ids = (record.tab_id for record in records if record.tab_id is not None)
+        by_triggers = find_tabs_with_deletions(self._connection, tab_ids)
+        return (encode_record_row(record, now, record.tab_id not in by_triggers) for record in records)
 
     def _query(self, statement: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement).fetchall()
