@@ -148,6 +148,8 @@ class SystemUnderTest:
         in_requests = self._get_keys_in_requests()
         stored = self.server.get_stored_keys()
         before, between, after = (self.model.make_keys(tab.name, count) for _ in range(3))
+        # The sessions that begin meanwhile find no configuration on disk.
+        self.profile.forget_configuration()
         at = self.get_seconds()
         for _ in range(turns - 1):
             self.profile.note_consent(at, at)
