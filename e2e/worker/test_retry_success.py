@@ -1,4 +1,4 @@
-"""Retry: only an explicit success confirms a batch.
+"""Retry: only an explicit success confirms a batch, and it does so whatever the server already had of it.
 
 An intermediary, a server that is starting or one that fails half-way may respond with a success status and a
 body of its own. A worker that takes such a response for a success loses the batch, and nobody notices.
@@ -8,15 +8,16 @@ body of its own. A worker that takes such a response for a success loses the bat
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from e2e.conformance.case import Level, case
-from e2e.worker.driver.retry import expect_all_stored_in_order, require_virtual_time
+from e2e.conformance.case import FindingError, Level, case
+from e2e.worker.driver.retry import drain, expect_all_stored_in_order, require_virtual_time
 from e2e.worker.driver.system import Telemetry
-from pytest_sharedworker import Route
+from pytest_sharedworker import AsyncRoute, Route
 
 EXPLICIT = 'wire protocol, response: {"status": "success"} confirms a batch, nothing else does'
 COUNTED = "wire protocol, response: the counts of a batch cover its records"
@@ -94,3 +95,51 @@ def test_response_without_success_is_retried(telemetry: Telemetry, respond: Resp
     telemetry.flush()
     tab.log(2)
     expect_all_stored_in_order(telemetry)
+
+
+def make_duplicates(number: int, name: str, title: str, accepted: int, duplicates: int) -> Any:
+    """Return the parameter of one case: the counts of a success for a batch of three records."""
+    counts = {"accepted": accepted, "duplicates": duplicates, "rejected": []}
+    return pytest.param(
+        counts,
+        id=name,
+        marks=case(
+            f"retry/11/{number}",
+            Level.SHOULD,
+            f"A worker does not send a batch again that the server {title}.",
+            expected="each event in one POST",
+            source=COUNTED,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        make_duplicates(1, "included", "already had, and counts as accepted too", 3, 3),
+        make_duplicates(2, "apart", "already had, and counts apart from the accepted ones", 0, 3),
+        make_duplicates(3, "some-included", "had a part of, and counts as accepted too", 3, 1),
+        make_duplicates(4, "some-apart", "had a part of, and counts apart from the accepted ones", 2, 1),
+    ],
+)
+def test_batch_that_the_server_already_had_is_not_retried(
+    telemetry: Telemetry, counts: dict[str, Any]
+) -> None:
+    require_virtual_time(telemetry)
+
+    async def accept(route: AsyncRoute) -> None:
+        response = await route.fetch()
+        if len(json.loads(route.exchange.decoded_body)["records"]) == 3:
+            route.fulfill(response=response, json={"status": "success", **counts})
+        else:
+            route.fulfill(response=response)
+
+    with telemetry.route_posts(accept):
+        tab = telemetry.open_tab()
+        tab.log(3)
+        drain(telemetry)
+    times = Counter(key for batch in telemetry.batches for key in batch.keys)
+    again = sorted(key for key, count in times.items() if count > 1)
+    if again:
+        raise FindingError("each event in one POST", f"sent again: {', '.join(again)}")
+    telemetry.account()
