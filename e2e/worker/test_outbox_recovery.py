@@ -21,6 +21,8 @@ from pytest_sharedworker import HttpStatus
 
 SESSION = "wire protocol, record: one session per worker"
 STORED = "data safety: events that the server has confirmed as stored are not sent again"
+ENDPOINT = "wire protocol, endpoint: relative to the worker's script, so that each app has its own server"
+OTHER_PREFIX = "/other"
 CONSENT = "privacy: events queued without consent, or before it was withdrawn, are never sent"
 
 
@@ -147,4 +149,35 @@ def test_nothing_is_recovered_if_the_config_disables(telemetry: Telemetry) -> No
     close_last_tab(telemetry, tab)
     telemetry.configure()
     reopen_app(telemetry)
+    telemetry.account()
+
+
+@case(
+    "leftovers/3/1",
+    Level.SHOULD,
+    "A worker does not send the events that a worker of another endpoint of the origin has left.",
+    expected="to each endpoint only the events of its own tabs",
+    source=ENDPOINT,
+)
+def test_outbox_of_another_endpoint_is_kept_apart(telemetry: Telemetry) -> None:
+    require_virtual_time(telemetry)
+    tab = telemetry.open_tab()
+    with telemetry.break_posts(HttpStatus(503)):
+        # Its own worker may come back and send them, or never.
+        left = tab.log(3, fate=Fate.OPTIONAL)
+        telemetry.flush()
+        tab.close()
+        for worker in telemetry.workers.alive:
+            worker.terminate()
+    url = telemetry.serve_below(OTHER_PREFIX)
+    telemetry.open_tab(url=url).log(2)
+    drain(telemetry)
+    strays = {event.key for event in left}.intersection(
+        key for batch in telemetry.batches for key in batch.keys
+    )
+    if strays:
+        raise FindingError(
+            "to each endpoint only the events of its own tabs",
+            f"{', '.join(sorted(strays))} sent to {telemetry.endpoint}",
+        )
     telemetry.account()
