@@ -119,6 +119,14 @@ class ServerResponse:
         return piece
 
 
+async def _read_last_line(reader: asyncio.StreamReader) -> bytes:
+    """Return a line of a head, which the end of the connection may end too, as in browsers."""
+    try:
+        return await _read_line(reader)
+    except asyncio.IncompleteReadError as error:
+        return error.partial.removesuffix(b"\r")
+
+
 async def _read_line(reader: asyncio.StreamReader) -> bytes:
     """Return a line without its end, which may be LF alone. Raise IncompleteReadError."""
     line = await reader.readuntil(b"\n")
@@ -189,7 +197,7 @@ async def _read_head(reader: asyncio.StreamReader) -> Head:
     if match is None:
         raise ValueError(f"this is no HTTP response: {first[:80]!r}")
     lines: list[bytes] = []
-    while line := await _read_line(reader):
+    while line := await _read_last_line(reader):
         if line[:1] in (b" ", b"\t") and lines:  # A folded line (RFC 9112 §5.2).
             lines[-1] += b" " + line.strip()
         else:

@@ -9,11 +9,17 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessagePy
 
 LONGEST_LINE = 1 << 18
+MOST_HEADERS = 1 << 15
 _LARGEST_BODY = 1 << 30
 
 
 class _RequestParser(HttpRequestParserPy):
-    """aiohttp's fast parser knows a list of methods only, and this one writes them in upper case."""
+    """aiohttp's fast parser knows a list of methods only, and this one writes them in upper case.
+
+    Lax: a script may put any character but CR, LF and NUL in a header's value (Fetch, "header value").
+    """
+
+    lax = True
 
     def parse_message(self, lines: list[bytes]) -> RawRequestMessagePy:
         message = super().parse_message(lines)
@@ -42,6 +48,7 @@ class RequestServer(web.Server):
             1 << 16,
             max_line_size=LONGEST_LINE,
             max_field_size=LONGEST_LINE,
+            max_headers=MOST_HEADERS,
             payload_exception=web.RequestPayloadError,
             auto_decompress=False,
         )

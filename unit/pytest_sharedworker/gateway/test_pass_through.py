@@ -76,10 +76,17 @@ def test_bytes_of_response_headers_are_kept(gateway: Gateway, serve: Serve, valu
     assert b"\r\nX-Own: " + value + b"\r\n" in head_of(send(gateway)) + b"\r\n"
 
 
-def test_bytes_of_request_headers_are_kept(gateway: Gateway, serve: Serve) -> None:
+@pytest.mark.parametrize("value", [b"caf\xe9", b"\x01", b"a\x1fb\x7f", b"\x0b,\x0c"])
+def test_bytes_of_request_headers_are_kept(gateway: Gateway, serve: Serve, value: bytes) -> None:
     server = serve(HEAD + b"Content-Length: 0\r\n\r\n")
-    send(gateway, "GET / HTTP/1.1", raw_header=b"X-Own: caf\xe9")
-    assert b"\r\nX-Own: caf\xe9\r\n" in server.requests[0]
+    send(gateway, "GET / HTTP/1.1", raw_header=b"X-Own: " + value)
+    assert b"\r\nX-Own: " + value + b"\r\n" in server.requests[0]
+
+
+def test_many_request_headers_are_passed_on(gateway: Gateway, serve: Serve) -> None:
+    server = serve(HEAD + b"Content-Length: 0\r\n\r\n")
+    send(gateway, "GET / HTTP/1.1", raw_header=b"\r\n".join(b"X-%d: 1" % number for number in range(500)))
+    assert b"\r\nX-499: 1\r\n" in server.requests[0]
 
 
 @pytest.mark.parametrize("method", ["CHICKEN", "patch", "PROPFIND", "Get", "M-SEARCH", "a!b"])
@@ -112,6 +119,13 @@ def test_head_that_browsers_accept_is_accepted(gateway: Gateway, serve: Serve, h
     serve(head + b"ok")
     reply = send(gateway)
     assert (reply.status, reply.header("X-Own"), reply.body) == (200, ["1"], b"ok")
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"", b"\r"])
+def test_head_ends_with_the_connection(gateway: Gateway, serve: Serve, end: bytes) -> None:
+    serve(b"HTTP/1.1 280 HELLO\nfirst: 1\nlast: 2" + end)
+    reply = send(gateway)
+    assert (reply.status, reply.header("first"), reply.header("last")) == (280, ["1"], ["2"])
 
 
 def test_long_headers_pass_both_ways(gateway: Gateway, serve: Serve) -> None:
