@@ -16,9 +16,15 @@ SharedWorkerError
 
 from __future__ import annotations
 
+from pytest_sharedworker.terminal_text import escape_text
+
 
 class SharedWorkerError(Exception):
     """Base of all errors of this plugin; the text says what happened and what to do."""
+
+    def __str__(self) -> str:
+        # A terminal shows it, and it may quote the app.
+        return escape_text(super().__str__())
 
 
 class WorkerNotFoundError(SharedWorkerError):

@@ -21,6 +21,7 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration import interrupts, xdist_output
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.reporting import artifacts
+from pytest_sharedworker.tabs.console import TabConsole
 from pytest_sharedworker.workers.manager import WorkerManager
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -37,6 +38,7 @@ _BLANK = "about:blank"
 CONTEXT = pytest.StashKey[BrowserContext]()
 GATEWAY = pytest.StashKey[Gateway]()
 MANAGER = pytest.StashKey[WorkerManager]()
+TAB_CONSOLE = pytest.StashKey[TabConsole]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -119,7 +121,8 @@ def gateway(
     """Give this test a gateway: an origin in front of `gateway_upstream`, its journal, toxics and routes."""
     gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream)
     gateway._start()
-    _keep(request, artifacts.ARTIFACT_SOURCES, artifacts.ArtifactSources(gateway, Path(output_path)))
+    sources = artifacts.ArtifactSources(gateway, Path(output_path), tab_console=_get_tab_console(request))
+    _keep(request, artifacts.ARTIFACT_SOURCES, sources)
     yield gateway
     gateway._stop()
     gateway._raise_handler_error()  # Of a handler that ran after the test's end.
@@ -167,6 +170,12 @@ def pytest_fixture_setup(
     An earlier fixture may already open a page, for example to log in.
     """
     result = yield
+    if (
+        isinstance(result, BrowserContext)
+        and fixturedef.argname == "context"
+        and "gateway" in request.fixturenames
+    ):
+        _get_tab_console(request).follow(result)
     if fixturedef.argname in ("context", "gateway") and WATCHING_FIXTURE in request.fixturenames:
         _watch_context(request, result)
     return result
@@ -190,11 +199,18 @@ def _watch_context(request: pytest.FixtureRequest, value: object) -> None:
         request.getfixturevalue("worker_clock_kind"),
         virtual_tabs=request.node.get_closest_marker("virtual_tabs") is not None,
         coverage=coverage_plugin.get_recorder(request.config),
+        tab_console=_get_tab_console(request),
     )
     request.addfinalizer(manager.close)
     manager.watch(context)
     _keep(request, MANAGER, manager)
     stash[artifacts.ARTIFACT_SOURCES].workers = manager
+
+
+def _get_tab_console(request: pytest.FixtureRequest) -> TabConsole:
+    _keep(request, TAB_CONSOLE, TabConsole())
+    console: TabConsole = request.node.stash[TAB_CONSOLE]
+    return console
 
 
 def _keep(request: pytest.FixtureRequest, key: pytest.StashKey[T], value: T) -> None:

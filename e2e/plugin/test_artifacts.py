@@ -144,6 +144,95 @@ def test_console_and_clock_files_show_the_workers_state(failed: tuple[pytest.Run
     assert state["date"].endswith("+00:00")
 
 
+PAGE_THAT_THROWS = """<!doctype html><link rel=icon href=data:,><script>
+    console.warn("careful", 7);
+    console.log("\\u001b[2J", "\\n::error::injected");
+    setTimeout(() => { throw new RangeError("far out"); });
+</script>"""
+
+
+@pytest.mark.parametrize("fixtures", ["page, gateway", "gateway, shared_workers, page"])
+def test_console_and_errors_of_tabs_are_shown(project: pytest.Pytester, fixtures: str) -> None:
+    project.makepyfile(
+        f"""
+        def test_page_throws({fixtures}):
+            gateway.serve("/", {PAGE_THAT_THROWS!r})
+            with page.expect_event("pageerror"):
+                page.goto(gateway.url)
+            assert 0
+        """
+    )
+    result = run(project, "--tb=line")
+    result.assert_outcomes(failed=1)
+    (folder,) = list_folders(project)
+    for text in (
+        "\n".join(line.rstrip() for line in result.stdout.lines),
+        (folder / "worker-console.txt").read_text(),
+        (folder / "timeline.txt").read_text(),
+    ):
+        assert "tab / console warning: careful 7" in text
+        assert "tab / uncaught RangeError: far out" in text
+        assert r"console log: \x1b[2J" in text
+        assert_has_no_effect(text)
+
+
+def assert_has_no_effect(text: str) -> None:
+    """Require that a text has neither terminal escapes nor commands of GitHub, but shows them."""
+    assert r"\x3a:error::injected" in text
+    assert "\x1b" not in text
+    assert not [row for row in text.splitlines() if row.lstrip().startswith("::")]
+
+
+def test_console_of_workers_has_no_effect_on_terminal_and_ci(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        r"""
+        def test_worker_injects(worker, gateway):
+            worker.evaluate("() => console.log('\\x1b[2J', '\\n::error::injected')")
+            worker.evaluate("() => { throw new Error('\\n::warning::also') }")
+        """
+    )
+    result = run(project, "--tb=native")
+    result.assert_outcomes(failed=1)
+    text = "\n".join(result.stdout.lines)
+    assert r"console log: \x1b[2J" in text
+    assert r"\x3a:warning::also" in text
+    assert_has_no_effect(text)
+
+
+def test_timeline_has_messages_of_web_sockets_and_moves_of_clocks(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        def test_socket(worker, gateway, worker_clock):
+            gateway.route_web_socket("**/socket", lambda s: s.on_message(lambda text: s.send(text * 2)))
+            worker.evaluate('''() => new Promise((resolve) => {
+                const socket = new WebSocket(`ws://${location.host}/socket`);
+                socket.onopen = () => socket.send("ping");
+                socket.onmessage = () => resolve();
+            })''')
+            worker_clock.run_for("00:20")
+            worker.clock.run_for(1_500)
+            worker.clock.fast_forward(10)
+            worker_clock.set_system_time("2026-01-01T00:00:00Z")
+            assert 0
+        """
+    )
+    run(project).assert_outcomes(failed=1)
+    (folder,) = list_folders(project)
+    text = (folder / "timeline.txt").read_text()
+    places = [
+        text.index(each)
+        for each in (
+            "→ server: ping",
+            "server → unknown: pingping",
+            "0.000  worker_clock.run_for(20_000)",
+            "the worker 'poster': clock.run_for(1_500)",
+            "the worker 'poster': clock.fast_forward(10)",
+            "20.000  worker_clock.set_system_time(2026-01-01T00:00:00+00:00)",
+        )
+    ]
+    assert places == sorted(places)
+
+
 def test_only_unexpectedly_failed_tests_leave_files(project: pytest.Pytester) -> None:
     project.makepyfile(
         """

@@ -23,6 +23,7 @@ from pytest_sharedworker.clock.base import (
     to_date,
     unsupported,
 )
+from pytest_sharedworker.clock.moves import ClockMoves
 from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import ClockError, EvaluationError, WorkerClosedError
 from pytest_sharedworker.gateway.patterns import URLMatch
@@ -52,10 +53,11 @@ class DevToolsClock:
     kind: ClockKind = "devtools"
     resolution = 50.0
 
-    def __init__(self, session: WorkerDevToolsSession, pages: Pages) -> None:
+    def __init__(self, session: WorkerDevToolsSession, pages: Pages, moves: ClockMoves) -> None:
         """Stop the time of a worker that is about to start; `pages` are those that may post to it."""
         self._session = session
         self._pages = pages
+        self._moves = moves
         self._now_ms = 0
         self._grants = 0
         self._arrivals = 0
@@ -91,6 +93,7 @@ class DevToolsClock:
         `timeout` ms; WorkerClosedError.
         """
         duration = parse_ticks(ticks)
+        self._moves.add(f"the worker {self._session.target.name!r}: clock.run_for({duration:_})", self.now)
         deadline = time.monotonic() + timeout / 1000
         self._settle(deadline)
         if duration:

@@ -23,6 +23,7 @@ from pytest_sharedworker.clock.base import (
     unsupported,
 )
 from pytest_sharedworker.clock.devtools import DevToolsClock
+from pytest_sharedworker.clock.moves import ClockMoves
 from pytest_sharedworker.clock.real import RealClock
 from pytest_sharedworker.clock.virtual import VirtualClock, advancing, require_idle, wait_for_messages
 from pytest_sharedworker.control.session import ControlChannel, RequestFilter, WorkerRegistry
@@ -52,10 +53,12 @@ class SharedClock:
         loop_thread: LoopThread,
         make_filter: Callable[[URLMatch], RequestFilter],
         on_moved: Callable[[], None],
+        moves: ClockMoves,
     ) -> None:
         """Move the clocks that `clocks` returns, those of the workers that are alive.
 
-        `make_filter` compiles a pattern of requests. Call `on_moved` after each move, in the test's thread.
+        `make_filter` compiles a pattern of requests. Call `on_moved` after each move, in the test's thread;
+        note in `moves` that it begins.
         """
         self.kind: ClockKind = kind
         self.resolution = _RESOLUTIONS[kind]
@@ -66,6 +69,7 @@ class SharedClock:
         self._real = RealClock(real_time.monotonic())
         self._make_filter = make_filter
         self._on_moved = on_moved
+        self._moves = moves
         self._now = 0.0
 
     @property
@@ -95,6 +99,7 @@ class SharedClock:
         clock does.
         """
         duration = parse_ticks(ticks)
+        self._moves.add(f"worker_clock.run_for({duration:_})", self.now)
         if self.kind == "virtual":
             self._run_all_for(duration, timeout)
         else:
@@ -108,6 +113,7 @@ class SharedClock:
         Raise ClockError as `run_for` does, UnsupportedError on the real and the DevTools clock.
         """
         duration = parse_ticks(ticks)
+        self._moves.add(f"worker_clock.fast_forward({duration:_})", self.now)
         self._require_virtual("fast_forward", "its time cannot jump")
         move = self._begin_move(timeout)
         self._call_all(move, "fastForward", duration, real_time.monotonic() + timeout / 1000)
@@ -132,6 +138,7 @@ class SharedClock:
     def set_system_time(self, time: float | str | datetime) -> None:
         """Change the date that all workers read, those that start later too; no timer fires."""
         milliseconds = parse_time(time)
+        self._moves.add(f"worker_clock.set_system_time({to_date(milliseconds).isoformat()})", self.now)
         self._require_virtual("set_system_time", "its date is the machine's")
         for clock in self._clocks():
             with suppress(WorkerClosedError):

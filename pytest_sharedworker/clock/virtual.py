@@ -19,6 +19,7 @@ from pytest_sharedworker.clock.base import (
     parse_time,
     to_date,
 )
+from pytest_sharedworker.clock.moves import ClockMoves
 from pytest_sharedworker.control.session import ControlChannel, RequestFilter
 from pytest_sharedworker.errors import ClockError, EvaluationError, WaitTimeoutError, WorkerClosedError
 from pytest_sharedworker.gateway.patterns import URLMatch
@@ -42,11 +43,13 @@ class VirtualClock:
         channel: ControlChannel,
         barrier: MessageBarrier,
         make_filter: Callable[[URLMatch], RequestFilter],
+        moves: ClockMoves,
     ) -> None:
-        """`make_filter` compiles a pattern of requests."""
+        """`make_filter` compiles a pattern of requests; `moves` is where moves are noted."""
         self._channel = channel
         self._barrier = barrier
         self._make_filter = make_filter
+        self._moves = moves
 
     @property
     def now(self) -> float:
@@ -70,29 +73,36 @@ class VirtualClock:
         or finer than a millisecond, where the clock is already being moved, and where the work does not end
         within `timeout` ms of real time.
         """
-        self._move("runFor", {"ms": parse_ticks(ticks)}, timeout)
+        duration = parse_ticks(ticks)
+        self._note(f"run_for({duration:_})")
+        self._move("runFor", {"ms": duration}, timeout)
 
     def fast_forward(self, ticks: Ticks, *, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Jump ahead and fire each timer that is due at most once, like a laptop that was closed meanwhile.
 
         Raise ClockError as `run_for` does.
         """
-        self._move("fastForward", {"ms": parse_ticks(ticks)}, timeout)
+        duration = parse_ticks(ticks)
+        self._note(f"fast_forward({duration:_})")
+        self._move("fastForward", {"ms": duration}, timeout)
 
     def run_next(self, *, timeout: float = DEFAULT_TIMEOUT) -> bool:
         """Move to the next timer and fire it; return False if no timer is pending."""
+        self._note("run_next()")
         return self._move("runNext", {}, timeout) is not None
 
     def settle(self, *, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Wait until messages are read and started work has ended, without letting time pass."""
-        self.run_for(0, timeout=timeout)
+        self._move("runFor", {"ms": 0}, timeout)
 
     def set_system_time(self, time: float | str | datetime) -> None:
         """Change the date that the worker reads; no timer fires.
 
         `time` is ms since 1970, an ISO 8601 text, or a datetime. Raise ClockError for anything else.
         """
-        self._channel.call("setSystemTime", {"epochMs": round(parse_time(time))})
+        milliseconds = round(parse_time(time))
+        self._note(f"set_system_time({to_date(milliseconds).isoformat()})")
+        self._channel.call("setSystemTime", {"epochMs": milliseconds})
 
     def ignore_requests(self, url: URLMatch) -> None:
         """Do not wait for requests of the gateway that match `url` (see patterns.py), such as long polls.
@@ -120,6 +130,9 @@ class VirtualClock:
             "pending": state["pending"],
             "unread_ports": state["unreadPorts"],
         }
+
+    def _note(self, call: str) -> None:
+        self._moves.add(f"the {self._channel}: clock.{call}")
 
     def _read(self, timeout: float = DEFAULT_TIMEOUT) -> dict[str, Any]:
         state: dict[str, Any] = self._channel.call("clock", timeout=timeout)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pytest_sharedworker.terminal_text import escape_text
+
 
 @dataclass(frozen=True)
 class ConsoleMessage:
     """A message that a worker wrote to the console.
 
-    `type` is that of Playwright's ConsoleMessage: log, debug, info, warning, error, assert, clear, count, dir,
-    dirxml, table, timeEnd, trace, startGroup, startGroupCollapsed or endGroup.
+    `type` is that of Playwright's ConsoleMessage: log, debug, info, warning, error, assert, clear, count,
+    dir, dirxml, table, timeEnd, trace, startGroup, startGroupCollapsed or endGroup.
     `at` is when it was written (real time), `virtual_time` the virtual ms since the worker's start;
     None on another clock.
     """
@@ -22,7 +24,7 @@ class ConsoleMessage:
     virtual_time: float | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        return f"{self.type}: {self.text}"
+        return escape_text(f"{self.type}: {self.text}")
 
 
 @dataclass(frozen=True)
@@ -35,4 +37,5 @@ class WorkerError:
     virtual_time: float | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        return self.stack if self.message in self.stack else f"{self.message}\n{self.stack}".rstrip()
+        text = self.stack if self.message in self.stack else f"{self.message}\n{self.stack}".rstrip()
+        return escape_text(text)

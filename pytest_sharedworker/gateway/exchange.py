@@ -24,6 +24,11 @@ class SocketMessage:
     data: str | bytes
     seconds: float
 
+    @property
+    def text(self) -> str:
+        """The first bytes of the message, on one line."""
+        return _shorten(self.data if isinstance(self.data, bytes) else self.data.encode("utf-8", "replace"))
+
 
 @dataclass
 class Exchange:
@@ -109,7 +114,7 @@ class Exchange:
     @property
     def _last_message(self) -> str:
         last = self.messages[-1]
-        return f"{last.sender}: {_shorten(last.data if isinstance(last.data, bytes) else last.data.encode())}"
+        return f"{last.sender}: {last.text}"
 
     def __str__(self) -> str:
         when = f"{self.started_seconds:8.3f} s"

@@ -7,7 +7,7 @@ The plugin writes them while the test's fixtures still exist, into pytest-playwr
 |---|---|
 | journal.har | every exchange, for the network panel of a browser's developer tools |
 | journal.txt | every exchange, one line each |
-| worker-console.txt | every worker with its state, console and uncaught errors |
+| worker-console.txt | every worker with its state, console and uncaught errors; then those of the tabs |
 | timeline.txt | all of this in chronological order |
 | clock.json | each worker's clock: now, date, timers, pending work |
 
@@ -18,15 +18,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_sharedworker.gateway.events import TimelineEvent
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.har import make_har
 from pytest_sharedworker.reporting.timeline import line, list_worker_events, timeline
+from pytest_sharedworker.tabs.console import TabConsole
+from pytest_sharedworker.terminal_text import escape_text
 from pytest_sharedworker.workers.manager import WorkerManager
 
 
@@ -37,6 +40,7 @@ class ArtifactSources:
     gateway: Gateway
     folder: Path
     workers: WorkerManager | None = None
+    tab_console: TabConsole = field(default_factory=TabConsole)
 
 
 ARTIFACT_SOURCES = pytest.StashKey[ArtifactSources]()
@@ -77,6 +81,8 @@ def pytest_runtest_makereport(
     _show(report, "SharedWorker gateway", artifacts.gateway.journal.tail)
     if artifacts.workers is not None:
         _show(report, "SharedWorkers", artifacts.workers.explain)
+    elif artifacts.tab_console.messages:
+        _show(report, "Tabs", lambda: "\n".join(each.text for each in artifacts.tab_console.messages[-10:]))
     _show(report, "SharedWorker artifacts", lambda: "\n".join([str(artifacts.folder), *write(artifacts)]))
     return report
 
@@ -88,21 +94,38 @@ def write(artifacts: ArtifactSources) -> list[str]:
     contents: dict[str, Callable[[], str]] = {
         "journal.har": lambda: json.dumps(make_har(journal), indent=1),
         "journal.txt": lambda: "".join(f"{exchange}\n" for exchange in journal),
-        "worker-console.txt": lambda: console_text(gateway, workers),
-        "timeline.txt": lambda: timeline(journal, gateway._notes, workers.history if workers else ()),
+        "worker-console.txt": lambda: console_text(artifacts),
+        "timeline.txt": lambda: timeline(
+            journal, [*gateway._notes, *list_test_events(artifacts)], workers.history if workers else ()
+        ),
         "clock.json": lambda: json.dumps(clock_states(workers), indent=1) + "\n",
     }
     return [_write(folder / name, content) for name, content in contents.items()]
 
 
-def console_text(gateway: Gateway, workers: WorkerManager | None) -> str:
-    """Return every worker with its state, console and uncaught errors, with real and virtual times."""
+def list_test_events(artifacts: ArtifactSources) -> list[TimelineEvent]:
+    """Return what the tabs wrote and threw, and when the test moved clocks."""
+    moves = artifacts.workers.clock_moves.moves if artifacts.workers else []
+    return [
+        *(TimelineEvent(message.at, message.text) for message in artifacts.tab_console.messages),
+        *(TimelineEvent(move.at, move.text, move.now) for move in moves),
+    ]
+
+
+def console_text(artifacts: ArtifactSources) -> str:
+    """Return every worker with its state, console and uncaught errors; then what the tabs wrote and threw."""
+    gateway, workers = artifacts.gateway, artifacts.workers
     blocks = []
     for worker in workers.history if workers else ():
         state = "closed" if worker.is_closed() else "alive"
         lines = [line(event, gateway.journal.started_at) for event in list_worker_events(worker)]
         blocks.append("\n".join([f"{worker.label} {worker.url} ({worker.id}, {state})", *lines]) + "\n")
-    return "\n".join(blocks) or "No worker has started.\n"
+    text = "\n".join(blocks) or "No worker has started.\n"
+    tabs = [
+        line(TimelineEvent(message.at, message.text), gateway.journal.started_at)
+        for message in artifacts.tab_console.messages
+    ]
+    return "\n".join([text, "tabs", *tabs]) + "\n" if tabs else text
 
 
 def clock_states(workers: WorkerManager | None) -> dict[str, Any]:
@@ -122,7 +145,10 @@ def clock_states(workers: WorkerManager | None) -> dict[str, Any]:
 def _write(path: Path, content: Callable[[], str]) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content(), encoding="utf-8", errors="backslashreplace")
+        text = content()
+        if path.suffix == ".txt":  # JSON has its own escapes.
+            text = escape_text(text)
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except Exception as error:  # An artifact must not hide the failure that it explains.
         return f"  {path.name} could not be written: {error!r}"
     return f"  {path.name}"
@@ -134,7 +160,7 @@ def _show(report: pytest.TestReport, title: str, content: Callable[[], str]) -> 
     except Exception as error:  # A crashed browser does not respond.
         text = f"could not be read: {error!r}"
     # A lone surrogate, which JavaScript allows, can neither be printed nor sent to another process.
-    report.sections.append((title, text.encode("utf-8", "backslashreplace").decode()))
+    report.sections.append((title, escape_text(text)))
 
 
 def _raise_handler_error(item: pytest.Item) -> None:

@@ -1,4 +1,4 @@
-"""One text timeline of a test: workers, their console, exchanges, toxics and routes."""
+"""One text timeline of a test: workers and tabs, their console, exchanges and messages, toxics, clocks."""
 
 from __future__ import annotations
 
@@ -86,6 +86,11 @@ def _list_exchange_events(journal: Journal, exchange: Exchange) -> Iterator[Time
     yield TimelineEvent(
         started, f"#{exchange.number} {sender} {exchange.request_text}", exchange.virtual_time
     )
+    for message in exchange.messages:
+        at = journal.started_at + timedelta(seconds=message.seconds)
+        receiver = sender if message.sender == "server" else "server"
+        source = "server" if message.sender == "server" else sender
+        yield TimelineEvent(at, f"#{exchange.number} {source} → {receiver}: {message.text}")
     if exchange.ended_seconds is not None:
         ended = journal.started_at + timedelta(seconds=exchange.ended_seconds)
         yield TimelineEvent(ended, f"#{exchange.number} → {exchange.outcome_text}")

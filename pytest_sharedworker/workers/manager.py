@@ -11,6 +11,7 @@ from playwright.sync_api import Error as PlaywrightError
 from pytest_sharedworker.browsers.capabilities import get_capabilities
 from pytest_sharedworker.clock.base import Clock, ClockKind
 from pytest_sharedworker.clock.devtools import DevToolsClock
+from pytest_sharedworker.clock.moves import ClockMoves
 from pytest_sharedworker.clock.real import RealClock
 from pytest_sharedworker.clock.shared import SharedClock
 from pytest_sharedworker.clock.virtual import VirtualClock
@@ -28,6 +29,7 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.patterns import URLMatch
 from pytest_sharedworker.injected.prologue import tab_script, worker_prologue
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.tabs.console import TabConsole
 from pytest_sharedworker.tabs.message_barrier import MessageBarrier
 from pytest_sharedworker.tabs.pages import Tabs
 from pytest_sharedworker.workers.shared_worker import DEFAULT_TIMEOUT, SharedWorker
@@ -52,6 +54,7 @@ class WorkerManager:
         *,
         virtual_tabs: bool = False,
         coverage: CoverageRecorder | None = None,
+        tab_console: TabConsole | None = None,
     ) -> None:
         """Follow the workers of `browser`; `virtual_tabs`: tabs move with their worker's virtual time."""
         self._clock_kind: ClockKind = clock_kind
@@ -71,6 +74,8 @@ class WorkerManager:
         if clock_kind == "devtools" or coverage is not None:
             self._gate = StartGate(loop_thread, self._registry.changes)
         self._tabs = Tabs()
+        self.tab_console = tab_console or TabConsole()
+        self.clock_moves = ClockMoves()
         self._connections = DevToolsConnections(self._browsers, prepare=self._prepare if self._gate else None)
         self._barrier = MessageBarrier(
             self._tabs,
@@ -89,6 +94,7 @@ class WorkerManager:
             loop_thread=loop_thread,
             make_filter=self._make_filter,
             on_moved=self.dispatch_events,
+            moves=self.clock_moves,
         )
         gateway._attach(
             WorkerDirectory(self._registry, self._gate, make_prologue=self._prologue, explain=self.explain)
@@ -104,6 +110,7 @@ class WorkerManager:
     def watch(self, context: BrowserContext) -> None:
         """Follow the workers of a further context, before its first page opens."""
         self._tabs.add(context)
+        self.tab_console.follow(context)
         context.on("close", self._forget)
         if self._gate is not None:
             self._connections.open()  # They have to listen before the first worker starts.
@@ -152,7 +159,7 @@ class WorkerManager:
         return self._barrier.is_in(channel, context)
 
     def explain(self) -> str:
-        """Return what the workers wrote and threw, as text for a failure."""
+        """Return what the workers and the tabs wrote and threw, as text for a failure."""
         lines = []
         for worker in self.history:
             state = "closed" if worker.is_closed() else "alive"
@@ -160,7 +167,9 @@ class WorkerManager:
             with suppress(SharedWorkerError, PlaywrightError):
                 lines += [f"  console {message}" for message in worker.console_messages()[-10:]]
                 lines += [f"  uncaught {error}" for error in worker.errors()[-5:]]
-        return "\n".join(["The workers:", *lines]) if lines else "No worker has started."
+        text = "\n".join(["The workers:", *lines]) if lines else "No worker has started."
+        tabs = [f"  {message.text}" for message in self.tab_console.messages[-10:]]
+        return "\n".join([text, "The tabs:", *tabs]) if tabs else text
 
     def idle(self) -> None:
         """Let a moment pass in which events of Playwright and of the workers arrive."""
@@ -216,7 +225,7 @@ class WorkerManager:
         if self._coverage is not None:
             self._coverage.start(session)
         if self._clock_kind == "devtools":
-            self._devtools_clocks[session.target.id] = DevToolsClock(session, self._tabs)
+            self._devtools_clocks[session.target.id] = DevToolsClock(session, self._tabs, self.clock_moves)
         self._gate.admit(session)
 
     def _make_filter(self, url: URLMatch) -> RequestFilter:
@@ -234,7 +243,7 @@ class WorkerManager:
 
     def _make_clock(self, channel: ControlChannel) -> Clock:
         if self._clock_kind == "virtual":
-            return VirtualClock(channel, self._barrier, self._make_filter)
+            return VirtualClock(channel, self._barrier, self._make_filter, self.clock_moves)
         return RealClock(channel.started_monotonic)
 
     def _handle(

@@ -275,7 +275,8 @@ def test_a(implementation): assert next(TURNS) == "holds"
 
 
 HOSTILE = r"""
-TEXT = "<script>alert(1)</script> \"><img src=x onerror=alert(1)> \x00 \ud800 \x1b[31m \u202e"
+TEXT = "<script>alert(1)</script> \"><img src=x onerror=alert(1)> \x00 \ud800 \x1b[31m \u202e\n"
+TEXT += "::error::injected"
 
 @numbered("flush/1/1")
 def test_finding(implementation): raise FindingError("nothing", TEXT)
@@ -298,12 +299,14 @@ def test_hostile_text_is_escaped_in_all_outputs(
     out = pytester.path / "out"
     for case in results(out).values():
         assert r"onerror=alert(1)> \x00 \ud800 \x1b[31m \u202e" in case["actual"]
+        assert r"\x3a:error::injected" in case["actual"]
     page = (out / "index.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert "<img" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "\x00" not in page
     assert "\x1b" not in result.stdout.str()
+    assert not [line for line in result.stdout.lines if line.lstrip().startswith("::")]
 
 
 def test_crashed_process_fails_its_case_only(
