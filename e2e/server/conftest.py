@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from e2e.conformance.case import get_case
 from e2e.conformance.report.observations import Observations
 from e2e.conformance.targets.server import ServerImplementation
 from e2e.server.driver.process import ServerProcess
@@ -92,10 +93,11 @@ def server(
     shared_server: _SharedServer | None,
     observations: Observations,
     require_accounting: RequireAccounting,
+    request: pytest.FixtureRequest,
 ) -> Server:
     """Return the server under test, with telemetry enabled and an accounting that begins with this case."""
     if shared_server is None:
-        return require_accounting(Server(server_implementation, observations))
+        return require_accounting(Server(server_implementation, observations, case=get_case(request.node)))
     process = shared_server.start()
     return require_accounting(Server(server_implementation, observations, process, shared_server.config_file))
 
