@@ -10,12 +10,15 @@ from playwright.sync_api import BrowserContext
 
 from e2e.conformance.report.observations import Observations
 from e2e.conformance.targets.worker import Implementation
+from e2e.worker.driver.handshake import probe_handshake, require_handshake
 from e2e.worker.driver.store_reader import StoreReader
 from e2e.worker.driver.system import Telemetry
+from e2e.worker.driver.tab import HandshakeError
 from pytest_sharedworker import Clock, Gateway, SharedWorkers
 from reference_server.api.telemetry import ENDPOINT
 
 _PASSED = pytest.StashKey[bool]()
+_GOT_NO_READY = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -26,7 +29,16 @@ def pytest_runtest_makereport(
     report = yield
     if report.when == "call":
         item.stash[_PASSED] = report.passed
+        item.stash[_GOT_NO_READY] = call.excinfo is not None and isinstance(
+            call.excinfo.value, HandshakeError
+        )
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Do not begin a case on a worker that does not answer tabs."""
+    require_handshake(item)
 
 
 @pytest.fixture
@@ -53,6 +65,8 @@ def telemetry(
         timeline=telemetry.recorder.build_timeline, details_if_failed=gateway.journal.tail
     )
     yield telemetry
+    if request.node.stash.get(_GOT_NO_READY, False):
+        probe_handshake(telemetry, request.config)
     if request.node.stash.get(_PASSED, False) and not telemetry.accounted:
         pytest.fail(f"{request.node.nodeid} ended without telemetry.account()", pytrace=False)
 

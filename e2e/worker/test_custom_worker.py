@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,11 +63,47 @@ ready = "hello"
 """
 
 
-def verify(folder: Path, *cases: str, interval_ms: int = INTERVAL_MS) -> subprocess.CompletedProcess[str]:
-    """Write the worker, with this interval, and its TOML; run these cases on it."""
+OTHER_SHAPES = """
+self.onconnect = ({ ports: [port] }) => {
+    port.onmessage = ({ data: [verb, value] }) => { if (verb === "track") send(value); };
+    port.postMessage(["hello", 1]);
+};
+const send = (event) => {
+    const body = JSON.stringify({ records: [{ ...event, session_id: "one" }] });
+    fetch("/collect/v2", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+};
+"""
+
+ADAPTER = """
+const toWorker = ({ type, payload }) => [type, payload];
+const fromWorker = ([type, value]) => ({ type, value });
+addEventListener("connect", ({ ports: [port] }) => {
+    const post = port.postMessage.bind(port);
+    port.postMessage = (message) => post(fromWorker(message));
+    port.addEventListener("message", (event) => {
+        if (!event.isTrusted) return;
+        event.stopImmediatePropagation();
+        port.dispatchEvent(new MessageEvent("message", { data: toWorker(event.data) }));
+    });
+});
+importScripts("collector.js");
+"""
+
+
+def verify(
+    folder: Path,
+    *cases: str,
+    worker: str = WORKER % INTERVAL_MS,
+    adapter: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Write the worker, its adapter if it has one, and its TOML; run these cases on it."""
     (folder / "build").mkdir()
-    (folder / "build" / "collector.js").write_text(WORKER % interval_ms, encoding="utf-8")
-    (folder / "stranger.toml").write_text(TOML % INTERVAL_MS, encoding="utf-8")
+    (folder / "build" / "collector.js").write_text(worker, encoding="utf-8")
+    toml = TOML % INTERVAL_MS
+    if adapter is not None:
+        (folder / "build" / "adapter.js").write_text(adapter, encoding="utf-8")
+        toml = toml.replace('build/collector.js"', 'build/adapter.js"\ndirectory = "build"')
+    (folder / "stranger.toml").write_text(toml, encoding="utf-8")
     command = [
         sys.executable,
         "-m",
@@ -98,6 +135,44 @@ def test_custom_worker_runs_with_only_a_toml_file(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(RUN_TIMEOUT_SECONDS + 10)
 def test_custom_worker_must_keep_the_interval_of_its_toml(tmp_path: Path) -> None:
-    run = verify(tmp_path, "flush/1/1", interval_ms=INTERVAL_MS // 2)
+    run = verify(tmp_path, "flush/1/1", worker=WORKER % (INTERVAL_MS // 2))
     assert run.returncode == 1, run.stdout + run.stderr
     assert "actual:   1 POST" in run.stdout
+
+
+def read_cases(folder: Path) -> dict[str, dict[str, Any]]:
+    results = json.loads((folder / "report" / "results.json").read_text(encoding="utf-8"))
+    cases: dict[str, dict[str, Any]] = results["implementations"]["stranger"]["cases"]
+    return cases
+
+
+@pytest.mark.timeout(RUN_TIMEOUT_SECONDS + 10)
+def test_worker_of_other_message_shapes_stops_the_run_early(tmp_path: Path) -> None:
+    run = verify(tmp_path, "batch", "flush/1", worker=OTHER_SHAPES)
+    assert run.returncode == 1, run.stdout + run.stderr
+    first, *others = read_cases(tmp_path).values()
+    assert first["verdict"] in ("failed", "non-strict")
+    assert "messages so far: [['hello', 1]]" in first["actual"]
+    assert "set `ready`, `log_event` and `shutdown` in the table [protocol]" in first["actual"]
+    assert others
+    for case in others:
+        assert (case["verdict"], case["seconds"] < 1) == ("inconclusive", True)
+        assert "write an adapter" in case["actual"]
+
+
+@pytest.mark.timeout(RUN_TIMEOUT_SECONDS + 10)
+def test_worker_that_does_not_start_stops_the_run_early(tmp_path: Path) -> None:
+    run = verify(tmp_path, "batch/2/1", "batch/2/2", worker='import "lodash"; onconnect = () => {};')
+    assert run.returncode == 1, run.stdout + run.stderr
+    first, second = read_cases(tmp_path).values()
+    assert first["verdict"] == "failed"
+    assert "the worker failed to start" in first["actual"]
+    assert "has a build step to bundle it first?" in first["actual"]
+    assert second["verdict"] == "inconclusive"
+
+
+@pytest.mark.timeout(RUN_TIMEOUT_SECONDS + 10)
+def test_adapter_translates_messages_of_another_shape(tmp_path: Path) -> None:
+    run = verify(tmp_path, "handshake/1/1", "batch/2/1", worker=OTHER_SHAPES, adapter=ADAPTER)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert {case["verdict"] for case in read_cases(tmp_path).values()} == {"ok"}

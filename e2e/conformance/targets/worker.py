@@ -27,6 +27,8 @@ WORKERS = Path(__file__).resolve().parent / "workers"
 OBTAIN_TIMEOUT_SECONDS = 600
 OUTPUT_TAIL_LINES = 5
 DEFAULT_STATIC_PATH = "static-files"
+SOURCE_SUFFIXES = (".ts", ".mts", ".cts", ".tsx", ".jsx", ".vue", ".svelte", ".coffee")
+"""Of files that a build step turns into JavaScript."""
 
 WorkerType = Literal["classic", "module"]
 
@@ -136,6 +138,7 @@ def load_implementation(spec: str) -> Implementation:
     Raise ImplementationError.
     """
     path = Path(spec)
+    _refuse_source(path, spec)
     if path.suffix == ".js":
         return _load_script(path)
     if path.suffix == ".toml" and (path.is_file() or spec not in get_known_workers()):
@@ -144,8 +147,17 @@ def load_implementation(spec: str) -> Implementation:
         return _load_file(WORKERS / f"{spec}.toml")
     raise ImplementationError(
         f"no implementation is called {spec!r}: expected one of {', '.join(get_known_workers())}, "
-        "or a path that ends in .toml or .js"
+        "or a path that ends in .toml or .js (a module worker needs a TOML file)"
     )
+
+
+def _refuse_source(script: Path, subject: str) -> None:
+    """Raise ImplementationError for a file that no browser runs."""
+    if script.suffix in SOURCE_SUFFIXES:
+        raise ImplementationError(
+            f"{subject}: browsers do not run {script.name}: bundle it first, for example with `npx esbuild"
+            f" {script.name} --bundle --outfile=worker.js`, and name the bundle"
+        )
 
 
 def _load_script(path: Path) -> Implementation:
@@ -174,6 +186,7 @@ def _load_file(path: Path) -> Implementation:
 
 def _resolve_files(path: Path, content: _WorkerFile) -> WorkerFiles:
     worker = content.worker
+    _refuse_source(Path(worker.script), f"{path}: worker.script")
     script = _find_script(path, worker.script)
     if script is None and content.obtain is not None:
         _obtain_script(path, content.obtain)

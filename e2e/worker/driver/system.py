@@ -134,6 +134,13 @@ class Telemetry:
         self._faults.append(route)
         return route
 
+    def end_faults(self) -> None:
+        """End all toxics and routes of the case, and enable everything again."""
+        for fault in self._faults:
+            fault.remove()
+        self.gateway.unroute_all()
+        self.configure()
+
     # --- tabs and time ----------------------------------------------------------------------------
 
     def open_tab(

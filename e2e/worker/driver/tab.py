@@ -15,6 +15,15 @@ from e2e.conformance.report.timeline import Kind
 from e2e.conformance.targets.worker import Implementation
 
 READY_TIMEOUT_MS = 10_000
+NO_READY = (
+    "none within {seconds} s; messages so far: {messages}. For other names of messages, set `ready`,"
+    " `log_event` and `shutdown` in the table [protocol] of the worker's TOML file; for messages of another"
+    " shape, write an adapter (README.md, 'Your own worker')"
+)
+NOT_STARTED = (
+    '{message}. Is it a module (type = "module" in the table [worker] of its TOML file), does it import files'
+    " that are not served (`directory`), or has a build step to bundle it first?"
+)
 
 Record = Callable[[str, Kind, str], None]
 """Adds a mark to the timeline: the tab's name, the kind of its action and a short text."""
@@ -62,6 +71,10 @@ _LOG = """({ type, tab, first, count, installation, component, interval_ms, tab_
 }"""
 
 
+class HandshakeError(FindingError):
+    """The worker did not post READY, or did not start."""
+
+
 class Tab:
     """One tab: a page of the app's origin with a port to the worker."""
 
@@ -86,16 +99,17 @@ class Tab:
         self._record = record
 
     def connect(self, worker_name: str | None = None) -> None:
-        """Start or join the worker and wait for READY. Raise FindingError if READY does not arrive."""
+        """Start or join the worker and wait for READY. Raise HandshakeError if READY does not arrive."""
         protocol = self._implementation.protocol
         self.start_worker(worker_name)
         try:
             self.page.wait_for_function("() => window.ready", timeout=READY_TIMEOUT_MS)
         except PlaywrightTimeout:
-            seen = f"none within {READY_TIMEOUT_MS // 1000} s; messages so far: {self.messages}"
-            raise FindingError(f"{protocol.ready} as soon as the tab connects", seen) from None
+            seen = NO_READY.format(seconds=READY_TIMEOUT_MS // 1000, messages=self.messages)
+            raise HandshakeError(f"{protocol.ready} as soon as the tab connects", seen) from None
         except PlaywrightError as error:
-            raise FindingError(f"{protocol.ready} as soon as the tab connects", error.message) from None
+            seen = NOT_STARTED.format(message=error.message.partition("\n")[0])
+            raise HandshakeError(f"{protocol.ready} as soon as the tab connects", seen) from None
 
     def start_worker(self, worker_name: str | None = None) -> None:
         """Start or join the worker without waiting for READY."""

@@ -114,6 +114,14 @@ def test_unknown_name_is_reported_with_the_known_ones() -> None:
         load_implementation("absent")
 
 
+@pytest.mark.parametrize("name", ["worker.ts", "worker.mts", "app.tsx", "*.worker.ts"])
+def test_source_that_no_browser_runs_is_to_be_bundled(folder: Path, name: str) -> None:
+    (folder / "worker.ts").write_text("const n: number = 1;")
+    for spec in (str(folder / name), write_toml(folder, MINIMAL.replace("worker.js", name))):
+        with pytest.raises(ImplementationError, match=r"browsers do not run .*: bundle it first"):
+            load_implementation(spec)
+
+
 @pytest.mark.parametrize("spec", ["missing.toml", "missing.js"])
 def test_missing_file_is_named(spec: str) -> None:
     with pytest.raises(ImplementationError, match=f"{spec}: no such file"):
