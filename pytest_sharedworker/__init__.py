@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_sharedworker.gateway.exchange import SocketMessage as SocketMessage
     from pytest_sharedworker.gateway.exchange_control import ExchangeControl as ExchangeControl
     from pytest_sharedworker.gateway.expected_exchange import ExpectedExchange as ExpectedExchange
+    from pytest_sharedworker.gateway.expected_exchange import ExpectedMessage as ExpectedMessage
     from pytest_sharedworker.gateway.gateway import Gateway as Gateway
     from pytest_sharedworker.gateway.journal import Journal as Journal
     from pytest_sharedworker.gateway.messages import RawResponse as RawResponse
@@ -50,9 +51,11 @@ if TYPE_CHECKING:
     from pytest_sharedworker.gateway.toxics import HttpStatus as HttpStatus
     from pytest_sharedworker.gateway.toxics import Latency as Latency
     from pytest_sharedworker.gateway.toxics import LimitData as LimitData
+    from pytest_sharedworker.gateway.toxics import MessagePlan as MessagePlan
     from pytest_sharedworker.gateway.toxics import ResetPeer as ResetPeer
     from pytest_sharedworker.gateway.toxics import Slicer as Slicer
     from pytest_sharedworker.gateway.toxics import SlowClose as SlowClose
+    from pytest_sharedworker.gateway.toxics import SocketEnd as SocketEnd
     from pytest_sharedworker.gateway.toxics import Stream as Stream
     from pytest_sharedworker.gateway.toxics import Timeout as Timeout
     from pytest_sharedworker.gateway.toxics import Toxic as Toxic
@@ -86,12 +89,14 @@ __all__ = [
     "Exchange",
     "ExchangeControl",
     "ExpectedExchange",
+    "ExpectedMessage",
     "Gateway",
     "GatewayError",
     "HttpStatus",
     "Journal",
     "Latency",
     "LimitData",
+    "MessagePlan",
     "Pattern",
     "PersistentBrowser",
     "RawResponse",
@@ -106,6 +111,7 @@ __all__ = [
     "SharedWorkers",
     "Slicer",
     "SlowClose",
+    "SocketEnd",
     "SocketMessage",
     "Stream",
     "Ticks",

@@ -10,7 +10,8 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
@@ -66,6 +67,7 @@ class ControlChannel:
         self._resumed: set[int] = set()
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._call_numbers = itertools.count(1)
+        self._delay_numbers = itertools.count(1)
         self._outgoing: asyncio.Queue[str] = asyncio.Queue()
         self.ended = False
         self.ended_at: datetime | None = None
@@ -134,6 +136,17 @@ class ControlChannel:
         """Make the worker's clock wait again for a suspended request (in the loop's thread)."""
         self.send(method="resume", params={"request": request})
         self.changes.notify()
+
+    @asynccontextmanager
+    async def delay(self, delay_ms: float) -> AsyncIterator[None]:
+        """Let `delay_ms` of the worker's virtual time pass; its clock waits for the block that follows."""
+        number = -next(self._delay_numbers)
+        self.send(method="delay", params={"request": number, "delayMs": delay_ms})
+        try:
+            await self.changes.wait_until(lambda: number in self._resumed or self.ended)
+            yield
+        finally:
+            self.send(method="endDelay", params={"request": number})
 
     def ignore_requests(self, request_filter: RequestFilter) -> None:
         """Have the worker's clock not wait for requests, pending ones too (in the loop's thread)."""

@@ -38,15 +38,30 @@ class SocketCounts:
         self._changes = changes
         self._events: Counter[str] = Counter()
         self._passed = 0
+        self._started = 0
         self._passed_at = 0.0
         self._unanswered = 0
         self._silent_moments = 0
 
     def count_passed(self) -> None:
-        """Count a message of the worker that the server, or a route's handler, has got."""
+        """Count a message of the worker that is delivered, or that a toxic delays or drops."""
         self._passed += 1
+        self._changes.notify()
+
+    def count_delivered(self) -> None:
+        """Count a message of the worker that the server, or a route's handler, has got."""
         self._unanswered += 1
         self._passed_at = time.monotonic()
+        self._changes.notify()
+
+    def count_started(self, change: int = 1) -> None:
+        """Count a message that a route sends to the worker, until it is sent, delayed or dropped."""
+        self._started += change
+        self._changes.notify()
+
+    def count_lost_answer(self) -> None:
+        """Count a message to the worker that a toxic has dropped: time does not wait for that answer."""
+        self._unanswered = max(0, self._unanswered - 1)
         self._changes.notify()
 
     def count_event(self, kind: str = "message") -> None:
@@ -62,7 +77,7 @@ class SocketCounts:
 
         Return the numbers of events, by their types.
         """
-        await self._wait(lambda: self._passed >= sent or "close" in self._events, PASS_SECONDS)
+        await self._wait(lambda: self._has_passed(sent) or "close" in self._events, PASS_SECONDS)
         if self._unanswered and not self.is_mocked:
             is_silent = self._silent_moments >= SILENT_MOMENTS
             patience = SILENT_ANSWER_SECONDS if is_silent else ANSWER_SECONDS
@@ -73,6 +88,9 @@ class SocketCounts:
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         return dict(self._events)
+
+    def _has_passed(self, sent: int) -> bool:
+        return self._passed >= sent and not self._started
 
     async def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait until a condition holds; return whether it does."""

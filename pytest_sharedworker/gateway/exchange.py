@@ -18,11 +18,15 @@ _SHOWN_BYTES = 160
 
 @dataclass(frozen=True)
 class SocketMessage:
-    """A message on a WebSocket: its sender, its text or bytes, and when (as `started_seconds` counts)."""
+    """A message on a WebSocket: its sender, its text or bytes, and when (as `started_seconds` counts).
+
+    `is_dropped`: a toxic let it not through.
+    """
 
     sender: Sender | Literal["server"]
     data: str | bytes
     seconds: float
+    is_dropped: bool = False
 
     @property
     def text(self) -> str:

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Literal, NoReturn, TypeVar
 
 from aiohttp import web
@@ -81,6 +82,16 @@ class ExchangeControl:
             self._changes.notify()
         else:
             self._channel.resume(self._number)
+
+    @asynccontextmanager
+    async def hold(self, delay_ms: float) -> AsyncIterator[None]:
+        """Let `delay_ms` of the sender's time pass, and hold its virtual clock in the block that follows."""
+        if self._channel is None:
+            await asyncio.sleep(delay_ms / 1000)
+            yield
+        else:
+            async with self._channel.delay(delay_ms):
+                yield
 
     def open_socket(self) -> SocketCounts:
         """Return the counts of messages of a WebSocket or EventSource."""

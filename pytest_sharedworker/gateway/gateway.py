@@ -16,8 +16,9 @@ from aiohttp import web
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.gateway.events import TimelineEvent
+from pytest_sharedworker.gateway.exchange import SocketMessage
 from pytest_sharedworker.gateway.exchange_control import abort_connection
-from pytest_sharedworker.gateway.expected_exchange import ExpectedExchange
+from pytest_sharedworker.gateway.expected_exchange import ExpectedExchange, ExpectedMessage
 from pytest_sharedworker.gateway.handlers import HandlerRunner
 from pytest_sharedworker.gateway.har import write_har
 from pytest_sharedworker.gateway.inline_workers import PATH as INLINE_WORKERS_PATH
@@ -184,6 +185,7 @@ class Gateway:
     ) -> AppliedToxic:
         """Break the exchanges that match `on` (see patterns.py) from now on; the toxics are in toxics/.
 
+        A WebSocket is one exchange: some toxics also act on those that are open, on all their messages.
         `times` limits how many exchanges are hit; `toxicity` is the share that is, the same ones for the same
         `seed`. A toxic that hits none is reported at the end of the test unless it is `optional`. `Down`
         refuses every connection to the origin. Raise ToxicError, or GatewayError for a pattern that cannot
@@ -195,7 +197,14 @@ class Gateway:
         self._note(f"toxic {applied} on {applied.pattern} added")
         if applied.refuses_connections:
             self._loop_thread.run(self._update_listener())
+        if toxic.acts_on_sockets and self._loop_thread.is_current:
+            self._pipeline.offer_to_sockets(applied)
+        elif toxic.acts_on_sockets:
+            self._loop_thread.run(self._offer_to_sockets(applied))
         return applied
+
+    async def _offer_to_sockets(self, applied: AppliedToxic) -> None:
+        self._pipeline.offer_to_sockets(applied)
 
     def route(
         self, url: URLMatch, handler: Handler, *, times: int | None = None, optional: bool = False
@@ -293,6 +302,26 @@ class Gateway:
         Takes and raises what `expect_request` does.
         """
         return ExpectedExchange(self.journal, self._origin.compile(url), "response", timeout=timeout)
+
+    def expect_web_socket_message(
+        self,
+        url: URLMatch,
+        predicate: Callable[[SocketMessage], object] | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> ExpectedMessage:
+        """Wait, at the end of a `with` block, for a message on a WebSocket of a pattern from now on.
+
+        `predicate` gets each message, with its `sender` and `data`. Takes and raises what `expect_request`
+        does otherwise.
+        """
+        return ExpectedMessage(
+            self.journal,
+            self._origin.compile(url, web_socket=True),
+            predicate,
+            web_socket_url=self._origin.web_socket_url,
+            timeout=timeout,
+        )
 
     def save_har(self, path: str | Path) -> Path:
         """Write the journal as an HTTP Archive, its folder too, and return the path."""

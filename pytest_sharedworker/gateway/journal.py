@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from typing import get_args
+from typing import TypeVar, get_args
 
 from pytest_sharedworker.errors import GatewayError, WaitTimeoutError
 from pytest_sharedworker.gateway.exchange import Exchange, Sender
@@ -19,6 +19,8 @@ from pytest_sharedworker.gateway.worker_support import NoWorkers, WorkerSupport
 DEFAULT_TIMEOUT = 10_000.0
 """In ms."""
 TAIL_EXCHANGES = 12
+
+T = TypeVar("T")
 
 
 class Journal:
@@ -102,14 +104,14 @@ class Journal:
 
     def wait_until(
         self,
-        find: Callable[[], list[Exchange]],
+        find: Callable[[], list[T]],
         count: int,
         timeout: float,
         what: str,
         *,
         deadline: float | None = None,
-    ) -> list[Exchange]:
-        """Wait up to `timeout` ms until `find` returns `count` exchanges, and return them.
+    ) -> list[T]:
+        """Wait up to `timeout` ms until `find` returns `count` exchanges or messages, and return them.
 
         `deadline` is the end of a wait that began before, as `time.monotonic` counts. Raise WaitTimeoutError,
         which shows what was seen instead.

@@ -17,6 +17,7 @@ from pytest_sharedworker.gateway.exchange_control import (
     ConnectionClosedError,
     ExchangeControl,
     abort_connection,
+    reset_connection,
     wait_for_disconnect,
 )
 from pytest_sharedworker.gateway.handlers import HandlerRunner
@@ -29,8 +30,9 @@ from pytest_sharedworker.gateway.route import Abort, Continue, RouteTransport
 from pytest_sharedworker.gateway.router import Router
 from pytest_sharedworker.gateway.sender import Identity, Opener, SenderIdentification
 from pytest_sharedworker.gateway.served_content import ServedContent
+from pytest_sharedworker.gateway.socket_toxics import SocketToxics
 from pytest_sharedworker.gateway.toxics.applied import AppliedToxic, AppliedToxics, need_whole, plan_transfer
-from pytest_sharedworker.gateway.toxics.base import Stream
+from pytest_sharedworker.gateway.toxics.base import SocketEnd, Stream
 from pytest_sharedworker.gateway.transfer import Transfer
 from pytest_sharedworker.gateway.unhandled import UnhandledRequests
 from pytest_sharedworker.gateway.upstream import Upstream
@@ -80,6 +82,8 @@ class Pipeline:
         self._runner = runner
         self._is_closed = False
         self._streaming: set[ExchangeControl] = set()
+        self._socket_toxics: dict[int, SocketToxics] = {}
+        """By the number of the exchange."""
 
     async def handle(self, request: web.Request, opener: Opener | None = None) -> web.StreamResponse:
         """Note an exchange in the journal from its begin to its end."""
@@ -110,6 +114,8 @@ class Pipeline:
                 return await send(control, RawResponse.plain(_INTERNAL_ERROR, text), Transfer())
             return web.Response()
         finally:
+            if (socket_toxics := self._socket_toxics.pop(exchange.number, None)) is not None:
+                socket_toxics.close()
             # aiohttp still has to flush the last bytes; for a test that waits, the exchange is over.
             exchange.ended_seconds = self._journal.seconds()
             self._journal.update()
@@ -125,6 +131,8 @@ class Pipeline:
         exchange.toxics = [str(toxic) for toxic in toxics]
         transfer = plan_transfer(toxics)
 
+        bridge = self._make_bridge(control, toxics)
+
         # Toxics on the request.
         response = await _apply(toxics, "upstream", control)
         if response is not None:
@@ -132,7 +140,6 @@ class Pipeline:
             return await send(control, response, Transfer())
 
         # Route and upstream.
-        bridge = self._make_bridge(control)
         response = None
         try:
             response = await self._respond(control, bridge)
@@ -245,15 +252,30 @@ class Pipeline:
         for control in self._streaming:
             abort_connection(control.request)
 
-    def _make_bridge(self, control: ExchangeControl) -> WebSocketBridge | None:
+    def offer_to_sockets(self, applied: AppliedToxic) -> None:
+        """Have a toxic that was just added act on the WebSockets that are open (in the loop's thread)."""
+        for toxics in list(self._socket_toxics.values()):
+            toxics.offer(applied)
+
+    def _make_bridge(self, control: ExchangeControl, hit: list[AppliedToxic]) -> WebSocketBridge | None:
         request, exchange = control.request, control.exchange
-        if is_handshake(request):
-            counts = control.open_socket()
-            rule = self._web_socket_router.find(exchange)
-            if rule is not None:
-                return self._web_socket_router.make_bridge(rule, request, exchange, self._journal, counts)
-            return WebSocketBridge(request, exchange, self._journal, counts)
-        return None
+        if not is_handshake(request):
+            return None
+
+        def end(how: SocketEnd) -> None:
+            exchange.cut = how.how
+            if how.how == "reset":
+                reset_connection(request)
+            else:
+                abort_connection(request)
+
+        counts = control.open_socket()
+        toxics = SocketToxics(exchange, hit, self._toxics.in_force, control.hold, end)
+        self._socket_toxics[exchange.number] = toxics
+        rule = self._web_socket_router.find(exchange)
+        if rule is not None:
+            return self._web_socket_router.make_bridge(rule, request, exchange, self._journal, counts, toxics)
+        return WebSocketBridge(request, exchange, self._journal, counts, toxics)
 
     def _begin(
         self, request: web.Request, identity: Identity, started_at: datetime, started_seconds: float

@@ -23,6 +23,7 @@ from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.messages import RawResponse
 from pytest_sharedworker.gateway.patterns import Origin, URLMatch
 from pytest_sharedworker.gateway.router import HANDLER_ERROR_STATUS, Rule, Rules
+from pytest_sharedworker.gateway.socket_toxics import MessageQueue, SocketToxics
 from pytest_sharedworker.gateway.websockets import (
     ABNORMAL,
     NEVER_SENT,
@@ -117,7 +118,10 @@ class WebSocketRoute:
 
     def _enqueue(self, item: str | bytes | tuple[int, str] | None) -> None:
         if self._counts is not None:
-            self._counts.count_event("close" if isinstance(item, tuple) else "message")
+            if isinstance(item, tuple):
+                self._counts.count_event("close")
+            else:
+                self._counts.count_started()
         self._outgoing.put_nowait(item)
 
     def __repr__(self) -> str:
@@ -157,12 +161,13 @@ class WebSocketRouter:
         exchange: Exchange,
         journal: Journal,
         counts: SocketCounts,
+        toxics: SocketToxics,
     ) -> RoutedWebSocket:
         """Return the bridge of a WebSocket that a route handles."""
         url = self._origin.web_socket_url + exchange.path
         route = WebSocketRoute(url, get_protocols(request), asyncio.get_running_loop(), counts=counts)
         rule.add(route)
-        return RoutedWebSocket(request, exchange, journal, counts, rule.handler, route, self._runner)
+        return RoutedWebSocket(request, exchange, journal, counts, toxics, rule.handler, route, self._runner)
 
 
 class RoutedWebSocket(WebSocketBridge):
@@ -174,11 +179,12 @@ class RoutedWebSocket(WebSocketBridge):
         exchange: Exchange,
         journal: Journal,
         counts: SocketCounts,
+        toxics: SocketToxics,
         handler: Callable[..., object],
         route: WebSocketRoute,
         runner: HandlerRunner,
     ) -> None:
-        super().__init__(request, exchange, journal, counts)
+        super().__init__(request, exchange, journal, counts, toxics)
         self._handler = handler
         self._route = route
         self._runner = runner
@@ -249,18 +255,28 @@ class RoutedWebSocket(WebSocketBridge):
     ) -> None:
         """Handle or forward what one side sends, to its end."""
         from_browser = side is self._route
-        while (message := await self._receive(source)).type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            if from_browser:
-                self._note(message.data, from_browser=True)
+
+        async def handle(data: str | bytes) -> None:
             other = get_other()
             if side._message_handler is not None:
-                if not await self._run(side._message_handler, message.data):
+                if not await self._run(side._message_handler, data):
                     self._route.close(code=_INTERNAL_ERROR, reason="the handler raised")
             elif other is not None:
-                other.send(message.data)
+                other.send(data)
             if from_browser:
                 self.counts.is_mocked = self._route._server is None
-                self.counts.count_passed()
+                self.counts.count_delivered()
+
+        queue = MessageQueue(handle, self._toxics)
+        try:
+            while (message := await self._receive(source)).type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                if from_browser:
+                    await self._pass(message.data, queue, from_browser=True)
+                else:
+                    await handle(message.data)  # Its toxics act where it leaves for the browser.
+            await queue.flush()
+        finally:
+            queue.cancel()
         code = source.close_code
         reason = message.extra if message.type is WSMsgType.CLOSE and isinstance(message.extra, str) else ""
         if message.type is WSMsgType.CLOSE:
@@ -288,6 +304,12 @@ class RoutedWebSocket(WebSocketBridge):
 
     async def _write(self, side: WebSocketRoute, sink: Socket) -> None:
         """Send one side what is meant for it."""
+
+        async def send(data: str | bytes) -> None:
+            self.counts.count_event()
+            await send_message(sink, data)
+
+        queue = MessageQueue(send, self._toxics)
         try:
             while True:
                 item = await side._outgoing.get()
@@ -295,6 +317,7 @@ class RoutedWebSocket(WebSocketBridge):
                     return
                 if isinstance(item, tuple):
                     code, reason = item
+                    await queue.flush()
                     if side is self._route and self._reading is not None and self._is_receiving:
                         # aiohttp would not wait for the browser's reply while somebody reads.
                         self._reading.cancel()
@@ -302,10 +325,14 @@ class RoutedWebSocket(WebSocketBridge):
                     await sink.close(code=code, message=reason.encode())
                     return
                 if side is self._route:
-                    self._note(item, from_browser=False)
-                await send_message(sink, item)
+                    self.counts.count_started(-1)
+                    await self._pass(item, queue, from_browser=False)
+                else:
+                    await send_message(sink, item)
         except (ClientError, ConnectionError):
             pass  # This side has gone.
+        finally:
+            queue.cancel()
 
     async def _run(self, handler: Callable[..., Any], *arguments: object) -> bool:
         try:

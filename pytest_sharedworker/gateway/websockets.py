@@ -1,6 +1,6 @@
 """WebSockets: the gateway forwards their messages, both ways, and notes each in the journal.
 
-Toxics and routes meet the handshake, which is a GET; `Down` breaks open connections, too.
+Toxics and routes meet the handshake, which is a GET; some toxics also act on open connections.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pytest_sharedworker.gateway.exchange import Exchange, SocketMessage
 from pytest_sharedworker.gateway.exchange_control import abort_connection
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
+from pytest_sharedworker.gateway.socket_toxics import MessageQueue, SocketToxics
 
 SWITCHING_PROTOCOLS = 101
 ABNORMAL = 1006
@@ -53,9 +54,15 @@ class WebSocketBridge:
     """One WebSocket of a browser, and the one to the server that belongs to it."""
 
     def __init__(
-        self, request: web.Request, exchange: Exchange, journal: Journal, counts: SocketCounts
+        self,
+        request: web.Request,
+        exchange: Exchange,
+        journal: Journal,
+        counts: SocketCounts,
+        toxics: SocketToxics,
     ) -> None:
         self._request = request
+        self._toxics = toxics
         self.counts = counts
         """The messages that have passed, for the worker's clock."""
         self._exchange = exchange
@@ -128,18 +135,36 @@ class WebSocketBridge:
 
     async def _forward(self, source: Socket, sink: Socket, *, from_browser: bool) -> Any:
         """Forward messages; return the one that ended them, None where the other side has gone."""
+
+        async def send(data: str | bytes) -> None:
+            if not from_browser:
+                self.counts.count_event()
+            await send_message(sink, data)
+            if from_browser:
+                self.counts.count_delivered()
+
+        queue = MessageQueue(send, self._toxics)
         try:
             while (message := await source.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                self._note(message.data, from_browser=from_browser)
-                if from_browser:
-                    await send_message(sink, message.data)
-                    self.counts.count_passed()
-                else:
-                    self.counts.count_event()
-                    await send_message(sink, message.data)
+                await self._pass(message.data, queue, from_browser=from_browser)
+            await queue.flush()
         except (ClientError, ConnectionError):
             return None
+        finally:
+            queue.cancel()
         return message
+
+    async def _pass(self, data: str | bytes, queue: MessageQueue, *, from_browser: bool) -> None:
+        """Note a message, and send it as the toxics of this WebSocket let it through."""
+        size = len(data if isinstance(data, bytes) else data.encode("utf-8", "replace"))
+        plan = self._toxics.plan(size, from_browser=from_browser)
+        self._note(data, from_browser=from_browser, is_dropped=plan.is_dropped)
+        if not plan.is_dropped:
+            await queue.put(data, plan)
+        if from_browser:
+            self.counts.count_passed()
+        elif plan.is_dropped:
+            self.counts.count_lost_answer()
 
     async def _end(self, source: Socket, sink: Socket, message: Any) -> None:
         """End one side as the other has ended."""
@@ -154,9 +179,10 @@ class WebSocketBridge:
         else:
             self.cut()
 
-    def _note(self, data: str | bytes, *, from_browser: bool) -> None:
+    def _note(self, data: str | bytes, *, from_browser: bool, is_dropped: bool) -> None:
         sender = self._exchange.sender if from_browser else "server"
-        self._exchange.messages.append(SocketMessage(sender, data, self._journal.seconds()))
+        message = SocketMessage(sender, data, self._journal.seconds(), is_dropped)
+        self._exchange.messages.append(message)
         self._journal.update()
 
 

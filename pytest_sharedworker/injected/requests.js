@@ -157,6 +157,16 @@ const requests = (() => {
       update(state, { resumeMs: null });
     }
   };
+  /** A toxic delays a message. @param {{ request: number, delayMs: number }} params */
+  control.methods.delay = ({ request, delayMs }) => {
+    begin(request, "a delayed message");
+    control.methods.suspend({ request, delayMs });
+  };
+  /** @param {{ request: number }} params */
+  control.methods.endDelay = ({ request }) => {
+    messages.touch();
+    end(request, true);
+  };
   /** @param {{ request: number }} params */
   control.methods.ignore = ({ request }) => {
     ignored.add(request);

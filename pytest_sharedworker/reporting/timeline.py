@@ -90,7 +90,8 @@ def _list_exchange_events(journal: Journal, exchange: Exchange) -> Iterator[Time
         at = journal.started_at + timedelta(seconds=message.seconds)
         receiver = sender if message.sender == "server" else "server"
         source = "server" if message.sender == "server" else sender
-        yield TimelineEvent(at, f"#{exchange.number} {source} → {receiver}: {message.text}")
+        lost = " (dropped)" if message.is_dropped else ""
+        yield TimelineEvent(at, f"#{exchange.number} {source} → {receiver}{lost}: {message.text}")
     if exchange.ended_seconds is not None:
         ended = journal.started_at + timedelta(seconds=exchange.ended_seconds)
         yield TimelineEvent(ended, f"#{exchange.number} → {exchange.outcome_text}")

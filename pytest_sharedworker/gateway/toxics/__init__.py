@@ -18,9 +18,10 @@ and two that Toxiproxy, which knows no HTTP, does not have:
 | HttpStatus | responds itself, the server never sees the request | status, body = "", headers = {} |
 | DropResponse | lets the server process the request, then resets the connection before the response | |
 
-They apply to the handshake of a WebSocket; `Down` also closes an open one. `stream="upstream"` applies a
-Latency, Timeout or ResetPeer before the server sees the request, `"downstream"` after. Times are milliseconds
-of the sender: virtual where its clock is virtual.
+They apply to the handshake of a WebSocket. On open ones Latency and Bandwidth delay messages,
+Timeout drops them, and ResetPeer, Timeout and Down end the connection. `stream="upstream"` applies a Latency,
+Timeout or ResetPeer before the server sees the request, `"downstream"` after. Times are milliseconds of the
+sender: virtual where its clock is virtual.
 
 To add a toxic, add a file with a frozen dataclass that derives from `Toxic`, import it here, and export it in
 `pytest_sharedworker/__init__.py`.
@@ -28,7 +29,7 @@ To add a toxic, add a file with a frozen dataclass that derives from `Toxic`, im
 
 from pytest_sharedworker.gateway.toxics.applied import AppliedToxic, AppliedToxics
 from pytest_sharedworker.gateway.toxics.bandwidth import Bandwidth
-from pytest_sharedworker.gateway.toxics.base import Stream, Toxic
+from pytest_sharedworker.gateway.toxics.base import MessagePlan, SocketEnd, Stream, Toxic
 from pytest_sharedworker.gateway.toxics.down import Down
 from pytest_sharedworker.gateway.toxics.drop_response import DropResponse
 from pytest_sharedworker.gateway.toxics.http_status import HttpStatus
@@ -48,9 +49,11 @@ __all__ = [
     "HttpStatus",
     "Latency",
     "LimitData",
+    "MessagePlan",
     "ResetPeer",
     "Slicer",
     "SlowClose",
+    "SocketEnd",
     "Stream",
     "Timeout",
     "Toxic",

@@ -32,6 +32,7 @@ class AppliedToxic:
     on_remove: Callable[[AppliedToxic], None]
     hits: int = 0
     worker_started: bool = False
+    is_removed: bool = False
 
     def take(self, exchange: Exchange) -> bool:
         """Return whether this exchange is hit, and count it if so."""
@@ -114,7 +115,13 @@ class AppliedToxics:
         self._all.append(applied)
         return applied
 
+    @property
+    def in_force(self) -> list[AppliedToxic]:
+        """The toxics in force, oldest first."""
+        return list(self._applied)
+
     def _remove(self, applied: AppliedToxic) -> None:
+        applied.is_removed = True
         if applied in self._applied:
             self._applied.remove(applied)
             self._on_remove(applied)

@@ -17,6 +17,29 @@ from pytest_sharedworker.gateway.transfer import Transfer
 Stream = Literal["upstream", "downstream"]
 
 
+@dataclass
+class MessagePlan:
+    """What happens to one message of an open WebSocket; toxics change it."""
+
+    size: int
+    """In bytes."""
+    direction: Stream
+    """"upstream": from the browser to the server."""
+    delay: float = 0.0
+    """In ms; those of several messages pass at the same time."""
+    sending_time: float = 0.0
+    """In ms; the next message begins afterwards."""
+    is_dropped: bool = False
+
+
+@dataclass(frozen=True)
+class SocketEnd:
+    """How a toxic ends an open WebSocket, and how many ms after it was added."""
+
+    delay: float
+    how: Literal["reset", "closed"]
+
+
 @dataclass(frozen=True)
 class Toxic:
     """A fault between a browser and its server, and its attributes.
@@ -32,6 +55,8 @@ class Toxic:
     """Where it can act, the default first: upstream before the server sees the request, downstream after."""
     needs_whole_response: ClassVar[bool] = False
     """Whether it acts on a response that the server has sent to its end, for the journal to hold it."""
+    acts_on_sockets: ClassVar[bool] = False
+    """Whether it also acts on WebSockets that are open, on their messages or their connection."""
     kinds: ClassVar[dict[str, type[Toxic]]] = {}
     """All toxics by name."""
 
@@ -45,6 +70,13 @@ class Toxic:
 
     def shape(self, transfer: Transfer) -> None:
         """Change how the response's body is sent."""
+
+    def shape_message(self, plan: MessagePlan, stream: Stream, random: Random) -> None:
+        """Delay or drop a message of an open WebSocket; `stream` is where this toxic was put."""
+
+    def get_socket_end(self) -> SocketEnd | None:
+        """Return how this toxic ends WebSockets that are open when it is added, None: it does not."""
+        return None
 
     def refuses_connections(self, *, worker_started: bool) -> bool:
         """Return whether the origin refuses connections; `worker_started`: since the toxic was added."""

@@ -28,6 +28,7 @@ async def test_message_is_waited_for_until_it_has_passed_and_is_answered() -> No
     counts = SocketCounts(StateNotifier())
     settling = asyncio.create_task(counts.settle(1))
     await asyncio.sleep(0)
+    counts.count_delivered()
     counts.count_passed()
     await asyncio.sleep(0)
     assert not settling.done()
@@ -37,6 +38,7 @@ async def test_message_is_waited_for_until_it_has_passed_and_is_answered() -> No
 
 async def test_message_without_an_answer_is_waited_for_a_moment() -> None:
     counts = SocketCounts(StateNotifier())
+    counts.count_delivered()
     counts.count_passed()
     assert await measure(counts, 1) >= ANSWER_SECONDS / 2
 
@@ -44,6 +46,7 @@ async def test_message_without_an_answer_is_waited_for_a_moment() -> None:
 async def test_mocked_socket_answers_at_once() -> None:
     counts = SocketCounts(StateNotifier())
     counts.is_mocked = True
+    counts.count_delivered()
     counts.count_passed()
     assert await measure(counts, 1) < ANSWER_SECONDS
 
@@ -51,8 +54,10 @@ async def test_mocked_socket_answers_at_once() -> None:
 async def test_server_that_never_answers_is_soon_not_waited_for() -> None:
     counts = SocketCounts(StateNotifier())
     for number in range(SILENT_MOMENTS):
+        counts.count_delivered()
         counts.count_passed()
         await counts.settle(number + 1)
+    counts.count_delivered()
     counts.count_passed()
     assert SILENT_ANSWER_SECONDS / 2 <= await measure(counts, SILENT_MOMENTS + 1) < ANSWER_SECONDS
 
