@@ -9,8 +9,8 @@ Playwright's synchronous API prevents this in three ways:
   are closed. This module starts the driver in a new session, which receives no Ctrl-C from the terminal. The
   driver ends when its standard input is closed, so it always ends together with pytest.
 - Its event loop sleeps until a message arrives. A signal that comes just before, or that the system hands to
-  another thread, does not wake it, so Python's handler would not run until then. This module lets every signal
-  wake the loop.
+  another thread, does not wake it, so Python's handler would not run until then. This module lets every
+  signal wake the loop.
 
 Under pytest-xdist the controlling process forwards an interrupt to its worker processes, which may not have
 received it from a terminal: otherwise they would be killed without cleaning up.
