@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from e2e.plugin.app import ECHO, App
@@ -42,7 +44,7 @@ def test_answers_come_at_once_without_toxics(worker: SharedWorker, worker_clock:
 
 @pytest.mark.parametrize("stream", ["upstream", "downstream"])
 def test_latency_delays_messages_in_virtual_time(
-    app: App, worker: SharedWorker, worker_clock: Clock, stream: str
+    app: App, worker: SharedWorker, worker_clock: Clock, stream: Literal["upstream", "downstream"]
 ) -> None:
     with app.gateway.add_toxic(Latency(latency=3_000), on="**/socket", stream=stream):
         worker_clock.run_for(64_000)

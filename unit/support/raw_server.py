@@ -21,6 +21,7 @@ class RawServer:
         self._end = end
         self._steps = asyncio.Semaphore(0) if is_stepwise else None
         self._server: asyncio.Server | None = None
+        self._requested = asyncio.Event()
         self._disconnected = asyncio.Event()
 
     async def start(self) -> str:
@@ -38,12 +39,17 @@ class RawServer:
         assert self._steps is not None
         self._steps.release()
 
+    async def wait_for_request(self) -> None:
+        """Wait until a request has come."""
+        await self._requested.wait()
+
     async def wait_until_disconnected(self) -> None:
         """Wait until a client closes the connection of a response that never ends."""
         await self._disconnected.wait()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        self._requested.set()
         for piece in self._pieces:
             if self._steps is not None:
                 await self._steps.acquire()

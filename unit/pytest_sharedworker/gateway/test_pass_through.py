@@ -257,8 +257,7 @@ def test_response_that_comes_after_the_end_of_the_test_is_closed(
     server = serve(CHUNKED_HEAD, end="never", is_stepwise=True)
 
     async def end_test_before_the_response() -> None:
-        while not server.requests:
-            await asyncio.sleep(0)
+        await server.wait_for_request()
         await gateway._upstream.close()
         await server.release()
         await asyncio.wait_for(server.wait_until_disconnected(), timeout=10)
