@@ -31,6 +31,8 @@ BACKLOG = 1_200
 """More than two batches of a worker that sends 500 records at once."""
 PHASES = 4
 PHASE_MS = HOUR_MS / PHASES
+FLAPS_MS = PHASE_MS / 3
+"""For how long something happens every second; each second costs a turn of every clock."""
 STEPS = 10
 """How many events are logged in a phase, one after the other."""
 FAILURES = 3
@@ -215,8 +217,8 @@ def test_retry_after_outlasts_a_network_that_comes_back(telemetry: Telemetry) ->
     tab.log(2)
     advance_until_posted(telemetry)
     telemetry.expect_batches(1, "that gets a 503")
-    come_online_every_second(telemetry)
-    report_visibility_every_second(telemetry, tab)
+    come_online_every_second(telemetry, RETRY_AFTER_SECONDS * 1000)
+    report_visibility_every_second(telemetry, tab, RETRY_AFTER_SECONDS * 1000)
     telemetry.run_for(RETRY_AFTER_SECONDS * 1000 - telemetry.flush_interval)
     telemetry.expect_batches(1, f"within a Retry-After of {RETRY_AFTER_SECONDS} s")
     expect_all_stored_in_order(telemetry)
@@ -256,13 +258,13 @@ def log_for_a_phase(telemetry: Telemetry, tab: Tab, guard: StormGuard, what: str
     guard.expect_no_storm(what)
 
 
-def report_visibility_every_second(telemetry: Telemetry, tab: Tab) -> None:
-    """Let the tab report for one phase that it is hidden, shown, hidden …"""
+def report_visibility_every_second(telemetry: Telemetry, tab: Tab, ms: float = FLAPS_MS) -> None:
+    """Let the tab report for a while that it is hidden, shown, hidden …"""
     message_type = telemetry.implementation.protocol.visibility
     script = f"window.port.postMessage({{ type: {message_type!r}, hidden: number % 2 === 0 }})"
-    tab.page.evaluate(EVERY_SECOND, [PHASE_MS, script])
+    tab.page.evaluate(EVERY_SECOND, [ms, script])
 
 
-def come_online_every_second(telemetry: Telemetry) -> None:
-    """Let the worker see for one phase that its network is back."""
-    telemetry.workers.wait_for().evaluate(EVERY_SECOND, [PHASE_MS, "self.dispatchEvent(new Event('online'))"])
+def come_online_every_second(telemetry: Telemetry, ms: float = FLAPS_MS) -> None:
+    """Let the worker see for a while that its network is back."""
+    telemetry.workers.wait_for().evaluate(EVERY_SECOND, [ms, "self.dispatchEvent(new Event('online'))"])
