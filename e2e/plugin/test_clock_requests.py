@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from e2e.plugin.app import ECHO, App, read_log
-from pytest_sharedworker import Clock, Latency, SharedWorker, Timeout
+from pytest_sharedworker import Clock, Latency, Route, SharedWorker, Timeout
 
 
 def test_posted_messages_are_read_before_time_moves(app: App, worker: SharedWorker) -> None:
@@ -68,6 +70,91 @@ def test_delayed_request_ends_when_the_worker_aborts_it(app: App, worker: Shared
     assert read_log(worker) in ([["TimeoutError", 3_000]], [["AbortError", 3_000]])
     [exchange] = app.gateway.journal.wait_for("/data.json")
     assert exchange.status is None
+
+
+SEND = """(timeout) => {
+    self.request = new XMLHttpRequest();
+    for (const type of ["load", "timeout", "error", "abort"]) {
+        request.addEventListener(type, () => note([type, request.timeout]));
+    }
+    request.open("GET", "/data.json");
+    request.timeout = timeout;
+    request.send();
+}"""
+
+
+def test_request_times_out_in_virtual_time(app: App, worker: SharedWorker, clock: Clock) -> None:
+    app.gateway.serve("/data.json", "{}")
+    app.gateway.add_toxic(Latency(latency=5_000), on="/data.json")
+    worker.evaluate(SEND, 3_000)
+    worker.evaluate("() => { setTimeout(note, 3001, 'after'); }")
+    clock.run_for(10_000)
+    assert read_log(worker) == [[["timeout", 3_000], 3_000], ["after", 3_001]]
+
+
+def test_request_without_end_times_out_in_virtual_time(app: App, worker: SharedWorker, clock: Clock) -> None:
+    app.gateway.add_toxic(Timeout(), on="/data.json")
+    worker.evaluate(SEND, 3_600_000)
+    clock.run_for(3_599_999)
+    assert read_log(worker) == []
+    clock.run_for(1)
+    assert read_log(worker) == [[["timeout", 3_600_000], 3_600_000]]
+
+
+def test_request_that_is_fast_enough_does_not_time_out(app: App, worker: SharedWorker, clock: Clock) -> None:
+    app.gateway.serve("/data.json", "{}")
+    app.gateway.add_toxic(Latency(latency=5_000), on="/data.json")
+    worker.evaluate(SEND, 5_001)
+    clock.run_for(10_000)
+    assert read_log(worker) == [[["load", 5_001], 5_000]]
+    assert clock.pending_timers == []
+
+
+def test_real_time_does_not_time_a_request_out(app: App, worker: SharedWorker, clock: Clock) -> None:
+    def respond(route: Route) -> None:
+        time.sleep(0.1)
+        route.fulfill(json={})
+
+    app.gateway.route("/data.json", respond)
+    worker.evaluate(SEND, 10)
+    clock.run_for(1_000)
+    assert read_log(worker) == [[["load", 10], 0]]
+
+
+CHANGES = {
+    "set later": ("request.timeout = 3000", ["timeout", 3_000], 3_000),
+    "longer": ("request.timeout = 4000", ["timeout", 4_000], 4_000),
+    "none": ("request.timeout = 0", ["load", 0], 5_000),
+    "aborted": ("request.abort()", ["abort", 2_000], 1_000),
+    "sent again": ("request.open('GET', '/data.json'); request.send()", ["timeout", 2_000], 3_000),
+}
+
+
+@pytest.mark.parametrize("title", CHANGES)
+def test_timeout_may_change_while_the_request_is_pending(
+    app: App, worker: SharedWorker, clock: Clock, browser_name: str, title: str
+) -> None:
+    change, outcome, due = CHANGES[title]
+    app.gateway.serve("/data.json", "{}")
+    app.gateway.add_toxic(Latency(latency=5_000), on="/data.json")
+    worker.evaluate(SEND, 0 if title == "set later" else 2_000)
+    worker.evaluate(f"() => {{ setTimeout(() => {{ {change}; }}, 1000); }}")
+    clock.run_for(20_000)
+    if browser_name == "firefox" and title == "sent again":
+        # In its workers, a request that is opened again never ends; the clock loses patience with it.
+        assert read_log(worker) == []
+    else:
+        assert read_log(worker) == [[outcome, due]]
+
+
+def test_request_is_used_again_after_a_timeout(app: App, worker: SharedWorker, clock: Clock) -> None:
+    app.gateway.serve("/data.json", "{}")
+    app.gateway.add_toxic(Latency(latency=5_000), on="/data.json", times=1)
+    worker.evaluate(SEND, 3_000)
+    clock.run_for(4_000)
+    worker.evaluate("() => { request.open('GET', '/data.json'); request.send(); }")
+    clock.run_for(4_000)
+    assert read_log(worker) == [[["timeout", 3_000], 3_000], [["load", 3_000], 4_000]]
 
 
 def test_shared_clock_moves_all_workers(app: App, worker: SharedWorker) -> None:

@@ -133,6 +133,8 @@ const announcements = (() => {
   NativeXhr.prototype.constructor = self.XMLHttpRequest;
 
   return {
+    /** The number of a request that is under way. */
+    getNumber: (/** @type {XMLHttpRequest} */ xhr) => sent.get(xhr),
     nextNumber: () => nextNumber++,
     announce,
     /**

@@ -2,7 +2,7 @@
 // work they start (work.js) before it moves on. Tabs on virtual time move along, in one order.
 (() => {
   /** @typedef {{ nowMs: number, nextDueMs: number | null }} TabClock */
-  const timers = makeTimers(self, control.epochMs);
+  const timers = makeTimers(self, control.epochMs, requests.expire);
   control.nowMs = timers.nowMs;
 
   // --- tabs on virtual time -------------------------------------------------------------------

@@ -39,12 +39,14 @@ WORKER_PARTS = (
 """The parts of every prologue, in the order in which they build on one another."""
 
 VIRTUAL_TIME_PARTS = (
-    "dates.js", "timers.js", "work.js", "ports.js", "requests.js", "messages.js", "indexeddb.js", "locks.js",
-    "streams.js", "promises.js", "clock.js",
+    "dates.js", "xhr-timeouts.js", "timers.js", "work.js", "ports.js", "requests.js", "messages.js",
+    "indexeddb.js", "locks.js", "streams.js", "promises.js", "clock.js",
 )  # fmt: skip
 """The parts of virtual time, which follow WORKER_PARTS."""
 
-TAB_PARTS = ("dates.js", "timers.js", "performance-entries.js", "inline-workers.js", "tab.js")
+TAB_PARTS = (
+    "dates.js", "xhr-timeouts.js", "timers.js", "performance-entries.js", "inline-workers.js", "tab.js",
+)  # fmt: skip
 """The parts of the script that runs first in a tab."""
 
 _COMMENT = re.compile(

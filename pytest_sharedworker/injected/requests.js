@@ -18,6 +18,7 @@ const requests = (() => {
    * @property {boolean} isIgnored
    * @property {boolean} isOverdue
    * @property {boolean} isUnsent
+   * @property {boolean} isExpiring whether its own timeout is ending it
    */
   /** @type {Map<number, ActiveRequest>} */
   const active = new Map();
@@ -28,8 +29,8 @@ const requests = (() => {
   /** What reads the body of a response. @type {Map<number, WorkItem>} */
   const readings = new Map();
 
-  const isCounted = (/** @type {ActiveRequest} */ { resumeMs, isIgnored, isOverdue, isUnsent }) => (
-    resumeMs === null && !isIgnored && !isOverdue && !isUnsent
+  const isCounted = (/** @type {ActiveRequest} */ { resumeMs, isIgnored, isOverdue, isUnsent, isExpiring }) => (
+    !isOverdue && (isExpiring || (resumeMs === null && !isIgnored && !isUnsent))
   );
   /**
    * @param {ActiveRequest} request
@@ -86,7 +87,7 @@ const requests = (() => {
   const begin = (/** @type {number} */ number, /** @type {string} */ what) => {
     const request = {
       item: work.begin(what), countedSinceMs: 0, patience: undefined, resumeMs: null, wasSuspended: false,
-      isIgnored: false, isOverdue: false, isUnsent: false,
+      isIgnored: false, isOverdue: false, isUnsent: false, isExpiring: false,
     };
     active.set(number, request);
     update(request, {});
@@ -181,6 +182,13 @@ const requests = (() => {
     begin,
     /** `isRepeatable`: the browser may make the same request again. */
     end,
+    /** Time waits for the end of a request whose timeout is due. */
+    expire: (/** @type {XMLHttpRequest} */ xhr) => {
+      const request = active.get(announcements.getNumber(xhr) ?? 0);
+      if (request) {
+        update(request, { isExpiring: true, isOverdue: false });
+      }
+    },
     isIgnored: (/** @type {number} */ number) => ignored.has(number),
     /** The suspended request that resumes first, and when; null where none does by itself. */
     nextResume: () => {

@@ -1,7 +1,7 @@
 // Virtual timers of one scope, a worker's or a page's: setTimeout, setInterval and their clears,
-// AbortSignal.timeout, delays of scheduler.postTask and Atomics.waitAsync; and its dates (dates.js). Time advances
-// only by `fire` and `setNow`. HTML's rules for delays apply (integers, at least 4 ms from the sixth nesting on),
-// so that a loop of zero delays ends as in real time.
+// AbortSignal.timeout, delays of scheduler.postTask and Atomics.waitAsync; timeouts of XMLHttpRequests
+// (xhr-timeouts.js) and its dates (dates.js). Time advances only by `fire` and `setNow`. HTML's rules for delays
+// apply (integers, at least 4 ms from the sixth nesting on), so that a loop of zero delays ends as in real time.
 
 /**
  * @typedef {object} VirtualTimer
@@ -17,7 +17,11 @@
 
 /** @typedef {ReturnType<typeof makeTimers>} Timers */
 
-const makeTimers = (/** @type {typeof globalThis} */ scope, /** @type {number} */ epochMs) => {
+const makeTimers = (
+  /** @type {typeof globalThis} */ scope,
+  /** @type {number} */ epochMs,
+  /** @type {(xhr: XMLHttpRequest) => void} called before a request times out */ onXhrDue = () => {},
+) => {
   const MINIMUM_NESTED_DELAY_MS = 4;
   const FREE_NESTING = 5;
 
@@ -128,6 +132,7 @@ const makeTimers = (/** @type {typeof globalThis} */ scope, /** @type {number} *
     };
   }
 
+  installXhrTimeouts(scope, { nowMs: () => nowMs, wait, clear }, onXhrDue);
   installDates(scope, { nowMs: () => nowMs, dateMs: () => originMs + nowMs, epochMs });
 
   const sort = () => [...timers.values()].sort((a, b) => a.dueMs - b.dueMs || a.order - b.order);
