@@ -25,8 +25,10 @@ const announcements = (() => {
   /** @type {XhrFollower} */
   let xhrFollower = { begin: () => {}, end: () => {} };
   let nextNumber = 1;
+  /** The signals of the responses to requests that have one. @type {WeakMap<Response, AbortSignal>} */
+  const signals = new WeakMap();
 
-  const { fetch, Request: NativeRequest, URL: NativeURL } = self;
+  const { Request: NativeRequest, URL: NativeURL } = self;
   const NORMALIZED = ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"];
   const normalize = (/** @type {string} */ method) => {
     const upper = method.toUpperCase();
@@ -51,30 +53,33 @@ const announcements = (() => {
     ![undefined, "about:client"].includes(given?.referrer) || Boolean(given?.referrerPolicy)
   );
 
-  Object.assign(self, {
-    fetch(/** @type {Parameters<typeof fetch>} */ ...args) {
-      const [input, init] = args;
-      const number = nextNumber++;
-      const request = input instanceof NativeRequest ? input : null;
-      let what = "";
-      let signal = null;
-      try {
-        const url = request ? request.url : String(input);
-        const method = String(init?.method ?? request?.method ?? "GET");
-        what = `${method} ${url}`;
-        signal = init?.signal || request?.signal;
-        announce(number, method, url, isOwnReferrer(init) || isOwnReferrer(request));
-      } catch {
-        // fetch rejects, as it does without a URL.
+  replace.method(self, "fetch", (native, worker, args) => {
+    const [input, init] = args;
+    const number = nextNumber++;
+    const request = input instanceof NativeRequest ? input : null;
+    let what = "";
+    let signal = null;
+    try {
+      const url = request ? request.url : String(input);
+      const method = String(init?.method ?? request?.method ?? "GET");
+      what = `${method} ${url}`;
+      signal = init?.signal === undefined ? request?.signal : init.signal;
+      if (signal?.aborted) {
+        // No request is made; the promise rejects before another microtask could notice that it is followed.
+        return native(worker, args);
       }
-      return followFetch({ number, what }, fetch.apply(self, args), signal);
-    },
+      announce(number, method, url, isOwnReferrer(init) || isOwnReferrer(request));
+    } catch {
+      // fetch rejects, as it does without a URL.
+    }
+    const response = native(worker, args);
+    if (signal && settings.virtualClock) {
+      response.then((/** @type {Response} */ value) => signals.set(value, signal), () => {});
+    }
+    return followFetch({ number, what }, response, signal);
   });
 
-  const NativeXhr = self.XMLHttpRequest;
-  const open = /** @type {Function} */ (NativeXhr.prototype.open);
-  const send = /** @type {Function} */ (NativeXhr.prototype.send);
-  const { abort } = NativeXhr.prototype;
+  const { prototype } = self.XMLHttpRequest;
   /** @type {WeakMap<XMLHttpRequest, { method: string, url: string, isSynchronous: boolean }>} */
   const opened = new WeakMap();
   /** The number of each request that is under way. @type {WeakMap<XMLHttpRequest, number>} */
@@ -86,24 +91,22 @@ const announcements = (() => {
       xhrFollower.end(number);
     }
   };
-  NativeXhr.prototype.open = function (/** @type {any[]} */ ...args) {
-    const result = open.apply(this, args);
+  replace.method(prototype, "open", (native, xhr, args) => {
+    native(xhr, args);
     // Without an event, this has ended a request that was under way.
-    end(this);
+    end(xhr);
     const [method, url, ...rest] = args;
-    opened.set(this, { method: String(method), url: String(url), isSynchronous: rest.length > 0 && !rest[0] });
-    return result;
-  };
-  NativeXhr.prototype.abort = function () {
-    const result = abort.call(this);
-    end(this);
-    return result;
-  };
-  NativeXhr.prototype.send = function (/** @type {any[]} */ ...args) {
-    const request = opened.get(this);
-    if (!request || sent.has(this)) {
+    opened.set(xhr, { method: String(method), url: String(url), isSynchronous: rest.length > 0 && !rest[0] });
+  });
+  replace.method(prototype, "abort", (native, xhr, args) => {
+    native(xhr, args);
+    end(xhr);
+  });
+  replace.method(prototype, "send", (native, xhr, args) => {
+    const request = opened.get(xhr);
+    if (!request || sent.has(xhr)) {
       // It throws.
-      return send.apply(this, args);
+      return native(xhr, args);
     }
     const { method, url, isSynchronous } = request;
     // The worker is blocked until the response, and its time could not move meanwhile.
@@ -111,26 +114,23 @@ const announcements = (() => {
     const number = nextNumber++;
     announce(isBlocking ? null : number, method, url, false);
     if (isBlocking) {
-      return send.apply(this, args);
+      return native(xhr, args);
     }
-    sent.set(this, number);
+    sent.set(xhr, number);
     xhrFollower.begin({ number, what: `${method} ${url}` });
     try {
-      return send.apply(this, args);
+      return native(xhr, args);
     } catch (error) {
-      end(this);
+      end(xhr);
       throw error;
     }
-  };
-  // Before the listeners of the script, which may stop the event.
-  self.XMLHttpRequest = new Proxy(NativeXhr, {
-    construct: (target, args, newTarget) => {
-      const xhr = Reflect.construct(target, args, newTarget);
-      xhr.addEventListener("loadend", () => end(xhr), true);
-      return xhr;
-    },
   });
-  NativeXhr.prototype.constructor = self.XMLHttpRequest;
+  // Before the listeners of the script, which may stop the event.
+  replace.constructor(self, "XMLHttpRequest", (create, args) => {
+    const xhr = create(args);
+    xhr.addEventListener("loadend", () => end(xhr), true);
+    return xhr;
+  });
 
   return {
     /** The number of a request that is under way. */
@@ -147,5 +147,7 @@ const announcements = (() => {
       followFetch = fetchFollower;
       xhrFollower = follower;
     },
+    /** Whether reading a response fails at once. */
+    isAborted: (/** @type {Response} */ response) => signals.get(response)?.aborted === true,
   };
 })();

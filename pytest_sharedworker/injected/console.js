@@ -55,13 +55,11 @@
   for (const type of ["debug", "log", "info", "error", "dir", "dirxml", "table"]) {
     reports[type] = (values) => report(type, values);
   }
-  const native = /** @type {Record<string, Function>} */ (/** @type {unknown} */ (console));
   for (const [method, act] of Object.entries(reports)) {
-    const write = native[method];
-    native[method] = function (/** @type {unknown[]} */ ...values) {
+    replace.method(console, method, (write, self, values) => {
       act(values);
-      return write.apply(this, values);
-    };
+      return write(self, values);
+    });
   }
 
   self.addEventListener("error", ({ message, error }) => {

@@ -45,7 +45,6 @@ const control = (() => {
 
   // A worker that closes itself drops what its socket has not sent yet. Its last messages, and the message
   // that it ends, go by a request that does not wait for the event loop.
-  const nativeClose = self.close.bind(self);
   let isClosing = false;
   const sendSynchronously = (/** @type {object[]} */ messages) => {
     try {
@@ -54,13 +53,13 @@ const control = (() => {
       // The control server has stopped, or the browser sends nothing any more.
     }
   };
-  self.close = function close() {
+  replace.method(self, "close", (native, worker, args) => {
     if (!isClosing) {
       isClosing = true;
       sendSynchronously(unsent.splice(0).map((text) => parse(text)));
     }
-    nativeClose();
-  };
+    native(worker, args);
+  });
 
   const send = (/** @type {object} */ message) => {
     const text = stringify(message);

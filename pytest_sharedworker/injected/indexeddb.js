@@ -23,12 +23,10 @@
       work.setHeld(item, isBlocked);
     }
   };
-  const prototype = /** @type {Record<string, any>} */ (/** @type {unknown} */ (IDBFactory.prototype));
   for (const [method, doing] of [["open", "opening"], ["deleteDatabase", "deleting"]]) {
-    const native = prototype[method];
-    prototype[method] = function (/** @type {any[]} */ ...args) {
+    replace.method(IDBFactory.prototype, method, (native, self, args) => {
       /** @type {IDBOpenDBRequest} */
-      const request = native.apply(this, args);
+      const request = native(self, args);
       const queue = getQueue(String(args[0]));
       const item = work.begin(`${doing} the database ${args[0]}`);
       queue.items.add(item);
@@ -48,14 +46,13 @@
         }
       });
       return request;
-    };
+    });
   }
 
-  const transaction = /** @type {Function} */ (IDBDatabase.prototype.transaction);
-  IDBDatabase.prototype.transaction = function (/** @type {any[]} */ ...args) {
+  replace.method(IDBDatabase.prototype, "transaction", (native, self, args) => {
     /** @type {IDBTransaction} */
-    const begun = transaction.apply(this, args);
-    work.untilEvent(`a transaction of the database ${this.name}`, begun, ["complete", "abort"]);
+    const begun = native(self, args);
+    work.untilEvent(`a transaction of the database ${self.name}`, begun, ["complete", "abort"]);
     return begun;
-  };
+  });
 })();

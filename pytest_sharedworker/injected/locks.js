@@ -7,8 +7,8 @@ const locks = (() => {
   }
   // When a tab or worker has gone, the browser may take a moment, of real time, to release its locks.
   const PATIENCE_MS = 500;
-  const { request, query } = LockManager.prototype;
-  const nativeRequest = /** @type {Function} */ (request);
+  const { query } = LockManager.prototype;
+  const request = /** @type {Function} */ (LockManager.prototype.request);
 
   /**
    * @typedef {object} PendingLock
@@ -28,7 +28,7 @@ const locks = (() => {
   // The browser lists who stands in line by client; a lock that only this worker requests shows its client.
   const findOwnClientId = () => {
     const ownName = `pytest-sharedworker ${control.id}`;
-    return nativeRequest.call(manager, ownName, async () => {
+    return request.call(manager, ownName, async () => {
       const { held = [] } = await query.call(manager);
       return held.find(({ name }) => name === ownName)?.clientId;
     });
@@ -88,12 +88,13 @@ const locks = (() => {
     return pendingLocks.size > 0;
   };
 
-  /** @type {any} */ (LockManager.prototype).request = function (/** @type {any[]} */ ...args) {
+  replace.method(LockManager.prototype, "request", (native, self, args) => {
     const callback = args[args.length - 1];
-    if (args.length < 2 || typeof callback !== "function") {
-      return nativeRequest.apply(this, args);
-    }
     const [name, ...rest] = args.slice(0, -1);
+    if (args.length < 2 || typeof callback !== "function" || typeof name === "symbol") {
+      // It rejects.
+      return native(self, args);
+    }
     const { ifAvailable, steal } = rest[0] || {};
     const pendingLock = {
       name: String(name), item: work.begin(`the lock ${name}`), queues: !ifAvailable && !steal,
@@ -112,7 +113,7 @@ const locks = (() => {
         releasing = work.begin(`releasing the lock ${name}`);
       }
     };
-    const outcome = nativeRequest.call(this, name, ...rest, (/** @type {Lock | null} */ lock) => {
+    const outcome = native(self, [name, ...rest, (/** @type {Lock | null} */ lock) => {
       endRequest();
       try {
         const result = Promise.resolve(callback(lock));
@@ -122,7 +123,7 @@ const locks = (() => {
         beginRelease();
         throw error;
       }
-    });
+    }]);
     check();
     return work.untilSettled(outcome, () => {
       isSettled = true;
@@ -136,6 +137,6 @@ const locks = (() => {
       // The request behind it may be next.
       recheck();
     });
-  };
+  });
   return { recheck };
 })();

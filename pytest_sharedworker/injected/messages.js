@@ -43,39 +43,36 @@ const messages = (() => {
   };
   const nativeAdd = EventTarget.prototype.addEventListener;
   const { WebSocket: Sockets, EventSource: Streams } = self;
-  const { send, close } = Sockets.prototype;
-  Sockets.prototype.send = function (/** @type {any} */ ...args) {
-    const isOpen = this.readyState === Sockets.OPEN;
-    const result = send.apply(this, args);
-    const state = bySocket.get(this);
+  replace.method(Sockets.prototype, "send", (native, socket, args) => {
+    const state = bySocket.get(socket);
+    const isOpen = state?.socket.readyState === Sockets.OPEN;
+    native(socket, args);
     if (state && isOpen) {
       state.sentCount += 1;
       note();
     }
-    return result;
-  };
-  Sockets.prototype.close = function (/** @type {any} */ ...args) {
-    const result = close.apply(this, args);
-    const state = bySocket.get(this);
+  });
+  replace.method(Sockets.prototype, "close", (native, socket, args) => {
+    native(socket, args);
+    const state = bySocket.get(socket);
     if (state && state.isOpen && !state.closing) {
       beginClosing(state);
     }
-    return result;
-  };
+  });
   const beginClosing = (/** @type {SocketState} */ state) => {
     const item = work.begin(`the close of ${state.what}`);
     state.closing = item;
     work.setRealTimeout(() => work.end(item), PATIENCE_MS);
   };
   if (Streams) {
-    const prototype = /** @type {any} */ (Streams.prototype);
-    prototype.addEventListener = function addEventListener(/** @type {any[]} */ ...args) {
-      const state = bySocket.get(this);
-      if (state && !["open", "error"].includes(String(args[0]))) {
+    // Its owner is the prototype of all event targets.
+    replace.method(Streams.prototype, "addEventListener", (native, target, args) => {
+      const state = bySocket.get(target);
+      if (state && state.socket instanceof Streams && !["open", "error"].includes(String(args[0]))) {
         countEvents(state, String(args[0]));
       }
-      return Reflect.apply(nativeAdd, this, args);
-    };
+      native(target, args);
+    });
   }
 
   sockets.follow((socket, number, what) => {
@@ -110,17 +107,16 @@ const messages = (() => {
     listen("close", end);
   });
   if (Streams) {
-    const { close: closeStream } = Streams.prototype;
-    Streams.prototype.close = function () {
-      closeStream.call(this);
+    replace.method(Streams.prototype, "close", (native, stream, args) => {
+      native(stream, args);
       for (const [number, { socket }] of states) {
-        if (socket === this) {
+        if (socket === stream) {
           states.delete(number);
           requests.end(number);
         }
       }
       note();
-    };
+    });
   }
 
   // --- waiting --------------------------------------------------------------------------------

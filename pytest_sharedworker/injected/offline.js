@@ -19,39 +19,25 @@
     }
   };
 
-  const { fetch } = self;
-  Object.assign(self, {
-    fetch(/** @type {Parameters<typeof fetch>} */ ...args) {
-      const [input, init] = args;
-      const request = input instanceof Request ? input : null;
-      if (isOffline && needsNetwork(request ? request.url : /** @type {string} */ (input))) {
-        const signal = (init && init.signal) || (request && request.signal) || undefined;
-        return fetch.call(self, NOWHERE, { signal });
-      }
-      return fetch.apply(self, args);
-    },
+  replace.method(self, "fetch", (native, worker, args) => {
+    const [input, init] = args;
+    const request = input instanceof Request ? input : null;
+    if (isOffline && needsNetwork(request ? request.url : input)) {
+      const signal = (init && init.signal) || (request && request.signal) || undefined;
+      return native(worker, [NOWHERE, { signal }]);
+    }
+    return native(worker, args);
   });
 
   // When it is opened, not when it is sent: a request that was opened twice never ends in a worker of
   // Firefox.
-  const open = /** @type {Function} */ (XMLHttpRequest.prototype.open);
-  XMLHttpRequest.prototype.open = function (/** @type {any[]} */ ...args) {
+  replace.method(XMLHttpRequest.prototype, "open", (native, xhr, args) => {
     const [, url, isAsync] = args;
-    if (isOffline && needsNetwork(url)) {
-      return open.call(this, "GET", NOWHERE, args.length < 3 || isAsync);
-    }
-    return open.apply(this, args);
-  };
-
-  const native = /** @type {PropertyDescriptor} */ (
-    Object.getOwnPropertyDescriptor(WorkerNavigator.prototype, "onLine")
-  );
-  Object.defineProperty(WorkerNavigator.prototype, "onLine", {
-    ...native,
-    get() {
-      return !isOffline && native.get?.call(this);
-    },
+    const isLocal = !isOffline || args.length < 2 || !needsNetwork(url);
+    return native(xhr, isLocal ? args : ["GET", NOWHERE, args.length < 3 || isAsync]);
   });
+
+  replace.getter(WorkerNavigator.prototype, "onLine", (native, navigator) => native(navigator, []) && !isOffline);
 
   Object.defineProperty(self, SWITCH, {
     value: (/** @type {boolean} */ value) => {

@@ -72,18 +72,13 @@ const ports = (() => {
       state.isStarted = true;
     }
   };
-  const nativeStart = prototype.start;
-  prototype.start = function start() {
-    nativeStart.call(this);
-    noteStart(this);
-  };
-  const onmessage = /** @type {PropertyDescriptor} */ (Object.getOwnPropertyDescriptor(prototype, "onmessage"));
-  Object.defineProperty(prototype, "onmessage", {
-    ...onmessage,
-    set(/** @type {unknown} */ listener) {
-      onmessage.set?.call(this, listener);
-      noteStart(this);
-    },
+  replace.method(prototype, "start", (native, port, args) => {
+    native(port, args);
+    noteStart(port);
+  });
+  replace.setter(prototype, "onmessage", (native, port, args) => {
+    native(port, args);
+    noteStart(port);
   });
   const noteTransfer = (/** @type {any} */ options) => {
     const transferred = Array.isArray(options) ? options : options?.transfer;
@@ -97,13 +92,10 @@ const ports = (() => {
     }
   };
   for (const Sender of [MessagePort, self.Worker]) {
-    const nativePost = Sender?.prototype.postMessage;
-    if (nativePost) {
-      Sender.prototype.postMessage = function postMessage(/** @type {any[]} */ ...args) {
-        Reflect.apply(nativePost, this, args);
-        noteTransfer(args[1]);
-      };
-    }
+    replace.method(Sender?.prototype, "postMessage", (native, sender, args) => {
+      native(sender, args);
+      noteTransfer(args[1]);
+    });
   }
 
   // --- waiting --------------------------------------------------------------------------------

@@ -33,8 +33,8 @@ SOCKET_PARAMETER = "__pytest_sharedworker__"
 """Last parameter in the URL of a worker's WebSocket, up to the gateway: the worker's id and its number."""
 
 WORKER_PARTS = (
-    "evaluate.js", "control.js", "console-text.js", "console.js", "performance-entries.js", "offline.js",
-    "announcements.js", "sockets.js",
+    "evaluate.js", "replace.js", "control.js", "console-text.js", "console.js", "performance-entries.js",
+    "offline.js", "announcements.js", "sockets.js",
 )  # fmt: skip
 """The parts of every prologue, in the order in which they build on one another."""
 
@@ -44,8 +44,12 @@ VIRTUAL_TIME_PARTS = (
 )  # fmt: skip
 """The parts of virtual time, which follow WORKER_PARTS."""
 
+OFFLINE_PARTS = ("replace.js", "offline.js")
+"""What a worker without a prologue runs so that it can be taken offline."""
+
 TAB_PARTS = (
-    "dates.js", "xhr-timeouts.js", "timers.js", "performance-entries.js", "inline-workers.js", "tab.js",
+    "replace.js", "dates.js", "xhr-timeouts.js", "timers.js", "performance-entries.js", "inline-workers.js",
+    "tab.js",
 )  # fmt: skip
 """The parts of the script that runs first in a tab."""
 
@@ -106,7 +110,7 @@ def _isolate(script: str) -> str:
 
 def offline_script() -> str:
     """Return a function's text that makes `set_offline` possible in a worker without a prologue."""
-    return f"() => {{ {_read('offline.js')} }}"
+    return f"() => {{ {_join(OFFLINE_PARTS)} }}"
 
 
 def evaluate_script() -> str:

@@ -23,42 +23,41 @@
    * @param {string} name
    * @param {(result: any, self: any) => unknown} wait
    */
-  const replace = (owner, name, wait) => {
-    const native = owner && owner[name];
-    if (native) {
-      owner[name] = function (/** @type {unknown[]} */ ...args) {
-        return wait(native.apply(this, args), this);
-      };
-    }
+  const waitFor = (owner, name, wait) => {
+    replace.method(owner, name, (native, self, args) => wait(native(self, args), self));
   };
 
   const types = /** @type {Record<string, any>} */ (self);
   for (const [type, names] of Object.entries(RETURNS_PROMISE)) {
     for (const name of names) {
-      replace(types[type]?.prototype, name, (promise) => work.until(`${type}.${name}()`, promise));
+      waitFor(types[type]?.prototype, name, (promise) => work.until(`${type}.${name}()`, promise));
     }
   }
-  replace(types.Scheduler?.prototype, "yield", (promise) => work.until("scheduler.yield()", promise));
-  const nativePostTask = types.Scheduler?.prototype.postTask;
-  if (nativePostTask) {
-    types.Scheduler.prototype.postTask = function (/** @type {Function} */ callback, /** @type {unknown} */ options) {
-      // Until the task begins: it may wait for a timer.
-      const item = work.begin("scheduler.postTask()");
-      const task = function (/** @type {unknown[]} */ ...args) {
-        work.end(item);
-        return callback.apply(undefined, args);
-      };
-      const promise = nativePostTask.call(this, typeof callback === "function" ? task : callback, options);
-      promise.catch(() => work.end(item));
-      return promise;
+  waitFor(types.Scheduler?.prototype, "yield", (promise) => work.until("scheduler.yield()", promise));
+  replace.method(types.Scheduler?.prototype, "postTask", (native, self, args) => {
+    const [callback, ...rest] = args;
+    if (typeof callback !== "function") {
+      return native(self, args);
+    }
+    // Until the task begins: it may wait for a timer.
+    const item = work.begin("scheduler.postTask()");
+    const task = function (/** @type {unknown[]} */ ...values) {
+      work.end(item);
+      return callback.apply(undefined, values);
     };
-  }
-  replace(self, "createImageBitmap", (promise) => work.until("createImageBitmap()", promise));
+    const promise = native(self, [task, ...rest]);
+    promise.catch(() => work.end(item));
+    return promise;
+  });
+  waitFor(self, "createImageBitmap", (promise) => work.until("createImageBitmap()", promise));
   for (const name of ["compile", "compileStreaming", "instantiate", "instantiateStreaming"]) {
-    replace(self.WebAssembly, name, (promise) => work.until(`WebAssembly.${name}()`, promise));
+    waitFor(self.WebAssembly, name, (promise) => work.until(`WebAssembly.${name}()`, promise));
   }
   for (const name of BODY) {
-    replace(Response.prototype, name, (promise, response) => {
+    waitFor(Response.prototype, name, (promise, response) => {
+      if (announcements.isAborted(response)) {
+        return promise;
+      }
       // A response that a script made may be filled by the script's own stream, which may wait for a timer.
       const isOwn = response.type === "default";
       return isOwn ? work.whilePatient("reading the response of the worker itself", promise)
@@ -66,7 +65,7 @@
     });
   }
   for (const name of ["readAsArrayBuffer", "readAsDataURL", "readAsText"]) {
-    replace(FileReader.prototype, name, (_, reader) => {
+    waitFor(FileReader.prototype, name, (_, reader) => {
       work.untilEvent(`FileReader.${name}()`, reader, ["loadend"]);
     });
   }

@@ -130,15 +130,14 @@ const requests = (() => {
     },
     { begin: ({ number, what }) => begin(number, what), end: (number) => end(number) },
   );
-  const { clone } = Response.prototype;
-  Response.prototype.clone = function () {
-    const copy = clone.call(this);
-    const number = numbers.get(this);
+  replace.method(Response.prototype, "clone", (native, response, args) => {
+    const copy = native(response, args);
+    const number = numbers.get(response);
     if (number !== undefined) {
       numbers.set(copy, number);
     }
     return copy;
-  };
+  });
 
   /** @param {{ request: number, delayMs: number | null }} params */
   control.methods.suspend = ({ request, delayMs }) => {

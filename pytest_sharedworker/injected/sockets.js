@@ -6,7 +6,7 @@ const sockets = (() => {
   /** @type {(socket: Socket, number: number, what: string) => void} */
   let onOpening = () => {};
 
-  const { URL: NativeURL, WebSocket: NativeWebSocket, EventSource: NativeEventSource } = self;
+  const { URL: NativeURL } = self;
   const { port } = new NativeURL(control.origin);
   const isGateway = (/** @type {URL} */ url) => url.host === control.host
     || (url.port === port && ["127.0.0.1", "localhost"].includes(url.hostname));
@@ -22,11 +22,11 @@ const sockets = (() => {
     return `${url.href}${separator}${settings.socketParameter}=${control.id}.${number}`;
   };
   /**
-   * @param {any} Native
+   * @param {string} name
    * @param {(args: any[], number: number) => { changed: any[], url: URL | null }} prepare
    */
-  const replace = (Native, prepare) => new Proxy(Native, {
-    construct: (target, args, newTarget) => {
+  const install = (name, prepare) => {
+    replace.constructor(self, name, (create, args) => {
       const number = announcements.nextNumber();
       let changed = args;
       let url = null;
@@ -35,22 +35,16 @@ const sockets = (() => {
       } catch {
         // The browser throws.
       }
-      const socket = Reflect.construct(target, changed, newTarget);
+      const socket = create(changed);
       if (url) {
         announcements.announce(number, "GET", url, false);
       }
-      onOpening(socket, number, `${Native.name} ${socket.url}`);
+      onOpening(socket, number, `${name} ${socket.url}`);
       return socket;
-    },
-  });
-  const install = (/** @type {string} */ name, /** @type {any} */ Native, /** @type {any} */ Replaced) => {
-    Object.defineProperty(self, name, {
-      value: Replaced, configurable: true, enumerable: false, writable: true,
     });
-    Native.prototype.constructor = Replaced;
   };
 
-  install("WebSocket", NativeWebSocket, replace(NativeWebSocket, (args, number) => {
+  install("WebSocket", (args, number) => {
     const tagged = args.length ? tag(args[0], number) : null;
     const url = tagged ? new NativeURL(args[0], location.href) : null;
     if (url) {
@@ -58,21 +52,9 @@ const sockets = (() => {
       url.host = control.host;
     }
     return { changed: tagged ? [tagged, ...args.slice(1)] : args, url };
-  }));
-  const url = /** @type {PropertyDescriptor} */ (
-    Object.getOwnPropertyDescriptor(NativeWebSocket.prototype, "url")
-  );
-  Object.defineProperty(NativeWebSocket.prototype, "url", {
-    ...url,
-    get() {
-      return url.get?.call(this).replace(PARAMETER, "");
-    },
   });
-  if (NativeEventSource) {
-    install("EventSource", NativeEventSource, replace(NativeEventSource, (args) => (
-      { changed: args, url: new NativeURL(args[0], location.href) }
-    )));
-  }
+  replace.getter(self.WebSocket.prototype, "url", (native, socket) => native(socket, []).replace(PARAMETER, ""));
+  install("EventSource", (args) => ({ changed: args, url: new NativeURL(args[0], location.href) }));
 
   return {
     /**

@@ -6,47 +6,40 @@
   const filledByBrowser = new WeakSet();
   const readers = new WeakSet();
 
-  const { stream } = Blob.prototype;
-  Blob.prototype.stream = function () {
-    const opened = stream.call(this);
+  replace.method(Blob.prototype, "stream", (native, blob, args) => {
+    const opened = native(blob, args);
     filledByBrowser.add(opened);
     return opened;
-  };
-  const body = /** @type {PropertyDescriptor} */ (Object.getOwnPropertyDescriptor(Response.prototype, "body"));
-  Object.defineProperty(Response.prototype, "body", {
-    ...body,
-    get() {
-      const opened = body.get?.call(this);
-      if (opened && this.type !== "default") {
-        filledByBrowser.add(opened);
-      }
-      return opened;
-    },
+  });
+  replace.getter(Response.prototype, "body", (native, response) => {
+    const opened = native(response, []);
+    if (opened && response.type !== "default") {
+      filledByBrowser.add(opened);
+    }
+    return opened;
   });
 
-  const prototype = /** @type {any} */ (ReadableStream.prototype);
-  const { getReader } = prototype;
-  /** @this {ReadableStream} */
-  prototype.getReader = function (/** @type {any[]} */ ...args) {
-    const reader = getReader.apply(this, args);
-    if (filledByBrowser.has(this)) {
+  const NativeStream = self.ReadableStream;
+  const prototype = /** @type {any} */ (NativeStream.prototype);
+  replace.method(prototype, "getReader", (native, stream, args) => {
+    const reader = native(stream, args);
+    if (filledByBrowser.has(stream)) {
       readers.add(reader);
     }
     return reader;
-  };
+  });
   for (const Reader of [self.ReadableStreamDefaultReader, self.ReadableStreamBYOBReader].filter(Boolean)) {
-    const read = /** @type {Function} */ (Reader.prototype.read);
-    Reader.prototype.read = function (/** @type {unknown[]} */ ...args) {
-      const chunk = read.apply(this, args);
-      return readers.has(this) ? work.whilePatient("reading a stream", chunk) : chunk;
-    };
+    replace.method(Reader.prototype, "read", (native, reader, args) => {
+      const chunk = native(reader, args);
+      return readers.has(reader) ? work.whilePatient("reading a stream", chunk) : chunk;
+    });
   }
 
   // In pipeTo, tee and async iteration the browser reads without calling `read`. It gets this stream instead, which
   // calls `read` on the source for each chunk.
   const wrap = (/** @type {ReadableStream<Uint8Array>} */ source) => {
     const reader = source.getReader();
-    return new ReadableStream({
+    return new NativeStream({
       type: "bytes",
       pull: async (controller) => {
         const { done, value } = await reader.read();
@@ -62,14 +55,15 @@
       cancel: (reason) => reader.cancel(reason),
     }, { highWaterMark: 0 });
   };
-  for (const name of ["pipeThrough", "pipeTo", "tee", "values", Symbol.asyncIterator]) {
-    const native = prototype[name];
-    if (native) {
-      /** @this {ReadableStream} */
-      prototype[name] = function (/** @type {unknown[]} */ ...args) {
-        const isReadable = filledByBrowser.has(this) && !this.locked;
-        return native.apply(isReadable ? wrap(this) : this, args);
-      };
-    }
+  for (const name of ["pipeThrough", "pipeTo", "tee", "values"]) {
+    replace.method(prototype, name, (native, stream, args) => {
+      const isReadable = filledByBrowser.has(stream) && !stream.locked;
+      return native(isReadable ? wrap(stream) : stream, args);
+    });
+  }
+  // One function under two names.
+  const iterator = Object.getOwnPropertyDescriptor(prototype, Symbol.asyncIterator);
+  if (iterator) {
+    Object.defineProperty(prototype, Symbol.asyncIterator, { ...iterator, value: prototype.values });
   }
 })();

@@ -34,11 +34,10 @@
   let usesLocks = false;
   const waitForLocks = () => navigator.locks.query();
   if (navigator.locks) {
-    const request = /** @type {Function} */ (LockManager.prototype.request);
-    LockManager.prototype.request = function (/** @type {unknown[]} */ ...args) {
+    replace.method(LockManager.prototype, "request", (native, self, args) => {
       usesLocks = true;
-      return request.apply(this, args);
-    };
+      return native(self, args);
+    });
   }
 
   const timers = settings.virtualClock ? makeTimers(window, Date.now()) : null;
@@ -62,22 +61,21 @@
   };
 
   const nativePost = /** @type {Function} */ (MessagePort.prototype.postMessage);
-  const nativeClose = MessagePort.prototype.close;
   if (settings.countsMessages) {
-    MessagePort.prototype.postMessage = function postMessage(/** @type {any[]} */ ...args) {
-      nativePost.apply(this, args);
-      const state = byPort.get(this);
+    replace.method(MessagePort.prototype, "postMessage", (native, port, args) => {
+      native(port, args);
+      const state = byPort.get(port);
       if (state && !state.isClosed) {
         state.postedCount += 1;
       }
-    };
-    MessagePort.prototype.close = function close() {
-      nativeClose.call(this);
-      const state = byPort.get(this);
+    });
+    replace.method(MessagePort.prototype, "close", (native, port, args) => {
+      native(port, args);
+      const state = byPort.get(port);
       if (state) {
         state.isClosed = true;
       }
-    };
+    });
   }
   const post = (/** @type {PortState} */ { port, id }, /** @type {object} */ message) => {
     nativePost.call(port, { [settings.mark]: { port: id, ...message } });
@@ -106,32 +104,32 @@
       return "";
     }
   };
-  window.SharedWorker = class SharedWorker extends NativeSharedWorker {
-    constructor(/** @type {[string | URL, (string | WorkerOptions)?]} */ ...args) {
-      super(.../** @type {typeof args} */ (inlineWorkers.wrap(args, toUrl(args[0]))));
-      const url = toUrl(args[0]);
-      const name = (typeof args[1] === "string" ? args[1] : args[1] && args[1].name) || "";
-      /** @type {PortState} */
-      const state = {
-        port: this.port, id: makeId(), url, name, createdMs: timeOrigin + performanceNow(),
-        postedCount: 0, isClosed: false, hasFailed: false,
-      };
-      ports.set(state.id, state);
-      byPort.set(this.port, state);
-      // An error of an earlier attempt does not count: this is the next one.
-      errors.splice(0, Infinity, ...errors.filter((error) => error.url !== url || error.name !== name));
-      this.addEventListener("error", (event) => {
-        // An ErrorEvent comes from a worker that runs, and reports it itself.
-        if (!(event instanceof ErrorEvent)) {
-          errors.push({ url, name });
-          state.hasFailed = true;
-        }
-      });
-      if (timers) {
-        followClock(timers, state);
+  replace.constructor(window, "SharedWorker", (create, args) => {
+    /** @type {SharedWorker} */
+    const worker = create(inlineWorkers.wrap(args, toUrl(args[0])));
+    const url = toUrl(args[0]);
+    const name = (typeof args[1] === "string" ? args[1] : args[1] && args[1].name) || "";
+    /** @type {PortState} */
+    const state = {
+      port: worker.port, id: makeId(), url, name, createdMs: timeOrigin + performanceNow(),
+      postedCount: 0, isClosed: false, hasFailed: false,
+    };
+    ports.set(state.id, state);
+    byPort.set(worker.port, state);
+    // An error of an earlier attempt does not count: this is the next one.
+    errors.splice(0, Infinity, ...errors.filter((error) => error.url !== url || error.name !== name));
+    worker.addEventListener("error", (event) => {
+      // An ErrorEvent comes from a worker that runs, and reports it itself.
+      if (!(event instanceof ErrorEvent)) {
+        errors.push({ url, name });
+        state.hasFailed = true;
       }
+    });
+    if (timers) {
+      followClock(timers, state);
     }
-  };
+    return worker;
+  });
 
   Object.defineProperty(window, HANDLE, {
     value: {

@@ -24,6 +24,7 @@ const makeTimers = (
 ) => {
   const MINIMUM_NESTED_DELAY_MS = 4;
   const FREE_NESTING = 5;
+  const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
   // All times are milliseconds since the start; `originMs` maps them to dates.
   let nowMs = 0;
@@ -57,22 +58,28 @@ const makeTimers = (
   const clear = (/** @type {unknown} */ id) => {
     timers.delete(Number(id));
   };
-  Object.assign(scope, {
-    /** @type {(callback: Function | string, delay?: unknown, ...args: unknown[]) => number} */
-    setTimeout: function setTimeout(callback, delay, ...args) {
-      return add(callback, delay, args, false);
-    },
-    /** @type {(callback: Function | string, delay?: unknown, ...args: unknown[]) => number} */
-    setInterval: function setInterval(callback, delay, ...args) {
-      return add(callback, delay, args, true);
-    },
-    clearTimeout: function clearTimeout(/** @type {unknown} */ id) {
-      clear(id);
-    },
-    clearInterval: function clearInterval(/** @type {unknown} */ id) {
-      clear(id);
-    },
-  });
+  const clearNative = scope.clearTimeout.bind(scope);
+  // Called on another object, or without a callback, these throw as the browser's own do.
+  const isScope = (/** @type {unknown} */ self) => self === undefined || self === null || self === scope;
+  for (const [name, repeats] of /** @type {[string, boolean][]} */ ([["setTimeout", false], ["setInterval", true]])) {
+    replace.method(scope, name, (native, self, args) => {
+      const [callback, delay, ...rest] = args;
+      if (!isScope(self) || args.length === 0) {
+        return native(self, args);
+      }
+      if (typeof callback === "function") {
+        return add(callback, delay, rest, repeats);
+      }
+      const text = String(callback);
+      // The page's policy may forbid to run text: then the browser makes no timer, and reports it.
+      const id = native(self, [text, LONGEST_DELAY_MS]);
+      clearNative(id);
+      return id === 0 ? 0 : add(text, delay, rest, repeats);
+    });
+  }
+  for (const name of ["clearTimeout", "clearInterval"]) {
+    replace.method(scope, name, (native, self, args) => (isScope(self) ? clear(args[0]) : native(self, args)));
+  }
   // Delays of other APIs: not rounded, not nested, of any length.
   const wait = (/** @type {() => void} */ callback, /** @type {number} */ delayMs) => {
     const id = nextTimerId++;
@@ -80,57 +87,53 @@ const makeTimers = (
     timers.set(id, { ...timer, id, dueMs: nowMs + delayMs, order: nextOrder++ });
     return id;
   };
-  const nativeTimeout = scope.AbortSignal.timeout;
-  scope.AbortSignal.timeout = function timeout(delay) {
-    if (!(delay >= 0 && delay <= Number.MAX_SAFE_INTEGER)) {
+  replace.method(scope.AbortSignal, "timeout", (native, self, args) => {
+    const delay = Number(args[0]);
+    if (args.length === 0 || !(delay >= 0 && delay <= Number.MAX_SAFE_INTEGER)) {
       // It throws.
-      return nativeTimeout.call(scope.AbortSignal, delay);
+      return native(self, args);
     }
     const controller = new AbortController();
     wait(() => controller.abort(new DOMException("signal timed out", "TimeoutError")), Math.trunc(delay));
     return controller.signal;
-  };
-  const { prototype: scheduler } = /** @type {any} */ (scope).Scheduler ?? {};
-  const nativePostTask = scheduler?.postTask;
-  if (nativePostTask) {
-    /** @type {(callback: Function, options?: any) => Promise<unknown>} */
-    scheduler.postTask = async function postTask(callback, { delay = 0, ...options } = {}) {
-      if (delay > 0) {
-        const { signal } = options;
-        signal?.throwIfAborted();
-        await new Promise((resolve, reject) => {
-          const id = wait(() => resolve(undefined), delay);
-          signal?.addEventListener("abort", () => {
-            clear(id);
-            reject(signal.reason);
-          }, { once: true });
-        });
-      }
-      return nativePostTask.call(this, callback, options);
-    };
-  }
-  const atomics = /** @type {any} */ (scope).Atomics;
-  const nativeWaitAsync = atomics.waitAsync;
-  if (nativeWaitAsync) {
-    /** @type {(array: unknown, index: number, value: unknown, timeout?: number) => object} */
-    atomics.waitAsync = function waitAsync(array, index, value, timeout = Infinity) {
-      if (!(timeout > 0 && timeout < Infinity)) {
-        return nativeWaitAsync(array, index, value, timeout);
-      }
-      const waiting = nativeWaitAsync(array, index, value);
-      if (!waiting.async) {
-        return waiting;
-      }
-      const ended = new Promise((resolve) => {
-        const id = wait(() => resolve("timed-out"), timeout);
-        waiting.value.then((/** @type {string} */ result) => {
+  });
+  replace.method(/** @type {any} */ (scope).Scheduler?.prototype, "postTask", (native, self, args) => {
+    const [callback, { delay = 0, ...options } = {}] = args;
+    if (!(delay > 0)) {
+      return native(self, args);
+    }
+    const postDelayed = async () => {
+      const { signal } = options;
+      signal?.throwIfAborted();
+      await new Promise((resolve, reject) => {
+        const id = wait(() => resolve(undefined), delay);
+        signal?.addEventListener("abort", () => {
           clear(id);
-          resolve(result);
-        });
+          reject(signal.reason);
+        }, { once: true });
       });
-      return { async: true, value: ended };
+      return native(self, [callback, options]);
     };
-  }
+    return postDelayed();
+  });
+  replace.method(/** @type {any} */ (scope).Atomics, "waitAsync", (native, self, args) => {
+    const [array, index, value, timeout = Infinity] = args;
+    if (!(timeout > 0 && timeout < Infinity)) {
+      return native(self, args);
+    }
+    const waiting = native(self, [array, index, value]);
+    if (!waiting.async) {
+      return waiting;
+    }
+    const ended = new Promise((resolve) => {
+      const id = wait(() => resolve("timed-out"), timeout);
+      waiting.value.then((/** @type {string} */ result) => {
+        clear(id);
+        resolve(result);
+      });
+    });
+    return { async: true, value: ended };
+  });
 
   installXhrTimeouts(scope, { nowMs: () => nowMs, wait, clear }, onXhrDue);
   installDates(scope, { nowMs: () => nowMs, dateMs: () => originMs + nowMs, epochMs });
@@ -171,7 +174,7 @@ const makeTimers = (
         if (typeof timer.callback === "function") {
           timer.callback.apply(scope, timer.args);
         } else {
-          (0, eval)(String(timer.callback));
+          (0, eval)(timer.callback);
         }
       } catch (error) {
         // As in real time: the exception is reported, and the other timers fire.
