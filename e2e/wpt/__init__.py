@@ -1,0 +1,1 @@
+"""Web-platform-tests that run in SharedWorkers: the plugin must not change their results."""
