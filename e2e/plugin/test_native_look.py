@@ -95,6 +95,29 @@ def test_wrong_call_throws_type_error(app: App, call: str) -> None:
     assert name == "TypeError"
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "Response.prototype.text.call({})",
+        "Response.prototype.json.call(undefined)",
+        "Request.prototype.blob.call(new Response(''))",
+        "Blob.prototype.arrayBuffer.call({})",
+        "Cache.prototype.keys.call(caches)",
+        "SubtleCrypto.prototype.digest.call({}, 'SHA-1', new Uint8Array())",
+        "LockManager.prototype.request.call({}, 'name', () => {})",
+        "LockManager.prototype.query.call({})",
+        "navigator.locks.request(Symbol(), () => {})",
+        "fetch.call({}, '/')",
+        "fetch()",
+        "WebAssembly.compile(1)",
+    ],
+)
+def test_wrong_call_of_an_asynchronous_function_rejects(app: App, call: str) -> None:
+    worker = app.start()
+    outcome = worker.evaluate(f"() => {call}.then(() => 'nothing', ({{ name }}) => name)")
+    assert outcome == "TypeError"
+
+
 def test_function_of_a_format_is_the_same_each_time(app: App) -> None:
     worker = app.start()
     assert worker.evaluate("() => { const f = new Intl.DateTimeFormat(); return f.format === f.format; }")

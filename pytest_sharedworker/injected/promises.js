@@ -53,9 +53,11 @@
   for (const name of ["compile", "compileStreaming", "instantiate", "instantiateStreaming"]) {
     waitFor(self.WebAssembly, name, (promise) => work.until(`WebAssembly.${name}()`, promise));
   }
+  const NativeResponse = self.Response;
   for (const name of BODY) {
     waitFor(Response.prototype, name, (promise, response) => {
-      if (announcements.isAborted(response)) {
+      if (!(response instanceof NativeResponse) || announcements.isAborted(response)) {
+        // It rejects at once.
         return promise;
       }
       // A response that a script made may be filled by the script's own stream, which may wait for a timer.
