@@ -8,15 +8,17 @@ project's conftest.py override both.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, BrowserType
+from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
+from pytest_sharedworker.browsers.hints import find_hint
 from pytest_sharedworker.errors import BrowserNotFoundError
 
 CONNECT_TIMEOUT_MS = 30_000
@@ -48,6 +50,22 @@ def check_options(config: pytest.Config) -> None:
             f"--browser-ws-endpoint {endpoint}: give an address as `playwright run-server` prints it,"
             " for example ws://browsers.example:3000/"
         )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what to do about a browser that Playwright cannot start or drive."""
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, PlaywrightError):
+        callspec = getattr(item, "callspec", None)
+        browser_name = str(callspec.params.get("browser_name", "chromium")) if callspec else "chromium"
+        uses_installed: bool = item.config.getoption("--installed-browser")
+        hint = find_hint(call.excinfo.value.message, browser_name, uses_installed=uses_installed)
+        if hint is not None:
+            report.sections.append(("browser", hint))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,80 @@
+"""Hints for errors of Playwright about browsers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pytest_sharedworker.browsers.hints import FIREFOX_PLAYWRIGHT, find_hint
+
+pytest_plugins = ["pytester"]
+
+NO_EXECUTABLE = "BrowserType.launch: Executable doesn't exist at /root/.cache/ms-playwright/chromium-1/chrome"
+UNKNOWN_COMMAND = (
+    "Browser.new_context: Protocol error (emulation.setMediaFeaturesOverride): unknown command undefined"
+)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Give the machine no browser of Playwright, and an empty folder of commands; return that."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for variable in ("CHROMIUM", "FIREFOX"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("PATH", str(commands))
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "none"))
+    return commands
+
+
+@pytest.mark.parametrize(("name", "command"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
+def test_installed_browser_is_named_with_the_option(machine: Path, name: str, command: str) -> None:
+    (machine / command).touch(0o755)
+    hint = find_hint(NO_EXECUTABLE, name, uses_installed=False)
+    assert hint is not None
+    assert str(machine / command) in hint
+    assert "--installed-browser" in hint
+
+
+def test_machine_without_a_browser_gets_the_command_that_installs_one(machine: Path) -> None:
+    hint = find_hint(NO_EXECUTABLE, "webkit", uses_installed=False)
+    assert hint is not None
+    assert "-m playwright install --with-deps webkit" in hint
+
+
+def test_firefox_that_lacks_a_command_gets_the_version_of_playwright() -> None:
+    hint = find_hint(UNKNOWN_COMMAND, "firefox", uses_installed=True)
+    assert hint is not None
+    assert f"pip install playwright=={FIREFOX_PLAYWRIGHT}" in hint
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "uses_installed"),
+    [
+        ("Page.goto: net::ERR_CONNECTION_REFUSED", "chromium", False),
+        (NO_EXECUTABLE, "chromium", True),
+        (UNKNOWN_COMMAND, "chromium", True),
+    ],
+)
+def test_other_errors_get_no_hint(error: str, name: str, uses_installed: bool) -> None:
+    assert find_hint(error, name, uses_installed=uses_installed) is None
+
+
+def test_plain_pytest_shows_the_hint(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name in ("chromium", "chromium-headless-shell"):
+        (commands / name).touch(0o755)
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setenv("PATH", str(commands), prepend=os.pathsep)
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "none"))
+    pytester.makepyfile("def test_page(page): pass")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=60)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["*Executable doesn't exist*", f"This machine has {commands}/*: run pytest with --installed-browser*"]
+    )
