@@ -188,3 +188,21 @@ def test_console_shortens_what_is_very_large(app: App) -> None:
     text = wait_for_console(worker, "end").text
     assert text.endswith(",7,…] end")
     assert len(text) < 25_000
+
+
+@pytest.mark.parametrize("kind", ["classic", "module"])
+@pytest.mark.parametrize("prefix", ["", 'import "./imported.js";'], ids=["plain", "imports"])
+def test_column_of_a_minified_script_is_that_of_the_script(
+    app: App, worker_clock: Clock, kind: str, prefix: str
+) -> None:
+    if kind == "classic" and prefix:
+        pytest.skip("a classic script has no imports")
+    app.gateway.serve("/imported.js", "1;")
+    fail = "const fail=()=>{throw new Error('far')};"
+    script = f"{prefix}onconnect=()=>{{}};{fail}setTimeout(fail,1e3);console.log('up');"
+    worker = app.start(script, type=kind)
+    worker_clock.run_for(1_000)
+    (error,) = worker.errors()
+    assert f"/worker.js:1:{script.index('new Error') + 1}" in error.stack
+    frames = [line for line in error.stack.splitlines() if ".js:" in line]
+    assert len(frames) == 1

@@ -45,6 +45,8 @@ class WorkerScripts:
         """The paths of all scripts that browsers requested as SharedWorkers."""
         self.prefixes: set[str] = set()
         """What was put in front of scripts, each text with the space at its end."""
+        self.prefixes_by_path: dict[str, str] = {}
+        """What was put in front of each script last."""
         self.pages_without_inline_workers: set[str] = set()
         """The URLs of pages whose policies forbid workers of blob: and data: URLs."""
         self._origin = origin
@@ -95,12 +97,14 @@ class WorkerScripts:
         if prologue is None:
             return response._replace(headers=headers)
         allow_control(headers, self._control_port)
-        body = self._add_prologue(prologue, response, headers)
+        body = self._add_prologue(path, prologue, response, headers)
         if response.stream is not None and "Content-Length" in headers:  # A script that breaks off.
             headers["Content-Length"] = str(int(headers["Content-Length"]) + len(body) - len(response.body))
         return response._replace(headers=headers, body=body)
 
-    def _add_prologue(self, prologue: str, response: RawResponse, headers: CIMultiDict[str]) -> bytes:
+    def _add_prologue(
+        self, path: str, prologue: str, response: RawResponse, headers: CIMultiDict[str]
+    ) -> bytes:
         encodings = ", ".join(list_encodings(headers))
         headers.popall("Content-Encoding", None)
         decoded = decode_body(response.body, response.headers)
@@ -108,7 +112,8 @@ class WorkerScripts:
             script_path = self._serve_own("script", response)
             return f"{prologue} {_IMPORT % (json.dumps(script_path), json.dumps(encodings))}".encode()
         script = read_script(decoded, headers.get("Content-Type", ""))
-        return script.put_behind(self._make_prefix(prologue, script.utf8))
+        self.prefixes_by_path[path] = prefix = self._make_prefix(prologue, script.utf8)
+        return script.put_behind(prefix)
 
     def _make_prefix(self, prologue: str, script: bytes, origin: str = "") -> str:
         if has_static_imports(script):

@@ -27,6 +27,7 @@ from pytest_sharedworker.errors import (
 )
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.patterns import URLMatch
+from pytest_sharedworker.gateway.stacks import correct_stack
 from pytest_sharedworker.injected.prologue import tab_script, worker_prologue
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.tabs.console import TabConsole
@@ -256,6 +257,7 @@ class WorkerManager:
             has_devtools=self._has_devtools,
             connections=self._connections,
             find_urls=self.gateway._script_urls.find_aliases,
+            correct_stack=lambda stack: correct_stack(stack, self.gateway._scripts.prefixes_by_path),
             before_close=self.save_coverage,
         )
 

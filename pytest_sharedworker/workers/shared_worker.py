@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Literal, TypeVar, overload
 
@@ -50,11 +51,13 @@ class SharedWorker:
         has_devtools: bool,
         connections: DevToolsConnections,
         find_urls: Callable[[str], set[str]],
+        correct_stack: Callable[[str], str],
         before_close: Callable[[], None],
     ) -> None:
         """Take one of `channel` and `target`.
 
-        `find_urls` returns all URLs under which a script is known; `before_close` saves what ends together
+        `find_urls` returns all URLs under which a script is known; `correct_stack` returns a stack with the
+        positions of the scripts as they were served; `before_close` saves what ends together
         with the worker.
         """
         self.clock = clock
@@ -63,6 +66,7 @@ class SharedWorker:
         self._has_devtools = has_devtools
         self._connections = connections
         self._find_urls = find_urls
+        self._correct_stack = correct_stack
         self._before_close = before_close
         self._replayed_console: list[ConsoleMessage] = []
         self._replayed_errors: list[WorkerError] = []
@@ -165,7 +169,7 @@ class SharedWorker:
     def errors(self) -> list[WorkerError]:
         """Return its uncaught exceptions and unhandled rejections, from its first line on."""
         if self._channel is not None:
-            return list(self._channel.errors)
+            return [replace(error, stack=self._correct_stack(error.stack)) for error in self._channel.errors]
         self._replay()
         return list(self._replayed_errors)
 

@@ -1,0 +1,43 @@
+"""Positions in stacks of scripts behind a prologue."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_sharedworker.gateway.stacks import correct_stack
+
+ORIGIN = "http://127.0.0.1:8000"
+PREFIXES = {"/w.js": "p" * 100, "/lines.js": "one\ntwo;", "/wide.js": "\U0001f600" * 10}
+
+
+@pytest.mark.parametrize(
+    ("frame", "corrected"),
+    [
+        ("    at f (URL/w.js:1:166)", "    at f (URL/w.js:1:66)"),
+        ("    at URL/w.js?v=1:1:101", "    at URL/w.js?v=1:1:1"),
+        ("f@URL/w.js:1:166", "f@URL/w.js:1:66"),
+        ("    at f (URL/w.js:2:7)", "    at f (URL/w.js:2:7)"),
+        ("    at f (URL/lines.js:2:8)", "    at f (URL/lines.js:1:4)"),
+        ("    at f (URL/lines.js:3:8)", "    at f (URL/lines.js:2:8)"),
+        ("    at f (URL/wide.js:1:21)", "    at f (URL/wide.js:1:1)"),
+        ("    at f (URL/other.js:1:166)", "    at f (URL/other.js:1:166)"),
+        ("    at f (<anonymous>)", "    at f (<anonymous>)"),
+    ],
+)
+def test_frame_has_the_position_of_the_served_script(frame: str, corrected: str) -> None:
+    stack = f"Error: far\n{frame.replace('URL', ORIGIN)}"
+    assert correct_stack(stack, PREFIXES) == f"Error: far\n{corrected.replace('URL', ORIGIN)}"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "    at Object.fire (URL/w.js:1:100)",
+        "fire@URL/w.js:1:7",
+        "    at f (URL/lines.js:1:2)",
+        "    at f (URL/__pytest_sharedworker__/prologue/1:1:9)",
+    ],
+)
+def test_frames_of_the_plugin_are_left_out(frame: str) -> None:
+    stack = f"Error: far\n{frame.replace('URL', ORIGIN)}"
+    assert correct_stack(stack, PREFIXES) == "Error: far"
