@@ -8,7 +8,10 @@ import pytest
 
 from reference_server.__main__ import COMMANDS
 from reference_server.api.metrics import COUNTERS, GAUGES
+from reference_server.api.ready import CHECK_TIMEOUT_SECONDS, RESULT_SECONDS
+from reference_server.app import LAST_GOOD_SUFFIX
 from reference_server.cli.metrics_token import VARIABLE
+from reference_server.config.last_good import HOLD_SECONDS
 from reference_server.storage.accounting import PLAUSIBLE_GAP, PLAUSIBLE_REPORT, SECONDS_PER_DAY
 from reference_server.storage.dead_letters import (
     MAX_AGE_SECONDS,
@@ -21,6 +24,7 @@ from reference_server.storage.retention import IDENTITY_DAYS, STEP_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^(?:\.venv/bin/)?python -m reference_server (.*)$", TEXT, re.MULTILINE)
 MEBIBYTE = 1024 * 1024
 
@@ -51,6 +55,10 @@ def test_every_counter_of_the_store_is_described() -> None:
         f"**{IDENTITY_DAYS} days after the deletion**",
         f"newest {MAX_LETTERS:,}, at most {MAX_TOTAL_BYTES // MEBIBYTE} MiB",
         f"for {MAX_AGE_SECONDS // SECONDS_PER_DAY} days, of each the first {MAX_CONTENT_BYTES // 1024} KiB",
+        f"`telemetry.sqlite{LAST_GOOD_SUFFIX}`",
+        f"It holds for {HOLD_SECONDS // SECONDS_PER_DAY} days",
+        f"at most once {'a second' if RESULT_SECONDS == 1 else '?'}, and waits",
+        f"waits at most {CHECK_TIMEOUT_SECONDS:g} s for it",
         f"a file of up to {REWRITE_BYTES // MEBIBYTE} MiB",
         f"for {STEP_SECONDS * 1000:.0f} ms at a time",
         f"a gap of more than {PLAUSIBLE_GAP:,}",
@@ -59,3 +67,7 @@ def test_every_counter_of_the_store_is_described() -> None:
 )
 def test_numbers_are_those_of_the_code(text: str) -> None:
     assert text in " ".join(TEXT.split())
+
+
+def test_protocol_names_the_horizon_of_duplicates() -> None:
+    assert f"known for {IDENTITY_DAYS} days after the deletion" in PROTOCOL
