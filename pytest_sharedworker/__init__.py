@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_sharedworker.gateway.messages import RawResponse as RawResponse
     from pytest_sharedworker.gateway.messages import Request as Request
     from pytest_sharedworker.gateway.messages import Response as Response
+    from pytest_sharedworker.gateway.origins.origin import GatewayOrigin as GatewayOrigin
     from pytest_sharedworker.gateway.patterns import Pattern as Pattern
     from pytest_sharedworker.gateway.patterns import URLMatch as URLMatch
     from pytest_sharedworker.gateway.route import AsyncRoute as AsyncRoute
@@ -92,6 +93,7 @@ __all__ = [
     "ExpectedMessage",
     "Gateway",
     "GatewayError",
+    "GatewayOrigin",
     "HttpStatus",
     "Journal",
     "Latency",
@@ -147,6 +149,7 @@ _MODULES = (
     "gateway.gateway",
     "gateway.journal",
     "gateway.messages",
+    "gateway.origins.origin",
     "gateway.patterns",
     "gateway.route",
     "gateway.router",

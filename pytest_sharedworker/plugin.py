@@ -18,6 +18,7 @@ from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.coverage import plugin as coverage_plugin
 from pytest_sharedworker.errors import ClockError, SharedWorkerError, UnusedFaultError, UnusedFaultWarning
 from pytest_sharedworker.gateway.gateway import Gateway
+from pytest_sharedworker.gateway.origins.certificates import CertificateAuthority
 from pytest_sharedworker.integration import interrupts, xdist_output
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.reporting import artifacts
@@ -75,6 +76,11 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
+        f"{launch_options.PROXY_MARKER}: the contexts of this test send all requests through its gateway, so"
+        " that gateway.origin() works at any time",
+    )
+    config.addinivalue_line(
+        "markers",
         f"worker_clock(kind): run this test on a worker clock of this kind ({', '.join(CLOCK_KINDS)}),"
         " whatever option and fixtures say",
     )
@@ -96,6 +102,20 @@ def sharedworker_loop() -> Iterator[LoopThread]:
 
 
 @pytest.fixture(scope="session")
+def sharedworker_certificates() -> CertificateAuthority:
+    """Return what issues the certificates of the gateway's https origins."""
+    return CertificateAuthority()
+
+
+@pytest.fixture(scope="session")
+def sharedworker_certificate_hash(
+    sharedworker_certificates: CertificateAuthority, browser_name: str
+) -> str | None:
+    """Return the hash by which Chromium trusts these certificates."""
+    return sharedworker_certificates.key_hash if browser_name == "chromium" else None
+
+
+@pytest.fixture(scope="session")
 def sharedworker_control(sharedworker_loop: LoopThread) -> Iterator[ControlServer]:
     """Serve the control channel, to which workers with a prologue connect."""
     control = ControlServer(sharedworker_loop)
@@ -114,12 +134,13 @@ def gateway_upstream() -> str | None:
 def gateway(
     sharedworker_loop: LoopThread,
     sharedworker_control: ControlServer,
+    sharedworker_certificates: CertificateAuthority,
     gateway_upstream: str | None,
     output_path: str,
     request: pytest.FixtureRequest,
 ) -> Iterator[Gateway]:
     """Give this test a gateway: an origin in front of `gateway_upstream`, its journal, toxics and routes."""
-    gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream)
+    gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream, sharedworker_certificates)
     gateway._start()
     sources = artifacts.ArtifactSources(gateway, Path(output_path), tab_console=_get_tab_console(request))
     _keep(request, artifacts.ARTIFACT_SOURCES, sources)
@@ -176,7 +197,8 @@ def pytest_fixture_setup(
         and "gateway" in request.fixturenames
     ):
         _get_tab_console(request).follow(result)
-    if fixturedef.argname in ("context", "gateway") and WATCHING_FIXTURE in request.fixturenames:
+    is_watched = WATCHING_FIXTURE in request.fixturenames or request.config.getoption("--gateway-proxy")
+    if fixturedef.argname in ("context", "gateway") and is_watched:
         _watch_context(request, result)
     return result
 
@@ -272,15 +294,21 @@ def persistent_browser(
     browser_context_args: dict[str, Any],
     gateway: Gateway,
     shared_workers: SharedWorkers,
+    sharedworker_certificate_hash: str | None,
+    request: pytest.FixtureRequest,
 ) -> Iterator[PersistentBrowser]:
     """Launch a separate browser on a profile that survives `kill()` and is removed at the end."""
+    proxy = launch_options.get_proxy_options(gateway, request, browser_context_args)
+    launch_arguments = launch_options.add_proxy_support(
+        browser_type_launch_args, browser_type.name, sharedworker_certificate_hash
+    )
     with TemporaryDirectory(prefix="pytest-sharedworker-", ignore_cleanup_errors=True) as profile:
         browser = PersistentBrowser(
             browser_type,
             Path(profile),
             shared_workers,
-            launch_arguments=browser_type_launch_args,
-            context_arguments={"base_url": gateway.url, **browser_context_args},
+            launch_arguments=launch_arguments,
+            context_arguments={"base_url": gateway.url, **proxy, **browser_context_args},
         )
         yield browser
         browser.close()

@@ -8,18 +8,22 @@ project's conftest.py override both.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, BrowserType
+from playwright.sync_api import Browser, BrowserContext, BrowserType
 from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
 from pytest_sharedworker.browsers.hints import find_hint
 from pytest_sharedworker.errors import BrowserNotFoundError
+
+PROXY_MARKER = "gateway_proxy"
+_PROXY_LOCALHOST = "network.proxy.allow_hijacking_localhost"
+"""Firefox's preference: without it, requests to localhost go past a proxy."""
 
 CONNECT_TIMEOUT_MS = 30_000
 EXPOSED_NETWORK = "<loopback>"
@@ -28,6 +32,12 @@ EXPOSED_NETWORK = "<loopback>"
 
 def add_options(group: pytest.OptionGroup) -> None:
     """Add the options."""
+    group.addoption(
+        "--gateway-proxy",
+        action="store_true",
+        help="send all requests of every test's contexts through its gateway, also those to https and other"
+        " origins: a suite with --base-url sees, times and breaks the SharedWorkers of a deployed app",
+    )
     group.addoption(
         "--installed-browser",
         action="store_true",
@@ -106,32 +116,80 @@ def connect_options(
     }
 
 
+@pytest.fixture(scope="session")
+def launch_browser(
+    launch_browser: Callable[..., Browser],
+    browser_type_launch_args: dict[str, Any],
+    browser_name: str,
+    sharedworker_certificate_hash: str | None,
+) -> Callable[..., Browser]:
+    """Return pytest-playwright's `launch_browser`, for browsers that work with the gateway's proxy."""
+
+    def launch(**options: Any) -> Browser:
+        given = {**browser_type_launch_args, **options}
+        return launch_browser(**add_proxy_support(given, browser_name, sharedworker_certificate_hash))
+
+    return launch
+
+
+def add_proxy_support(
+    launch_arguments: dict[str, Any], browser_name: str, certificate_hash: str | None
+) -> dict[str, Any]:
+    """Return launch arguments for a browser that trusts the gateway's certificates and proxies localhost."""
+    if browser_name == "chromium" and certificate_hash is not None:
+        trust = f"--ignore-certificate-errors-spki-list={certificate_hash}"
+        return {**launch_arguments, "args": [*launch_arguments.get("args", []), trust]}
+    if browser_name == "firefox":
+        preferences = {_PROXY_LOCALHOST: True, **launch_arguments.get("firefox_user_prefs", {})}
+        return {**launch_arguments, "firefox_user_prefs": preferences}
+    return launch_arguments
+
+
 @pytest.fixture
-def _gateway_url(request: pytest.FixtureRequest) -> str | None:
-    """Return the gateway's URL in a test that uses the gateway.
+def _test_gateway(request: pytest.FixtureRequest) -> Any:
+    """Return the gateway of a test that uses it, with --gateway-proxy of every test, else None.
 
     Contexts depend on it, so that they close before the gateway stops.
     """
-    return str(request.getfixturevalue("gateway").url) if "gateway" in request.fixturenames else None
+    is_used = "gateway" in request.fixturenames or request.config.getoption("--gateway-proxy")
+    return request.getfixturevalue("gateway") if is_used else None
 
 
 @pytest.fixture
 def new_context(
-    _gateway_url: str | None,
+    _test_gateway: Any,
     new_context: Callable[..., BrowserContext],
     browser_context_args: dict[str, Any],
     request: pytest.FixtureRequest,
 ) -> Callable[..., BrowserContext]:
-    """Return pytest-playwright's `new_context`, with the gateway as default base URL in tests that use it."""
-    marker = request.node.get_closest_marker("browser_context_args")
-    is_set = "base_url" in {**browser_context_args, **(marker.kwargs if marker else {})}
-    if is_set or _gateway_url is None:
+    """Return pytest-playwright's `new_context`, with a test's gateway as default base URL, or as proxy."""
+    if _test_gateway is None:
         return new_context
+    marker = request.node.get_closest_marker("browser_context_args")
+    given = {**browser_context_args, **(marker.kwargs if marker else {})}
 
     def create(**options: Any) -> BrowserContext:
-        return new_context(**{"base_url": _gateway_url, **options})
+        defaults = {"base_url": _test_gateway.url} if "gateway" in request.fixturenames else {}
+        defaults |= get_proxy_options(_test_gateway, request, {**given, **options})
+        return new_context(**{name: defaults[name] for name in defaults.keys() - given.keys()} | options)
 
     return create
+
+
+def get_proxy_options(
+    gateway: Any, request: pytest.FixtureRequest, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the options of a context that sends its requests through the proxy, where a test wants that."""
+    is_asked_for = (
+        gateway._has_proxy
+        or request.config.getoption("--gateway-proxy")
+        or request.node.get_closest_marker(PROXY_MARKER) is not None
+    )
+    if is_asked_for and "proxy" not in given:
+        options: dict[str, Any] = gateway.context_options
+        return options
+    gateway._note_direct_context()
+    return {}
 
 
 @contextmanager

@@ -64,11 +64,9 @@ class AnnouncedRequests:
         """Return the first request with a number, without the redirects that it follows."""
         return next((each for each in self._requests if each.number == number), None)
 
-    def add_redirect(self, request: AnnouncedRequest, method: str, target: str) -> None:
-        """Add the request that follows a redirect within the origin; it has the number of the first."""
-        self._append(
-            AnnouncedRequest(request.number, method, request.host, target, request.virtual_time, True)
-        )
+    def add_redirect(self, request: AnnouncedRequest, method: str, host: str, target: str) -> None:
+        """Add the request that follows a redirect; it has the number of the first."""
+        self._append(AnnouncedRequest(request.number, method, host, target, request.virtual_time, True))
 
     def remove(self, number: int) -> None:
         """Remove those with a number: the worker has its response, or has abandoned the request."""

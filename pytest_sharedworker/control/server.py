@@ -46,9 +46,7 @@ class ControlServer:
     async def start(self) -> None:
         """Listen on a free port."""
         app = web.Application()
-        app.add_routes([web.post("/start", self._start), web.post("/end/{id}", self._end)])
-        app.add_routes([web.post("/messages/{id}", self._receive)])
-        app.add_routes([web.get("/socket/{id}", self._socket)])
+        app.router.add_route("*", "/{path:.*}", self.respond)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -82,6 +80,21 @@ class ControlServer:
     def list_channels(self) -> list[ControlChannel]:
         """Return the channels of all workers of the tests that run."""
         return list(self._channels.values())
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Respond to a request, also to one that came through a gateway's proxy."""
+        _, what, *rest = request.path.split("/")
+        channel = self._channels.get(rest[0]) if rest else None
+        match request.method, what:
+            case "POST", "start":
+                return await self._start(request)
+            case "POST", "messages":
+                return await self._receive(request, channel)
+            case "POST", "end":
+                return await self._end(request, channel)
+            case "GET", "socket":
+                return await self._socket(request, channel)
+        return web.Response(status=404)
 
     async def _start(self, request: web.Request) -> web.Response:
         message = json.loads(await request.text())
@@ -118,27 +131,24 @@ class ControlServer:
 
         asyncio.get_running_loop().call_later(seconds, check)
 
-    async def _receive(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.Request, channel: ControlChannel | None) -> web.Response:
         """Receive messages of a worker that waits until they have arrived."""
-        channel = self._channels.get(request.match_info["id"])
         if channel is not None:
             for message in json.loads(await request.text()):
                 channel.receive(message)
         return web.Response(headers=_CORS)
 
-    async def _end(self, request: web.Request) -> web.Response:
+    async def _end(self, request: web.Request, channel: ControlChannel | None) -> web.Response:
         """Receive the last messages of a worker that closes itself."""
-        channel = self._channels.get(request.match_info["id"])
         if channel is not None:
             for message in json.loads(await request.text()):
                 channel.receive(message)
             channel.end_unless_connected()  # Where it is, the end of the socket shows when it is really gone.
         return web.Response(headers=_CORS)
 
-    async def _socket(self, request: web.Request) -> web.WebSocketResponse:
-        channel = self._channels.get(request.match_info["id"])
+    async def _socket(self, request: web.Request, channel: ControlChannel | None) -> web.StreamResponse:
         if channel is None:
-            raise web.HTTPGone
+            return web.Response(status=410)
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
         self._last_socket_monotonic = time.monotonic()

@@ -45,7 +45,7 @@ class Exchange:
     None: no response, or not yet); `upstream_status` and `upstream_response_body` are what the server sent,
     also where a toxic dropped it. `cut` is how the gateway ended the connection, where it did; `route` what a
     route did. `messages` are those of a WebSocket (`status` 101), whose exchange ends when the WebSocket
-    does.
+    does. `is_proxied`: it went to an origin that is not the gateway's own.
     """
 
     number: int
@@ -74,6 +74,7 @@ class Exchange:
     route: str | None = None
     messages: list[SocketMessage] = field(default_factory=list)
     sent_reason: str | None = None
+    is_proxied: bool = False
 
     @property
     def decoded_body(self) -> bytes:
@@ -101,8 +102,9 @@ class Exchange:
 
     @property
     def request_text(self) -> str:
-        """The method, the path and the first bytes of the body."""
-        return f"{self.method} {self.path}" + (f" {_shorten(self.decoded_body)}" if self.request_body else "")
+        """The method, the path (on another origin the URL) and the first bytes of the body."""
+        target = self.url if self.is_proxied else self.path
+        return f"{self.method} {target}" + (f" {_shorten(self.decoded_body)}" if self.request_body else "")
 
     @property
     def outcome_text(self) -> str:

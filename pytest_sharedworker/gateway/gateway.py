@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.control.session import ControlChannel
+from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.events import TimelineEvent
 from pytest_sharedworker.gateway.exchange import SocketMessage
 from pytest_sharedworker.gateway.exchange_control import abort_connection
@@ -25,8 +28,13 @@ from pytest_sharedworker.gateway.inline_workers import PATH as INLINE_WORKERS_PA
 from pytest_sharedworker.gateway.inline_workers import InlineWorkers
 from pytest_sharedworker.gateway.journal import DEFAULT_TIMEOUT, Journal
 from pytest_sharedworker.gateway.listener import Listener
+from pytest_sharedworker.gateway.origins.certificates import CertificateAuthority
+from pytest_sharedworker.gateway.origins.origin import GatewayOrigin
+from pytest_sharedworker.gateway.origins.proxy_listener import ProxyListener
+from pytest_sharedworker.gateway.origins.registry import Origins
 from pytest_sharedworker.gateway.patterns import EVERYTHING, Origin, Pattern, URLMatch
 from pytest_sharedworker.gateway.pipeline import Pipeline
+from pytest_sharedworker.gateway.request_parser import ORIGIN, get_proxied_origin
 from pytest_sharedworker.gateway.router import Handler, Router, RouteRule
 from pytest_sharedworker.gateway.script_urls import ScriptUrls
 from pytest_sharedworker.gateway.sender import take_opener
@@ -47,9 +55,19 @@ class Gateway:
     Names with an underscore in front are for the plugin's other modules and its own tests.
     """
 
-    def __init__(self, loop_thread: LoopThread, control: ControlServer, upstream: str | None = None) -> None:
-        """Make a gateway in front of the origin `upstream` (None: no server). Raise GatewayError."""
+    def __init__(
+        self,
+        loop_thread: LoopThread,
+        control: ControlServer,
+        upstream: str | None = None,
+        certificates: CertificateAuthority | None = None,
+    ) -> None:
+        """Make a gateway in front of the origin `upstream` (None: no server). Raise GatewayError.
+
+        `certificates` are for the origins behind names.
+        """
         self._loop_thread = loop_thread
+        self._control = control
         self._origin = Origin()
         self._workers = AttachedWorkers()
         self._runner = HandlerRunner()
@@ -60,6 +78,7 @@ class Gateway:
         self._unhandled = UnhandledRequests(self._runner)
         self.journal = Journal(self._origin, self._workers)
         self._upstream = Upstream(self._origin, upstream)
+        self._origins = Origins(self._origin, self._content, self._upstream)
         self._scripts = WorkerScripts(self._origin, self._workers, control.port)
         """How worker scripts are served (for SharedWorkers)."""
         self._inline_workers = InlineWorkers(self._scripts, self._workers)
@@ -71,9 +90,8 @@ class Gateway:
             toxics=self._toxics,
             router=self._router,
             web_socket_router=self._web_socket_router,
-            content=self._content,
+            origins=self._origins,
             unhandled=self._unhandled,
-            upstream=self._upstream,
             scripts=self._scripts,
             workers=self._workers,
             control=control,
@@ -82,6 +100,8 @@ class Gateway:
         )
         self._script_urls = ScriptUrls(self._origin, self.journal, self._inline_workers.find_wrapped)
         self._listener = Listener(self._handle)
+        self._proxy = ProxyListener(self._handle_proxied, certificates or CertificateAuthority())
+        self._has_direct_context = False
 
     # --- start and stop ---------------------------------------------------------------------------
 
@@ -105,18 +125,19 @@ class Gateway:
         self._workers.attach(workers)
 
     async def _open(self, port: int) -> None:
-        await self._upstream.open()
+        await self._origins.open()
         try:
             self._origin.url = await self._listener.start(port)
         except BaseException:
-            await self._upstream.close()
+            await self._origins.close()
             raise
 
     async def _close(self) -> None:
         await self._listener.refuse()
         self._pipeline.close()
-        await self._upstream.close()
+        await self._origins.close()
         await self._listener.stop()
+        await self._proxy.stop()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.path == INLINE_WORKERS_PATH:
@@ -127,6 +148,73 @@ class Gateway:
             abort_connection(request)
             return web.Response()
         return await self._pipeline.handle(*take_opener(request))
+
+    async def _handle_proxied(self, request: web.Request) -> web.StreamResponse:
+        origin = get_proxied_origin(request) or self.url
+        port = urlsplit(origin).port
+        if port == self._control.port:  # Workers reach the control channel on their own host.
+            response = await self._control.respond(request)
+            response.force_close()
+            return response
+        if self._origin.normalize(origin) == self.url:
+            del request[ORIGIN]
+        return await self._handle(request)
+
+    # --- origins ----------------------------------------------------------------------------------
+
+    def origin(
+        self, url: str, *, upstream: str | None = None, ignore_https_errors: bool = False
+    ) -> GatewayOrigin:
+        """Put a server (`upstream`), or what is served, behind an origin such as https://app.example.test.
+
+        Contexts that open from now on send all their requests through the gateway; call this before the first
+        one, for example in a fixture that the test names before `page`, or mark the test with
+        `gateway_proxy`. `ignore_https_errors` is for an upstream whose certificate no authority has signed.
+        The same URL returns the same origin. Raise GatewayError.
+        """
+        if self._has_direct_context:
+            raise GatewayError(
+                f"origin({url!r}) comes too late: a context is open that does not use the gateway's proxy."
+                " Mark the test with @pytest.mark.gateway_proxy, or call origin() in a fixture that the test"
+                " names before page"
+            )
+        self._start_proxy()
+        named = self._loop_thread.run(self._origins.add(url))
+        if upstream is not None:
+            named.set_upstream(upstream, ignore_https_errors=ignore_https_errors)
+        return GatewayOrigin(self, named)
+
+    @property
+    def context_options(self) -> dict[str, Any]:
+        """The options of `browser.new_context` that send a context's requests through the gateway's proxy.
+
+        The fixtures `page`, `context` and `new_context` have them already.
+        """
+        self._start_proxy()
+        return {
+            "proxy": {"server": f"http://127.0.0.1:{self._proxy.port}"},
+            "ignore_https_errors": True,
+        }
+
+    @property
+    def _has_proxy(self) -> bool:
+        """Whether contexts send all their requests through the gateway."""
+        return self._origin.is_proxy
+
+    def _start_proxy(self) -> None:
+        if not self._origin.is_proxy:
+            if not self.url:
+                raise GatewayError("the gateway has no proxy: start it first")
+            self._loop_thread.run(self._proxy.start())
+            self._origin.is_proxy = True
+
+    def _covers(self, url: str) -> bool:
+        """Return whether requests for a URL come to the gateway."""
+        return self._origin.is_proxy or url.startswith(self.url)
+
+    def _note_direct_context(self) -> None:
+        """Note that a context is open that does not use the proxy."""
+        self._has_direct_context = True
 
     # --- content ----------------------------------------------------------------------------------
 
@@ -348,7 +436,7 @@ class Gateway:
     @property
     def _worker_script_urls(self) -> list[str]:
         """The URLs of all scripts that browsers requested as SharedWorkers."""
-        return [self.url + path for path in self._scripts.paths]
+        return list(self._scripts.urls)
 
     def _count_script_requests(self, url: str, since: datetime) -> int:
         """Return how often browsers have requested this URL as a SharedWorker's script."""

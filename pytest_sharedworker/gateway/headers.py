@@ -10,7 +10,7 @@ NOT_FORWARDED = frozenset(
     name.lower()
     for name in (
         "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer",
-        "Transfer-Encoding", "Upgrade", "Content-Length",
+        "Proxy-Connection", "Transfer-Encoding", "Upgrade", "Content-Length",
     )
 )  # fmt: skip
 """In lower case: headers of one connection (RFC 9110 §7.6.1), and the body's length."""

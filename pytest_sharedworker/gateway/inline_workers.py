@@ -12,6 +12,7 @@ from urllib.parse import urldefrag
 
 from aiohttp import web
 
+from pytest_sharedworker.gateway.request_parser import get_proxied_origin
 from pytest_sharedworker.gateway.worker_scripts import WorkerScripts
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
 from pytest_sharedworker.injected.prologue import OWN_PREFIX
@@ -36,7 +37,7 @@ class InlineWorkers:
         """Respond to a page that constructs an inline worker."""
         try:
             question = json.loads(await request.text())
-            answer = self._answer(question)
+            answer = self._answer(question, get_proxied_origin(request))
         except (ValueError, KeyError, TypeError):
             return web.Response(status=400)
         response = web.json_response(answer, headers={"Cache-Control": "no-store"})
@@ -47,7 +48,7 @@ class InlineWorkers:
         """Return the URL of the blob that runs in place of a blob's."""
         return self._wrapped[url][0] if url in self._wrapped else None
 
-    def _answer(self, question: dict[str, object]) -> dict[str, object]:
+    def _answer(self, question: dict[str, object], origin: str | None) -> dict[str, object]:
         url = str(question["url"])
         if wrapped := question.get("wrapped"):
             running = self._find_running(url) or str(wrapped)
@@ -57,7 +58,7 @@ class InlineWorkers:
             self.starts.append((url, datetime.now(timezone.utc)))
             # A classic script with imports does not run at all.
             script = str(question["script"]).encode("utf-8", "replace")
-            return {"prefix": self.scripts.make_inline_prefix(url, script)}
+            return {"prefix": self.scripts.make_inline_prefix(url, script, origin)}
         is_forbidden = urldefrag(str(question["page"]))[0] in self.scripts.pages_without_inline_workers
         return {"running": self._find_running(url), "isForbidden": is_forbidden}
 

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn, TypeAlias
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.glob_tokens import GlobError, advance, parse_glob
@@ -52,12 +52,17 @@ class Origin:
     def __init__(self, url: str = "") -> None:
         self.url = url
         """For example `http://127.0.0.1:40123`, with no slash at the end."""
+        self.is_proxy = False
+        """Whether requests to all other origins come to the gateway, too."""
 
     def compile(self, match: URLMatch, *, web_socket: bool = False) -> Pattern:
         """Return a compiled pattern, of URLs that begin with `ws:` for `web_socket`. Raise GatewayError."""
+        if isinstance(match, Pattern):
+            return match
         if isinstance(match, str) and not self.url:
             raise GatewayError(f"the gateway has no origin to resolve {match!r} against: start it first")
-        return Pattern.compile(match, self.web_socket_url if web_socket else self.url)
+        url = self.web_socket_url if web_socket else self.url
+        return Pattern.compile(match, url, is_proxy=self.is_proxy)
 
     def compile_script(self, match: URLMatch) -> Pattern:
         """Return a compiled pattern of a worker's script, which may be in a blob: or data: URL.
@@ -71,7 +76,19 @@ class Origin:
     @property
     def web_socket_url(self) -> str:
         """The origin as a WebSocket has it."""
-        return re.sub(r"^http", "ws", self.url)
+        return to_web_socket_url(self.url)
+
+    def normalize(self, url: str) -> str:
+        """Put the origin's own host name in place of another one of it, such as localhost."""
+        own, parts = urlsplit(self.url), urlsplit(url)
+        if parts.scheme == own.scheme and own.port and parts.netloc.rpartition(":")[2] == str(own.port):
+            return urlunsplit(parts._replace(netloc=own.netloc))
+        return url
+
+
+def to_web_socket_url(url: str) -> str:
+    """Return a URL as a WebSocket has it."""
+    return re.sub(r"^http", "ws", url)
 
 
 @dataclass(frozen=True)
@@ -84,15 +101,18 @@ class Pattern:
     _match_url: Callable[[str], object]
 
     @classmethod
-    def compile(cls, match: URLMatch, origin: str) -> Pattern:
-        """Compile a pattern for URLs of an origin. Raise GatewayError for one that cannot match any."""
+    def compile(cls, match: URLMatch, origin: str, *, is_proxy: bool = False) -> Pattern:
+        """Compile a pattern for URLs of an origin, with `is_proxy` of any origin.
+
+        Raise GatewayError for one that cannot match any.
+        """
         if isinstance(match, re.Pattern):
             if not isinstance(match.pattern, str):
                 raise GatewayError(f"{match!r} is a pattern of bytes; URLs are text")
             return cls(None, repr(match), match.search)
         if isinstance(match, str):
             method, glob = _split_method(match)
-            return cls(method, match, _compile_glob(glob, origin, match).fullmatch)
+            return cls(method, match, _compile_glob(glob, origin, match, is_proxy).fullmatch)
         if callable(match):
             return cls(None, getattr(match, "__name__", None) or repr(match), match)
         raise GatewayError(
@@ -111,6 +131,10 @@ class Pattern:
     def matches(self, method: str, url: str) -> bool:
         """Return whether a request with this method and whole URL is selected."""
         return self.method in (None, method) and bool(self._match_url(url))
+
+    def __call__(self, url: str) -> bool:
+        """Return whether a whole URL is selected: a pattern is a URLMatch, too."""
+        return bool(self._match_url(url))
 
     def __str__(self) -> str:
         return self.text
@@ -148,7 +172,7 @@ def _split_method(text: str) -> tuple[str | None, str]:
 # --- glob ------------------------------------------------------------------------------------------
 
 
-def _compile_glob(glob: str, origin: str, text: str) -> re.Pattern[str]:
+def _compile_glob(glob: str, origin: str, text: str, is_proxy: bool) -> re.Pattern[str]:
     def suggest(better: str | None) -> str | None:
         return better and text.removesuffix(glob) + better
 
@@ -159,7 +183,8 @@ def _compile_glob(glob: str, origin: str, text: str) -> re.Pattern[str]:
     except GlobError as error:
         _refuse(text, str(error))
     prefix = origin + "/"
-    if len(prefix) not in advance(tokens, prefix, {0}):
+    is_any_origin = is_proxy and (glob.startswith(("//", "**")) or _SCHEME.match(glob))
+    if not is_any_origin and len(prefix) not in advance(tokens, prefix, {0}):
         reason = f"the URLs of this gateway begin with {prefix}"
         _refuse(text, reason, suggest(_suggest_glob(glob)))
     return re.compile("".join(token.regex for token in tokens), re.DOTALL)

@@ -24,18 +24,18 @@ from pytest_sharedworker.gateway.handlers import HandlerRunner
 from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
+from pytest_sharedworker.gateway.origins.registry import Origins
 from pytest_sharedworker.gateway.patterns import Origin
+from pytest_sharedworker.gateway.request_parser import get_proxied_origin, get_url
 from pytest_sharedworker.gateway.responses import send
 from pytest_sharedworker.gateway.route import Abort, Continue, RouteTransport
 from pytest_sharedworker.gateway.router import Router
 from pytest_sharedworker.gateway.sender import Identity, Opener, SenderIdentification
-from pytest_sharedworker.gateway.served_content import ServedContent
 from pytest_sharedworker.gateway.socket_toxics import SocketToxics
 from pytest_sharedworker.gateway.toxics.applied import AppliedToxic, AppliedToxics, need_whole, plan_transfer
 from pytest_sharedworker.gateway.toxics.base import SocketEnd, Stream
 from pytest_sharedworker.gateway.transfer import Transfer
 from pytest_sharedworker.gateway.unhandled import UnhandledRequests
-from pytest_sharedworker.gateway.upstream import Upstream
 from pytest_sharedworker.gateway.web_socket_route import RoutedWebSocket, WebSocketRouter
 from pytest_sharedworker.gateway.websockets import WebSocketBridge, is_handshake
 from pytest_sharedworker.gateway.worker_scripts import WorkerScripts
@@ -58,9 +58,8 @@ class Pipeline:
         toxics: AppliedToxics,
         router: Router,
         web_socket_router: WebSocketRouter,
-        content: ServedContent,
+        origins: Origins,
         unhandled: UnhandledRequests,
-        upstream: Upstream,
         scripts: WorkerScripts,
         workers: WorkerSupport,
         control: ControlServer,
@@ -72,9 +71,8 @@ class Pipeline:
         self._toxics = toxics
         self._router = router
         self._web_socket_router = web_socket_router
-        self._content = content
+        self._origins = origins
         self._unhandled = unhandled
-        self._upstream = upstream
         self._scripts = scripts
         self._senders = SenderIdentification(scripts, workers, control)
         self._control_server = control
@@ -204,15 +202,15 @@ class Pipeline:
         upstream_request = UpstreamRequest(request.method, exchange.url, headers, exchange.request_body)
 
         async def fetch(changed: UpstreamRequest) -> RawResponse:
-            served = self._content.respond(changed)
-            return served if served is not None else await self._upstream.fetch(changed, exchange, bridge)
+            served = self._origins.respond(changed)
+            return served if served is not None else await self._origins.fetch(changed, exchange, bridge)
 
         async def fetch_for_route(changed: UpstreamRequest) -> RawResponse:
             response = await fetch(changed)
             return response if _is_event_stream(response) else await read_whole(response)
 
         if isinstance(bridge, RoutedWebSocket):
-            return await bridge.decide(lambda: self._upstream.fetch(upstream_request, exchange, bridge))
+            return await bridge.decide(lambda: self._origins.fetch(upstream_request, exchange, bridge))
 
         transport = RouteTransport(control, fetch_for_route, self._loop_thread)
         decision = await self._router.decide(exchange, upstream_request, transport)
@@ -223,12 +221,12 @@ class Pipeline:
         elif isinstance(decision, Continue):
             response = await fetch(decision.request)
         else:
-            served = self._content.respond(decision.request)
+            served = self._origins.respond(decision.request)
             refused = self._unhandled.refuse(exchange) if served is None else None
-            response = served or refused or await self._upstream.fetch(decision.request, exchange, bridge)
+            response = served or refused or await self._origins.fetch(decision.request, exchange, bridge)
 
         if is_script and response.status == 200:
-            response = self._scripts.serve(request.path, await read_whole(response))
+            response = self._scripts.serve(exchange.url, await read_whole(response))
         elif request.headers.get("Sec-Fetch-Dest") in _DOCUMENTS:
             response = self._scripts.serve_page(exchange.url, response)
         return response
@@ -284,7 +282,7 @@ class Pipeline:
         return Exchange(
             number=len(self._journal) + 1,
             method=request.method,
-            url=self._origin.url + request.raw_path,
+            url=get_url(request, self._origin.url),
             path=request.raw_path,
             request_headers=request.headers.copy(),
             request_body=b"",
@@ -294,6 +292,7 @@ class Pipeline:
             virtual_time=announced.virtual_time if announced is not None else None,
             started_at=started_at,
             started_seconds=started_seconds,
+            is_proxied=get_proxied_origin(request) is not None,
         )
 
 

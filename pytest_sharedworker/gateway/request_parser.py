@@ -1,16 +1,37 @@
-"""Read requests as a browser sends them: any method in its own case, and long headers."""
+"""Read requests as a browser sends them: any method in its own case, long headers, and whole URLs.
+
+A browser sends a proxy the whole URL ("absolute form"). The request then has the path alone, as usual, and
+its origin under the key ORIGIN.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessagePy
+from yarl import URL
+
+ORIGIN = "pytest-sharedworker-origin"
+"""Under this key a request that came through the proxy has its origin; read it with `get_proxied_origin`."""
 
 LONGEST_LINE = 1 << 18
 MOST_HEADERS = 1 << 15
 _LARGEST_BODY = 1 << 30
+_ABSOLUTE_FORM = re.compile(r"(https?://[^/?#]+)(.*)", re.IGNORECASE)
+
+
+def get_proxied_origin(request: web.Request) -> str | None:
+    """Return the origin of a request that came through the proxy; None for one to the gateway itself."""
+    origin: str | None = request.get(ORIGIN)
+    return origin
+
+
+def get_url(request: web.Request, own_origin: str) -> str:
+    """Return the whole URL of a request; `own_origin` is that of a request that did not come by the proxy."""
+    return (get_proxied_origin(request) or own_origin) + request.raw_path
 
 
 class _RequestParser(HttpRequestParserPy):
@@ -27,9 +48,10 @@ class _RequestParser(HttpRequestParserPy):
 
 
 class RequestServer(web.Server):
-    """aiohttp's server with this parser."""
+    """aiohttp's server with this parser; `origin` is that of all requests, at the end of a tunnel."""
 
-    def __init__(self, handler: Any) -> None:
+    def __init__(self, handler: Any, origin: str | None = None) -> None:
+        self._origin = origin
         super().__init__(
             handler,
             request_factory=self._make_large_request,
@@ -58,4 +80,18 @@ class RequestServer(web.Server):
 
     def _make_large_request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Any:
         loop = asyncio.get_running_loop()
-        return web.Request(message, payload, protocol, writer, task, loop, client_max_size=_LARGEST_BODY)
+        origin, path = self._origin, message.path
+        if absolute := _ABSOLUTE_FORM.fullmatch(path):
+            origin = absolute[1].lower().removesuffix(":80")
+            path = absolute[2] if absolute[2].startswith("/") else f"/{absolute[2]}"
+            message = message._replace(path=path, url=_make_url(path))
+        # Not by `request[ORIGIN] = …`: newer versions of aiohttp warn of keys that older ones know only.
+        state: dict[Any, Any] = {} if origin is None else {ORIGIN: origin}
+        return web.Request(
+            message, payload, protocol, writer, task, loop, client_max_size=_LARGEST_BODY, state=state
+        )
+
+
+def _make_url(target: str) -> URL:
+    path, _, query = target.partition("?")
+    return URL.build(path=path, query_string=query, encoded=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.patterns import Origin
@@ -29,12 +29,12 @@ class ScriptUrls:
 
     def resolve(self, url: str) -> str:
         """Return the URL at which the script of `url` is, on the gateway's own host name."""
-        url = self._normalize(url)
+        url = self._origin.normalize(url)
         for _ in range(_MAX_REDIRECTS):
             target = self._get_redirect(url)
             if target is None:
                 return url
-            url = self._normalize(target)
+            url = self._origin.normalize(target)
         return url
 
     def find_aliases(self, url: str) -> set[str]:
@@ -48,13 +48,6 @@ class ScriptUrls:
     def is_same(self, url: str, other: str) -> bool:
         """Return whether two URLs are those of one script."""
         return url == other or self.resolve(url) == self.resolve(other)
-
-    def _normalize(self, url: str) -> str:
-        """Put the gateway's own host name in place of another one of its origin, such as localhost."""
-        own, parts = urlsplit(self._origin.url), urlsplit(url)
-        if parts.scheme == own.scheme and parts.netloc.rpartition(":")[2] == str(own.port):
-            return urlunsplit(parts._replace(netloc=own.netloc))
-        return url
 
     def _get_redirect(self, url: str) -> str | None:
         for exchange in reversed(list(self._journal)):

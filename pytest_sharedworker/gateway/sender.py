@@ -2,6 +2,7 @@
 
 A worker with a prologue announces its requests on the control channel (see injected/announcements.js), and
 sends them unchanged. A request that was not announced is a worker's if its Referer is a worker's script.
+A preflight has the sender of the request that it precedes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.gateway.exchange import Exchange, Sender
 from pytest_sharedworker.gateway.messages import RawResponse
+from pytest_sharedworker.gateway.request_parser import get_proxied_origin
 from pytest_sharedworker.gateway.worker_scripts import WorkerScripts
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
 from pytest_sharedworker.injected.prologue import SOCKET_PARAMETER
@@ -34,6 +36,7 @@ REPEATED_SECONDS = 0.05
 """The same for a request that the browser may repeat by itself, because its first attempt was lost."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
+_REQUESTED_METHOD = "Access-Control-Request-Method"
 
 
 class Opener(NamedTuple):
@@ -75,7 +78,9 @@ class SenderIdentification:
             return await self._identify_opener(opener)
         channels = [channel for channel in self._control.list_channels() if _is_at(channel, request)]
         identity = None
-        if channels and _may_be_announced(request):
+        if channels and is_preflight(request):
+            identity = self._match(request, channels, takes=False)
+        elif channels and _may_be_announced(request):
             identity = self._match(request, channels)
             lost = self._find_lost(request, channels)
             seconds = REPEATED_SECONDS if lost else _get_patience(request, channels)
@@ -102,22 +107,23 @@ class SenderIdentification:
             self._exchanges[identity.announced] = exchange
 
     def follow_redirect(self, identity: Identity, exchange: Exchange, response: RawResponse) -> None:
-        """Expect the request that follows a redirect within the origin."""
+        """Expect the request that follows a redirect, within the origin if there is no proxy."""
         location = response.headers.get("Location")
         announced = identity.announced
-        if response.status not in _REDIRECTS or not location or announced is None:
+        is_redirect = response.status in _REDIRECTS and exchange.method == (announced and announced.method)
+        if not is_redirect or not location or announced is None:
             return
         channel = self._control.get_channel(identity.worker_id or "")
-        base = f"http://{announced.host}"
+        base = f"{urlsplit(exchange.url).scheme}://{announced.host}"
         url = urlsplit(urljoin(base + announced.target, location))
-        if channel is None or f"{url.scheme}://{url.netloc}" != base:
+        if channel is None or not (exchange.is_proxied or f"{url.scheme}://{url.netloc}" == base):
             return
         method = exchange.method
         is_post = method == "POST" and response.status in (301, 302)
         if is_post or (response.status == 303 and method not in ("GET", "HEAD")):
             method = "GET"
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        channel.requests.add_redirect(announced, method, target)
+        channel.requests.add_redirect(announced, method, url.netloc, target)
 
     async def _wait(
         self, request: web.Request, channels: list[ControlChannel], seconds: float
@@ -136,8 +142,10 @@ class SenderIdentification:
             return None
         return found[0]
 
-    def _match(self, request: web.Request, channels: list[ControlChannel]) -> Identity | None:
-        """Return the sender of an announced request, and take the announcement."""
+    def _match(
+        self, request: web.Request, channels: list[ControlChannel], *, takes: bool = True
+    ) -> Identity | None:
+        """Return the sender of an announced request, and take the announcement if it `takes`."""
         candidates = [
             (each.order, channel.id, each)
             for channel in channels
@@ -147,7 +155,8 @@ class SenderIdentification:
         if not candidates:
             return None
         _, worker_id, announced = min(candidates, key=lambda candidate: candidate[0])
-        announced.take()
+        if takes:
+            announced.take()
         return Identity("worker", worker_id, announced)
 
     def _find_lost(self, request: web.Request, channels: list[ControlChannel]) -> Identity | None:
@@ -174,7 +183,18 @@ class SenderIdentification:
 
 
 def _is_at(channel: ControlChannel, request: web.Request) -> bool:
-    return channel.host == request.headers.get("Host")
+    """Return whether a worker may have sent a request: it is at its origin, or comes from there."""
+    if channel.host == request.headers.get("Host"):
+        return True
+    if get_proxied_origin(request) is None:
+        return False
+    origin, referer = request.headers.get("Origin", ""), request.headers.get("Referer", "")
+    return urlsplit(origin).netloc == channel.host or _is_referrer(channel, referer)
+
+
+def is_preflight(request: web.Request) -> bool:
+    """Return whether a browser asks whether a request to another origin is allowed."""
+    return request.method == "OPTIONS" and _REQUESTED_METHOD in request.headers
 
 
 def _may_be_announced(request: web.Request) -> bool:
@@ -189,6 +209,8 @@ def _is_event_stream(request: web.Request) -> bool:
 
 def _get_patience(request: web.Request, channels: list[ControlChannel]) -> float:
     """Return how many seconds a request waits for its announcement."""
+    # A worker announces a request to another origin synchronously: it has come already.
+    channels = [channel for channel in channels if _is_at_home(channel, request)]
     alive = [channel for channel in channels if not channel.ended]
     referer = request.headers.get("Referer")
     if referer is None:
@@ -202,8 +224,13 @@ def _get_patience(request: web.Request, channels: list[ControlChannel]) -> float
     return EXPECTED_SECONDS if "Sec-Fetch-Dest" in request.headers else UNLIKELY_SECONDS
 
 
+def _is_at_home(channel: ControlChannel, request: web.Request) -> bool:
+    return channel.host == request.headers.get("Host")
+
+
 def _is_same(request: web.Request, channel: ControlChannel, announced: AnnouncedRequest) -> bool:
-    is_same = (request.method, request.raw_path, request.headers.get("Host")) == (
+    method = request.headers[_REQUESTED_METHOD] if is_preflight(request) else request.method
+    is_same = (method, request.raw_path, request.headers.get("Host")) == (
         announced.method,
         announced.target,
         announced.host,

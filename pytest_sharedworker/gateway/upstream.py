@@ -31,7 +31,8 @@ class Upstream:
         self._rewrites: dict[str, str] = {}
         self._session: ClientSession | None = None
         """For WebSockets."""
-        self._tls = ssl.create_default_context()
+        self.tls = ssl.create_default_context()
+        """How certificates of the server are verified; to be set before requests."""
         self._bodies: set[UpstreamBody] = set()
 
     @property
@@ -84,7 +85,7 @@ class Upstream:
             request.headers.popall("Host", None)
         try:
             if proxy is not None:
-                response = await proxy.open(self._session, URL(url, encoded=True), request)
+                response = await proxy.open(self._session, URL(url, encoded=True), request, tls=self.tls)
             else:
                 response = await self._forward(url, request, exchange)
         except RuntimeError as error:
@@ -104,7 +105,7 @@ class Upstream:
         return f"{self.origin}{self._rewrites.get(path, path)}{mark}{query}"
 
     async def _forward(self, url: str, request: UpstreamRequest, exchange: Exchange) -> RawResponse:
-        server = await send_request(url, request, self._tls)
+        server = await send_request(url, request, self.tls)
         stream = UpstreamBody(server, exchange, self._bodies)
         try:
             if self._session is None:  # Closed meanwhile: nobody else closes this connection.

@@ -21,7 +21,7 @@ from pytest_sharedworker.gateway.exchange_control import ClientDisconnectedError
 from pytest_sharedworker.gateway.handlers import HandlerRunner, count_arguments
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.messages import RawResponse
-from pytest_sharedworker.gateway.patterns import Origin, URLMatch
+from pytest_sharedworker.gateway.patterns import Origin, URLMatch, to_web_socket_url
 from pytest_sharedworker.gateway.router import HANDLER_ERROR_STATUS, Rule, Rules
 from pytest_sharedworker.gateway.socket_toxics import MessageQueue, SocketToxics
 from pytest_sharedworker.gateway.websockets import (
@@ -148,7 +148,7 @@ class WebSocketRouter:
 
     def find(self, exchange: Exchange) -> WebSocketRule | None:
         """Return the newest route for a handshake."""
-        url = self._origin.web_socket_url + exchange.path
+        url = to_web_socket_url(exchange.url)
         for rule in reversed(self.rules.in_force):
             if rule.takes(exchange.method, url):
                 return rule
@@ -164,7 +164,7 @@ class WebSocketRouter:
         toxics: SocketToxics,
     ) -> RoutedWebSocket:
         """Return the bridge of a WebSocket that a route handles."""
-        url = self._origin.web_socket_url + exchange.path
+        url = to_web_socket_url(exchange.url)
         route = WebSocketRoute(url, get_protocols(request), asyncio.get_running_loop(), counts=counts)
         rule.add(route)
         return RoutedWebSocket(request, exchange, journal, counts, toxics, rule.handler, route, self._runner)

@@ -6,6 +6,7 @@ Toxics and routes meet the handshake, which is a GET; some toxics also act on op
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any, TypeAlias
 
 from aiohttp import (
@@ -69,7 +70,9 @@ class WebSocketBridge:
         self._journal = journal
         self._server: ServerSocket | None = None
 
-    async def open(self, session: ClientSession, url: URL, request: UpstreamRequest) -> RawResponse:
+    async def open(
+        self, session: ClientSession, url: URL, request: UpstreamRequest, *, tls: ssl.SSLContext
+    ) -> RawResponse:
         """Shake hands with the server; its response is 101, or the server's refusal."""
         headers = CIMultiDict(
             (name, value)
@@ -79,7 +82,7 @@ class WebSocketBridge:
         protocols = get_protocols(self._request)
         try:
             self._server = await session.ws_connect(
-                url, headers=headers, protocols=protocols, max_msg_size=0, autoclose=False
+                url, headers=headers, protocols=protocols, max_msg_size=0, autoclose=False, ssl=tls
             )
         except WSServerHandshakeError as error:
             # A status that is no error is no handshake either.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -18,6 +17,7 @@ from pytest_sharedworker.gateway.csp import (
 from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
 from pytest_sharedworker.gateway.messages import RawResponse
 from pytest_sharedworker.gateway.patterns import Origin, Pattern, URLMatch
+from pytest_sharedworker.gateway.request_parser import get_url
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
 from pytest_sharedworker.injected.prologue import OWN_PREFIX
 from pytest_sharedworker.injected.script_syntax import has_static_imports, is_strict
@@ -38,11 +38,11 @@ try {
 
 
 class WorkerScripts:
-    """The worker scripts of one origin."""
+    """The worker scripts of one gateway."""
 
     def __init__(self, origin: Origin, workers: WorkerSupport, control_port: int) -> None:
-        self.paths: set[str] = set()
-        """The paths of all scripts that browsers requested as SharedWorkers."""
+        self.urls: set[str] = set()
+        """The URLs, without a query, of all scripts that browsers requested as SharedWorkers."""
         self.prefixes: set[str] = set()
         """What was put in front of scripts, each text with the space at its end."""
         self.prefixes_by_path: dict[str, str] = {}
@@ -70,24 +70,24 @@ class WorkerScripts:
         if destination == "sharedworker":
             return request.headers.get("Sec-Fetch-Mode") == "same-origin"
         # A service worker's own fetch has the destination "empty", also for the script of a SharedWorker.
-        return destination in (None, "empty") and self._has_pattern(request.method, request.raw_path)
+        url = get_url(request, self._origin.url)
+        return destination in (None, "empty") and self._has_pattern(request.method, url)
 
     def has(self, url: str) -> bool:
         """Return whether a script of this URL was served as a worker's."""
-        return url.removeprefix(self._origin.url).partition("?")[0] in self.paths
+        return url.partition("?")[0] in self.urls
 
     def is_referred_by(self, referer: str) -> bool:
         """Return whether a request with this Referer comes from a worker."""
-        parts = urlsplit(referer)
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        return parts.path in self.paths or self._has_pattern("GET", target)
+        url = self._origin.normalize(referer)
+        return self.has(url) or self._has_pattern("GET", url)
 
-    def _has_pattern(self, method: str, target: str) -> bool:
-        return any(pattern.matches(method, self._origin.url + target) for pattern in self._patterns)
+    def _has_pattern(self, method: str, url: str) -> bool:
+        return any(pattern.matches(method, url) for pattern in self._patterns)
 
-    def serve(self, path: str, response: RawResponse) -> RawResponse:
+    def serve(self, url: str, response: RawResponse) -> RawResponse:
         """Return the response with the script as it is sent: behind the prologue, if any."""
-        self.paths.add(path)
+        self.urls.add(url.partition("?")[0])
         prologue = self._workers.prologue()
         headers = response.headers.copy()
         if prologue is not None or self._workers.has_gate:
@@ -126,10 +126,13 @@ class WorkerScripts:
         self.prefixes.add(prefix)
         return prefix
 
-    def make_inline_prefix(self, url: str, script: bytes) -> str | None:
-        """Return what is put in front of a script that is in a blob: or data: URL."""
-        prologue = self._workers.prologue(url)
-        return None if prologue is None else self._make_prefix(prologue, script, self._origin.url)
+    def make_inline_prefix(self, url: str, script: bytes, origin: str | None = None) -> str | None:
+        """Return what is put in front of a script that is in a blob: or data: URL of a page.
+
+        `origin` is that of a page that is not the gateway's own.
+        """
+        prologue = self._workers.prologue(url, origin)
+        return None if prologue is None else self._make_prefix(prologue, script, origin or self._origin.url)
 
     def serve_page(self, url: str, response: RawResponse) -> RawResponse:
         """Return the response with a page, whose inline workers may reach the plugin."""

@@ -12,10 +12,10 @@ class WorkerSupport(Protocol):
     def has_gate(self) -> bool:
         """Whether scripts wait at a gate, so that none may come from a cache."""
 
-    def prologue(self, inline_url: str | None = None) -> str | None:
+    def prologue(self, inline_url: str | None = None, origin: str | None = None) -> str | None:
         """Return what is put in front of a worker's script; None: the script is not changed.
 
-        `inline_url` is the URL of a script that the gateway does not serve.
+        `inline_url` is the URL of a script that the gateway does not serve, `origin` that of its page.
         """
 
     async def wait_at_gate(self, path: str) -> None:
@@ -39,7 +39,7 @@ class NoWorkers:
 
     has_gate = False
 
-    def prologue(self, inline_url: str | None = None) -> str | None:
+    def prologue(self, inline_url: str | None = None, origin: str | None = None) -> str | None:
         """Return None."""
         return None
 
@@ -78,9 +78,9 @@ class AttachedWorkers:
         """Whether scripts wait at a gate."""
         return self._support.has_gate
 
-    def prologue(self, inline_url: str | None = None) -> str | None:
+    def prologue(self, inline_url: str | None = None, origin: str | None = None) -> str | None:
         """Return what is put in front of a worker's script."""
-        return self._support.prologue(inline_url)
+        return self._support.prologue(inline_url, origin)
 
     async def wait_at_gate(self, path: str) -> None:
         """Return when a script may be sent."""

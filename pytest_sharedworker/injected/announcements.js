@@ -41,12 +41,13 @@ const announcements = (() => {
    * @param {boolean} hasOwnReferrer whether it may come with another Referer than the worker's requests do
    */
   const announce = (number, method, url, hasOwnReferrer) => {
-    const { host, origin, pathname, search } = new NativeURL(url, location.href);
-    if (origin === control.origin) {
+    const { host, origin, pathname, search, protocol } = new NativeURL(url, location.href);
+    const isAtHome = origin === control.origin;
+    if (isAtHome || (settings.hasProxy && ["http:", "https:"].includes(protocol))) {
       control.announce({
         event: "request", number, method: normalize(method), host, target: pathname + search,
         virtualMs: number === null ? null : control.nowMs(), hasOwnReferrer,
-      }, hasOwnReferrer || number === null);
+      }, hasOwnReferrer || number === null || !isAtHome);
     }
   };
   const isOwnReferrer = (/** @type {RequestInit | undefined | null} */ given) => Boolean(given) && (

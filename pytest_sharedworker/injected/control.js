@@ -5,8 +5,9 @@
 const control = (() => {
   // The location of a blob: or data: URL has no host, and that of a data: URL no origin either.
   const isOpaque = location.origin === "null";
-  const { host, hostname, origin } = new URL(isOpaque ? settings.origin : location.origin);
-  const base = `//${hostname}:${settings.port}`;
+  const { host, hostname, origin, protocol } = new URL(isOpaque ? settings.origin : location.origin);
+  // On the worker's own host, also behind a proxy: a page on https may not use http.
+  const base = `${protocol === "https:" ? "s" : ""}://${hostname}:${settings.port}`;
 
   // Saved before the worker's script and the init scripts run: replacing these must not cut the channel.
   const { WebSocket: NativeWebSocket, XMLHttpRequest: NativeXhr } = self;
@@ -17,7 +18,7 @@ const control = (() => {
   const { parse, stringify } = JSON;
   const post = (/** @type {string} */ path, /** @type {unknown} */ body) => {
     const request = new NativeXhr();
-    openXhr.call(request, "POST", `http:${base}${path}`, false);
+    openXhr.call(request, "POST", `http${base}${path}`, false);
     sendXhr.call(request, stringify(body));
     return request;
   };
@@ -41,7 +42,7 @@ const control = (() => {
   const methods = Object.create(null);
   /** @type {string[]} */
   const unsent = [];
-  const socket = new NativeWebSocket(`ws:${base}/socket/${id}`);
+  const socket = new NativeWebSocket(`ws${base}/socket/${id}`);
 
   // A worker that closes itself drops what its socket has not sent yet. Its last messages, and the message
   // that it ends, go by a request that does not wait for the event loop.
@@ -126,7 +127,7 @@ const control = (() => {
   Object.defineProperty(self, Symbol.for("pytest-sharedworker"), { value: id });
 
   const channel = {
-    id, host, origin, base: `http:${base}`, epochMs, methods, send, announce, realNow,
+    id, host, origin, base: `http${base}`, epochMs, methods, send, announce, realNow,
     /** @type {(port: string, nextDueMs: number | null) => void} */
     onTabClock: () => {},
     /** @type {() => number | null} */

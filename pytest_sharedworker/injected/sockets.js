@@ -8,14 +8,15 @@ const sockets = (() => {
 
   const { URL: NativeURL } = self;
   const { port } = new NativeURL(control.origin);
-  const isGateway = (/** @type {URL} */ url) => url.host === control.host
+  const isOwn = (/** @type {URL} */ url) => url.host === control.host
     || (url.port === port && ["127.0.0.1", "localhost"].includes(url.hostname));
+  const PROTOCOLS = ["ws:", "http:", ...(settings.hasProxy ? ["wss:", "https:"] : [])];
   const PARAMETER = new RegExp(`[?&]${settings.socketParameter}=[^&]*$`);
 
   /** Returns the URL with the number, null where the browser has to decide about it. */
   const tag = (/** @type {string | URL} */ given, /** @type {number} */ number) => {
     const url = new NativeURL(given, location.href);
-    if (!["ws:", "http:"].includes(url.protocol) || url.hash || !isGateway(url)) {
+    if (!PROTOCOLS.includes(url.protocol) || url.hash || !(settings.hasProxy || isOwn(url))) {
       return null;
     }
     const separator = url.href.endsWith("?") ? "" : url.search ? "&" : "?";
@@ -48,8 +49,10 @@ const sockets = (() => {
     const tagged = args.length ? tag(args[0], number) : null;
     const url = tagged ? new NativeURL(args[0], location.href) : null;
     if (url) {
-      url.protocol = "http:";
-      url.host = control.host;
+      url.protocol = url.protocol.replace("ws", "http");
+      if (isOwn(url)) {
+        url.host = control.host;
+      }
     }
     return { changed: tagged ? [tagged, ...args.slice(1)] : args, url };
   });

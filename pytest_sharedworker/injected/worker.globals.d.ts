@@ -18,6 +18,8 @@ declare const settings: {
   origin: string;
   /** The blob: or data: URL that the page gave; null for a script of the gateway. */
   inlineUrl: string | null;
+  /** Whether requests to all other origins come to the gateway, too. */
+  hasProxy: boolean;
 };
 
 declare function close(): void;

@@ -133,7 +133,7 @@ class WorkerManager:
         if not self.has_prologue:
             for target in self._connections.list_targets():
                 clock = self._devtools_clocks.get(target.id)
-                is_new = target.id not in self._handles and target.url.startswith(self.gateway.url)
+                is_new = target.id not in self._handles and self.gateway._covers(target.url)
                 if is_new and clock is not None:
                     self._handles[target.id] = self._handle(None, target, clock)
         for channel in list(self._registry.channels):
@@ -206,14 +206,15 @@ class WorkerManager:
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _prologue(self, inline_url: str | None) -> str | None:
+    def _prologue(self, inline_url: str | None, origin: str | None) -> str | None:
         if not self.has_prologue:
             return None
         return worker_prologue(
             {
                 "port": self._control.port,
                 "token": self._registry.token,
-                "origin": self.gateway.url,
+                "origin": origin or self.gateway.url,
+                "hasProxy": self.gateway._has_proxy,
             },
             virtual_clock=self._clock_kind == "virtual",
             init_scripts=self.init_scripts,

@@ -32,9 +32,9 @@ class WorkerDirectory:
         """Whether scripts wait at the start gate."""
         return self._gate is not None
 
-    def prologue(self, inline_url: str | None = None) -> str | None:
+    def prologue(self, inline_url: str | None = None, origin: str | None = None) -> str | None:
         """Return the prologue of the next worker, where it gets one."""
-        return self._make_prologue(inline_url)
+        return self._make_prologue(inline_url, origin)
 
     async def wait_at_gate(self, path: str) -> None:
         """Return when the script at `path` may be sent."""

@@ -10,6 +10,6 @@ WORKER_HEADERS = ("Sec-Fetch-Dest: sharedworker", "Sec-Fetch-Mode: same-origin")
 class Prologue(NoWorkers):
     """Puts `P;` in front of every script."""
 
-    def prologue(self, inline_url: str | None = None) -> str | None:
+    def prologue(self, inline_url: str | None = None, origin: str | None = None) -> str | None:
         """Return the prologue."""
         return "P;"

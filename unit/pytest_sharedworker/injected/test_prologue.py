@@ -93,7 +93,7 @@ def test_every_script_is_one_line_without_line_comments(virtual_clock: bool) -> 
 
 
 def test_text_that_looks_like_a_comment_survives() -> None:
-    assert "`//${hostname}:${settings.port}`" in worker_prologue(SETTINGS, virtual_clock=False)
+    assert "://${hostname}:${settings.port}`" in worker_prologue(SETTINGS, virtual_clock=False)
 
 
 @per_clock
