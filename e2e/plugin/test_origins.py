@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page
 
@@ -172,3 +175,122 @@ def test_web_socket_over_tls(
     assert (exchange.status, exchange.sender, exchange.worker_id) == (101, "worker", worker.id)
     assert [message.data for message in exchange.messages] == ["hello", "echo of hello"]
     assert urls == [f"wss://{host}/socket?a=b"]
+
+
+def test_module_worker_under_a_content_security_policy(
+    page: Page, gateway: Gateway, shared_workers: SharedWorkers, worker_clock: Clock
+) -> None:
+    app = gateway.origin("https://app.example.test")
+    policy = {"Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'"}
+    app.serve("/", PAGE.replace("'/worker.js'", "'/worker.js', { type: 'module' }"), headers=policy)
+    app.serve(
+        "/worker.js",
+        """
+            import { path } from "/path.js";
+            onconnect = () => {};
+            setInterval(() => {
+                const names = performance.getEntriesByType("resource").map((entry) => entry.name);
+                fetch(path, { method: "POST", body: JSON.stringify(names) });
+            }, 1_000);
+        """,
+        headers=policy,
+    )
+    app.serve("/path.js", "export const path = '/names';", headers=policy)
+    app.serve("/names")
+    page.goto(f"{app.url}/")
+    shared_workers.wait_for("**/worker.js")
+    worker_clock.run_for(1_000)
+    [post] = gateway.journal.select("POST https://app.example.test/names")
+    # The plugin's own requests are hidden on https, too.
+    assert [name for name in post.json() if "path.js" not in name] == []
+
+
+def test_senders_of_requests_to_another_origin(
+    app_and_api: tuple[GatewayOrigin, GatewayOrigin],
+    page: Page,
+    gateway: Gateway,
+    shared_workers: SharedWorkers,
+    worker_clock: Clock,
+) -> None:
+    app, api = app_and_api
+    allowed = {"Access-Control-Allow-Origin": "*"}
+    for name in ("tab", "xhr", "target"):
+        api.serve(f"/{name}", name, headers=allowed)
+    app.serve("/moved", status=307, headers={"Location": f"{api.url}/target"})
+    page.goto(f"{app.url}/")
+    worker = shared_workers.wait_for("**/worker.js")
+    assert page.evaluate("fetch('https://api.example.test/tab').then((r) => r.text())") == "tab"
+    assert worker.evaluate("fetch('/moved', { method: 'POST', body: 'x' }).then((r) => r.text())") == "target"
+    xhr = """new Promise((resolve) => {
+        const request = new XMLHttpRequest();
+        request.onload = () => resolve(request.responseText);
+        request.open("GET", "https://api.example.test/xhr");
+        request.send();
+    })"""
+    assert worker.evaluate(xhr) == "xhr"
+    seen = {each.path: (each.sender, each.worker_id) for each in gateway.journal.select(f"{api.url}/**")}
+    own = ("worker", worker.id)
+    assert seen == {"/tab": ("tab", None), "/target": own, "/xhr": own}
+
+
+def test_worker_goes_offline_for_all_origins(
+    app_and_api: tuple[GatewayOrigin, GatewayOrigin],
+    page: Page,
+    gateway: Gateway,
+    shared_workers: SharedWorkers,
+) -> None:
+    app, api = app_and_api
+    page.goto(f"{app.url}/")
+    worker = shared_workers.wait_for("**/worker.js")
+    with worker.offline():
+        assert worker.evaluate("fetch('https://api.example.test/events').catch((e) => e.name)") == "TypeError"
+    assert gateway.journal.select(f"{api.url}/**") == []
+
+
+def test_own_origin_and_localhost_work_as_before(
+    page: Page, gateway: Gateway, shared_workers: SharedWorkers, worker_clock: Clock
+) -> None:
+    for origin in (gateway, gateway.origin("http://localhost:5173")):
+        origin.serve("/", PAGE)
+        origin.serve("/worker.js", "onconnect = () => {}; setInterval(() => fetch('/api'), 60_000);")
+        origin.serve("/api", "fine")
+    page.goto("/")
+    shared_workers.wait_for(f"{gateway.url}/worker.js")
+    worker_clock.run_for("01:00")
+    page.goto("http://localhost:5173/")
+    shared_workers.wait_for("http://localhost:5173/worker.js")
+    worker_clock.run_for("01:00")
+    polls = [(each.url, each.sender) for each in gateway.journal.select("**/api")]
+    assert polls == [(f"{gateway.url}/api", "worker"), ("http://localhost:5173/api", "worker")]
+
+
+def test_har_has_the_urls_of_all_origins(
+    app_and_api: tuple[GatewayOrigin, GatewayOrigin],
+    page: Page,
+    gateway: Gateway,
+    shared_workers: SharedWorkers,
+    worker_clock: Clock,
+    tmp_path: Path,
+) -> None:
+    app, api = app_and_api
+    page.goto(f"{app.url}/")
+    shared_workers.wait_for("**/worker.js")
+    worker_clock.run_for("01:00")
+    archive = json.loads(gateway.save_har(tmp_path / "journal.har").read_text(encoding="utf-8"))
+    urls = [(entry["request"]["method"], entry["request"]["url"]) for entry in archive["log"]["entries"]]
+    assert ("GET", f"{app.url}/worker.js") in urls
+    assert urls[-2:] == [("OPTIONS", f"{api.url}/events"), ("POST", f"{api.url}/events")]
+
+
+@pytest.mark.worker_clock("devtools")
+def test_devtools_clock_at_https_name(page: Page, gateway: Gateway, shared_workers: SharedWorkers) -> None:
+    app = gateway.origin("https://app.example.test")
+    app.serve("/", PAGE)
+    app.serve(
+        "/worker.js", "onconnect = () => {}; setInterval(async () => (await fetch('/api')).text(), 60_000);"
+    )
+    app.serve("/api", "fine")
+    page.goto(f"{app.url}/")
+    shared_workers.wait_for("**/worker.js")
+    shared_workers.clock.run_for("01:00")
+    assert [each.sender for each in gateway.journal.wait_for(f"{app.url}/api")] == ["worker"]

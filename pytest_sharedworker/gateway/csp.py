@@ -43,7 +43,8 @@ def _change(headers: CIMultiDict[str], change: Callable[[str], str]) -> None:
 
 
 def _control_sources(port: int) -> str:
-    return f"http://*:{port} ws://*:{port}"
+    # A source of `http:` stands for `https:` too, but not on a port of its own.
+    return " ".join(f"{scheme}://*:{port}" for scheme in ("http", "https", "ws", "wss"))
 
 
 def _split(policy: str) -> list[str]:

@@ -19,7 +19,7 @@ class WorkerDirectory:
         registry: WorkerRegistry,
         gate: StartGate | None,
         *,
-        make_prologue: Callable[[str | None], str | None],
+        make_prologue: Callable[[str | None, str | None], str | None],
         explain: Callable[[], str],
     ) -> None:
         self._registry = registry

@@ -47,7 +47,8 @@ def test_policy_allows_the_control_channel_only(
     headers = CIMultiDict((name, policy) for policy in policies)
     upstream.respond = lambda _: web.Response(text="a();", headers=headers)
     reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
-    control = f"http://*:{sharedworker_control.port} ws://*:{sharedworker_control.port}"
+    port = sharedworker_control.port
+    control = " ".join(f"{scheme}://*:{port}" for scheme in ("http", "https", "ws", "wss"))
     assert reply.header(name) == [each.format(control=control) for each in expected]
     # A page's policy is not changed.
     assert send(gateway).header(name) == policies
@@ -73,5 +74,5 @@ def test_page_that_allows_inline_workers_reaches_the_plugin(
     gateway.serve("/p.html", "", headers={"Content-Security-Policy": policy})
     reply = send(gateway, "GET /p.html HTTP/1.1", "Host: gateway", "Sec-Fetch-Dest: document")
     port = sharedworker_control.port
-    inline = f"'self' blob: data: http://*:{port} ws://*:{port}"
+    inline = f"'self' blob: data: http://*:{port} https://*:{port} ws://*:{port} wss://*:{port}"
     assert reply.header("Content-Security-Policy") == [changed.format(inline=inline)]
