@@ -294,3 +294,26 @@ def test_devtools_clock_at_https_name(page: Page, gateway: Gateway, shared_worke
     shared_workers.wait_for("**/worker.js")
     shared_workers.clock.run_for("01:00")
     assert [each.sender for each in gateway.journal.wait_for(f"{app.url}/api")] == ["worker"]
+
+
+@pytest.mark.parametrize("kind", ["blob", "data"])
+def test_inline_worker_of_an_https_page(
+    kind: str, page: Page, gateway: Gateway, shared_workers: SharedWorkers, worker_clock: Clock
+) -> None:
+    app = gateway.origin("https://app.example.test")
+    api = gateway.origin("https://api.example.test")
+    script = "onconnect = () => {}; setInterval(() => fetch('https://api.example.test/poll'), 60_000);"
+    url = f"data:text/javascript,{script}" if kind == "data" else None
+    app.serve(
+        "/",
+        f"""<!doctype html><script>
+            const script = new Blob([{json.dumps(script)}], {{ type: "text/javascript" }});
+            new SharedWorker({json.dumps(url)} ?? URL.createObjectURL(script)).port.start();
+        </script>""",
+    )
+    api.serve("/poll", "fine", headers={"Access-Control-Allow-Origin": "*"})
+    page.goto(f"{app.url}/")
+    worker = shared_workers.wait_for(f"{kind}:**")
+    worker_clock.run_for("01:00")
+    [poll] = gateway.journal.select(f"{api.url}/poll")
+    assert (poll.sender, poll.worker_id, poll.virtual_time) == ("worker", worker.id, 60_000)

@@ -189,7 +189,8 @@ def _is_at(channel: ControlChannel, request: web.Request) -> bool:
     if get_proxied_origin(request) is None:
         return False
     origin, referer = request.headers.get("Origin", ""), request.headers.get("Referer", "")
-    return urlsplit(origin).netloc == channel.host or _is_referrer(channel, referer)
+    is_opaque = channel.url.startswith("data:") and origin in ("", "null")  # It has no origin to show.
+    return urlsplit(origin).netloc == channel.host or _is_referrer(channel, referer) or is_opaque
 
 
 def is_preflight(request: web.Request) -> bool:
