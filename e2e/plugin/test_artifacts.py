@@ -223,7 +223,7 @@ def test_timeline_has_messages_of_web_sockets_and_moves_of_clocks(project: pytes
         text.index(each)
         for each in (
             "→ server: ping",
-            "server → unknown: pingping",
+            "server → worker 'poster': pingping",
             "0.000  worker_clock.run_for(20_000)",
             "the worker 'poster': clock.run_for(1_500)",
             "the worker 'poster': clock.fast_forward(10)",

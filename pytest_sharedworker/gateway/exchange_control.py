@@ -93,7 +93,7 @@ class ExchangeControl:
             async with self._channel.delay(delay_ms):
                 yield
 
-    def open_socket(self) -> SocketCounts:
+    def _open_socket(self) -> SocketCounts:
         """Return the counts of messages of a WebSocket or EventSource."""
         if self._channel is None:
             return SocketCounts(self._changes)

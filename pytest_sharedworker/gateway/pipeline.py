@@ -180,7 +180,7 @@ class Pipeline:
 
     def _make_listener(self, control: ExchangeControl) -> Callable[[], None]:
         """Return what counts the events of a stream, piece by piece."""
-        reader = EventStreamReader(control.open_socket().count_event)
+        reader = EventStreamReader(control._open_socket().count_event)
         read = 0
 
         def listen() -> None:
@@ -267,7 +267,7 @@ class Pipeline:
             else:
                 abort_connection(request)
 
-        counts = control.open_socket()
+        counts = control._open_socket()
         toxics = SocketToxics(exchange, hit, self._toxics.in_force, control.hold, end)
         self._socket_toxics[exchange.number] = toxics
         rule = self._web_socket_router.find(exchange)

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessagePy
+from aiohttp.http_parser import HeadersParser, HttpRequestParserPy, RawRequestMessagePy
 from yarl import URL
 
 ORIGIN = "pytest-sharedworker-origin"
@@ -37,10 +37,15 @@ def get_url(request: web.Request, own_origin: str) -> str:
 class _RequestParser(HttpRequestParserPy):
     """aiohttp's fast parser knows a list of methods only, and this one writes them in upper case.
 
-    Lax: a script may put any character but CR, LF and NUL in a header's value (Fetch, "header value").
+    Headers are read laxly: a script may put any character but CR, LF and NUL in a value (Fetch).
     """
 
-    lax = True
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Not by the attribute `lax`, with which no chunked body is read.
+        self._headers_parser = HeadersParser(
+            self.max_line_size, self.max_headers, self.max_field_size, lax=True
+        )
 
     def parse_message(self, lines: list[bytes]) -> RawRequestMessagePy:
         message = super().parse_message(lines)

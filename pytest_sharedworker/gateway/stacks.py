@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from pytest_sharedworker.injected.prologue import OWN_PREFIX
@@ -11,25 +11,24 @@ from pytest_sharedworker.injected.prologue import OWN_PREFIX
 _POSITION = re.compile(r"(?P<url>https?://[^\s()@]+?):(?P<line>\d+):(?P<column>\d+)")
 
 
-def correct_stack(stack: str, prefixes: Mapping[str, str]) -> str:
+def correct_stack(stack: str, find_prefix: Callable[[str], str | None]) -> str:
     """Return a stack with the positions of the served scripts, and without the frames of the plugin.
 
-    `prefixes` has what was put in front of each script, by its path. Browsers count columns from 1, in UTF-16
-    code units.
+    `find_prefix` returns what was put in front of the script of a URL. Browsers count columns from 1, in
+    UTF-16 code units.
     """
-    lines = (_correct_line(line, prefixes) for line in stack.split("\n"))
+    lines = (_correct_line(line, find_prefix) for line in stack.split("\n"))
     return "\n".join(line for line in lines if line is not None)
 
 
-def _correct_line(text: str, prefixes: Mapping[str, str]) -> str | None:
+def _correct_line(text: str, find_prefix: Callable[[str], str | None]) -> str | None:
     """Return one line of a stack; None for a frame of the plugin."""
     frame = _POSITION.search(text)
     if frame is None:
         return text
-    path = urlsplit(frame["url"]).path
-    if path.startswith(OWN_PREFIX):
+    if urlsplit(frame["url"]).path.startswith(OWN_PREFIX):
         return None
-    prefix = prefixes.get(path)
+    prefix = find_prefix(frame["url"])
     if prefix is None:
         return text
     *earlier, last = prefix.split("\n")

@@ -45,8 +45,6 @@ class WorkerScripts:
         """The URLs, without a query, of all scripts that browsers requested as SharedWorkers."""
         self.prefixes: set[str] = set()
         """What was put in front of scripts, each text with the space at its end."""
-        self.prefixes_by_path: dict[str, str] = {}
-        """What was put in front of each script last."""
         self.pages_without_inline_workers: set[str] = set()
         """The URLs of pages whose policies forbid workers of blob: and data: URLs."""
         self._origin = origin
@@ -54,6 +52,7 @@ class WorkerScripts:
         self._control_port = control_port
         self._patterns: list[Pattern] = []
         self._own: dict[str, RawResponse] = {}
+        self._prefixes_by_url: dict[str, str] = {}
 
     def add_pattern(self, pattern: URLMatch) -> None:
         """Recognize scripts by a pattern, too: without Fetch Metadata, or behind a service worker.
@@ -77,6 +76,10 @@ class WorkerScripts:
         """Return whether a script of this URL was served as a worker's."""
         return url.partition("?")[0] in self.urls
 
+    def find_prefix(self, url: str) -> str | None:
+        """Return what was put in front of the script of a URL last, if anything."""
+        return self._prefixes_by_url.get(self._origin.normalize(url).partition("?")[0])
+
     def is_referred_by(self, referer: str) -> bool:
         """Return whether a request with this Referer comes from a worker."""
         url = self._origin.normalize(referer)
@@ -97,13 +100,13 @@ class WorkerScripts:
         if prologue is None:
             return response._replace(headers=headers)
         allow_control(headers, self._control_port)
-        body = self._add_prologue(path, prologue, response, headers)
+        body = self._add_prologue(url, prologue, response, headers)
         if response.stream is not None and "Content-Length" in headers:  # A script that breaks off.
             headers["Content-Length"] = str(int(headers["Content-Length"]) + len(body) - len(response.body))
         return response._replace(headers=headers, body=body)
 
     def _add_prologue(
-        self, path: str, prologue: str, response: RawResponse, headers: CIMultiDict[str]
+        self, url: str, prologue: str, response: RawResponse, headers: CIMultiDict[str]
     ) -> bytes:
         encodings = ", ".join(list_encodings(headers))
         headers.popall("Content-Encoding", None)
@@ -112,7 +115,8 @@ class WorkerScripts:
             script_path = self._serve_own("script", response)
             return f"{prologue} {_IMPORT % (json.dumps(script_path), json.dumps(encodings))}".encode()
         script = read_script(decoded, headers.get("Content-Type", ""))
-        self.prefixes_by_path[path] = prefix = self._make_prefix(prologue, script.utf8)
+        prefix = self._make_prefix(prologue, script.utf8)
+        self._prefixes_by_url[url.partition("?")[0]] = prefix
         return script.put_behind(prefix)
 
     def _make_prefix(self, prologue: str, script: bytes, origin: str = "") -> str:

@@ -258,7 +258,7 @@ class WorkerManager:
             has_devtools=self._has_devtools,
             connections=self._connections,
             find_urls=self.gateway._script_urls.find_aliases,
-            correct_stack=lambda stack: correct_stack(stack, self.gateway._scripts.prefixes_by_path),
+            correct_stack=lambda stack: correct_stack(stack, self.gateway._scripts.find_prefix),
             before_close=self.save_coverage,
         )
 
