@@ -12,6 +12,7 @@ from pytest_sharedworker.control.socket_counts import (
     SocketCounts,
 )
 from pytest_sharedworker.control.state_notifier import StateNotifier
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 
 async def measure(counts: SocketCounts, sent: int) -> float:
@@ -20,49 +21,55 @@ async def measure(counts: SocketCounts, sent: int) -> float:
     return time.monotonic() - started
 
 
-async def test_idle_socket_is_settled_at_once() -> None:
-    assert await measure(SocketCounts(StateNotifier()), 0) < ANSWER_SECONDS
+def test_idle_socket_is_settled_at_once(sharedworker_loop: LoopThread) -> None:
+    assert sharedworker_loop.run(measure(SocketCounts(StateNotifier()), 0)) < ANSWER_SECONDS
 
 
-async def test_message_is_waited_for_until_it_has_passed_and_is_answered() -> None:
+def test_message_is_waited_for_until_it_is_answered(sharedworker_loop: LoopThread) -> None:
+    async def run() -> None:
+        counts = SocketCounts(StateNotifier())
+        settling = asyncio.create_task(counts.settle(1))
+        await asyncio.sleep(0)
+        counts.count_passed()
+        await asyncio.sleep(0)
+        assert not settling.done()
+        counts.count_event()
+        assert await settling == {"message": 1}
+
+    sharedworker_loop.run(run())
+
+
+def test_message_without_an_answer_is_waited_for_a_moment(sharedworker_loop: LoopThread) -> None:
     counts = SocketCounts(StateNotifier())
-    settling = asyncio.create_task(counts.settle(1))
-    await asyncio.sleep(0)
     counts.count_delivered()
     counts.count_passed()
-    await asyncio.sleep(0)
-    assert not settling.done()
-    counts.count_event()
-    assert await settling == {"message": 1}
+    assert sharedworker_loop.run(measure(counts, 1)) >= ANSWER_SECONDS / 2
 
 
-async def test_message_without_an_answer_is_waited_for_a_moment() -> None:
-    counts = SocketCounts(StateNotifier())
-    counts.count_delivered()
-    counts.count_passed()
-    assert await measure(counts, 1) >= ANSWER_SECONDS / 2
-
-
-async def test_mocked_socket_answers_at_once() -> None:
+def test_mocked_socket_answers_at_once(sharedworker_loop: LoopThread) -> None:
     counts = SocketCounts(StateNotifier())
     counts.is_mocked = True
     counts.count_delivered()
     counts.count_passed()
-    assert await measure(counts, 1) < ANSWER_SECONDS
+    assert sharedworker_loop.run(measure(counts, 1)) < ANSWER_SECONDS
 
 
-async def test_server_that_never_answers_is_soon_not_waited_for() -> None:
+def test_server_that_never_answers_is_soon_not_waited_for(sharedworker_loop: LoopThread) -> None:
     counts = SocketCounts(StateNotifier())
     for number in range(SILENT_MOMENTS):
         counts.count_delivered()
         counts.count_passed()
-        await counts.settle(number + 1)
+        sharedworker_loop.run(counts.settle(number + 1))
     counts.count_delivered()
     counts.count_passed()
-    assert SILENT_ANSWER_SECONDS / 2 <= await measure(counts, SILENT_MOMENTS + 1) < ANSWER_SECONDS
+    assert (
+        SILENT_ANSWER_SECONDS / 2
+        <= sharedworker_loop.run(measure(counts, SILENT_MOMENTS + 1))
+        < ANSWER_SECONDS
+    )
 
 
-async def test_closed_socket_is_settled_at_once() -> None:
+def test_closed_socket_is_settled_at_once(sharedworker_loop: LoopThread) -> None:
     counts = SocketCounts(StateNotifier())
     counts.count_event("close")
-    assert await measure(counts, 5) < ANSWER_SECONDS
+    assert sharedworker_loop.run(measure(counts, 5)) < ANSWER_SECONDS
