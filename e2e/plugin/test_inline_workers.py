@@ -111,6 +111,32 @@ def test_blob_may_be_revoked_after_the_constructor(app: App) -> None:
     assert worker.evaluate("performance.now()") == 1_000
 
 
+def test_blob_starts_again_after_the_frame_that_started_it_has_gone(app: App) -> None:
+    page = app.open()
+    answers = page.evaluate(
+        """async (path) => {
+            const text = "onconnect = ({ ports: [port] }) => port.postMessage('here')";
+            const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+            const answers = [];
+            for (let i = 0; i < 3; i += 1) {
+                const frame = document.createElement("iframe");
+                frame.src = path;
+                document.body.append(frame);
+                await new Promise((resolve) => { frame.onload = resolve; });
+                const { port } = new frame.contentWindow.SharedWorker(url);
+                answers.push(await new Promise((resolve) => {
+                    port.onmessage = ({ data }) => resolve(data);
+                    setTimeout(resolve, 5000, "nothing");
+                }));
+                frame.remove();
+            }
+            return answers;
+        }""",
+        PAGE,
+    )
+    assert answers == ["here"] * 3
+
+
 def test_revoked_blob_fails_as_in_the_browser(app: App) -> None:
     page = app.open()
     connect(page, f"(() => {{ const url = {BLOB}; URL.revokeObjectURL(url); return url; }})()")

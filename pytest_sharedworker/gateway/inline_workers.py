@@ -51,7 +51,9 @@ class InlineWorkers:
     def _answer(self, question: dict[str, object], origin: str | None) -> dict[str, object]:
         url = str(question["url"])
         if wrapped := question.get("wrapped"):
-            running = self._find_running(url) or str(wrapped)
+            running = self._find_running(url)
+            if running is None or running == question.get("replaced"):
+                running = str(wrapped)
             self._wrapped[url] = running, datetime.now(timezone.utc)
             return {"running": running}
         if "script" in question:
@@ -60,7 +62,11 @@ class InlineWorkers:
             script = str(question["script"]).encode("utf-8", "replace")
             return {"prefix": self.scripts.make_inline_prefix(url, script, origin)}
         is_forbidden = urldefrag(str(question["page"]))[0] in self.scripts.pages_without_inline_workers
-        return {"running": self._find_running(url), "isForbidden": is_forbidden}
+        return {
+            "running": self._find_running(url),
+            "isStarted": self.workers.has_worker(url),
+            "isForbidden": is_forbidden,
+        }
 
     def _find_running(self, url: str) -> str | None:
         """Return the URL that an earlier constructor has given to the browser, if its worker lives."""

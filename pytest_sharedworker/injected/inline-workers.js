@@ -18,11 +18,21 @@ const inlineWorkers = (() => {
   };
   const ask = (/** @type {object} */ question) => parse(request("POST", `${own}inline`, question).responseText);
 
+  // A blob: URL ends with the page that made it, perhaps before its worker has started.
+  const canRead = (/** @type {string} */ url) => {
+    try {
+      read.add(url);
+      return request("GET", url, null).status === 200;
+    } catch {
+      return false;
+    }
+  };
+
   // Workers of one blob: URL are one worker in all tabs: the gateway knows which URL runs in its place.
   const wrap = (/** @type {string} */ url) => {
     // A policy that forbids such workers may forbid to read their scripts too, and the app would see that.
-    const { running, isForbidden } = ask({ url, page: location.href });
-    if (running || isForbidden) {
+    const { running, isStarted, isForbidden } = ask({ url, page: location.href });
+    if (isForbidden || (running && (isStarted || canRead(running)))) {
       return running;
     }
     const script = request("GET", url, null);
@@ -36,7 +46,7 @@ const inlineWorkers = (() => {
     const blob = new NativeBlob([text], { type: type && `${type};charset=utf-8` });
     const wrapped = url.startsWith("data:") ? `data:${type};charset=utf-8,${encodeURIComponent(text)}`
       : createObjectURL.call(NativeURL, blob);
-    return ask({ url, wrapped }).running;
+    return ask({ url, wrapped, replaced: running }).running;
   };
 
   hideEntries(({ name, entryType }) => (
