@@ -25,8 +25,6 @@ const installXhrTimeouts = (
   const native = /** @type {PropertyDescriptor} */ (Object.getOwnPropertyDescriptor(prototype, "timeout"));
   const setNative = (/** @type {XMLHttpRequest} */ xhr, /** @type {unknown} */ value) => native.set?.call(xhr, value);
   const nativeAdd = scope.EventTarget.prototype.addEventListener;
-  const open = /** @type {Function} */ (prototype.open);
-  const { send, abort } = prototype;
 
   const getState = (/** @type {XMLHttpRequest} */ xhr) => {
     let state = states.get(xhr);
@@ -60,60 +58,54 @@ const installXhrTimeouts = (
     }
   };
 
-  Object.defineProperty(prototype, "timeout", {
-    ...native,
-    get() {
-      const timeoutMs = native.get?.call(this);
-      return states.get(this)?.timeoutMs ?? timeoutMs;
-    },
-    set(value) {
-      // The browser converts it, and throws.
-      setNative(this, value);
-      const state = getState(this);
-      state.timeoutMs = native.get?.call(this);
-      if (!state.isSynchronous) {
-        setNative(this, 0);
-        start(this, state);
-      }
-    },
+  replace.getter(prototype, "timeout", (get, xhr) => {
+    const timeoutMs = get(xhr, []);
+    return states.get(xhr)?.timeoutMs ?? timeoutMs;
   });
-  prototype.open = function (/** @type {any[]} */ ...args) {
-    const isSynchronous = args.length > 2 && !args[2];
-    const state = getState(this);
-    if (state.timeoutMs && !isSynchronous) {
-      setNative(this, 0);
+  replace.setter(prototype, "timeout", (set, xhr, args) => {
+    // The browser converts it, and throws.
+    set(xhr, args);
+    const state = getState(xhr);
+    state.timeoutMs = native.get?.call(xhr);
+    if (!state.isSynchronous) {
+      setNative(xhr, 0);
+      start(xhr, state);
     }
-    const result = open.apply(this, args);
-    stop(this);
+  });
+  replace.method(prototype, "open", (open, xhr, args) => {
+    const isSynchronous = args.length > 2 && !args[2];
+    const state = getState(xhr);
+    if (state.timeoutMs && !isSynchronous) {
+      setNative(xhr, 0);
+    }
+    open(xhr, args);
+    stop(xhr);
     state.isSynchronous = isSynchronous;
     if (isSynchronous) {
       // The thread is blocked, and virtual time could not move meanwhile.
-      setNative(this, state.timeoutMs);
+      setNative(xhr, state.timeoutMs);
     }
-    return result;
-  };
-  prototype.send = function (/** @type {any[]} */ ...args) {
-    const state = getState(this);
+  });
+  replace.method(prototype, "send", (send, xhr, args) => {
+    const state = getState(xhr);
     const wasSent = state.sentMs !== null;
     if (!wasSent && !state.isSynchronous) {
       state.sentMs = clock.nowMs();
     }
     try {
-      const result = Reflect.apply(send, this, args);
+      send(xhr, args);
       if (!wasSent) {
-        start(this, state);
+        start(xhr, state);
       }
-      return result;
     } catch (error) {
       if (!wasSent) {
-        stop(this);
+        stop(xhr);
       }
       throw error;
     }
-  };
-  prototype.abort = function () {
-    const result = abort.call(this);
-    stop(this);
-    return result;
-  };
+  });
+  replace.method(prototype, "abort", (abort, xhr, args) => {
+    abort(xhr, args);
+    stop(xhr);
+  });
 };
