@@ -169,6 +169,31 @@ def wait_for_outbox(page: Page, clock: Clock, *components: str) -> None:
     assert sorted(read_outbox(page)) == sorted(components)
 
 
+def wait_until(page: Page, condition: str, argument: object, *, timeout_ms: float = 20_000) -> None:
+    """Wait until an asynchronous function is true in the page: `wait_for_function` takes a promise for true.
+
+    Raise AssertionError after the timeout.
+    """
+    is_met = page.evaluate(
+        f"""async ([argument, timeoutMs]) => {{
+            const isMet = {condition};
+            const end = performance.now() + timeoutMs;
+            while (!(await isMet(argument))) {{
+                if (performance.now() > end) return false;
+                await new Promise((resolve) => setTimeout(resolve, 20));
+            }}
+            return true;
+        }}""",
+        [argument, timeout_ms],
+    )
+    assert is_met, f"after {timeout_ms:g} ms still not: {condition} for {argument!r}"
+
+
+def wait_until_on_disk(page: Page, component: str) -> None:
+    """Wait until a session in the page has a record on disk: it has its configuration, and can post."""
+    wait_until(page, f"async (component) => (await ({_READ_OUTBOX})()).includes(component)", component)
+
+
 def drain(clock: Clock) -> None:
     """Give the worker time for all retries."""
     clock.run_for(MAX_BACKOFF_MS)

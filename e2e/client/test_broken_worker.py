@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
-from e2e.client.app import App, log, wait_for_client, wait_for_state
+from e2e.client.app import App, log, wait_for_client, wait_for_state, wait_until_on_disk
 from e2e.client.page import POST, get_components
 from pytest_sharedworker import AsyncRoute
 from pytest_sharedworker.gateway.gateway import Gateway
@@ -59,6 +59,8 @@ def test_page_batches_without_a_worker_script(
     page.evaluate("() => { telemetry.optOut(); telemetry.optIn(); }")
     wait_for_state(page, "page")
     log(page, "after")
+    # A page that leaves before its session has a configuration takes the event along.
+    wait_until_on_disk(page, "after")
     assert count_warnings(page) == (1 if page.evaluate("() => warnings.length") else 0)
     app.leave(page)
     gateway.journal.wait_for(POST)
@@ -71,6 +73,7 @@ def test_network_error_of_the_script_moves_the_session_into_the_page(
     gateway.route(SCRIPT, lambda route: route.abort())
     page = app.open(state="page")
     log(page, "event")
+    wait_until_on_disk(page, "event")
     app.leave(page)
     gateway.journal.wait_for(POST)
     assert get_components(gateway) == ["event"]

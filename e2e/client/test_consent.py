@@ -25,6 +25,7 @@ from e2e.client.app import (
     read_outbox,
     wait_for_client,
     wait_for_state,
+    wait_until_on_disk,
 )
 from e2e.client.page import POST, get_components
 from pytest_sharedworker import HttpStatus, Latency
@@ -291,6 +292,7 @@ def test_returns_from_the_cache_leave_one_session_of_the_page(
     opt_in(page)
     wait_for_state(page, "page")
     log(page, "after")
+    wait_until_on_disk(page, "after")
     caching_app.leave(page)
     gateway.journal.wait_for(POST, count=5)
     assert read_stored() == ["after", *(f"visit-{number}" for number in range(4))]
