@@ -57,7 +57,7 @@ class Checkout:
         (self.folder / "scripts").mkdir(parents=True)
         shutil.copy(ROOT / "scripts" / "setup", self.folder / "scripts" / "setup")
         (self.folder / "pytest_sharedworker" / "browsers").mkdir(parents=True)
-        for module in ("__init__.py", "errors.py", "browsers/__init__.py", "browsers/discovery.py"):
+        for module in ("__init__.py", "errors.py", "terminal_text.py", "browsers/__init__.py", "browsers/discovery.py"):
             shutil.copy(ROOT / "pytest_sharedworker" / module, self.folder / "pytest_sharedworker" / module)
         (self.folder / "pyproject.toml").write_text(PYPROJECT)
         (self.folder / "backend.py").write_text(BACKEND)
