@@ -21,6 +21,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SECOND_RUN_LIMIT_SECONDS = 2.0
 
+DISCOVERY = ("__init__.py", "errors.py", "terminal_text.py", "browsers/__init__.py", "browsers/discovery.py")
+"""The modules of the plugin that find a browser."""
+
 PYPROJECT = """
 [build-system]
 requires = []
@@ -57,7 +60,7 @@ class Checkout:
         (self.folder / "scripts").mkdir(parents=True)
         shutil.copy(ROOT / "scripts" / "setup", self.folder / "scripts" / "setup")
         (self.folder / "pytest_sharedworker" / "browsers").mkdir(parents=True)
-        for module in ("__init__.py", "errors.py", "terminal_text.py", "browsers/__init__.py", "browsers/discovery.py"):
+        for module in DISCOVERY:
             shutil.copy(ROOT / "pytest_sharedworker" / module, self.folder / "pytest_sharedworker" / module)
         (self.folder / "pyproject.toml").write_text(PYPROJECT)
         (self.folder / "backend.py").write_text(BACKEND)
