@@ -116,7 +116,8 @@ def test_opt_out_is_stored_as_soon_as_there_is_room(
     wait_for_state(other, "off")
     page.evaluate("() => localStorage.clear()")
     log(other, "after")
-    assert other.evaluate("(key) => localStorage.getItem(key)", CONSENT_KEY) == "false"
+    # Another process, which learns of the room a moment later.
+    other.wait_for_function("(key) => localStorage.getItem(key) === 'false'", arg=CONSENT_KEY)
     page.reload()
     wait_for_client(page)
     log(page, "after-reload")

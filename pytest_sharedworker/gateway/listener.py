@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -10,6 +13,7 @@ from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.request_parser import RequestServer
 
 _HOST = "127.0.0.1"
+_BACKLOG = 128
 
 
 class Listener:
@@ -19,6 +23,7 @@ class Listener:
         self._handle = handle
         self._runner: web.ServerRunner | None = None
         self._site: web.BaseSite | None = None
+        self._socket: socket.socket | None = None
         self._port = 0
 
     @property
@@ -42,9 +47,15 @@ class Listener:
 
     async def refuse(self) -> None:
         """Refuse connections from now on."""
-        if self._site is not None:
-            await self._site.stop()
-            self._site = None
+        if self._site is None or self._socket is None:
+            return
+        # asyncio never closes a connection that it has accepted in the turn in which its server is closed,
+        # and warns of it later. Therefore accept no more, and let that turn end first.
+        with suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().remove_reader(self._socket)
+        await asyncio.sleep(0)
+        await self._site.stop()
+        self._site = self._socket = None
 
     async def accept(self) -> None:
         """Accept connections again, on the same port."""
@@ -53,13 +64,15 @@ class Listener:
 
     async def stop(self) -> None:
         """Close every connection. Idempotent."""
+        await self.refuse()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
 
     async def _listen(self, port: int) -> None:
         assert self._runner is not None
-        site = web.TCPSite(self._runner, _HOST, port, reuse_address=True)
+        self._socket = socket.create_server((_HOST, port), backlog=_BACKLOG)
+        site = web.SockSite(self._runner, self._socket, backlog=_BACKLOG)
         await site.start()
         self._site = site
-        self._port = self._runner.addresses[0][1]
+        self._port = self._socket.getsockname()[1]
