@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timezone
 
-
-@dataclass(frozen=True)
-class ClockMove:
-    """The begin of a move: when (aware, UTC), where the clock stood (ms; None: not read), and the call."""
-
-    at: datetime
-    now: float | None
-    text: str
+from pytest_sharedworker.gateway.events import TimelineEvent
 
 
 class ClockMoves:
     """The moves of all clocks of a test, oldest first."""
 
     def __init__(self) -> None:
-        self.moves: list[ClockMove] = []
+        self.moves: list[TimelineEvent] = []
+        """The begin of each: where the clock stood, if that was read, and the call."""
 
     def add(self, text: str, now: float | None = None) -> None:
         """Note that a move begins."""
-        self.moves.append(ClockMove(datetime.now(timezone.utc), now, text))
+        self.moves.append(TimelineEvent(datetime.now(timezone.utc), text, now))

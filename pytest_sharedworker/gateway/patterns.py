@@ -78,6 +78,10 @@ class Origin:
         """The origin as a WebSocket has it."""
         return to_web_socket_url(self.url)
 
+    def has(self, url: str) -> bool:
+        """Return whether a whole URL is one of this origin."""
+        return url.startswith(self.url + "/")
+
     def normalize(self, url: str) -> str:
         """Put the origin's own host name in place of another one of it, such as localhost."""
         own, parts = urlsplit(self.url), urlsplit(url)

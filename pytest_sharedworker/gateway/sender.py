@@ -184,7 +184,7 @@ class SenderIdentification:
 
 def _is_at(channel: ControlChannel, request: web.Request) -> bool:
     """Return whether a worker may have sent a request: it is at its origin, or comes from there."""
-    if channel.host == request.headers.get("Host"):
+    if _is_at_home(channel, request):
         return True
     if get_proxied_origin(request) is None:
         return False

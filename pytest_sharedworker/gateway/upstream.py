@@ -72,7 +72,7 @@ class Upstream:
 
         Raise ClientDisconnectedError once the test is over.
         """
-        is_own = request.url.startswith(self._gateway_origin.url + "/")
+        is_own = self._gateway_origin.has(request.url)
         if is_own and self.origin is None:
             return RawResponse.plain(
                 404, "pytest-sharedworker's gateway serves nothing under this path and has no upstream"

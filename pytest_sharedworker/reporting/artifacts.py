@@ -106,10 +106,11 @@ def write(artifacts: ArtifactSources) -> list[str]:
 def list_test_events(artifacts: ArtifactSources) -> list[TimelineEvent]:
     """Return what the tabs wrote and threw, and when the test moved clocks."""
     moves = artifacts.workers.clock_moves.moves if artifacts.workers else []
-    return [
-        *(TimelineEvent(message.at, message.text) for message in artifacts.tab_console.messages),
-        *(TimelineEvent(move.at, move.text, move.now) for move in moves),
-    ]
+    return [*_list_tab_events(artifacts), *moves]
+
+
+def _list_tab_events(artifacts: ArtifactSources) -> list[TimelineEvent]:
+    return [TimelineEvent(message.at, message.text) for message in artifacts.tab_console.messages]
 
 
 def console_text(artifacts: ArtifactSources) -> str:
@@ -121,10 +122,7 @@ def console_text(artifacts: ArtifactSources) -> str:
         lines = [line(event, gateway.journal.started_at) for event in list_worker_events(worker)]
         blocks.append("\n".join([f"{worker.label} {worker.url} ({worker.id}, {state})", *lines]) + "\n")
     text = "\n".join(blocks) or "No worker has started.\n"
-    tabs = [
-        line(TimelineEvent(message.at, message.text), gateway.journal.started_at)
-        for message in artifacts.tab_console.messages
-    ]
+    tabs = [line(event, gateway.journal.started_at) for event in _list_tab_events(artifacts)]
     return "\n".join([text, "tabs", *tabs]) + "\n" if tabs else text
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from e2e.chaos import faults
 from e2e.chaos.rules.preconditions import always, has_tabs
 from e2e.chaos.rules.rule import rule
@@ -9,15 +11,20 @@ from e2e.chaos.rules.values import TABS, TIMES, UP_TO_TWO_FLUSHES, let_pass
 from e2e.chaos.system import SystemUnderTest
 from e2e.chaos.tab import ChaosTab
 
+_BATCHES: dict[str, Any] = {
+    "times": TIMES, "tab": TABS, "count": range(1, 51), "seconds": UP_TO_TWO_FLUSHES
+}  # fmt: skip
+# Never all requests: a new profile needs one configuration.
+_CONFIGURATIONS: dict[str, Any] = {
+    "times": range(1, 4), "tab": TABS, "count": range(4), "seconds": UP_TO_TWO_FLUSHES
+}  # fmt: skip
+
 
 @rule(
     6,
     has_tabs,
     name=faults.NAMES["POST"],
-    times=TIMES,
-    tab=TABS,
-    count=range(1, 51),
-    seconds=UP_TO_TWO_FLUSHES,
+    **_BATCHES,
 )
 def disturb_batches(
     system: SystemUnderTest, name: str, times: int | None, tab: ChaosTab, count: int, seconds: float
@@ -30,10 +37,7 @@ def disturb_batches(
     3,
     has_tabs,
     name=faults.FALSE_NAMES["POST"],
-    times=TIMES,
-    tab=TABS,
-    count=range(1, 51),
-    seconds=UP_TO_TWO_FLUSHES,
+    **_BATCHES,
 )
 def confirm_falsely(
     system: SystemUnderTest, name: str, times: int | None, tab: ChaosTab, count: int, seconds: float
@@ -42,15 +46,11 @@ def confirm_falsely(
     _log_under_fault(system, name, times, tab, count, seconds)
 
 
-# Never all requests: a new profile needs one configuration.
 @rule(
     1,
     has_tabs,
     name=faults.NAMES["GET"],
-    times=range(1, 4),
-    tab=TABS,
-    count=range(4),
-    seconds=UP_TO_TWO_FLUSHES,
+    **_CONFIGURATIONS,
 )
 def disturb_configuration(
     system: SystemUnderTest, name: str, times: int, tab: ChaosTab, count: int, seconds: float
@@ -63,10 +63,7 @@ def disturb_configuration(
     3,
     has_tabs,
     name=faults.FALSE_NAMES["GET"],
-    times=range(1, 4),
-    tab=TABS,
-    count=range(4),
-    seconds=UP_TO_TWO_FLUSHES,
+    **_CONFIGURATIONS,
 )
 def configure_falsely(
     system: SystemUnderTest, name: str, times: int, tab: ChaosTab, count: int, seconds: float

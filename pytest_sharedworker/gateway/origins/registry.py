@@ -83,16 +83,13 @@ class Origins:
         Raise what `Upstream.fetch` does.
         """
         named = self._find(request.url)
-        if named is None and self._own.is_proxy and not self._is_own(request.url):
+        if named is None and self._own.is_proxy and not self._own.has(request.url):
             if (urlsplit(request.url).hostname or "").endswith(_NEVER_REAL):
                 return self._refuse(request.url, exchange)
         return await (named.upstream if named else self._upstream).fetch(request, exchange, bridge)
 
     def _find(self, url: str) -> NamedOrigin | None:
         return self._named.get(_cut_origin(url)) if self._named else None
-
-    def _is_own(self, url: str) -> bool:
-        return url.startswith(self._own.url + "/")
 
     def _refuse(self, url: str, exchange: Exchange) -> RawResponse:
         origin = _cut_origin(url)

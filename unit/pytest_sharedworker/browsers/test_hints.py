@@ -11,7 +11,7 @@ from pytest_sharedworker.browsers.hints import FIREFOX_PLAYWRIGHT, find_hint
 
 pytest_plugins = ["pytester"]
 
-NO_EXECUTABLE = "BrowserType.launch: Executable doesn't exist at /root/.cache/ms-playwright/chromium-1/chrome"
+NO_EXECUTABLE = "BrowserType.launch: Executable doesn't exist at ms-playwright/chromium-1/chrome"
 UNKNOWN_COMMAND = (
     "Browser.new_context: Protocol error (emulation.setMediaFeaturesOverride): unknown command undefined"
 )
