@@ -18,10 +18,11 @@ SHORT_MS = 3_000
 
 
 class PollServer:
-    """Serve long polls, which it answers all at once when the test has it do so."""
+    """Serve long polls, which it answers when the test has it do so."""
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
+        self._polled = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
@@ -35,6 +36,9 @@ class PollServer:
         return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def answer(self) -> None:
+        """Wait for a poll, which the clock did not wait for, and answer it."""
+        await self._polled.wait()
+        self._polled.clear()
         self._news.set()
         self._news = asyncio.Event()
 
@@ -43,7 +47,7 @@ class PollServer:
         await self._runner.cleanup()
 
     async def _poll(self, request: web.Request) -> web.Response:
-        await self._news.wait()
+        await self._wait_for_news()
         return web.Response(text="news")
 
     async def _poll_in_pieces(self, request: web.Request) -> web.StreamResponse:
@@ -51,9 +55,14 @@ class PollServer:
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(b"no ")
-        await self._news.wait()
+        await self._wait_for_news()
         await response.write(b"news")
         return response
+
+    async def _wait_for_news(self) -> None:
+        news = self._news
+        self._polled.set()
+        await news.wait()
 
     async def _respond(self, request: web.Request) -> web.Response:
         return web.Response(text="data")
