@@ -1,6 +1,6 @@
 """The gateway between real connections and a real server: what it forwards, and what it notes.
 
-Toxics are in test_toxics_on_the_wire.py, routes in test_router.py.
+Toxics are in test_toxics_on_the_wire.py, routes in test_route_*.py.
 """
 
 from __future__ import annotations
