@@ -60,3 +60,16 @@ def test_module_worker_runs_on_virtual_time(
     assert page.title() == "60 ticks"
     assert worker.errors() == []
     assert [exchange.sender for exchange in gateway.journal.select("**/counter.ts")] == ["worker"]
+
+
+def test_stack_names_lines_of_the_sources(
+    page: Page, shared_workers: SharedWorkers, worker_clock: Clock
+) -> None:
+    page.goto("/")
+    worker = shared_workers.wait_for("**/worker.ts**")
+    worker.evaluate(
+        "() => { Object.defineProperty(counter, 'count', { get() { throw new Error('broken'); } }); }"
+    )
+    worker_clock.run_for(1_000)
+    (error,) = worker.errors()
+    assert "/counter.ts:4:" in error.stack

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from pytest_sharedworker.source_maps.source_map import Original, SourceMap
 
 _ASTRAL_CHARACTER = re.compile(r"[\U00010000-\U0010ffff]")
 _COMMENT_OR_STRING = re.compile(
@@ -19,6 +22,7 @@ _COMMENT_OR_STRING = re.compile(
     | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | `(?:\\.|[^`\\])*`""",
     re.DOTALL | re.VERBOSE,
 )
+_FUNCTION_NAME = re.compile(r"(?:async\s+)?function\s*\*?\s*(?=[\w$])")
 _WITHOUT_CODE = re.compile(r"[\s)\]};,]*")
 """A line of closing brackets only has no statement."""
 
@@ -118,7 +122,7 @@ def make_file_coverage(
 
     `skip`: the number of characters at the beginning of `source` that do not belong to the file.
     """
-    digest = hashlib.sha256(source[skip:].encode("utf-8", "surrogatepass")).hexdigest()
+    digest = _make_digest(source[skip:])
     # V8 counts UTF-16 units; a character beyond plane 0 is two of them.
     units = _ASTRAL_CHARACTER.sub("xx", source)
     skip = len(_ASTRAL_CHARACTER.sub("xx", source[:skip]))
@@ -132,6 +136,60 @@ def make_file_coverage(
             key = (line, function.name)
             result.functions[key] = result.functions.get(key, 0) + outer.count
     return result
+
+
+def make_original_coverage(
+    source_map: SourceMap,
+    get_path: Callable[[str], str],
+    source: str,
+    functions: Iterable[Function],
+    *,
+    skip: int = 0,
+) -> list[FileCoverage]:
+    """Return the coverage of the sources of a bundled script, by its source map; see `make_file_coverage`.
+
+    A line of a source has code where the bundle has code of it; its count is the highest of that code.
+    `get_path` returns the path of a source's URL.
+    """
+    units = _ASTRAL_CHARACTER.sub("xx", source)
+    skip = len(_ASTRAL_CHARACTER.sub("xx", source[:skip]))
+    functions = list(functions)
+    counts = _count_characters(len(units), functions)
+    files: dict[str, FileCoverage] = {}
+    starts = [skip]
+    for number, line in enumerate(units[skip:].split("\n")):
+        start = starts[-1]
+        for begin, end, original in source_map.list_segments(number):
+            file = files.get(original.source)
+            if file is None:
+                digest = _make_digest(source_map.contents.get(original.source, ""))
+                file = files[original.source] = FileCoverage(get_path(original.source), digest)
+            text = line[begin:end]
+            if not _WITHOUT_CODE.fullmatch(text):
+                hits = counts[start + begin + len(text) - len(text.lstrip())]
+                file.lines[original.line + 1] = max(hits, file.lines.get(original.line + 1, 0))
+        starts.append(start + len(line) + 1)
+    for function in functions:
+        outer = function.ranges[0]
+        if function.name and outer.start >= skip:
+            found = _find_function(source_map, units, starts, outer.start)
+            if found is not None and found.source in files:
+                counted = files[found.source].functions
+                key = found.line + 1, found.name or function.name
+                counted[key] = counted.get(key, 0) + outer.count
+    return list(files.values())
+
+
+def _make_digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _find_function(source_map: SourceMap, units: str, starts: list[int], at: int) -> Original | None:
+    """Return where a function was written, and its name there."""
+    row = bisect_right(starts, at) - 1
+    declared = _FUNCTION_NAME.match(units, at)
+    named = source_map.find(row, declared.end() - starts[row]) if declared else None
+    return named if named and named.name else source_map.find(row, at - starts[row])
 
 
 def _count_characters(length: int, functions: Iterable[Function]) -> list[int]:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from posixpath import normpath
 from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page
 
-from pytest_sharedworker.coverage.model import Coverage, Function, Range, make_file_coverage
+from pytest_sharedworker.coverage.model import (
+    Coverage,
+    Function,
+    Range,
+    make_file_coverage,
+    make_original_coverage,
+)
 from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.injected.prologue import OWN_PREFIX
+from pytest_sharedworker.source_maps.script_maps import ScriptMaps
 
 _ENDING_METHODS = ("close", "goto", "reload", "go_back", "go_forward", "set_content")
 """The methods of a page that may end its workers."""
@@ -28,16 +36,27 @@ class CoverageRecorder:
         """Start counting. Does not wait: a worker that is about to start cannot reply."""
         session.start_coverage()
 
-    def collect(self, session: WorkerDevToolsSession, prefixes: Collection[str]) -> None:
-        """Add what a worker has run since the last call. `prefixes`: the prologues in front of scripts."""
+    def collect(
+        self, session: WorkerDevToolsSession, prefixes: Collection[str], source_maps: ScriptMaps
+    ) -> None:
+        """Add what a worker has run since the last call, of bundles with a source map that of their sources.
+
+        `prefixes`: the prologues in front of scripts.
+        """
         for script in session.collect_coverage():
-            path = urlsplit(script.url).path
-            if path.startswith(OWN_PREFIX):
+            if urlsplit(script.url).path.startswith(OWN_PREFIX):
                 continue
             prefix = max((each for each in prefixes if script.source.startswith(each)), key=len, default="")
             functions = [_parse_function(each) for each in script.functions]
-            name = path.lstrip("/") or "index"
-            self.coverage.add(make_file_coverage(name, script.source, functions, skip=len(prefix)))
+            source_map = source_maps.get(script.url)
+            if source_map is None:
+                file = make_file_coverage(_get_path(script.url), script.source, functions, skip=len(prefix))
+                self.coverage.add(file)
+                continue
+            for file in make_original_coverage(
+                source_map, _get_path, script.source, functions, skip=len(prefix)
+            ):
+                self.coverage.add(file)
 
 
 def call_before_workers_end(context: BrowserContext, callback: Callable[[], None]) -> None:
@@ -62,6 +81,11 @@ def _call_before(owner: BrowserContext | Page, name: str, callback: Callable[[],
         return original(*args, **kwargs)
 
     vars(owner)[name] = wrapped
+
+
+def _get_path(url: str) -> str:
+    """Return the path of a script's or a source's URL; bundlers write such as webpack://app/./src/queue.ts."""
+    return normpath(urlsplit(url).path).lstrip("./") or "index"
 
 
 def _parse_function(value: dict[str, Any]) -> Function:

@@ -36,9 +36,11 @@ from pytest_sharedworker.gateway.patterns import EVERYTHING, Origin, Pattern, UR
 from pytest_sharedworker.gateway.pipeline import Pipeline
 from pytest_sharedworker.gateway.request_parser import ORIGIN, get_proxied_origin
 from pytest_sharedworker.gateway.router import Handler, Router, RouteRule
+from pytest_sharedworker.gateway.script_sources import ScriptSources
 from pytest_sharedworker.gateway.script_urls import ScriptUrls
 from pytest_sharedworker.gateway.sender import take_opener
 from pytest_sharedworker.gateway.served_content import ServedContent
+from pytest_sharedworker.gateway.stacks import correct_stack
 from pytest_sharedworker.gateway.toxics import AppliedToxic, AppliedToxics, Stream, Toxic
 from pytest_sharedworker.gateway.unhandled import UnhandledRequestPolicy, UnhandledRequests
 from pytest_sharedworker.gateway.upstream import Upstream
@@ -47,6 +49,7 @@ from pytest_sharedworker.gateway.worker_scripts import WorkerScripts
 from pytest_sharedworker.gateway.worker_support import AttachedWorkers, WorkerSupport
 from pytest_sharedworker.injected.prologue import OWN_PREFIX
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.source_maps.script_maps import ScriptMaps
 
 
 class Gateway:
@@ -99,6 +102,8 @@ class Gateway:
             runner=self._runner,
         )
         self._script_urls = ScriptUrls(self._origin, self.journal, self._inline_workers.find_wrapped)
+        sources = ScriptSources(loop_thread, self.journal, self._origins, self._covers)
+        self._script_maps = ScriptMaps(sources.find_script, sources.fetch)
         self._listener = Listener(self._handle)
         self._proxy = ProxyListener(self._handle_proxied, certificates or CertificateAuthority())
         self._has_direct_context = False
@@ -424,6 +429,10 @@ class Gateway:
     def _compile_script_pattern(self, url: URLMatch) -> Pattern:
         """Return a compiled pattern of workers' scripts. Raise GatewayError if it cannot match any."""
         return self._origin.compile_script(url)
+
+    def _correct_stack(self, stack: str) -> str:
+        """Return a stack with the positions of the sources (see stacks.py)."""
+        return correct_stack(stack, self._scripts.find_prefix, self._script_maps)
 
     def add_worker_script(self, pattern: URLMatch) -> None:
         """Treat what a pattern matches (see patterns.py) as scripts of SharedWorkers.

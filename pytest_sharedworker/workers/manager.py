@@ -27,7 +27,6 @@ from pytest_sharedworker.errors import (
 )
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.patterns import URLMatch
-from pytest_sharedworker.gateway.stacks import correct_stack
 from pytest_sharedworker.injected.prologue import tab_script, worker_prologue
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.tabs.console import TabConsole
@@ -192,7 +191,9 @@ class WorkerManager:
             for session in self._gate.sessions:
                 if not session.ended:
                     with suppress(SharedWorkerError, PlaywrightError):  # The worker is just ending.
-                        self._coverage.collect(session, self.gateway._scripts.prefixes)
+                        self._coverage.collect(
+                            session, self.gateway._scripts.prefixes, self.gateway._script_maps
+                        )
 
     def close(self) -> None:
         """Release everything. Idempotent."""
@@ -258,7 +259,7 @@ class WorkerManager:
             has_devtools=self._has_devtools,
             connections=self._connections,
             find_urls=self.gateway._script_urls.find_aliases,
-            correct_stack=lambda stack: correct_stack(stack, self.gateway._scripts.find_prefix),
+            correct_stack=self.gateway._correct_stack,
             before_close=self.save_coverage,
         )
 

@@ -167,11 +167,14 @@ class SharedWorker:
         return list(self._replayed_console)
 
     def errors(self) -> list[WorkerError]:
-        """Return its uncaught exceptions and unhandled rejections, from its first line on."""
-        if self._channel is not None:
-            return [replace(error, stack=self._correct_stack(error.stack)) for error in self._channel.errors]
-        self._replay()
-        return list(self._replayed_errors)
+        """Return its uncaught exceptions and unhandled rejections, from its first line on.
+
+        The stacks have the positions of the script as it was served, or those that its source map names.
+        """
+        if self._channel is None:
+            self._replay()
+        errors = self._replayed_errors if self._channel is None else self._channel.errors
+        return [replace(error, stack=self._correct_stack(error.stack)) for error in errors]
 
     @overload
     def on(self, event: Literal["console"], handler: Callable[[ConsoleMessage], object]) -> None: ...

@@ -5,8 +5,16 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
-from pytest_sharedworker.coverage.model import Coverage, FileCoverage, Function, Range, make_file_coverage
+from pytest_sharedworker.coverage.model import (
+    Coverage,
+    FileCoverage,
+    Function,
+    Range,
+    make_file_coverage,
+    make_original_coverage,
+)
 from pytest_sharedworker.coverage.report import format_cobertura, format_lcov, format_table
+from pytest_sharedworker.source_maps.source_map import SourceMap
 
 
 def make_function(source: str, *parts: tuple[str, int], name: str = "") -> Function:
@@ -131,6 +139,30 @@ FILES = [
     FileCoverage("js/a.js", "", {1: 2, 2: 0, 3: 0, 4: 0, 7: 0, 8: 1}, {(1, "f"): 2, (7, "g<h>"): 0}),
     FileCoverage("b.js", "", {1: 1}),
 ]
+
+
+BUNDLE = "class C{add(n){n>9&&stop();return n}};new C().add(1);"
+"""Lines 1 to 6 of a.ts and line 2 of b.ts."""
+MAPPING = {
+    "version": 3,
+    "sources": ["webpack://app/./src/a.ts", "../lib/b.ts"],
+    "names": ["addAll"],
+    "mappings": "AAAA,QACEA,OACE,KACE,OAEF,UCJJ",
+}
+
+
+def test_lines_of_a_bundle_are_those_of_its_sources() -> None:
+    whole = Function("", [Range(0, 100 + len(BUNDLE), 1)])
+    start, end = 100 + BUNDLE.index("add("), 100 + BUNDLE.index("};new")
+    late = 100 + BUNDLE.index("stop")
+    add = Function("add", [Range(start, end, 1), Range(late, late + len("stop()"), 0)])
+    source_map = SourceMap(json.dumps(MAPPING), "http://app.test/js/w.js")
+    first, second = make_original_coverage(
+        source_map, lambda url: url.rpartition("/")[2], "p" * 100 + BUNDLE, [whole, add], skip=100
+    )
+    assert (first.path, first.lines) == ("a.ts", {1: 1, 2: 1, 3: 1, 4: 0, 6: 1})
+    assert (second.path, second.lines) == ("b.ts", {2: 1})
+    assert first.functions == {(2, "addAll"): 1}
 
 
 def test_table_lists_missing_lines_and_total() -> None:

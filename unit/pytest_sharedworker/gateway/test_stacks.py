@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pytest_sharedworker.gateway.stacks import correct_stack
+from pytest_sharedworker.source_maps.script_maps import Script, ScriptMaps
 
 ORIGIN = "http://127.0.0.1:8000"
 PREFIXES = {"/w.js": "p" * 100, "/lines.js": "one\ntwo;", "/wide.js": "\U0001f600" * 10}
@@ -45,3 +48,12 @@ def test_frame_has_the_position_of_the_served_script(frame: str, corrected: str)
 def test_frames_of_the_plugin_are_left_out(frame: str) -> None:
     stack = f"Error: far\n{frame.replace('URL', ORIGIN)}"
     assert correct_stack(stack, find_prefix) == "Error: far"
+
+
+def test_frame_of_a_bundle_has_the_position_of_the_source() -> None:
+    mapping = {"version": 3, "sources": ["/src/queue.ts"], "names": [], "mappings": "AAAA,kBAIE"}
+    script = Script("bundle();\n//# sourceMappingURL=w.js.map")
+    maps = ScriptMaps({f"{ORIGIN}/w.js": script}.get, lambda url: json.dumps(mapping).encode())
+    stack = f"Error: far\n    at f ({ORIGIN}/w.js:1:125)\n    at {ORIGIN}/other.js:1:2"
+    expected = f"Error: far\n    at f ({ORIGIN}/src/queue.ts:5:3)\n    at {ORIGIN}/other.js:1:2"
+    assert correct_stack(stack, find_prefix, maps) == expected

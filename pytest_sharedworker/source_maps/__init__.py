@@ -1,0 +1,1 @@
+"""Source maps (ECMA-426): where the authors of a bundled script wrote what a browser reports."""
