@@ -13,6 +13,7 @@ from playwright.sync_api import Page
 
 from e2e.plugin.app import App
 from pytest_sharedworker import Exchange, SharedWorker
+from pytest_sharedworker.gateway import sender
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 PER_CLOCK = pytest.mark.parametrize(
@@ -289,6 +290,35 @@ ENDED = {
 def test_clock_waits_for_no_request_that_has_ended(worker: SharedWorker, form: str) -> None:
     worker.evaluate(ENDED[form])
     worker.clock.run_for(1_000, timeout=5_000)
+
+
+OTHERS = {
+    "dedicated worker": "async () => new Worker('/worker.js')",
+    "service worker": """async () => {
+        const { installing, waiting, active } = await navigator.serviceWorker.register('/worker.js');
+        return installing ?? waiting ?? active;
+    }""",
+}
+
+
+@PER_CLOCK
+@pytest.mark.parametrize("other", OTHERS)
+def test_request_of_another_worker_with_the_same_script_does_not_wait(
+    app: App, monkeypatch: pytest.MonkeyPatch, other: str, is_virtual: bool
+) -> None:
+    monkeypatch.setattr(sender, "EXPECTED_SECONDS", 3_600)
+    app.gateway.serve("/data", "data", content_type="text/plain")
+    app.start("""
+        onconnect = () => {};
+        onmessage = async ({ ports: [port] }) => port.postMessage(await (await fetch('/data')).text());
+    """)
+    [tab] = app.context.pages
+    ask = """({ port1, port2 }) => new Promise((resolve) => {
+        port1.onmessage = ({ data }) => resolve(data);
+        other.postMessage(null, [port2]);
+    })"""
+    tab.evaluate(f"async () => {{ window.other = await ({OTHERS[other]})(); }}")
+    assert tab.evaluate(f"() => ({ask})(new MessageChannel())") == "data"
 
 
 @PER_CLOCK

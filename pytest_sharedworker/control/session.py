@@ -112,6 +112,10 @@ class ControlChannel:
         """Send a message to the worker (in the loop's thread); it is kept until the socket is open."""
         self._outgoing.put_nowait(json.dumps(message))
 
+    async def catch_up(self) -> None:
+        """Return when all that the worker has sent so far has come. Raises WorkerClosedError."""
+        await self.call_async("echo", {})
+
     async def suspend(self, request: int, delay_ms: float | None) -> bool:
         """Suspend one of the worker's requests for `delay_ms` of its virtual time (None: without end).
 

@@ -27,7 +27,10 @@ from pytest_sharedworker.injected.prologue import SOCKET_PARAMETER
 from pytest_sharedworker.integration.time_limits import time_limit
 
 EXPECTED_SECONDS = 1.0
-"""How long a request that looks like a worker's waits for its announcement on the other connection."""
+"""How long a request that looks like a worker's waits for its announcement on the other connection.
+
+Less where the worker answers that it has not announced it: another worker may run the same script.
+"""
 
 UNLIKELY_SECONDS = 0.1
 """The same for a request that may as well be somebody else's."""
@@ -129,18 +132,27 @@ class SenderIdentification:
         self, request: web.Request, channels: list[ControlChannel], seconds: float
     ) -> Identity | None:
         found: list[Identity] = []
+        changes = channels[0].changes
+        # What a worker has not announced by its answer is not its request.
+        answers = asyncio.gather(
+            *(channel.catch_up() for channel in channels if not channel.ended), return_exceptions=True
+        )
+        answers.add_done_callback(lambda _: changes.notify())
 
-        def has_match() -> bool:
+        def is_decided() -> bool:
+            is_last_look = answers.done()
             identity = self._match(request, channels)
             found.extend([identity] if identity else [])
-            return bool(found)
+            return bool(found) or is_last_look
 
         try:
             async with time_limit(seconds):
-                await channels[0].changes.wait_until(has_match)
+                await changes.wait_until(is_decided)
         except asyncio.TimeoutError:
             return None
-        return found[0]
+        finally:
+            answers.cancel()
+        return found[0] if found else None
 
     def _match(
         self, request: web.Request, channels: list[ControlChannel], *, takes: bool = True

@@ -119,6 +119,8 @@ const control = (() => {
   }
 
   methods.evaluate = ({ expression, argument }) => evaluate(expression, argument);
+  // Its answer comes behind all that was sent before.
+  methods.echo = () => null;
   methods.terminate = () => {
     self.close();
   };
