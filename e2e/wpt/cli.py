@@ -17,9 +17,10 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 
 from e2e.wpt import known_differences
-from e2e.wpt.known_differences import Known
+from e2e.wpt.comparison import PLUGIN_MODES, Comparison
+from e2e.wpt.known_differences import Known, judge
 from e2e.wpt.pages import Page, find_pages
-from e2e.wpt.runner import PLUGIN_MODES, Comparison, open_runner
+from e2e.wpt.runner import open_runner
 from pytest_sharedworker.errors import BrowserNotFoundError
 
 EXIT_DIFFERENT = 1
@@ -39,7 +40,8 @@ A page that differs is repeated: what also varies without the plugin is no diffe
 """
 EPILOG = """\
 exit status:
-  0    every difference is in e2e/wpt/known_differences.toml, and everything there still differs
+  0    every difference is in e2e/wpt/known_differences.toml, and everything there still differs,
+       except for pages that are marked there as varying
   1    otherwise
   2    wrong use, no browser, no server
   130  stopped
@@ -100,7 +102,7 @@ def _make_parser() -> argparse.ArgumentParser:
         type=float,
         default=PAGE_TIMEOUT_SECONDS,
         metavar="SECONDS",
-        help="how long a page may take (default: %(default)g)",
+        help="how long a page may take; three times that if it asks for a long one (default: %(default)g)",
     )
     parser.add_argument("--json", metavar="FILE", help="write all comparisons to a file")
     return parser
@@ -171,19 +173,15 @@ def _describe(comparison: Comparison) -> str:
 
 def _conclude(comparisons: Sequence[Comparison], known: Sequence[Known], browser: str, seconds: float) -> int:
     """Print the summary and return the exit status."""
-    listed = {(each.path, mode) for each in known if browser in each.browsers for mode in each.modes}
-    run = {(each.page, each.mode) for each in comparisons}
-    different = {(each.page, each.mode) for each in comparisons if each.differences}
     for mode in PLUGIN_MODES:
         pages = [each for each in comparisons if each.mode == mode]
         agree = [each for each in pages if not each.differences]
-        varying = sum(each.varies for each in agree)
-        print(f"{mode}: {len(agree)} of {len(pages)} pages agree, {varying} of them when repeated")
-    new = sorted(different - listed)
-    gone = sorted((listed & run) - different)
-    print(f"{len(different & listed)} differences are known; {seconds:.0f} s")
-    for path, where in new:
+        repeated = sum(each.varies for each in agree)
+        print(f"{mode}: {len(agree)} of {len(pages)} pages agree, {repeated} of them when repeated")
+    verdict = judge(comparisons, known, browser)
+    print(f"{len(verdict.known)} differences are known; {seconds:.0f} s")
+    for path, where in verdict.new:
         print(f"differs: {path} ({where})")
-    for path, listed_mode in gone:
-        print(f"no longer differs, remove it from known_differences.toml: {path} ({listed_mode})")
-    return EXIT_DIFFERENT if new or gone else 0
+    for path, where in verdict.gone:
+        print(f"no longer differs, remove it from known_differences.toml: {path} ({where})")
+    return 0 if verdict.is_ok else EXIT_DIFFERENT

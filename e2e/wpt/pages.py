@@ -9,6 +9,7 @@ from pathlib import Path
 
 _META = re.compile(r"^//\s*META:\s*(\w+)=(.*?)\s*$")
 _HTML_VARIANT = re.compile(r"""<meta\s+name=["']?variant["']?\s+content=["']([^"']*)["']""", re.IGNORECASE)
+_LONG = re.compile(r"""<meta\s+name=["']?timeout["']?\s+content=["']?long["']?""", re.IGNORECASE)
 _SUFFIXES = {"sharedworker": ".any.sharedworker.html", "sharedworker-module": ".any.sharedworker-module.html"}
 _GROUPS = {"worker": {"sharedworker"}}
 """What a name of several scopes stands for, as far as it concerns SharedWorkers."""
@@ -21,6 +22,8 @@ class Page:
     """A page by its path and query, for example `workers/a.any.sharedworker.html?1`."""
 
     path: str
+    is_long: bool = False
+    """Whether the page asks for a longer timeout."""
 
 
 def find_pages(checkout: Path, selection: Sequence[str] = ()) -> list[Page]:
@@ -38,9 +41,10 @@ def _find_generated(checkout: Path) -> Iterator[Page]:
         metadata = list(_read_metadata(file))
         scopes = _parse_scopes(next((value for key, value in metadata if key == "global"), ""))
         variants = [value for key, value in metadata if key == "variant"] or [""]
+        is_long = ("timeout", "long") in metadata
         for scope in scopes:
             for variant in variants:
-                yield Page(path.removesuffix(".any.js") + _SUFFIXES[scope] + variant)
+                yield Page(path.removesuffix(".any.js") + _SUFFIXES[scope] + variant, is_long)
 
 
 def _find_written(checkout: Path) -> Iterator[Page]:
@@ -52,7 +56,7 @@ def _find_written(checkout: Path) -> Iterator[Page]:
         text = file.read_text(encoding="utf-8", errors="replace")
         if "testharness.js" in text and ("SharedWorker(" in text or "sharedworker" in file.name.lower()):
             for variant in _HTML_VARIANT.findall(text) or [""]:
-                yield Page(path + variant)
+                yield Page(path + variant, _LONG.search(text) is not None)
 
 
 def _is_support(path: str) -> bool:

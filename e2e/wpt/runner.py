@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page as BrowserPage
 
+from e2e.wpt.comparison import (
+    HARNESS,
+    NO_RESULTS,
+    PLUGIN_MODES,
+    Comparison,
+    Mode,
+    Results,
+    find_differences,
+    read_results,
+)
 from e2e.wpt.pages import Page
 from e2e.wpt.server import HOST, find_free_ports, serve
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
@@ -25,49 +31,15 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.workers.manager import WorkerManager
 
-Mode = Literal["direct", "real", "virtual"]
-PLUGIN_MODES: tuple[Mode, ...] = ("real", "virtual")
-
-HARNESS = "(harness)"
-"""The key of a page's own status among those of its subtests."""
-ABSENT = "ABSENT"
-NO_RESULTS = "NO RESULTS"
-_TEST_STATUS = ("PASS", "FAIL", "TIMEOUT", "NOTRUN", "PRECONDITION_FAILED")
-_HARNESS_STATUS = ("OK", "ERROR", "TIMEOUT", "PRECONDITION_FAILED")
-
 _STEP_MS = 100
 """How far virtual time moves between two looks at a page."""
 _ATTEMPTS = 3
 """How often a page that differs is compared: results that vary without the plugin are no difference."""
 
-_PORT = re.compile(r":\d{4,5}\b")
+_LONG_FACTOR = 3
+"""How much longer a page may take that asks for a longer timeout."""
 
 _READ = "() => window.wptResults ?? null"
-
-Results = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A subtest whose results never agree."""
-
-    name: str
-    direct: str
-    plugin: str
-
-
-@dataclass
-class Comparison:
-    """What a page's subtests do in one mode, compared with `direct`."""
-
-    page: str
-    mode: Mode
-    subtests: int = 0
-    differences: list[Difference] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    """Errors of the clock, for a person who looks for the reason of a difference."""
-    varies: bool = False
-    """Whether some results agree only with those of a repeated run."""
 
 
 class Runner:
@@ -101,7 +73,7 @@ class Runner:
             if attempt:
                 direct.append(self._run(page, "direct"))
             results.append(self._run(page, mode))
-            differences = list(_find_differences(direct, results))
+            differences = list(find_differences(direct, results))
             if not differences:
                 break
         return Comparison(page.path, mode, len(direct[0]), differences, self._notes[-3:], len(results) > 1)
@@ -111,7 +83,7 @@ class Runner:
             tab = context.new_page()
             with suppress(PlaywrightError):  # A page may navigate away or close itself.
                 tab.goto(f"http://{HOST}:{port}/{page.path}", wait_until="commit")
-            return self._normalize(self._wait_for_results(tab, clock))
+            return self._wait_for_results(tab, clock, page.is_long)
 
     @contextmanager
     def _open(self, mode: Mode) -> Iterator[tuple[BrowserContext, int, Clock | None]]:
@@ -138,12 +110,12 @@ class Runner:
             manager.watch(context)
             yield context, self._ports["gateway"], manager.clock if mode == "virtual" else None
 
-    def _wait_for_results(self, tab: BrowserPage, clock: Clock | None) -> dict[str, str]:
-        deadline = time.monotonic() + self._page_timeout_seconds
+    def _wait_for_results(self, tab: BrowserPage, clock: Clock | None, is_long: bool) -> dict[str, str]:
+        deadline = time.monotonic() + self._page_timeout_seconds * (_LONG_FACTOR if is_long else 1)
         while time.monotonic() < deadline:
             with suppress(PlaywrightError):
                 if (raw := tab.evaluate(_READ)) is not None:
-                    return _to_statuses(raw)
+                    return read_results(raw)
             if clock is None:
                 tab.wait_for_timeout(20)
                 continue
@@ -152,29 +124,6 @@ class Runner:
             except SharedWorkerError as error:
                 self._notes.append(str(error).partition("\n")[0])
         return {HARNESS: NO_RESULTS}
-
-    def _normalize(self, results: dict[str, str]) -> dict[str, str]:
-        """Return results whose names do not depend on the ports of this run."""
-        return {_PORT.sub(":PORT", name): status for name, status in results.items()}
-
-
-def _to_statuses(raw: Any) -> dict[str, str]:
-    seen: Counter[str] = Counter()
-    statuses = {HARNESS: _HARNESS_STATUS[raw["harness"]]}
-    for name, status in raw["tests"]:
-        seen[name] += 1
-        statuses[name if seen[name] == 1 else f"{name} #{seen[name]}"] = _TEST_STATUS[status]
-    return statuses
-
-
-def _find_differences(direct: list[Results], plugin: list[Results]) -> Iterator[Difference]:
-    """Yield the subtests of which no result on one side is one of the other side's."""
-    names = dict.fromkeys(name for results in (*direct, *plugin) for name in results)
-    for name in names:
-        left = {results.get(name, ABSENT) for results in direct}
-        right = {results.get(name, ABSENT) for results in plugin}
-        if left.isdisjoint(right):
-            yield Difference(name, "/".join(sorted(left)), "/".join(sorted(right)))
 
 
 @contextmanager
