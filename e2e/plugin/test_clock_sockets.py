@@ -11,6 +11,7 @@ from aiohttp import WSMsgType, web
 
 from e2e.plugin.app import App, read_log
 from pytest_sharedworker import Clock, Latency, SharedWorker, Timeout, WebSocketRoute
+from pytest_sharedworker.control.socket_counts import SocketCounts
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 
@@ -21,6 +22,7 @@ class MessageServer:
         self.targets: list[str] = []
         self._sockets: list[web.WebSocketResponse] = []
         self._streams: list[web.StreamResponse] = []
+        self._stream_end = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
@@ -46,6 +48,12 @@ class MessageServer:
             await socket.send_str(text)
         for stream in self._streams:
             await stream.write(f"data: {text}\n\n".encode())
+
+    async def end_streams(self) -> None:
+        """End every stream, which the browser then opens again."""
+        self._streams.clear()
+        self._stream_end.set()
+        self._stream_end = asyncio.Event()
 
     async def _open(self, request: web.Request) -> web.WebSocketResponse:
         self.targets.append(request.raw_path)
@@ -77,7 +85,7 @@ class MessageServer:
         await response.prepare(request)
         await response.write(b": hello\nretry: 100\n\n")
         self._streams.append(response)
-        await asyncio.Event().wait()
+        await self._stream_end.wait()
         return response
 
     async def _say(self, request: web.Request) -> web.Response:
@@ -246,6 +254,45 @@ def test_event_that_a_request_causes_arrives_before_time_moves(worker: SharedWor
     }""")
     clock.run_for(2_000)
     assert read_log(worker) == [["hello", 1_000], ["hello again", 1_000], ["after", 1_001]]
+
+
+def test_events_count_when_a_stream_has_connected_again(
+    app: App,
+    worker: SharedWorker,
+    clock: Clock,
+    server: MessageServer,
+    sharedworker_loop: LoopThread,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passed_on: list[dict[str, int]] = []
+    settle = SocketCounts.settle
+
+    async def settle_and_note(counts: SocketCounts, sent: int) -> dict[str, int]:
+        passed_on.append(await settle(counts, sent))
+        return passed_on[-1]
+
+    monkeypatch.setattr(SocketCounts, "settle", settle_and_note)
+    worker.evaluate("""() => {
+        self.opened = 0;
+        const stream = new EventSource("/events");
+        stream.onopen = () => { opened++; };
+        stream.onmessage = ({ data }) => note(data);
+        stream.addEventListener("news", ({ data }) => note(data));
+    }""")
+    clock.settle()
+    sharedworker_loop.run(server.push("first"))
+    clock.run_for(1_000)
+    for count in (2, 3):
+        sharedworker_loop.run(server.end_streams())
+        worker.wait_for_function(f"opened === {count}")
+    passed_on.clear()
+    worker.evaluate("() => { setTimeout(() => fetch('/say', { method: 'POST', body: 'hello' }), 1000); }")
+    clock.run_for(2_000)
+    assert read_log(worker) == [["first", 0], ["hello", 2_000], ["hello again", 2_000]]
+    # The clock has asked for the events of the third stream, and has waited for them.
+    assert passed_on[-1] == {"news": 1, "message": 1}
+    streams = app.gateway.journal.select("GET /events")
+    assert {(each.worker_id, each.request_number) for each in streams} == {(worker.id, 1)}
 
 
 @pytest.mark.parametrize(("end", "code"), [("socket.send('end')", 4001), ("socket.close()", 1000)])

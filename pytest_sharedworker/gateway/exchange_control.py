@@ -50,6 +50,8 @@ class ExchangeControl:
         self.exchange = exchange
         is_virtual = exchange.virtual_time is not None and exchange.request_number is not None
         self._channel = channel if is_virtual else None
+        # A stream that has connected again has no virtual time, and its messages count.
+        self._socket_channel = channel if exchange.request_number is not None else None
         self._number = exchange.request_number or 0
         self._changes = StateNotifier()
 
@@ -95,9 +97,9 @@ class ExchangeControl:
 
     def _open_socket(self) -> SocketCounts:
         """Return the counts of messages of a WebSocket or EventSource."""
-        if self._channel is None:
+        if self._socket_channel is None:
             return SocketCounts(self._changes)
-        return self._channel.open_socket(self._number)
+        return self._socket_channel.open_socket(self._number)
 
     def close(self) -> NoReturn:
         """Close the connection in order (TCP FIN)."""

@@ -278,7 +278,6 @@ class Pipeline:
     def _begin(
         self, request: web.Request, identity: Identity, started_at: datetime, started_seconds: float
     ) -> Exchange:
-        announced = identity.announced
         return Exchange(
             number=len(self._journal) + 1,
             method=request.method,
@@ -288,8 +287,8 @@ class Pipeline:
             request_body=b"",
             sender=identity.sender,
             worker_id=identity.worker_id,
-            request_number=announced.number if announced is not None else None,
-            virtual_time=announced.virtual_time if announced is not None else None,
+            request_number=identity.request_number,
+            virtual_time=identity.virtual_time,
             started_at=started_at,
             started_seconds=started_seconds,
             is_proxied=get_proxied_origin(request) is not None,

@@ -64,6 +64,18 @@ class Identity(NamedTuple):
     sender: Sender
     worker_id: str | None = None
     announced: AnnouncedRequest | None = None
+    reconnects: bool = False
+    """Whether the browser connects an event stream again, at an unknown virtual time."""
+
+    @property
+    def request_number(self) -> int | None:
+        """The worker's number of the request."""
+        return self.announced.number if self.announced is not None else None
+
+    @property
+    def virtual_time(self) -> float | None:
+        """The worker's virtual time of the request."""
+        return None if self.announced is None or self.reconnects else self.announced.virtual_time
 
 
 class SenderIdentification:
@@ -178,8 +190,8 @@ class SenderIdentification:
                 exchange = self._exchanges.get(announced)
                 if exchange is None or not exchange.ended or not _is_same(request, channel, announced):
                     continue
-                if _is_event_stream(request):  # It connects again, at an unknown virtual time.
-                    return Identity("worker", channel.id)
+                if _is_event_stream(request):
+                    return Identity("worker", channel.id, announced, reconnects=True)
                 if exchange.status is None or exchange.cut:
                     return Identity("worker", channel.id, announced)
         return None

@@ -93,13 +93,18 @@ const messages = (() => {
     });
     const end = () => {
       state.isOpen = false;
-      states.delete(number);
+      const isReconnecting = isStream && socket.readyState !== Streams.CLOSED;
+      if (isReconnecting) {
+        // The gateway counts from 0 again. Time does not wait for the connection, which the browser delays.
+        Object.keys(state.received).forEach((type) => { state.received[type] = 0; });
+      } else {
+        states.delete(number);
+      }
       work.end(state.closing);
-      requests.end(number, isStream && socket.readyState !== Streams.CLOSED);
+      requests.end(number, isReconnecting);
       note();
     };
     listen("error", () => {
-      // A stream that connects again is another one for the gateway.
       if (isStream) {
         end();
       }
