@@ -1,4 +1,4 @@
-"""Values between Python and JavaScript, as JSON: the other end of `injected/evaluate.js`.
+"""Values between Python and JavaScript, as JSON: the other end of `injected/values.js`.
 
 | JavaScript | Python |
 |---|---|
@@ -36,12 +36,12 @@ MAX_SAFE_INTEGER = 2**53 - 1
 
 
 def parse_value(wire: Any) -> Any:
-    """Return the Python value of what `injected/evaluate.js` sent."""
+    """Return the Python value of what `injected/values.js` sent."""
     return _parse(wire, {})
 
 
 def serialize_argument(value: object) -> object:
-    """Return `value` as JSON for `injected/evaluate.js`.
+    """Return `value` as JSON for `injected/values.js`.
 
     Takes None, bool, int, float, str, datetime (a naive one is local time), ParseResult, exceptions,
     sequences (bytes too) and mappings with string keys. Raises TypeError for anything else.

@@ -1,10 +1,10 @@
 """Join the JavaScript that runs before the first line of a worker or of a page.
 
-A worker's prologue consists of the control channel (`control.js`, `evaluate.js`, `console.js` with
-`console-text.js`), `offline.js`, `announcements.js`, `sockets.js`, `performance-entries.js`, the parts of
-virtual time where the clock is virtual (`clock.js` moves it, `work.js` counts what it waits for, the files
-between them report what the browser does for a worker), and the test's own init scripts. `tab.js` is their
-counterpart in the page.
+A worker's prologue consists of the control channel (`control.js`, `evaluate.js` with `values.js`,
+`console.js` with `console-text.js`), `offline.js`, `announcements.js`, `sockets.js`,
+`performance-entries.js`, the parts of virtual time where the clock is virtual (`clock.js` moves it, `work.js`
+counts what it waits for, the files between them report what the browser does for a worker), and the test's
+own init scripts. `tab.js` is their counterpart in the page.
 
 A prologue is served on the line of the script's first line, so that line numbers in errors and coverage
 stay those of the script. A script without static imports may be classic or module: the prologue stands in
@@ -33,8 +33,8 @@ SOCKET_PARAMETER = "__pytest_sharedworker__"
 """Last parameter in the URL of a worker's WebSocket, up to the gateway: the worker's id and its number."""
 
 WORKER_PARTS = (
-    "evaluate.js", "replace.js", "control.js", "console-text.js", "console.js", "performance-entries.js",
-    "offline.js", "announcements.js", "sockets.js",
+    "values.js", "evaluate.js", "replace.js", "control.js", "console-text.js", "console.js",
+    "performance-entries.js", "offline.js", "announcements.js", "sockets.js",
 )  # fmt: skip
 """The parts of every prologue, in the order in which they build on one another."""
 
@@ -118,7 +118,12 @@ def evaluate_script() -> str:
 
     Argument and value are JSON in the form of `control.values`.
     """
-    return f"(() => {{ {_read('evaluate.js')} return evaluate; }})()"
+    return f"(() => {{ {_join(('values.js', 'evaluate.js'))} return evaluate; }})()"
+
+
+def values_script() -> str:
+    """Return an expression's text: `{encode, decode}`, which turn values into JSON of `control.values`."""
+    return f"(() => {{ {_read('values.js')} return values; }})()"
 
 
 def tab_script(*, counts_messages: bool, virtual_clock: bool, wraps_inline_workers: bool = True) -> str:
