@@ -23,6 +23,7 @@ from pytest_sharedworker.integration import interrupts, xdist_output
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.reporting import artifacts
 from pytest_sharedworker.tabs.console import TabConsole
+from pytest_sharedworker.webkitgtk import plugin as webkitgtk_plugin
 from pytest_sharedworker.workers.manager import WorkerManager
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -68,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _check_clock(config)
     coverage_plugin.install(config)
     config.pluginmanager.register(launch_options, "sharedworker-launch-options")
+    config.pluginmanager.register(webkitgtk_plugin, "sharedworker-webkitgtk")
     xdist_output.install(config)
     interrupts.install(config)
     config.pluginmanager.register(interrupts, "sharedworker-interrupts")

@@ -32,6 +32,9 @@ CHROMIUM_ARGUMENTS = (
 )
 """The arguments with which Chromium always starts."""
 
+WEBKITGTK_CHANNEL = "webkitgtk"
+"""The channel of an installed WebKitGTK, which the plugin drives itself, by WebDriver (`webkitgtk/`)."""
+
 PLAYWRIGHT_TIMEOUT_SECONDS = 30.0
 
 
@@ -95,8 +98,14 @@ _KINDS = {
         installed_channel="moz-firefox",
         prefers_own_build=True,
     ),
-    # Playwright drives only its own build of WebKit.
-    "webkit": _Kind(title="WebKit build of Playwright"),
+    "webkit": _Kind(
+        title="WebKit",
+        variable="WEBKIT",
+        commands=("WebKitWebDriver",),
+        debian_package="webkit2gtk-driver xvfb",
+        installed_channel=WEBKITGTK_CHANNEL,
+        prefers_own_build=True,
+    ),
 }
 
 
@@ -106,7 +115,8 @@ def find_browser(name: str, *, headless: bool = True) -> Browser:
     Chromium: the executable in ``$CHROMIUM``, else an installed Chromium or Chrome, else Playwright's own
     build if it has been downloaded; where `headless` is set, either place's headless shell comes first: it is
     the same engine and more than twice as fast. Firefox: the executable in ``$FIREFOX``, else Playwright's
-    own build, else an installed Firefox. WebKit: Playwright's own build.
+    own build, else an installed Firefox. WebKit: the executable in ``$WEBKIT``, else Playwright's own build,
+    else the driver of an installed WebKitGTK.
 
     Raise BrowserNotFoundError if none is found, if the variable does not name an executable file, or if
     `name` is another name.
@@ -140,7 +150,7 @@ def get_launch_arguments(name: str, *, headless: bool = True, channel: str | Non
         arguments["channel"] = channel
     else:
         browser = find_browser(name, headless=headless)
-        if _KINDS[name].commands:  # Playwright finds its own build itself.
+        if browser.channel is not None or name != "webkit":  # Playwright finds its own build itself.
             arguments["executable_path"] = str(browser.executable)
         if browser.channel is not None:
             arguments["channel"] = browser.channel

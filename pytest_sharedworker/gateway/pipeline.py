@@ -25,6 +25,7 @@ from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 from pytest_sharedworker.gateway.origins.registry import Origins
+from pytest_sharedworker.gateway.page_scripts import insert_scripts, is_document_request, is_html
 from pytest_sharedworker.gateway.patterns import Origin
 from pytest_sharedworker.gateway.request_parser import get_proxied_origin, get_url
 from pytest_sharedworker.gateway.responses import send
@@ -74,6 +75,7 @@ class Pipeline:
         self._origins = origins
         self._unhandled = unhandled
         self._scripts = scripts
+        self._workers = workers
         self._senders = SenderIdentification(scripts, workers, control)
         self._control_server = control
         self._loop_thread = loop_thread
@@ -229,6 +231,9 @@ class Pipeline:
             response = self._scripts.serve(exchange.url, await read_whole(response))
         elif request.headers.get("Sec-Fetch-Dest") in _DOCUMENTS:
             response = self._scripts.serve_page(exchange.url, response)
+        page_scripts = self._workers.page_scripts()
+        if page_scripts and is_document_request(request) and is_html(response):
+            response = insert_scripts(await read_whole(response), page_scripts)
         return response
 
     async def _run_bridge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -17,6 +18,9 @@ class WorkerSupport(Protocol):
 
         `inline_url` is the URL of a script that the gateway does not serve, `origin` that of its page.
         """
+
+    def page_scripts(self) -> Sequence[str]:
+        """Return the scripts that documents run first, for browsers without init scripts."""
 
     async def wait_at_gate(self, path: str) -> None:
         """Return when the script at `path` (with its query) may be sent."""
@@ -42,6 +46,10 @@ class NoWorkers:
     def prologue(self, inline_url: str | None = None, origin: str | None = None) -> str | None:
         """Return None."""
         return None
+
+    def page_scripts(self) -> Sequence[str]:
+        """Return none."""
+        return ()
 
     async def wait_at_gate(self, path: str) -> None:
         """Return at once."""
@@ -81,6 +89,10 @@ class AttachedWorkers:
     def prologue(self, inline_url: str | None = None, origin: str | None = None) -> str | None:
         """Return what is put in front of a worker's script."""
         return self._support.prologue(inline_url, origin)
+
+    def page_scripts(self) -> Sequence[str]:
+        """Return the scripts that documents run first."""
+        return self._support.page_scripts()
 
     async def wait_at_gate(self, path: str) -> None:
         """Return when a script may be sent."""

@@ -11,6 +11,8 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Frame
 from playwright.sync_api import Error as PlaywrightError
 
+from pytest_sharedworker.webkitgtk.context import WebKitGtkContext
+
 _READ = """async () => {
     const tab = window[Symbol.for("pytest-sharedworker")];
     return tab ? { id: tab.id, clock: tab.clock(), ports: await tab.read() } : null;
@@ -76,6 +78,14 @@ class Tabs:
     def get_browsers(self) -> list[Browser]:
         """Return the browsers of the contexts."""
         return [context.browser for context in self._contexts if context.browser is not None]
+
+    def list_document_scripts(self) -> list[str]:
+        """Return the init scripts of contexts whose browser cannot run them, each once."""
+        scripts: dict[str, None] = {}
+        for context in self._contexts:
+            if isinstance(context, WebKitGtkContext):
+                scripts |= dict.fromkeys(context.document_scripts)
+        return list(scripts)
 
     def read(self) -> list[TabState]:
         """Return the documents, in the order of their pages."""

@@ -97,7 +97,13 @@ class WorkerManager:
             moves=self.clock_moves,
         )
         gateway._attach(
-            WorkerDirectory(self._registry, self._gate, make_prologue=self._prologue, explain=self.explain)
+            WorkerDirectory(
+                self._registry,
+                self._gate,
+                make_prologue=self._prologue,
+                list_page_scripts=self._tabs.list_document_scripts,
+                explain=self.explain,
+            )
         )
 
     # --- contexts and scripts ---------------------------------------------------------------------

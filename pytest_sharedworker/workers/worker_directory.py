@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pytest_sharedworker.control.session import WorkerRegistry
 from pytest_sharedworker.workers.start_gate import StartGate
@@ -20,11 +20,13 @@ class WorkerDirectory:
         gate: StartGate | None,
         *,
         make_prologue: Callable[[str | None, str | None], str | None],
+        list_page_scripts: Callable[[], Sequence[str]],
         explain: Callable[[], str],
     ) -> None:
         self._registry = registry
         self._gate = gate
         self._make_prologue = make_prologue
+        self._list_page_scripts = list_page_scripts
         self._explain = explain
 
     @property
@@ -35,6 +37,10 @@ class WorkerDirectory:
     def prologue(self, inline_url: str | None = None, origin: str | None = None) -> str | None:
         """Return the prologue of the next worker, where it gets one."""
         return self._make_prologue(inline_url, origin)
+
+    def page_scripts(self) -> Sequence[str]:
+        """Return the scripts that documents run first, for browsers without init scripts."""
+        return self._list_page_scripts()
 
     async def wait_at_gate(self, path: str) -> None:
         """Return when the script at `path` may be sent."""

@@ -72,7 +72,7 @@ class Checkout:
 
     def build_environ(self, **changes: str) -> dict[str, str]:
         isolated = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
-        browsers = {"CHROMIUM": str(self.browser), "FIREFOX": str(self.browser)}
+        browsers = dict.fromkeys(("CHROMIUM", "FIREFOX", "WEBKIT"), str(self.browser))
         return {**os.environ, **isolated, **browsers, "PYTHON": sys.executable, **changes}
 
     def run_setup(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -157,11 +157,13 @@ def test_second_run_is_fast_and_changes_nothing(ready_checkout: Checkout) -> Non
     assert ready_checkout.marker.exists()
 
 
-def test_firefox_option_checks_firefox(ready_checkout: Checkout) -> None:
-    assert ready_checkout.run_setup("--firefox").stdout.count("Dummy Browser") == 2
-    run = ready_checkout.run_setup("--firefox", FIREFOX="/nowhere/firefox")
+@pytest.mark.parametrize("name", ["firefox", "webkit"])
+def test_option_checks_a_further_browser(ready_checkout: Checkout, name: str) -> None:
+    assert ready_checkout.run_setup(f"--{name}").stdout.count("Dummy Browser") == 2
+    variable = name.upper()
+    run = ready_checkout.run_setup(f"--{name}", **{variable: "/nowhere/browser"})
     assert run.returncode == 1
-    assert "FIREFOX is set to '/nowhere/firefox'" in run.stderr
+    assert f"{variable} is set to '/nowhere/browser'" in run.stderr
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
@@ -265,5 +267,5 @@ def test_unknown_argument_is_a_usage_error(checkout: Checkout) -> None:
 def test_help_names_options_and_variables(checkout: Checkout) -> None:
     run = checkout.run_setup("--help")
     assert run.returncode == 0
-    for word in ("--firefox", "PYTHON", "CHROMIUM", "FIREFOX"):
+    for word in ("--firefox", "--webkit", "PYTHON", "CHROMIUM", "FIREFOX", "WEBKIT"):
         assert word in run.stdout

@@ -13,6 +13,9 @@ from pytest_sharedworker import AsyncRoute, Gateway, Route
 PLAIN_HOST = "host.test"
 """A name for 127.0.0.1 that is not localhost: no secure context over plain HTTP (W3C, Secure Contexts)."""
 
+PLAIN_ADDRESS = "[::ffff:7f00:1]"
+"""Another address of 127.0.0.1, for WebKit, which resolves no names of ours: no secure context either."""
+
 
 def add_plain_host(arguments: Mapping[str, Any], browser_name: str) -> dict[str, Any]:
     """Return a browser's launch arguments with an option that resolves `PLAIN_HOST` to 127.0.0.1."""
@@ -32,7 +35,9 @@ def serve_on_plain_host(telemetry: Telemetry) -> str:
     """Serve the app under `PLAIN_HOST` too, and return the URL of the tabs' page there."""
     # Browsers send no Sec-Fetch-Dest to such an origin: the gateway cannot recognize the script by itself.
     telemetry.gateway.add_worker_script(f"GET {telemetry.script_path}")
-    return f"http://{PLAIN_HOST}:{urlsplit(telemetry.gateway.url).port}{TAB_PATH}"
+    browser = telemetry.context.browser
+    host = PLAIN_ADDRESS if browser is not None and browser.browser_type.name == "webkit" else PLAIN_HOST
+    return f"http://{host}:{urlsplit(telemetry.gateway.url).port}{TAB_PATH}"
 
 
 def serve_with_policy(gateway: Gateway, policy: str) -> None:

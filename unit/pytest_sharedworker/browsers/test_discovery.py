@@ -70,6 +70,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(machine.builds))
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.delenv("FIREFOX", raising=False)
+    monkeypatch.delenv("WEBKIT", raising=False)
     if Path("/Applications").exists():
         pytest.skip("the search also finds the applications of this machine")
     return machine
@@ -205,11 +206,18 @@ def test_webkit_is_playwrights_build_without_arguments(machine: Machine) -> None
     assert get_launch_arguments("webkit") == {}
 
 
-def test_error_without_webkit_names_only_playwrights_command(machine: Machine) -> None:
+def test_installed_webkitgtk_is_used_without_playwrights_build(machine: Machine) -> None:
+    driver = machine.install("WebKitWebDriver")
+    assert get_launch_arguments("webkit") == {"executable_path": str(driver), "channel": "webkitgtk"}
+    own_build = machine.download_own_build("webkit")
+    assert find_browser("webkit") == discovery.Browser("webkit", own_build, channel=None)
+
+
+def test_error_without_webkit_names_both_ways_to_one(machine: Machine) -> None:
     with pytest.raises(BrowserNotFoundError) as raised:
         get_launch_arguments("webkit")
-    assert str(raised.value).endswith("-m playwright install --with-deps webkit`.")
-    assert "Debian" not in str(raised.value)
+    assert "-m playwright install --with-deps webkit`" in str(raised.value)
+    assert "apt-get install webkit2gtk-driver xvfb" in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["chromium", "firefox"])

@@ -22,7 +22,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Give the machine no browser of Playwright, and an empty folder of commands; return that."""
     commands = tmp_path / "bin"
     commands.mkdir()
-    for variable in ("CHROMIUM", "FIREFOX"):
+    for variable in ("CHROMIUM", "FIREFOX", "WEBKIT"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("PATH", str(commands))
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "none"))
