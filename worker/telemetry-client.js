@@ -134,7 +134,16 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   const startWatchdog = () => {
     if (watchdog || connection?.kind !== "worker" || (isReady && !unacknowledged.length)) return;
     ackTimeoutMs = ackTimeoutMs * 2 || ACK_TIMEOUT_MS;
-    watchdog = setTimeout(reconnect, ackTimeoutMs);
+    watchdog = setTimeout(onTimeout, ackTimeoutMs);
+  };
+  const onTimeout = () => {
+    // Firefox does not report every worker that cannot start, and gives every later tab the same one.
+    if (!isReady && ackTimeoutMs > ACK_TIMEOUT_MS) giveUpWorker();
+    reconnect();
+  };
+  const giveUpWorker = () => {
+    isWorkerBroken = true;
+    console.warn("telemetry: no worker", url.href);
   };
   const stopWatchdog = () => {
     clearTimeout(watchdog);
@@ -180,8 +189,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
       },
       onFailed() {
         if (connection !== newConnection) return;
-        isWorkerBroken = true;
-        console.warn("telemetry: no worker", url.href);
+        giveUpWorker();
         reconnect();
       },
     };

@@ -78,3 +78,18 @@ def test_network_error_of_the_script_moves_the_session_into_the_page(
     gateway.journal.wait_for(POST)
     assert get_components(gateway) == ["event"]
     assert not shared_workers.history
+
+
+def test_worker_that_never_answers_moves_the_session_into_the_page(app: App, gateway: Gateway) -> None:
+    gateway.route(
+        SCRIPT, lambda route: route.fulfill(body="onconnect = () => {};", content_type="text/javascript")
+    )
+    app.context.clock.install()
+    page = app.open(state="starting")
+    log(page, "event")
+    app.context.clock.run_for(5_000)
+    assert page.evaluate("telemetry.state()") == "starting"
+    app.context.clock.run_for(10_000)
+    wait_for_state(page, "page")
+    wait_until_on_disk(page, "event")
+    assert count_warnings(page) == 1
