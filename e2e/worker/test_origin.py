@@ -8,8 +8,10 @@ from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
 from e2e.worker.driver.assertions import expect_one_session
 from e2e.worker.driver.environments import (
+    embed,
     limit_bodies,
     serve_on_plain_host,
+    serve_under_name,
     serve_with_policy,
 )
 from e2e.worker.driver.system import Telemetry
@@ -136,4 +138,37 @@ def test_batch_redirected_to_a_login_page_is_sent_again(telemetry: Telemetry) ->
         telemetry.flush(2)
     tab.log(2)
     telemetry.run_for(MAX_BACKOFF_MS)
+    telemetry.account()
+
+
+@pytest.mark.gateway_proxy
+@case(
+    "origin/6/1",
+    Level.MUST,
+    "A worker works as usual at an https origin behind a proxy that ends TLS.",
+    expected="one configuration request, all events stored in one session",
+    source="wire protocol, endpoint: relative to its own script; web standards: a secure context",
+)
+def test_worker_runs_at_an_https_name(telemetry: Telemetry, gateway_upstream: str) -> None:
+    url = serve_under_name(telemetry, "https://app.example.test", gateway_upstream)
+    for _ in range(2):
+        telemetry.open_tab(url=url).log(3)
+    telemetry.flush(2)
+    expect_one_session(telemetry)
+    telemetry.account()
+
+
+@pytest.mark.gateway_proxy
+@case(
+    "origin/7/1",
+    Level.MUST,
+    "The app in iframes of two other sites sends the events of both.",
+    expected="all events stored once, whether the browser gives the two sites one worker or two",
+    source="web standards: browsers partition a third party's workers and storage by the top-level site",
+)
+def test_app_in_iframes_of_two_sites_sends_all_events(telemetry: Telemetry, gateway_upstream: str) -> None:
+    url = serve_under_name(telemetry, "https://app.example.test", gateway_upstream)
+    for site in ("https://one.test", "https://two.test"):
+        telemetry.add_tab(embed(telemetry, site, url)).log(3)
+    telemetry.flush(2)
     telemetry.account()

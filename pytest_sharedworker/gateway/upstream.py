@@ -83,6 +83,10 @@ class Upstream:
         if not is_own:
             request = request.copy()
             request.headers.popall("Host", None)
+        elif self._gateway_origin.url.startswith("https:") and url.startswith("http:"):
+            # As every proxy that ends TLS says: the server makes its cookies, redirects and checks by it.
+            request = request.copy()
+            request.headers.setdefault("X-Forwarded-Proto", "https")
         try:
             if proxy is not None:
                 response = await proxy.open(self._session, URL(url, encoded=True), request, tls=self.tls)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from e2e.conformance.targets.worker import Implementation
-from pytest_sharedworker import Gateway
+from pytest_sharedworker import Gateway, GatewayOrigin
 
 TAB_PATH = "/tab.html"
 TAB_PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>tab</title><link rel=icon href=data:,>"
@@ -22,7 +22,10 @@ class AppPaths:
 
 
 def serve_app(
-    gateway: Gateway, implementation: Implementation, server_endpoint: str, prefix: str = ""
+    gateway: Gateway | GatewayOrigin,
+    implementation: Implementation,
+    server_endpoint: str,
+    prefix: str = "",
 ) -> AppPaths:
     """Serve the app at the root or below a path prefix; the server keeps its endpoint."""
     worker = implementation.worker

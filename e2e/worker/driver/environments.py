@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from e2e.worker.driver.app import TAB_PATH
+from playwright.sync_api import Frame
+
+from e2e.worker.driver.app import TAB_PATH, serve_app
 from e2e.worker.driver.system import Telemetry
 from pytest_sharedworker import AsyncRoute, Gateway, Route
+from reference_server.api.telemetry import ENDPOINT
 
 PLAIN_HOST = "host.test"
 """A name for 127.0.0.1 that is not localhost: no secure context over plain HTTP (W3C, Secure Contexts)."""
@@ -38,6 +41,33 @@ def serve_on_plain_host(telemetry: Telemetry) -> str:
     browser = telemetry.context.browser
     host = PLAIN_ADDRESS if browser is not None and browser.browser_type.name == "webkit" else PLAIN_HOST
     return f"http://{host}:{urlsplit(telemetry.gateway.url).port}{TAB_PATH}"
+
+
+def serve_under_name(telemetry: Telemetry, origin: str, upstream: str) -> str:
+    """Serve the app at an origin such as https://app.example.test; return the URL of the tabs' page there.
+
+    The server is behind it as behind a proxy that ends TLS.
+    """
+    named = telemetry.gateway.origin(origin, upstream=upstream)
+    paths = serve_app(named, telemetry.implementation, ENDPOINT)
+    telemetry.endpoint = origin + paths.endpoint
+    telemetry.script_path = origin + paths.script
+    return origin + paths.tab
+
+
+def embed(telemetry: Telemetry, top_origin: str, url: str) -> Frame:
+    """Open a page of another site with the app in an iframe, and return the iframe."""
+    top = telemetry.gateway.origin(top_origin)
+    top.serve(
+        "/",
+        f"<!doctype html><title>another site</title><iframe src={url}></iframe>",
+        content_type="text/html",
+    )
+    page = telemetry.context.new_page()
+    page.goto(top_origin)
+    frame = page.frame(url=url)
+    assert frame is not None, f"{top_origin} has no frame of {url}"
+    return frame
 
 
 def serve_with_policy(gateway: Gateway, policy: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Frame, Page
 
 from e2e.conformance.accounting import Accounting, Event, Fate, account
 from e2e.conformance.case import FindingError
@@ -149,6 +149,10 @@ class Telemetry:
         """Open a tab, in another context or at another URL if given, and connect it to the worker."""
         page = (context or self.context).new_page()
         page.goto(url or self.gateway.url + TAB_PATH)
+        return self.add_tab(page, connect=connect)
+
+    def add_tab(self, page: Page | Frame, *, connect: bool = True) -> Tab:
+        """Make a tab of a page, or of a frame in a page of another site, and connect it to the worker."""
         name = f"tab-{len(self.tabs) + 1}"
         tab = Tab(page, name, self.implementation, self.script_path, self.recorder.record_tab)
         self.tabs.append(tab)

@@ -123,6 +123,7 @@ def test_server_behind_a_name_gets_the_request_as_it_was_sent(
     assert (received.method, received.raw_path) == ("PATCH", "/v2?q=%20")
     assert received.header("Host") == ["app.example.test"]
     assert received.header("X-Own") == ["a"]
+    assert received.header("X-Forwarded-Proto") == ["https"]
     assert received.header("Proxy-Connection") == []
 
 
