@@ -150,7 +150,11 @@ class ControlServer:
         if channel is None:
             return web.Response(status=410)
         socket = web.WebSocketResponse(max_msg_size=0)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:  # The worker has ended meanwhile.
+            channel.end_unless_connected()
+            return web.Response()
         self._last_socket_monotonic = time.monotonic()
         self._sockets.add(socket)
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from pytest_sharedworker.control import server as control_module
 from pytest_sharedworker.control.server import ControlServer
@@ -274,3 +275,28 @@ def test_abandoned_request_is_not_resumed(
             return await suspended
 
     assert not sharedworker_loop.run(run())
+
+
+def test_worker_that_ends_while_its_socket_opens_leaves_no_traceback(
+    sharedworker_loop: LoopThread,
+    worker: Worker,
+    registry: WorkerRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def prepare(socket: web.WebSocketResponse, request: web.BaseRequest) -> None:
+        assert request.transport is not None
+        request.transport.abort()
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    async def run() -> None:
+        async with aiohttp.ClientSession() as http:
+            worker_id = await worker.start(http)
+            monkeypatch.setattr(web.WebSocketResponse, "prepare", prepare)
+            with pytest.raises(aiohttp.ClientError):
+                async with worker.socket(http, worker_id):
+                    pass
+
+    sharedworker_loop.run(run())
+    assert registry.channels[0].ended
+    assert caplog.messages == []
