@@ -61,6 +61,33 @@ def test_clock_waits_for_promises_of_the_browser(worker: SharedWorker, clock: Cl
     assert last == ["after", 1_001]
 
 
+FILLED_LATER = {
+    "abort of a script's stream": "new WritableStream({ abort: later }).abort()",
+    "close of a script's stream": "new WritableStream({ close: later }).close()",
+    "Cache": "(await caches.open('later')).put('/later', new Response(stream))",
+    "Request": """(() => {
+        const request = new Request("/", { method: "POST", body: stream, duplex: "half" });
+        return request.body ? request.text() : later(); /* Firefox has no such bodies. */
+    })()""",
+    "WebAssembly": """WebAssembly.compileStreaming(
+        new Response(stream, { headers: { "Content-Type": "application/wasm" } })
+    ).catch(() => {})""",
+}
+
+
+@pytest.mark.parametrize("title", FILLED_LATER)
+def test_promise_that_waits_for_a_timer_does_not_stop_the_clock(
+    worker: SharedWorker, clock: Clock, title: str
+) -> None:
+    worker.evaluate(f"""() => {{
+        const later = () => new Promise((resolve) => {{ setTimeout(resolve, 1000); }});
+        const stream = new ReadableStream({{ pull: (controller) => later().then(() => controller.close()) }});
+        (async () => {{ await {FILLED_LATER[title]}; note("ended"); }})();
+    }}""")
+    clock.run_for(1_000, timeout=20_000)
+    assert read_log(worker) == [["ended", 1_000]]
+
+
 # --- streams --------------------------------------------------------------------------------------
 
 READERS = {

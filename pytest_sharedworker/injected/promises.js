@@ -1,9 +1,12 @@
-// Methods of the browser that return a promise, and FileReader: time waits until they have settled.
+// Methods of the browser that return a promise, and FileReader: time waits until they have settled; for a limited
+// real time where they read what a script or a server fills, which may wait for a timer.
 (() => {
+  // As for a request, see requests.js.
+  const REQUEST_PATIENCE_MS = 5000;
   const BODY = ["arrayBuffer", "blob", "bytes", "formData", "json", "text"];
   const RETURNS_PROMISE = {
     Blob: ["arrayBuffer", "bytes", "text"],
-    Cache: ["add", "addAll", "delete", "keys", "match", "matchAll", "put"],
+    Cache: ["delete", "keys", "match", "matchAll"],
     CacheStorage: ["delete", "has", "keys", "match", "open"],
     FileSystemDirectoryHandle: ["getDirectoryHandle", "getFileHandle", "removeEntry", "resolve"],
     FileSystemFileHandle: ["createWritable", "getFile"],
@@ -11,7 +14,6 @@
     FileSystemWritableFileStream: ["abort", "close", "seek", "truncate", "write"],
     IDBFactory: ["databases"],
     LockManager: ["query"],
-    Request: BODY,
     StorageManager: ["estimate", "getDirectory", "persisted"],
     SubtleCrypto: [
       "decrypt", "deriveBits", "deriveKey", "digest", "encrypt", "exportKey", "generateKey", "importKey",
@@ -29,9 +31,28 @@
 
   const types = /** @type {Record<string, any>} */ (self);
   for (const [type, names] of Object.entries(RETURNS_PROMISE)) {
+    const Type = types[type];
     for (const name of names) {
-      waitFor(types[type]?.prototype, name, (promise) => work.until(`${type}.${name}()`, promise));
+      // An inherited method is also that of objects that a script fills, which may wait for a timer.
+      waitFor(Type?.prototype, name, (promise, self) => (
+        self instanceof Type ? work.until(`${type}.${name}()`, promise) : promise
+      ));
     }
+  }
+  for (const name of BODY) {
+    waitFor(Request.prototype, name, (promise) => work.whilePatient(`Request.${name}()`, promise));
+  }
+  waitFor(types.Cache?.prototype, "put", (promise) => work.whilePatient("Cache.put()", promise));
+  const waitForRequest = (/** @type {any} */ owner, /** @type {string} */ name, /** @type {string} */ type) => {
+    waitFor(owner, name, (promise) => (
+      work.beginPatiently(`${type}.${name}()`, promise, REQUEST_PATIENCE_MS).outcome
+    ));
+  };
+  for (const name of ["add", "addAll"]) {
+    waitForRequest(types.Cache?.prototype, name, "Cache");
+  }
+  for (const name of ["compileStreaming", "instantiateStreaming"]) {
+    waitForRequest(self.WebAssembly, name, "WebAssembly");
   }
   waitFor(types.Scheduler?.prototype, "yield", (promise) => work.until("scheduler.yield()", promise));
   replace.method(types.Scheduler?.prototype, "postTask", (native, self, args) => {
@@ -50,7 +71,7 @@
     return promise;
   });
   waitFor(self, "createImageBitmap", (promise) => work.until("createImageBitmap()", promise));
-  for (const name of ["compile", "compileStreaming", "instantiate", "instantiateStreaming"]) {
+  for (const name of ["compile", "instantiate"]) {
     waitFor(self.WebAssembly, name, (promise) => work.until(`WebAssembly.${name}()`, promise));
   }
   const NativeResponse = self.Response;
