@@ -53,10 +53,15 @@ class _RequestParser(HttpRequestParserPy):
 
 
 class RequestServer(web.Server):
-    """aiohttp's server with this parser; `origin` is that of all requests, at the end of a tunnel."""
+    """aiohttp's server with this parser; `origin` is that of all requests, at the end of a tunnel.
 
-    def __init__(self, handler: Any, origin: str | None = None) -> None:
+    `is_proxy`: the server is that of a proxy, to which WebKit sends the handshake of a WebSocket without the
+    origin in its URL; the header Host has it.
+    """
+
+    def __init__(self, handler: Any, origin: str | None = None, *, is_proxy: bool = False) -> None:
         self._origin = origin
+        self._is_proxy = is_proxy
         super().__init__(
             handler,
             request_factory=self._make_large_request,
@@ -90,6 +95,8 @@ class RequestServer(web.Server):
             origin = absolute[1].lower().removesuffix(":80")
             path = absolute[2] if absolute[2].startswith("/") else f"/{absolute[2]}"
             message = message._replace(path=path, url=_make_url(path))
+        elif origin is None and self._is_proxy and (host := message.headers.get("Host")):
+            origin = f"http://{host.lower().removesuffix(':80')}"
         # Not by `request[ORIGIN] = …`: newer versions of aiohttp warn of keys that older ones know only.
         state: dict[Any, Any] = {} if origin is None else {ORIGIN: origin}
         return web.Request(

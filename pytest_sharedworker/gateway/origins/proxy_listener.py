@@ -91,7 +91,7 @@ class ProxyListener:
                 origin, tls = None, None
                 if await _peek(connection, len(_CONNECT)) == _CONNECT:
                     origin, tls = await self._open_tunnel(connection)
-                server = self._servers.setdefault(origin, RequestServer(self._handle, origin))
+                server = self._servers.setdefault(origin, RequestServer(self._handle, origin, is_proxy=True))
                 loop = asyncio.get_running_loop()
                 is_handed_over = True
                 transport, _ = await loop.connect_accepted_socket(server, connection, ssl=tls)

@@ -182,6 +182,19 @@ def test_own_origin_is_reached_through_the_proxy(named_gateway: Gateway, client:
     assert {exchange.url for exchange in named_gateway.journal} == {f"{named_gateway.url}/own"}
 
 
+@pytest.mark.parametrize("host", ["app.example.test", "APP.example.test:80", "app.example.test:8080"])
+def test_request_without_its_origin_is_for_the_host_in_its_header(
+    named_gateway: Gateway, client: Browser, host: str
+) -> None:
+    origin = f"http://{host.lower().removesuffix(':80')}"
+    named_gateway.origin(origin).serve("/x", "named")
+    connection = client.connect(f"http://{host}/x")
+    connection.request("GET", "/x", headers={"Host": host})
+    assert connection.getresponse().read() == b"named"
+    connection.close()
+    assert [exchange.url for exchange in named_gateway.journal] == [f"{origin}/x"]
+
+
 def test_patterns_of_an_origin_match_there_only(named_gateway: Gateway, client: Browser) -> None:
     app, api = named_gateway.origin(APP), named_gateway.origin(API)
     app.serve("/x", "app")
