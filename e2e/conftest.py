@@ -2,14 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import BrowserType
 
 from pytest_sharedworker.browsers.capabilities import get_capabilities
+from pytest_sharedworker.errors import UnsupportedError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.webkitgtk.browser import WebKitGtkBrowserType
 from reference_server import ReferenceServer
+
+
+@contextmanager
+def _skip_unsupported(item: pytest.Item) -> Iterator[None]:
+    """Skip a test, in WebKit, with what it cannot do: WebKitGTK has a part of Playwright's API only."""
+    try:
+        yield
+    except UnsupportedError as reason:
+        callspec = getattr(item, "callspec", None)
+        if callspec is None or callspec.params.get("browser_name") != "webkit":
+            raise
+        raise pytest.skip.Exception(str(reason)) from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip a test whose fixtures need what WebKit cannot do."""
+    with _skip_unsupported(item):
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip a test that needs what WebKit cannot do."""
+    with _skip_unsupported(item):
+        yield
+
+
+@pytest.fixture
+def needs_kept_workers(browser_name: str) -> None:
+    """Skip the test in browsers that end a worker with the tab that hosts it."""
+    if not get_capabilities(browser_name).keeps_workers:
+        pytest.skip("WebKit ends a worker with the tab that hosts it, and starts it again for the others")
+
+
+@pytest.fixture
+def needs_page_route(browser_type: BrowserType) -> None:
+    """Skip a test whose own project calls page.route in WebKitGTK."""
+    if isinstance(browser_type, WebKitGtkBrowserType):
+        pytest.skip("WebKitGTK, driven by WebDriver, has no page.route")
 
 
 @pytest.fixture

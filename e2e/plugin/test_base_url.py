@@ -81,6 +81,7 @@ def run(pytester: pytest.Pytester, browser_name: str, *options: str) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.usefixtures("needs_page_route")
 def test_session_override_keeps_the_gateway(pytester: pytest.Pytester, browser_name: str) -> None:
     pytester.makeconftest("""
         import pytest
@@ -100,6 +101,7 @@ def test_page(page, gateway):
     run(pytester, browser_name)
 
 
+@pytest.mark.usefixtures("needs_page_route")
 def test_session_override_with_base_url_wins(pytester: pytest.Pytester, browser_name: str) -> None:
     pytester.makeconftest(f"""
         import pytest
@@ -118,6 +120,7 @@ def test_page(page, gateway):
     run(pytester, browser_name)
 
 
+@pytest.mark.usefixtures("needs_page_route")
 def test_option_base_url_wins(pytester: pytest.Pytester, browser_name: str) -> None:
     pytester.makepyfile(
         OPEN_PAGE

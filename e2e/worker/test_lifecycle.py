@@ -167,6 +167,7 @@ def test_new_build_runs_beside_the_old_one(telemetry: Telemetry) -> None:
     telemetry.account()
 
 
+@pytest.mark.usefixtures("needs_kept_workers")
 @case(
     "lifecycle/6/1",
     Level.MUST,

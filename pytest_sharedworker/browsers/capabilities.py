@@ -5,7 +5,7 @@ To add a browser, add an entry to `CAPABILITIES`. docs/browsers.md holds the mea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 
@@ -20,27 +20,48 @@ class Capabilities:
     """DevTools control the time of a worker whose script is unchanged."""
     can_crash_pages: bool
     """A test can crash a page's renderer."""
+    can_end_workers: bool
+    """A worker ends by `self.close()` while tabs are connected, and the next tab starts another one."""
+    keeps_workers: bool
+    """A worker lives as long as any tab is connected to it, also when the tab that started it closes."""
 
 
 CAPABILITIES = MappingProxyType(
     {
-        "chromium": Capabilities(
-            "chromium", has_devtools=True, has_devtools_clock=True, can_crash_pages=True
-        ),
-        "firefox": Capabilities(
-            "firefox", has_devtools=False, has_devtools_clock=False, can_crash_pages=False
-        ),
-        "webkit": Capabilities("webkit", has_devtools=False, has_devtools_clock=False, can_crash_pages=False),
+        each.name: each
+        for each in (
+            Capabilities(
+                "chromium",
+                has_devtools=True,
+                has_devtools_clock=True,
+                can_crash_pages=True,
+                can_end_workers=True,
+                keeps_workers=True,
+            ),
+            Capabilities(
+                "firefox",
+                has_devtools=False,
+                has_devtools_clock=False,
+                can_crash_pages=False,
+                can_end_workers=True,
+                keeps_workers=True,
+            ),
+            Capabilities(
+                "webkit",
+                has_devtools=False,
+                has_devtools_clock=False,
+                can_crash_pages=False,
+                can_end_workers=False,
+                keeps_workers=False,
+            ),
+        )
     }
 )
 
 
 def get_capabilities(browser_name: str) -> Capabilities:
     """Return the capabilities of a browser; those of an unknown browser are the fewest."""
-    return CAPABILITIES.get(
-        browser_name,
-        Capabilities(browser_name, has_devtools=False, has_devtools_clock=False, can_crash_pages=False),
-    )
+    return CAPABILITIES.get(browser_name, replace(CAPABILITIES["webkit"], name=browser_name))
 
 
 def list_browsers_with(capability: str) -> list[str]:

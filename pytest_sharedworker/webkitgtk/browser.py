@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, BrowserType
@@ -144,8 +144,8 @@ class WebKitGtkBrowser(Listeners, Browser):
                 self._display.close()
         self._emit("disconnected", self)
 
-    def _start_session(self, capabilities: Mapping[str, Any]) -> Session:
-        session = Session(self._executable, self._environment, self._arguments, capabilities)
+    def _start_session(self, arguments: Sequence[str]) -> Session:
+        session = Session(self._executable, self._environment, [*self._arguments, *arguments])
         self._version = session.version
         return session
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page
 from playwright.sync_api import Error as PlaywrightError
@@ -39,7 +38,7 @@ class WebKitGtkContext(Listeners, BrowserContext):
         self._browser = browser
         options = {name: value for name, value in options.items() if value is not None}
         self.base_url: str = options.pop("base_url", "")
-        self._capabilities = _make_capabilities(
+        self._arguments = _make_arguments(
             options.pop("proxy", None), options.pop("ignore_https_errors", False)
         )
         refuse_options("browser.new_context", options)
@@ -70,7 +69,7 @@ class WebKitGtkContext(Listeners, BrowserContext):
         if self._is_closed:
             raise PlaywrightError("BrowserContext.new_page: Target page, context or browser has been closed")
         if self._session is None:
-            self._session = self._browser._start_session(self._capabilities)
+            self._session = self._browser._start_session(self._arguments)
         page = WebKitGtkPage(self, self._session, self._session.open_window())
         self._pages.append(page)
         self._emit("page", page)
@@ -113,14 +112,16 @@ class WebKitGtkContext(Listeners, BrowserContext):
     __str__ = __repr__
 
 
-def _make_capabilities(proxy: dict[str, str] | None, ignore_https_errors: bool) -> dict[str, Any]:
-    capabilities: dict[str, Any] = {"acceptInsecureCerts": True} if ignore_https_errors else {}
+def _make_arguments(proxy: dict[str, str] | None, ignore_https_errors: bool) -> list[str]:
+    """Return the browser's arguments for these options.
+
+    WebDriver's own capabilities for them would speak TLS to the proxy of https requests.
+    """
+    arguments = ["--ignore-tls-errors"] if ignore_https_errors else []
     if proxy is not None:
-        refuse_options(
-            "browser.new_context", [f"proxy.{name}" for name in proxy.keys() - {"server", "bypass"}]
-        )
-        server = urlsplit(proxy["server"]).netloc or proxy["server"]
-        capabilities["proxy"] = {"proxyType": "manual", "httpProxy": server, "sslProxy": server}
-        if bypass := proxy.get("bypass"):
-            capabilities["proxy"]["noProxy"] = [host.strip() for host in bypass.split(",")]
-    return capabilities
+        unknown = proxy.keys() - {"server", "bypass"}
+        refuse_options("browser.new_context", [f"proxy.{name}" for name in unknown])
+        server = proxy["server"]
+        arguments.append(f"--proxy={server if '://' in server else f'http://{server}'}")
+        arguments += [f"--ignore-host={host.strip()}" for host in proxy.get("bypass", "").split(",") if host]
+    return arguments

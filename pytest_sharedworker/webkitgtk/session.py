@@ -55,11 +55,9 @@ class Session:
         executable: str,
         environment: Mapping[str, str],
         arguments: Sequence[str],
-        capabilities: Mapping[str, Any],
     ) -> None:
         """Start driver and browser, this one with `arguments`. Raise Playwright's Error where that fails."""
         self._arguments = (*_ARGUMENTS, *arguments)
-        self._capabilities = capabilities
         self._is_usable = True
         for attempt in range(_START_ATTEMPTS):
             port = _find_free_port()
@@ -224,8 +222,6 @@ class Session:
         options = Options()
         for argument in self._arguments:
             options.add_argument(argument)
-        for name, value in self._capabilities.items():
-            options.set_capability(name, value)
         url = f"http://127.0.0.1:{port}"
         connection = RemoteConnection(client_config=ClientConfig(url, timeout=_COMMAND_SECONDS))
         driver = WebDriver(connection, options=options)

@@ -59,7 +59,7 @@ class WorkerManager:
         """Follow the workers of `browser`; `virtual_tabs`: tabs move with their worker's virtual time."""
         self._clock_kind: ClockKind = clock_kind
         self._virtual_tabs = virtual_tabs and clock_kind == "virtual"
-        self._has_devtools = get_capabilities(browser.browser_type.name).has_devtools
+        self._capabilities = get_capabilities(browser.browser_type.name)
         self._browser = browser
         self.gateway = gateway
         self._control = control
@@ -153,7 +153,7 @@ class WorkerManager:
 
     def is_in(self, worker: SharedWorker, context: BrowserContext) -> bool:
         """Return whether a worker belongs to a context; False as long as no port of it is known."""
-        if self._has_devtools:
+        if self._capabilities.has_devtools:
             target = worker._find_target()
             return target is not None and target.context_id == self._connections.get_context_id(context)
         if self._clock_kind != "virtual":
@@ -262,7 +262,8 @@ class WorkerManager:
             channel,
             target,
             clock,
-            has_devtools=self._has_devtools,
+            has_devtools=self._capabilities.has_devtools,
+            can_close_itself=self._capabilities.can_end_workers,
             connections=self._connections,
             find_urls=self.gateway._script_urls.find_aliases,
             correct_stack=self.gateway._correct_stack,

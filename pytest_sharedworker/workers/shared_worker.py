@@ -49,6 +49,7 @@ class SharedWorker:
         clock: Clock,
         *,
         has_devtools: bool,
+        can_close_itself: bool,
         connections: DevToolsConnections,
         find_urls: Callable[[str], set[str]],
         correct_stack: Callable[[str], str],
@@ -64,6 +65,7 @@ class SharedWorker:
         self._channel = channel
         self._target = target
         self._has_devtools = has_devtools
+        self._can_close_itself = can_close_itself
         self._connections = connections
         self._find_urls = find_urls
         self._correct_stack = correct_stack
@@ -134,7 +136,8 @@ class SharedWorker:
         """End it at once, like a crash: neither it nor its tabs are notified (Chromium).
 
         In other browsers it closes itself, which drops its tasks. Return when it has ended, at once for a
-        worker that has ended before. Raise UnsupportedError without a prologue outside Chromium.
+        worker that has ended before. Raise UnsupportedError in WebKit, and without a prologue outside
+        Chromium.
         """
         if self.is_closed():
             return
@@ -143,6 +146,11 @@ class SharedWorker:
                 target = self._require_target()
                 self._before_close()
                 self._connections.terminate(target)
+        elif not self._can_close_itself:
+            raise UnsupportedError(
+                "WebKit keeps a worker that has closed itself, without running it, and connects new tabs"
+                " to it: close all of its tabs instead"
+            )
         elif self._channel is not None:
             with suppress(WorkerClosedError):
                 self._channel.call("terminate")
