@@ -8,7 +8,7 @@ const js = require("@eslint/js");
 export default [
   { ignores: ["worker/dist/"] },
   {
-    files: ["worker/**/*.js", "pytest_sharedworker/injected/*.js"],
+    files: ["worker/**/*.js", "pytest_sharedworker/injected/*.js", "pytest_sharedworker/inspector/view/*.js"],
     rules: {
       ...js.configs.recommended.rules,
       "no-undef": "off", // tsc checks names.

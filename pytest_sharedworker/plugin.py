@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import pytest
 from playwright.sync_api import BrowserContext, BrowserType
@@ -26,11 +27,15 @@ from pytest_sharedworker.tabs.console import TabConsole
 from pytest_sharedworker.webkitgtk import plugin as webkitgtk_plugin
 from pytest_sharedworker.workers.manager import WorkerManager
 from pytest_sharedworker.workers.persistent_browser import PersistentBrowser
-from pytest_sharedworker.workers.shared_workers import SharedWorkers
+from pytest_sharedworker.workers.shared_workers import Pause, SharedWorkers
+
+if TYPE_CHECKING:
+    from pytest_sharedworker.inspector.inspector import Inspector
 
 CLOCK_KINDS = get_args(ClockKind)
 CLOCK_FIXTURE = "worker_clock"
 WATCHING_FIXTURE = "shared_workers"
+INSPECTOR_OPTION = "--worker-inspector"
 
 T = TypeVar("T")
 
@@ -41,6 +46,7 @@ CONTEXT = pytest.StashKey[BrowserContext]()
 GATEWAY = pytest.StashKey[Gateway]()
 MANAGER = pytest.StashKey[WorkerManager]()
 TAB_CONSOLE = pytest.StashKey[TabConsole]()
+PAUSE = pytest.StashKey[Pause]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,6 +63,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--strict-toxics",
         action="store_true",
         help="fail a test whose toxics or routes matched no request, instead of a warning",
+    )
+    group.addoption(
+        INSPECTOR_OPTION,
+        action="store_true",
+        help="show what tabs, workers, gateway and server do in a page beside the app, and pause each test"
+        " with shared_workers at its end; with --headed in a window, else at the URL that is printed",
     )
     launch_options.add_options(group)
     coverage_plugin.add_options(group)
@@ -224,6 +236,7 @@ def _watch_context(request: pytest.FixtureRequest, value: object) -> None:
         virtual_tabs=request.node.get_closest_marker("virtual_tabs") is not None,
         coverage=coverage_plugin.get_recorder(request.config),
         tab_console=_get_tab_console(request),
+        reports_activity=request.config.getoption(INSPECTOR_OPTION),
     )
     request.addfinalizer(manager.close)
     manager.watch(context)
@@ -271,8 +284,41 @@ def shared_workers(
         _watch_context(request, context)
         _watch_context(request, gateway)
         manager = request.node.stash[MANAGER]
-    yield SharedWorkers(manager)
+    pause = _make_pause(manager, request)
+    if request.config.getoption(INSPECTOR_OPTION):
+        _keep(request, PAUSE, pause)
+        pause.prepare()
+    yield SharedWorkers(manager, pause)
     manager.close()
+
+
+def _make_pause(manager: WorkerManager, request: pytest.FixtureRequest) -> Pause:
+    """Return what pauses the test; the inspector is imported when it is first needed."""
+
+    def make() -> Inspector:
+        from pytest_sharedworker.inspector.plugin import start_inspector
+
+        loop_thread = request.getfixturevalue("sharedworker_loop")
+        browser = request.getfixturevalue("browser")
+        return start_inspector(request, browser, manager, manager.gateway, loop_thread)
+
+    return Pause(make)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """With --worker-inspector, pause a test when it has ended, while its tabs and workers are still there."""
+    reason = "the test has ended"
+    try:
+        result = yield
+    except (Exception, pytest.fail.Exception) as error:
+        reason = f"the test has failed: {type(error).__name__}"
+        raise
+    finally:
+        pause = item.stash.get(PAUSE, None)
+        if pause is not None and not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+            pause.prepare().pause(reason=reason, actions=None, watches=None)
+    return result
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-NAMES = ["clock.json", "journal.har", "journal.txt", "timeline.txt", "worker-console.txt"]
+NAMES = ["clock.json", "journal.har", "journal.txt", "timeline.html", "timeline.txt", "worker-console.txt"]
 
 CONFTEST = """
 import pytest

@@ -16,4 +16,4 @@ class ClockMoves:
 
     def add(self, text: str, now: float | None = None) -> None:
         """Note that a move begins."""
-        self.moves.append(TimelineEvent(datetime.now(timezone.utc), text, now))
+        self.moves.append(TimelineEvent(datetime.now(timezone.utc), text, now, kind="clock", lane="test"))

@@ -166,6 +166,7 @@ class SharedClock:
     def _count(self, duration: float) -> None:
         if self.kind != "real":
             self._now += duration
+            self._registry.elapsed_ms = self._now
             self._registry.date_ms = self._registry.read_date_ms() + duration
         self._on_moved()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from pytest_sharedworker.terminal_text import escape_text
 
@@ -39,3 +40,22 @@ class WorkerError:
     def __str__(self) -> str:
         text = self.stack if self.message in self.stack else f"{self.message}\n{self.stack}".rstrip()
         return escape_text(text)
+
+
+@dataclass(frozen=True)
+class WorkerActivity:
+    """A message on one of a worker's ports, or a write to its storage; times as in ConsoleMessage.
+
+    Workers report them only to the inspector. `value` is the message or the stored value as text; `port` is
+    the tab's port, "" where it is not known.
+    """
+
+    kind: Literal["message", "storage"]
+    what: str
+    value: str
+    at: datetime
+    virtual_time: float | None = None
+    port: str = ""
+
+    def __str__(self) -> str:
+        return escape_text(f"{self.what} {self.value}".rstrip())

@@ -113,6 +113,7 @@ class ControlServer:
         if abs(channel.started_at - browser_date) > LARGEST_REQUEST_TIME:
             channel.clock_skew = channel.started_at - browser_date
         channel.ignored_requests += registry.ignored_requests
+        channel.virtual_offset = registry.elapsed_ms
         self._channels[channel.id] = channel
         registry.channels.append(channel)
         for callback in registry.at_start:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from aiohttp import WSMsgType, web
 
 from pytest_sharedworker.control.announced_requests import AnnouncedRequest, AnnouncedRequests
-from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
+from pytest_sharedworker.control.messages import ConsoleMessage, WorkerActivity, WorkerError
 from pytest_sharedworker.control.socket_counts import SocketCounts
 from pytest_sharedworker.control.state_notifier import StateNotifier
 from pytest_sharedworker.errors import EvaluationError, WorkerClosedError
@@ -54,6 +54,9 @@ class ControlChannel:
 
     console: list[ConsoleMessage] = field(default_factory=list)
     errors: list[WorkerError] = field(default_factory=list)
+    activities: list[WorkerActivity] = field(default_factory=list)
+    virtual_offset: float = 0.0
+    """The ms of the test's virtual time at which the worker's virtual time began."""
     ports: set[str] = field(default_factory=set)
     """The ids of the ports that tabs have introduced to the worker."""
     ignored_requests: list[RequestFilter] = field(default_factory=list)
@@ -190,6 +193,17 @@ class ControlChannel:
             self.console.append(ConsoleMessage(message["type"], message["text"], *self._times(message)))
         elif event == "error":
             self.errors.append(WorkerError(message["message"], message["stack"], *self._times(message)))
+        elif event == "activity":
+            self.activities.append(
+                WorkerActivity(
+                    message["kind"],
+                    message["what"],
+                    message["value"],
+                    *self._times(message),
+                    port=message["port"],
+                )
+            )
+            return  # No wait is about these, and there may be thousands.
         elif event == "port":
             self.ports.add(message["port"])
         elif event == "resume":
@@ -265,6 +279,9 @@ class WorkerRegistry:
     """The date of the test's virtual time, in ms since 1970; None until something reads or changes it."""
     ignored_requests: list[RequestFilter] = field(default_factory=list)
     """Requests that the clocks of workers do not wait for, also of those that start later."""
+
+    elapsed_ms: float = 0.0
+    """How much virtual time the test has let pass in all its workers."""
 
     changes: StateNotifier = field(default_factory=StateNotifier)
 

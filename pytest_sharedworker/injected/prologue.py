@@ -44,6 +44,9 @@ VIRTUAL_TIME_PARTS = (
 )  # fmt: skip
 """The parts of virtual time, which follow WORKER_PARTS."""
 
+ACTIVITY_PARTS = ("activity.js",)
+"""What reports a worker's messages and storage; only where an inspector shows them."""
+
 OFFLINE_PARTS = ("replace.js", "offline.js")
 """What a worker without a prologue runs so that it can be taken offline."""
 
@@ -79,12 +82,14 @@ def worker_prologue(
     virtual_clock: bool,
     init_scripts: Sequence[str] = (),
     inline_url: str | None = None,
+    reports_activity: bool = False,
 ) -> str:
     """Return the prologue of one worker, on one line unless an init script has several.
 
     `settings` holds `port` (of the control server), `token` (which registry the worker belongs to) and
     `origin` (of the gateway). `inline_url` is the URL of a script that the gateway does not serve: its worker
-    runs without the plugin where a policy forbids the control channel.
+    runs without the plugin where a policy forbids the control channel. `reports_activity`: whether the worker
+    reports the messages on its ports and what it stores.
     """
     values = json.dumps(
         {
@@ -97,6 +102,7 @@ def worker_prologue(
         }
     )
     parts = WORKER_PARTS + (VIRTUAL_TIME_PARTS if virtual_clock else ())
+    parts += ACTIVITY_PARTS if reports_activity else ()
     start = f"(() => {{ const settings = {values}; {_join(parts)} }})();"
     if inline_url is not None:
         start = f"try {{ {start} }} catch {{ }}"

@@ -9,6 +9,7 @@ The plugin writes them while the test's fixtures still exist, into pytest-playwr
 | journal.txt | every exchange, one line each |
 | worker-console.txt | every worker with its state, console and uncaught errors; then those of the tabs |
 | timeline.txt | all of this in chronological order |
+| timeline.html | the same as the inspector's view, which opens offline |
 | clock.json | each worker's clock: now, date, timers, pending work |
 
 A test that is expected to fail (xfail) leaves no files.
@@ -27,9 +28,11 @@ import pytest
 from pytest_sharedworker.gateway.events import TimelineEvent
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.har import make_har
-from pytest_sharedworker.reporting.timeline import line, list_worker_events, timeline
 from pytest_sharedworker.tabs.console import TabConsole
 from pytest_sharedworker.terminal_text import escape_text
+from pytest_sharedworker.timeline.reader import TimelineReader
+from pytest_sharedworker.timeline.text import line, timeline
+from pytest_sharedworker.timeline.workers import list_worker_events
 from pytest_sharedworker.workers.manager import WorkerManager
 
 
@@ -95,22 +98,39 @@ def write(artifacts: ArtifactSources) -> list[str]:
         "journal.har": lambda: json.dumps(make_har(journal), indent=1),
         "journal.txt": lambda: "".join(f"{exchange}\n" for exchange in journal),
         "worker-console.txt": lambda: console_text(artifacts),
-        "timeline.txt": lambda: timeline(
-            journal, [*gateway._notes, *list_test_events(artifacts)], workers.history if workers else ()
-        ),
+        "timeline.txt": lambda: timeline(list_events(artifacts), journal.started_at),
+        "timeline.html": lambda: view(artifacts),
         "clock.json": lambda: json.dumps(clock_states(workers), indent=1) + "\n",
     }
     return [_write(folder / name, content) for name, content in contents.items()]
 
 
-def list_test_events(artifacts: ArtifactSources) -> list[TimelineEvent]:
-    """Return what the tabs wrote and threw, and when the test moved clocks."""
-    moves = artifacts.workers.clock_moves.moves if artifacts.workers else []
-    return [*_list_tab_events(artifacts), *moves]
+def list_events(artifacts: ArtifactSources) -> list[TimelineEvent]:
+    """Return all events of the test in chronological order."""
+    workers = artifacts.workers
+    reader = TimelineReader(
+        artifacts.gateway.journal,
+        notes=artifacts.gateway._notes,
+        moves=workers.clock_moves.moves if workers else (),
+        tab_console=artifacts.tab_console,
+        workers=lambda: workers.history if workers else (),
+    )
+    return reader.read_new()
 
 
 def _list_tab_events(artifacts: ArtifactSources) -> list[TimelineEvent]:
     return [TimelineEvent(message.at, message.text) for message in artifacts.tab_console.messages]
+
+
+def view(artifacts: ArtifactSources) -> str:
+    """Return all events as the inspector's view, one HTML document."""
+    # Imported here: only a test that fails needs it.
+    from pytest_sharedworker.inspector.feed import MAX_EVENTS, to_json
+    from pytest_sharedworker.inspector.page import make_page
+
+    origin = artifacts.gateway.journal.started_at
+    events = [to_json(event, origin) for event in list_events(artifacts)[-MAX_EVENTS:]]
+    return make_page(artifacts.folder.name, events)
 
 
 def console_text(artifacts: ArtifactSources) -> str:

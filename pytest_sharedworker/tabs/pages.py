@@ -17,6 +17,8 @@ _READ = """async () => {
     const tab = window[Symbol.for("pytest-sharedworker")];
     return tab ? { id: tab.id, clock: tab.clock(), ports: await tab.read() } : null;
 }"""
+_NO_URL = "http://127.0.0.1:1/"
+"""A URL without cookies: Playwright asks the browser, and the answer is short."""
 _INTRODUCE = "(ids) => window[Symbol.for('pytest-sharedworker')]?.introduce(ids)"
 _READ_ERRORS = "() => window[Symbol.for('pytest-sharedworker')]?.errors ?? []"
 
@@ -130,6 +132,14 @@ class Tabs:
         for frame in self._frames():
             with suppress(PlaywrightError):
                 frame.evaluate("0")
+
+    def pump(self) -> None:
+        """Let events of Playwright arrive: the sync API dispatches them only while it waits for a reply."""
+        for context in self._contexts:
+            if not isinstance(context, WebKitGtkContext):  # It has no events that arrive by themselves.
+                with suppress(PlaywrightError):  # The context is just being closed.
+                    context.cookies(_NO_URL)
+                return
 
     def _frames(self) -> Iterator[Frame]:
         for context in self._contexts:

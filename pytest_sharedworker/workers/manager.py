@@ -55,11 +55,16 @@ class WorkerManager:
         virtual_tabs: bool = False,
         coverage: CoverageRecorder | None = None,
         tab_console: TabConsole | None = None,
+        reports_activity: bool = False,
     ) -> None:
-        """Follow the workers of `browser`; `virtual_tabs`: tabs move with their worker's virtual time."""
+        """Follow the workers of `browser`; `virtual_tabs`: tabs move with their worker's virtual time.
+
+        `reports_activity`: workers report the messages on their ports and what they store.
+        """
         self._clock_kind: ClockKind = clock_kind
         self._virtual_tabs = virtual_tabs and clock_kind == "virtual"
         self._capabilities = get_capabilities(browser.browser_type.name)
+        self._reports_activity = reports_activity
         self._browser = browser
         self.gateway = gateway
         self._control = control
@@ -177,6 +182,16 @@ class WorkerManager:
         tabs = [f"  {message.text}" for message in self.tab_console.messages[-10:]]
         return "\n".join([text, "The tabs:", *tabs]) if tabs else text
 
+    @property
+    def channels(self) -> list[ControlChannel]:
+        """The control channels of all workers, oldest first, closed ones too. Safe in any thread."""
+        return list(self._registry.channels)
+
+    def pump(self) -> None:
+        """Let events of Playwright and of the workers arrive, in every browser."""
+        self._tabs.pump()
+        self.dispatch_events()
+
     def idle(self) -> None:
         """Let a moment pass in which events of Playwright and of the workers arrive."""
         self._connections.idle()
@@ -226,6 +241,7 @@ class WorkerManager:
             virtual_clock=self._clock_kind == "virtual",
             init_scripts=self.init_scripts,
             inline_url=inline_url,
+            reports_activity=self._reports_activity,
         )
 
     def _prepare(self, session: WorkerDevToolsSession) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, overload
 from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker.clock.base import Clock
-from pytest_sharedworker.control.messages import ConsoleMessage, WorkerError
+from pytest_sharedworker.control.messages import ConsoleMessage, WorkerActivity, WorkerError
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.control.values import parse_value, serialize_argument
 from pytest_sharedworker.devtools.connections import DevToolsConnections
@@ -114,6 +114,16 @@ class SharedWorker:
     def closed_at(self) -> datetime | None:
         """When it closed; None while it is alive, and always without a prologue."""
         return self._channel.ended_at if self._channel is not None and self._channel.ended else None
+
+    @property
+    def _virtual_offset(self) -> float:
+        """For timelines: the ms of the test's virtual time at which it started."""
+        return 0.0 if self._channel is None else self._channel.virtual_offset
+
+    @property
+    def _activities(self) -> list[WorkerActivity]:
+        """For timelines: what it reported of its ports and its storage."""
+        return [] if self._channel is None else list(self._channel.activities)
 
     def is_closed(self) -> bool:
         """Return whether the worker has ended, for whatever reason."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from playwright.sync_api import BrowserContext
 
@@ -39,16 +40,62 @@ class _Description:
         return f"{self.title} {str(self.pattern)!r}{named}"
 
 
+class PausingInspector(Protocol):
+    """What pauses a test; `pytest_sharedworker.inspector` has it."""
+
+    def pause(
+        self,
+        *,
+        reason: str,
+        actions: Mapping[str, Callable[[], object]] | None,
+        watches: Mapping[str, Callable[[], object]] | None,
+    ) -> None:
+        """Carry out commands of the inspector's page until one resumes the test."""
+
+
+class Pause:
+    """Pauses a test; its inspector is made when it is first needed."""
+
+    def __init__(self, make_inspector: Callable[[], PausingInspector]) -> None:
+        self._make_inspector = make_inspector
+        self._inspector: PausingInspector | None = None
+
+    def prepare(self) -> PausingInspector:
+        """Return the inspector."""
+        if self._inspector is None:
+            self._inspector = self._make_inspector()
+        return self._inspector
+
+
 class SharedWorkers:
     """All SharedWorkers that start in the watched contexts of one test.
 
     `clock` is the clock of all of them.
     """
 
-    def __init__(self, manager: WorkerManager) -> None:
+    def __init__(self, manager: WorkerManager, pause: Pause | None = None) -> None:
         self._manager = manager
         """For the plugin's own modules and tests."""
+        self._pause = pause
         self.clock: Clock = manager.clock
+
+    # --- looking on -------------------------------------------------------------------------------
+
+    def pause(
+        self,
+        *,
+        actions: Mapping[str, Callable[[], object]] | None = None,
+        watches: Mapping[str, Callable[[], object]] | None = None,
+    ) -> None:
+        """Pause the test, like `page.pause()`, and take commands of the inspector until one resumes it.
+
+        With `--headed` the inspector opens in a window; otherwise its URL is printed. `actions` are functions
+        of the test that the inspector shows as buttons, `watches` functions whose results it shows. The time
+        limit of pytest-timeout ends. Raise SharedWorkerError in a run of several processes.
+        """
+        if self._pause is None:
+            raise SharedWorkerError("there is no inspector outside of a test")
+        self._pause.prepare().pause(reason="the test called pause()", actions=actions, watches=watches)
 
     # --- contexts and scripts ---------------------------------------------------------------------
 

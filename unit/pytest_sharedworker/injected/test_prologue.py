@@ -15,6 +15,7 @@ import pytest
 
 from pytest_sharedworker import injected
 from pytest_sharedworker.injected.prologue import (
+    ACTIVITY_PARTS,
     MARK,
     TAB_PARTS,
     VIRTUAL_TIME_PARTS,
@@ -26,7 +27,7 @@ from pytest_sharedworker.injected.prologue import (
 )
 
 SETTINGS = {"port": 1, "token": "t"}
-PARTS = sorted({*WORKER_PARTS, *VIRTUAL_TIME_PARTS, *TAB_PARTS})
+PARTS = sorted({*WORKER_PARTS, *VIRTUAL_TIME_PARTS, *ACTIVITY_PARTS, *TAB_PARTS})
 LINE_MAY_END_IN = re.compile(r"[;{}(\[,:?&|=]$|=>$|\*/$")
 LINE_CONTINUES = re.compile(r"[)\]}.?:&|]|$")
 
@@ -51,6 +52,7 @@ def read_code_lines(name: str) -> list[str]:
 def every_script(virtual_clock: bool) -> list[str]:
     return [
         worker_prologue(SETTINGS, virtual_clock=virtual_clock),
+        worker_prologue(SETTINGS, virtual_clock=virtual_clock, reports_activity=True),
         tab_script(counts_messages=virtual_clock, virtual_clock=virtual_clock),
         f"({offline_script()})",
         f"({evaluate_script()})",

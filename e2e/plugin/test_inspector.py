@@ -1,0 +1,252 @@
+"""The inspector as a person uses it: another pytest process is paused, and a page of this one acts on it.
+
+Not covered: the window that `--headed` opens.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+CHECKOUT = Path(__file__).parents[2]
+TIMEOUT_SECONDS = 90
+
+CONFTEST = """
+import pytest
+
+WORKER = '''
+console.log("first line");
+const post = async () => {
+    const response = await fetch("/api", { method: "POST", body: '{"records":[1]}' });
+    console.warn(`got ${response.status}`);
+};
+setInterval(post, 30000);
+self.onconnect = ({ ports: [port] }) => {
+    port.onmessage = ({ data }) => { port.postMessage({ heard: data }); };
+};
+const open = indexedDB.open("box", 1);
+open.onupgradeneeded = () => { open.result.createObjectStore("records"); };
+open.onsuccess = () => {
+    const store = open.result.transaction("records", "readwrite").objectStore("records");
+    store.put("<b>kept</b>", 1);
+};
+'''
+PAGE = '''<!doctype html><link rel=icon href=data:,><script>
+const worker = new SharedWorker("/worker.js", "poster");
+worker.port.start();
+worker.port.postMessage("<img src=x onerror=alert(1)>");
+</script>'''
+
+@pytest.fixture
+def worker(context, gateway, shared_workers, worker_clock):
+    gateway.serve("/worker.js", WORKER)
+    gateway.serve("/page.html", PAGE)
+    gateway.serve("/api", '{"a": 1}')
+    context.new_page().goto(gateway.url + "/page.html")
+    return shared_workers.wait_for(name="poster")
+"""
+
+
+class Run:
+    """A pytest process, and the URL of the inspector that it has printed."""
+
+    def __init__(self, folder: Path, browser_name: str, test: str, *options: str) -> None:
+        (folder / "conftest.py").write_text(CONFTEST)
+        (folder / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+        (folder / "test_app.py").write_text(test)
+        command = [sys.executable, "-m", "pytest", "--installed-browser", "--browser", browser_name, *options]
+        self.process = subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self._timer = threading.Timer(TIMEOUT_SECONDS, self.process.kill)
+        self._timer.start()
+        self.output = ""
+        self.url = self._read_url()
+
+    def _read_url(self) -> str:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output += line
+            if found := re.search(r"worker inspector: (http://\S+/)$", line):
+                return found[1]
+        raise AssertionError(f"no inspector:\n{self.output}")
+
+    def wait(self) -> str:
+        """Wait for the end of the process and return its output."""
+        assert self.process.stdout is not None
+        self.output += self.process.stdout.read()
+        self.process.wait()
+        return self.output
+
+    def end(self) -> None:
+        """End the process."""
+        self._timer.cancel()
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@pytest.fixture
+def runs() -> Iterator[list[Run]]:
+    runs: list[Run] = []
+    yield runs
+    for run in runs:
+        run.end()
+
+
+@contextmanager
+def open_inspector(browser: Browser, url: str, **options: object) -> Iterator[Page]:
+    """Open the inspector in a context of its own; it must report no error."""
+    context = browser.new_context(**options)  # type: ignore[arg-type]
+    inspector = context.new_page()
+    problems: list[str] = []
+    inspector.on("pageerror", lambda error: problems.append(str(error)))
+    inspector.on(
+        "console", lambda message: problems.append(message.text) if message.type == "error" else None
+    )
+    inspector.goto(url)
+    yield inspector
+    assert problems == []
+    context.close()
+
+
+def require_accessible(page: Page) -> None:
+    """Require that axe finds nothing."""
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+PAUSED_TEST = """
+def test_survives_503(worker, gateway, shared_workers, worker_clock):
+    worker_clock.run_for(30_000)
+    posts = lambda: len(gateway.journal.select("POST **"))
+    shared_workers.pause(actions={"Ring": lambda: "rung"}, watches={"posts": posts})
+    assert [post.status for post in gateway.journal.select("POST **")] == [200, 503, 503]
+    assert worker_clock.now == 91_000
+"""
+
+
+def test_person_steps_time_adds_a_toxic_and_resumes(
+    browser: Browser, browser_name: str, tmp_path: Path, runs: list[Run]
+) -> None:
+    runs.append(run := Run(tmp_path, browser_name, PAUSED_TEST, "--worker-inspector"))
+    with open_inspector(browser, run.url) as inspector:
+        expect(inspector.get_by_role("status").first).to_contain_text("Paused: the test called pause()")
+        events = inspector.get_by_role("listbox", name="Events")
+        expect(inspector.get_by_label("Timers and what time waits for")).to_contain_text("timer in 30.000 s")
+        expect(inspector.get_by_label("Of this test")).to_contain_text("posts1")
+        inspector.get_by_role("button", name="Ring").click()
+        expect(inspector.locator("#result")).to_have_text("rung")
+
+        # What the app wrote is text, and the messages and the storage of the worker are there.
+        expect(events).to_contain_text("port 1 → <img src=x onerror=alert(1)>")
+        expect(events).to_contain_text('→ port 1 {"heard":"<img src=x')
+        expect(events).to_contain_text("put in box/records <b>kept</b> 1")
+        require_accessible(inspector)
+
+        faults = inspector.get_by_label("Faults")
+        faults.get_by_label("on", exact=True).fill("POST **/api")
+        faults.get_by_label("status", exact=True).first.fill("503")
+        faults.get_by_role("button", name="Add toxic").click()
+        expect(inspector.get_by_label("Toxics")).to_contain_text("http_status status=503 on POST **/api")
+        inspector.get_by_label("Until a request of").fill("POST **/api")
+        inspector.get_by_role("button", name="Run").click()
+        expect(inspector.get_by_label("Toxics")).to_contain_text("met 1 requests")
+        expect(events).to_contain_text("→ 503 [http_status status=503]")
+
+        # By keyboard: the first event, then the last one, then its details.
+        inspector.get_by_label("Find").fill("503 [http_status")
+        events.focus()
+        inspector.keyboard.press("Home")
+        expect(events.get_by_role("option", selected=True)).to_have_count(1)
+        inspector.keyboard.press("Enter")
+        details = inspector.get_by_label("Details")
+        expect(details).to_be_focused()
+        expect(details).to_contain_text("response of gateway")
+        expect(details.get_by_label("toxics")).to_have_text("http_status status=503")
+        inspector.get_by_label("Find").fill("")
+
+        inspector.get_by_role("button", name="+30 s").click()
+        inspector.get_by_role("button", name="+1 s").click()
+        expect(inspector.locator("#clock")).to_have_text("virtual clock at 91.000 s")
+        evaluate = inspector.get_by_label("Evaluate in worker 'poster'")
+        evaluate.fill("({ name: self.name })")
+        evaluate.press("Enter")
+        expect(inspector.locator("output")).to_contain_text('"name": "poster"')
+        evaluate.fill("nothing.at.all")
+        evaluate.press("Enter")
+        expect(inspector.locator("output")).to_contain_text("nothing is not defined")
+
+        inspector.reload()  # The page has no state of its own.
+        expect(events).to_contain_text("→ 503 [http_status status=503]")
+        resume = inspector.get_by_role("button", name="Resume the test")
+        resume.click()
+        # With the option each test is paused at its end, too.
+        expect(inspector.get_by_role("status").first).to_contain_text("Paused: the test has ended")
+        resume.click()
+        expect(inspector.get_by_text("The test has ended.")).to_be_visible()
+    assert "1 passed" in run.wait()
+
+
+FAILING_TEST = """
+def test_fails(worker, shared_workers, gateway):
+    shared_workers.pause()
+    assert not shared_workers.alive, "a worker is alive"
+    assert 0, "the end"
+"""
+
+
+def test_paused_test_without_the_option_ends_a_worker_and_leaves_the_view(
+    browser: Browser, browser_name: str, tmp_path: Path, runs: list[Run]
+) -> None:
+    runs.append(run := Run(tmp_path, browser_name, FAILING_TEST))
+    with open_inspector(
+        browser, run.url, color_scheme="dark", viewport={"width": 390, "height": 844}
+    ) as inspector:
+        card = inspector.get_by_label("worker 'poster'", exact=True)
+        expect(card).to_contain_text("alive")
+        require_accessible(inspector)
+        card.get_by_role("button", name="Offline").click()
+        expect(card).to_contain_text("alive, offline")
+        card.get_by_role("button", name="Terminate").click()
+        expect(card).to_contain_text("closed")
+        inspector.get_by_role("button", name="Resume the test").click()
+        expect(inspector.get_by_text("The test has ended.")).to_be_visible()
+    output = run.wait()
+    assert "AssertionError: the end" in output
+
+    (file,) = tmp_path.glob("test-results/*/timeline.html")
+    with open_inspector(browser, file.as_uri(), offline=True) as view:
+        expect(view.get_by_role("listbox", name="Events")).to_contain_text("console log: first line")
+        expect(view.get_by_role("img", name="Timeline")).to_have_accessible_name(
+            re.compile(r"events of .*worker 'poster', gateway")
+        )
+        view.get_by_label("console").uncheck()
+        expect(view.get_by_role("listbox", name="Events")).not_to_contain_text("console log: first line")
+        require_accessible(view)
+
+
+def test_inspector_in_several_processes_fails_with_the_reason(
+    browser_name: str, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(test_app=FAILING_TEST)
+    result = pytester.runpytest_subprocess(
+        "-n1", "--installed-browser", "--browser", browser_name, "-p", "no:cacheprovider", timeout=60
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the inspector needs a run in one process*"])
+
+
+pytest_plugins = ["pytester"]

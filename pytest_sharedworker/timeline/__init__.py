@@ -1,0 +1,1 @@
+"""What happened in a test, as events in chronological order, and as text."""
