@@ -4,7 +4,7 @@
  * @module
  */
 
-import { LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY, WORKER_NAME } from "./protocol.js";
+import { LOG_EVENTS, READY, SHUTDOWN, STORED, VISIBILITY, WORKER_NAME } from "./protocol.js";
 import { createSession } from "./telemetry-session.js";
 import { createUuid } from "./uuid.js";
 import { holdLock } from "./web-lock.js";
@@ -28,7 +28,7 @@ import { holdLock } from "./web-lock.js";
 /**
  * @typedef {object} Connection
  * @property {"worker" | "page"} kind where the session runs
- * @property {(event: LogEvent) => void} send
+ * @property {(events: LogEvent[]) => void} send
  * @property {(hidden: boolean, dropped: number) => void} setVisibility reports the page visibility of this tab, and how
  *   many events it has refused since the last report
  * @property {() => void} suspend lets the page go into the back/forward cache
@@ -45,7 +45,7 @@ import { holdLock } from "./web-lock.js";
  * @returns {Connection}
  * @throws where the browser has no SharedWorker or blocks it
  */
-export function connectToWorker(createWorker, type, { onReady, onStored, onEnded, onShutdown, onFailed }) {
+export function connectToWorker(createWorker, type, listener) {
   // An extended worker has to know when its last tab has gone, and plain HTTP has no locks that tell it.
   const options = { type, name: WORKER_NAME, extendedLifetime: !!navigator.locks };
   const worker = createWorker(options);
@@ -54,25 +54,25 @@ export function connectToWorker(createWorker, type, { onReady, onStored, onEnded
   const { signal } = closing;
   const lock = createUuid();
   const lockHeld = holdLock(lock, signal);
-  worker.onerror = onFailed;
+  worker.onerror = listener.onFailed;
   port.onmessage = async ({ data }) => {
     if (data.type === READY) {
       // Some browsers report later errors of a worker that works.
       worker.onerror = null;
       // The worker reads a free lock as a tab that has ended, so it must be held before the first message.
       await lockHeld;
-      onReady();
+      listener.onReady();
       // The browser grants the lock when the worker terminates, for any reason. No other signal of that exists.
-      navigator.locks?.request(data.lock, { mode: "shared", signal }, onEnded).catch(() => {});
+      navigator.locks?.request(data.lock, { mode: "shared", signal }, listener.onEnded).catch(() => {});
     }
-    if (data.type === STORED) onStored(data.seq);
-    if (data.type === SHUTDOWN) onShutdown(data);
+    if (data.type === STORED) listener.onStored(data.seq);
+    if (data.type === SHUTDOWN) listener.onShutdown(data);
   };
   /** @param {ToWorker} message */
   const post = (message) => port.postMessage({ ...message, lock });
   return {
     kind: "worker",
-    send: (payload) => post({ type: LOG_EVENT, payload }),
+    send: (payload) => post({ type: LOG_EVENTS, payload }),
     setVisibility: (hidden, dropped) => post({ type: VISIBILITY, hidden, dropped }),
     // Browsers do not cache a page with a lock. The port stays open for events that the page logs on its way.
     suspend: () => closing.abort(),
@@ -93,13 +93,13 @@ export function connectToWorker(createWorker, type, { onReady, onStored, onEnded
  * @param {Listener} listener
  * @returns {Connection}
  */
-export function connectInPage(options, mayPost, { onReady, onStored, onShutdown }) {
+export function connectInPage(options, mayPost, listener) {
   const session = createSession(options, mayPost);
   const channel = new BroadcastChannel(options.consentKey);
   let isOver = false;
   // What is stored arrives as a storage event, in order with what follows it.
-  channel.onmessage = ({ data }) => data?.unstored && onShutdown(data);
-  session.lockHeld.then(onReady);
+  channel.onmessage = ({ data }) => data?.unstored && listener.onShutdown(data);
+  session.lockHeld.then(listener.onReady);
   /** @param {ShutdownMessage} [shutdown] */
   const end = (shutdown) => {
     isOver = true;
@@ -110,7 +110,7 @@ export function connectInPage(options, mayPost, { onReady, onStored, onShutdown 
   return {
     kind: "page",
     // The next session of this page takes the events that come too late for this one.
-    send: (event) => session.logEvent(event).then(() => isOver || onStored(event.seq)),
+    send: (events) => events.forEach((event) => session.logEvent(event).then(() => isOver || listener.onStored(event.seq))),
     setVisibility(hidden, dropped) {
       session.countDropped(dropped);
       if (hidden) session.flush(true);

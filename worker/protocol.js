@@ -70,9 +70,10 @@ export const ACK_TIMEOUT_MS = 5_000;
 
 /**
  * Name of the worker. Tabs share a worker when both its URL and its name match. A browser refuses to share one between
- * tabs that ask for an extended lifetime and tabs that do not, such as those of an older build with another name.
+ * tabs that ask for an extended lifetime and tabs that do not, and an older build knows fewer messages: the name changes
+ * with the protocol.
  */
-export const WORKER_NAME = "telemetry-worker-extended";
+export const WORKER_NAME = "telemetry-worker-2-extended";
 
 /**
  * Time between two checks of a worker without tabs, in milliseconds. It ends when nothing was queued in two checks: a
@@ -97,6 +98,9 @@ export const READY = "READY";
 
 /** Tab → worker: one event, in `payload`. */
 export const LOG_EVENT = "LOG_EVENT";
+
+/** Tab → worker: several events, in order, in `payload`. */
+export const LOG_EVENTS = "LOG_EVENTS";
 
 /**
  * Worker → tab: acknowledges the tab's events up to and including `seq`. They are on disk, unless `durable` is false:
@@ -164,11 +168,13 @@ export const SHUTDOWN = "SHUTDOWN";
 
 /** @typedef {{type: typeof LOG_EVENT, payload: LogEvent}} LogEventMessage */
 
+/** @typedef {{type: typeof LOG_EVENTS, payload: LogEvent[]}} LogEventsMessage */
+
 /** @typedef {{type: typeof VISIBILITY, hidden: boolean, dropped?: number}} VisibilityMessage */
 
 /** @typedef {{type: typeof SHUTDOWN, id?: string, unstored?: boolean, echo?: true}} ShutdownMessage */
 
-/** @typedef {(LogEventMessage | VisibilityMessage | ShutdownMessage) & {lock?: string}} ToWorker */
+/** @typedef {(LogEventMessage | LogEventsMessage | VisibilityMessage | ShutdownMessage) & {lock?: string}} ToWorker */
 
 /** @typedef {{type: typeof STORED, seq: number, durable?: false}} StoredMessage */
 

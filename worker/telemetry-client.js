@@ -59,10 +59,23 @@ import { createUuid } from "./uuid.js";
 const NANOSECONDS_PER_MILLISECOND = 1e6;
 
 /**
+ * Copy an event. Primitive values need no deep copy, and most events have no others.
+ *
+ * @param {object} details
+ * @returns {any}
+ * @throws what getters throw, and where a value cannot be cloned
+ */
+const snapshot = (details) => {
+  const copy = { ...details };
+  const isFlat = Object.values(copy).every((value) => Object(value) !== value && typeof value !== "symbol");
+  return isFlat ? copy : structuredClone(copy);
+};
+
+/**
  * Create the client: it connects to the worker while there is consent, and disconnects when consent is withdrawn.
  *
- * The client reads the consent from localStorage at every event, because another tab may have withdrawn it a moment
- * ago. Where storage is blocked or full an opt-out could not persist, so telemetry is off: the installation id, which
+ * The client reads the consent from localStorage at the first event of every task, because another tab may have withdrawn
+ * it a moment ago; what a page writes there itself takes effect before the task's other events leave. Where storage is blocked or full an opt-out could not persist, so telemetry is off: the installation id, which
  * an opt-out may remove, keeps the room for it.
  *
  * @param {ClientOptions} options
@@ -81,6 +94,10 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   let isReady = false;
   /** Events without acknowledgement, in order. @type {LogEvent[]} */
   let unacknowledged = [];
+  /** Those that the next message carries: logged in this task after its first event. @type {LogEvent[]} */
+  let unsent = [];
+  /** Whether this task has read the consent. */
+  let isConsentCurrent = false;
   /** Timer that runs while a READY or an acknowledgement is due; 0 when stopped. */
   let watchdog = 0;
   /** Last timeout of the watchdog, in milliseconds; 0 after an acknowledgement. */
@@ -97,7 +114,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   const newInstallationId = createUuid();
   let installationId = "";
 
-  /** Read at every event: tabs that created an id at the same time converge on the one stored last. */
+  /** Read with the consent: tabs that created an id at the same time converge on the one stored last. */
   const hasInstallationId = () => {
     const stored = readItem(options.installationIdKey);
     installationId = stored || newInstallationId;
@@ -163,8 +180,8 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
       onReady() {
         if (!isCurrent()) return;
         isReady = true;
+        unsent = [...unacknowledged];
         reportVisibility();
-        unacknowledged.forEach(newConnection.send);
         onAck();
         notifyState();
       },
@@ -207,7 +224,18 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     notifyState();
   };
 
+  /**
+   * Send what the task has logged after its first event, in one message. The first has left at once, so that a page which
+   * hangs or crashes right after a click loses nothing.
+   */
+  const sendUnsent = () => {
+    isConsentCurrent = false;
+    if (unsent.length && syncConsent() && isReady) connection?.send(unsent);
+    unsent = [];
+  };
+
   const reportVisibility = () => {
+    sendUnsent();
     connection?.setVisibility(document.hidden, refused);
     refused = 0;
   };
@@ -241,6 +269,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
    */
   const stop = (shutdown) => {
     unacknowledged = [];
+    unsent = [];
     refused = 0;
     disconnect(isEnabled() ? undefined : shutdown);
     notifyState();
@@ -307,8 +336,8 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
         // Throws unless it is an object.
         Reflect.ownKeys(details);
         // A snapshot: the event may be sent later, and more than once. Taken first, because getters may do anything.
-        const { eventName = "ui_event", ...params } = structuredClone({ ...details });
-        if (!syncConsent()) return false;
+        const { eventName = "ui_event", ...params } = snapshot(details);
+        if (!(isConsentCurrent ? hadConsent : syncConsent())) return false;
         if (unacknowledged.length >= options.maxWaitingEvents) {
           refused++;
           return false;
@@ -322,7 +351,12 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
           seq: seq++,
         };
         unacknowledged.push(event);
-        if (isReady) connection?.send(event);
+        if (isConsentCurrent) unsent.push(event);
+        else {
+          isConsentCurrent = true;
+          if (isReady) connection?.send([event]);
+          queueMicrotask(sendUnsent);
+        }
         startWatchdog();
         return true;
       } catch (error) {

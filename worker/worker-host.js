@@ -6,7 +6,7 @@
  */
 
 import { resolveOptions } from "./options.js";
-import { ECHO_MS, LINGER_MS, LOG_EVENT, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
+import { ECHO_MS, LINGER_MS, LOG_EVENT, LOG_EVENTS, READY, SHUTDOWN, STORED, VISIBILITY } from "./protocol.js";
 import { createSession } from "./telemetry-session.js";
 import { createUuid } from "./uuid.js";
 
@@ -102,7 +102,7 @@ export function serveTabs(options = {}) {
     ports.set(port, false);
 
     /** @param {{data: any}} message a {@link import("./protocol.js").ToWorker}, not validated */
-    port.onmessage = async ({ data }) => {
+    const onMessage = async ({ data }) => {
       const type = data?.type;
       // A tab that keeps its port over another tab's SHUTDOWN joins the session that follows.
       if (!isBound) tabSession = session;
@@ -116,7 +116,10 @@ export function serveTabs(options = {}) {
         };
         navigator.locks?.request(data.lock, onTabEnded).catch(() => {});
       }
-      if (type === LOG_EVENT) {
+      if (type === LOG_EVENTS) {
+        // What is not a list is one wrong event.
+        [data.payload].flat().forEach((payload) => onMessage({ data: { type: LOG_EVENT, payload } }));
+      } else if (type === LOG_EVENT) {
         if (data.payload?.seq > highestSeq) highestSeq = data.payload.seq;
         pendingEvents++;
         if ((await tabSession.logEvent(data.payload, { tab_id, seq: seq++ })) === false) isDurable = false;
@@ -130,6 +133,7 @@ export function serveTabs(options = {}) {
         onTabsChange();
       } else if (type === SHUTDOWN) onShutdown(data, data.id || tabSession === session);
     };
+    port.onmessage = onMessage;
     // The tab requests this lock on READY and reads a free lock as a terminated worker, so it must be held first.
     await tabSession.lockHeld;
     port.postMessage({ type: READY, lock: tabSession.lock });

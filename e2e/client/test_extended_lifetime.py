@@ -27,7 +27,7 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
 pytestmark = pytest.mark.usefixtures("worker_clock")
 
-EXTENDED = "telemetry-worker-extended"
+EXTENDED = "telemetry-worker-2-extended"
 MANY = 3_000
 
 
