@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from playwright.sync_api import BrowserContext, Frame, Page
@@ -154,7 +154,8 @@ class Telemetry:
     def add_tab(self, page: Page | Frame, *, connect: bool = True) -> Tab:
         """Make a tab of a page, or of a frame in a page of another site, and connect it to the worker."""
         name = f"tab-{len(self.tabs) + 1}"
-        tab = Tab(page, name, self.implementation, self.script_path, self.recorder.record_tab)
+        # A frame evaluates and waits like a page, and has not the rest.
+        tab = Tab(cast("Page", page), name, self.implementation, self.script_path, self.recorder.record_tab)
         self.tabs.append(tab)
         if connect:
             tab.connect()

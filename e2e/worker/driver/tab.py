@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import Error as PlaywrightError
-from playwright.sync_api import Frame, Page
+from playwright.sync_api import Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from e2e.conformance.accounting import Event, Fate
@@ -80,7 +80,7 @@ class Tab:
 
     def __init__(
         self,
-        page: Page | Frame,
+        page: Page,
         name: str,
         implementation: Implementation,
         script_url: str,
