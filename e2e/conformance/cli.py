@@ -130,8 +130,8 @@ def _build_run_arguments(options: argparse.Namespace) -> list[str]:
         result.append(f"--shuffle={options.shuffle}")
     if options.rollout_samples is not None:
         result += ["--rollout-samples", str(options.rollout_samples)]
-    if options.browser is not None:
-        result += ["--browser", options.browser]
+    for browser in dict.fromkeys(options.browser or []):
+        result += ["--browser", browser]
     if options.headed:
         result.append("--headed")
     if options.slowmo is not None:

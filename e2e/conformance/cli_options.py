@@ -27,6 +27,7 @@ exit status:
 examples:
   scripts/verify
   scripts/verify --worker reference --worker mlflow-3.18.0
+  scripts/verify --worker my-worker.js --browser chromium --browser firefox --browser webkit
   scripts/verify --worker my-worker.js --case flush --case batch/1
   scripts/verify --server http://127.0.0.1:8080/prefix/
   scripts/verify --case flush/2/1 --headed --slowmo 200 --worker-clock real -n 0
@@ -84,7 +85,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_CLOCK,
         help="the clock of the worker, unless a case needs a certain one (default: %(default)s)",
     )
-    group.add_argument("--browser", choices=BROWSERS, help=f"browser to run in (default: {BROWSERS[0]})")
+    group.add_argument(
+        "--browser",
+        action="append",
+        choices=BROWSERS,
+        help=f"browser to run in; may be repeated, for one report of all (default: {BROWSERS[0]})",
+    )
     group.add_argument("--headed", action="store_true", help="show the browser")
     group.add_argument(
         "--slowmo",

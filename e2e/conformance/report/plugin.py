@@ -16,7 +16,7 @@ import pytest
 from e2e.conformance import selection
 from e2e.conformance.case import MARKER_HELP, InconclusiveError, Level, get_case
 from e2e.conformance.report.observations import Observations
-from e2e.conformance.report.reporter import PROPERTY, Reporter
+from e2e.conformance.report.reporter import BROWSER_PROPERTY, PROPERTY, Reporter
 from e2e.conformance.report.results import Results
 from e2e.conformance.report.sanitize import clean
 from e2e.conformance.report.verdicts import NO_IMPLEMENTATION, judge
@@ -70,13 +70,12 @@ def pytest_runtest_makereport(
     case = get_case(item)
     if case is None:
         return report
-    target = selection.get_target(item)
     observations = item.stash.get(_observations_key, None) or Observations()
     if call.when == "call":
         observations.finish(passed=call.excinfo is None)
     result = judge(
         case,
-        target.name if target else NO_IMPLEMENTATION,
+        selection.get_column(item) or NO_IMPLEMENTATION,
         report,
         call.excinfo.value if call.excinfo else None,
         observations=observations.actual_text,
@@ -84,6 +83,9 @@ def pytest_runtest_makereport(
         timeline=observations.timeline,
     )
     report.user_properties.append((PROPERTY, result.to_wire()))
+    browser = getattr(item, "funcargs", {}).get("browser")
+    if browser is not None and call.when == "call":
+        report.user_properties.append((BROWSER_PROPERTY, [browser.browser_type.name, browser.version]))
     if call.when == "teardown" and _observations_key in item.stash:
         # pytest holds all tests until the end of the run, and these hold the journal.
         del item.stash[_observations_key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -29,12 +29,14 @@ class ReportContext:
     """What a format needs beside the results.
 
     `descriptions` has a line of text for each implementation. `terminal` is None where pytest has none.
+    `environment` tells where the run took place (see environment.py).
     """
 
     directory: Path
     descriptions: Mapping[str, str]
     terminal: Terminal | None = None
     show_durations: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class ReportFormat(Protocol):

@@ -14,6 +14,7 @@ import pytest
 
 from e2e.conformance import selection
 from e2e.conformance.case import Verdict, get_case
+from e2e.conformance.report.environment import read_environment
 from e2e.conformance.report.formats import FORMATS
 from e2e.conformance.report.formats.terminal import ResultPrinter
 from e2e.conformance.report.report_format import ReportContext, Terminal
@@ -23,6 +24,9 @@ from e2e.conformance.report.verdicts import CaseResult
 
 PROPERTY = "conformance"
 """Name under which a result travels in `report.user_properties`."""
+
+BROWSER_PROPERTY = "conformance_browser"
+"""Name under which the name and version of the browser of a case travel there."""
 
 
 def get_result(report: pytest.TestReport) -> CaseResult | None:
@@ -40,6 +44,8 @@ class Reporter:
         self.results = Results()
         self._config = config
         self._directory = directory
+        self._browsers: dict[str, str] = {}
+        """The versions of the browsers that have run cases."""
         self._planned: set[str] = set()
         self._finished: set[str] = set()
         self._running: dict[str, CaseResult] = {}
@@ -89,6 +95,10 @@ class Reporter:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add one phase of a test; after the last phase the verdict is final."""
+        for name, value in report.user_properties:
+            if name == BROWSER_PROPERTY and isinstance(value, (list, tuple)):
+                browser, version = value
+                self._browsers[clean(str(browser))] = clean(str(version))
         result = get_result(report)
         if result is not None:
             before = self._running.get(report.nodeid)
@@ -146,13 +156,19 @@ class Reporter:
             self.results.problems.append(clean(self._interruption))
         if missing:
             self.results.problems.append(f"{missing} of {len(self._planned)} cases were not judged")
-        targets = selection.get_targets(self._config)
-        self.results.sort_implementations(clean(target.name) for target in targets)
+        suffixes = selection.list_columns(self._config)
+        descriptions = {
+            clean(target.name + suffix): clean(target.description)
+            for target in selection.get_targets(self._config)
+            for suffix in suffixes.values()
+        }
+        self.results.sort_implementations(descriptions)
         context = ReportContext(
             self._directory,
-            {clean(target.name): clean(target.description) for target in targets},
+            descriptions,
             self.terminal,
             self._config.getoption("case_durations", False),
+            read_environment(self._browsers, self._config.getoption("shuffle", None)),
         )
         for report_format in FORMATS:
             report_format.write(self.results, context)

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from e2e.conformance.selection.cases import raise_forwarded_error, select_cases
 from e2e.conformance.selection.options import add_options
-from e2e.conformance.selection.targets import get_target, get_targets, parametrize_targets
+from e2e.conformance.selection.targets import (
+    get_column,
+    get_target,
+    get_targets,
+    list_columns,
+    parametrize_targets,
+)
 
 __all__ = [
     "add_options",
+    "get_column",
     "get_target",
     "get_targets",
+    "list_columns",
     "parametrize_targets",
     "raise_forwarded_error",
     "select_cases",

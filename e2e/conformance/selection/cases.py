@@ -10,7 +10,7 @@ import pytest
 
 from e2e.conformance.case import Case, get_case, get_family, sort_key
 from e2e.conformance.selection.options import LEVEL_NAMES
-from e2e.conformance.selection.targets import Target, get_target, runs_on_named_kind
+from e2e.conformance.selection.targets import Target, get_column, get_target, runs_on_named_kind
 
 UNKNOWN_PREFIX = "--case {prefix}: no case has this prefix; the families are {families}"
 NO_CASE_OF_LEVEL = "--level {level}: none of the selected cases has this level or a more binding one"
@@ -125,8 +125,7 @@ def _shuffle(config: pytest.Config, items: list[pytest.Item]) -> None:
 def _refuse_duplicates(cases: Mapping[pytest.Item, Case]) -> None:
     seen: dict[tuple[str, str | None], pytest.Item] = {}
     for item, case in cases.items():
-        target = get_target(item)
-        first = seen.setdefault((case.id, target.name if target else None), item)
+        first = seen.setdefault((case.id, get_column(item)), item)
         # The same node id again is the same test, named twice on the command line.
         if first.nodeid != item.nodeid:
             raise pytest.UsageError(DUPLICATE_CASE.format(id=case.id, first=first.nodeid, second=item.nodeid))

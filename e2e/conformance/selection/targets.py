@@ -86,6 +86,28 @@ def get_target(item: pytest.Item) -> Target | None:
     return None if kind is None else item.callspec.params[kind.argument]  # type: ignore[attr-defined]
 
 
+def get_column(item: pytest.Item) -> str | None:
+    """Return the name of a test's results in the report; None for a test that takes no target.
+
+    A run in several browsers has a column for each: `reference (firefox)`.
+    """
+    target = get_target(item)
+    if target is None:
+        return None
+    browsers = list_columns(item.config)
+    browser = item.callspec.params.get("browser_name")  # type: ignore[attr-defined]
+    return target.name + browsers.get(browser, "")
+
+
+def list_columns(config: pytest.Config) -> dict[str | None, str]:
+    """Return what the browsers of a run add to the names of targets; None stands for no browser."""
+    browsers: list[str] = config.getoption("browser", None) or []
+    columns: dict[str | None, str] = {None: ""}
+    if len(browsers) > 1:
+        columns |= {name: f" ({name})" for name in browsers}
+    return columns
+
+
 def runs_on_named_kind(config: pytest.Config, item: pytest.Item) -> bool:
     """Whether the command line names targets of the kind that a test runs on, or names none at all."""
     named = [kind for kind in KINDS if config.getoption(kind.option, None)]

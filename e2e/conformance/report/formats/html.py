@@ -89,6 +89,11 @@ class Row:
     cells: list[Cell]
 
     @property
+    def anchor(self) -> str:
+        """The part of a link to the case that stays the same from report to report."""
+        return self.id.replace("/", "-")
+
+    @property
     def passes(self) -> bool:
         """Whether every cell is ok and no known deviation is stale."""
         results = [cell.result for cell in self.cells if cell.result]
@@ -108,21 +113,27 @@ class Summary:
     seconds: float
 
 
-def render_page(results: Results, descriptions: Mapping[str, str], now: datetime | None = None) -> str:
+def render_page(
+    results: Results,
+    descriptions: Mapping[str, str],
+    now: datetime | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Return the page; `now` is the time that it shows as its own (default: the current time, in UTC)."""
-    environment = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(TEMPLATE_FILE).render(
+    return templates.get_template(TEMPLATE_FILE).render(
         families=_build_families(results),
         summaries=[
             _build_summary(results, name, descriptions.get(name, "")) for name in results.implementations
         ],
         problems=results.problems,
+        environment=environment or {},
         symbols=SYMBOLS,
         verdict_meanings=VERDICT_MEANINGS,
         note_meanings=NOTE_MEANINGS,
@@ -136,7 +147,7 @@ def render_page(results: Results, descriptions: Mapping[str, str], now: datetime
 
 
 def _render(results: Results, context: ReportContext) -> str:
-    return render_page(results, context.descriptions)
+    return render_page(results, context.descriptions, environment=context.environment)
 
 
 FORMAT = FileFormat("html", PAGE_FILE, _render)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from e2e.conformance.report.report_format import FileFormat, ReportContext
@@ -13,10 +14,11 @@ SCHEMA = 1
 RESULTS_FILE = "results.json"
 
 
-def build_json(results: Results) -> dict[str, Any]:
+def build_json(results: Results, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the contents of results.json; keys without a value are left out."""
     contents: dict[str, Any] = {
         "schema": SCHEMA,
+        **({"environment": dict(environment)} if environment else {}),
         "implementations": {
             name: {"cases": {result.id: _build_case(result) for result in results.get_results(name)}}
             for name in results.implementations
@@ -45,7 +47,7 @@ def _build_case(result: CaseResult) -> dict[str, Any]:
 
 
 def _render(results: Results, context: ReportContext) -> str:
-    return json.dumps(build_json(results), ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(build_json(results, context.environment), ensure_ascii=False, indent=2) + "\n"
 
 
 FORMAT = FileFormat("json", RESULTS_FILE, _render)

@@ -39,7 +39,7 @@ def make_contents() -> dict[str, Any]:
         replace(OK, implementation="two", known_deviation="why", details="text", verdict=Verdict.FAILED)
     )
     results.problems.append("interrupted")
-    contents: dict[str, Any] = json.loads(json.dumps(build_json(results)))
+    contents: dict[str, Any] = json.loads(json.dumps(build_json(results, {"chromium": "156.0"})))
     return contents
 
 
@@ -65,6 +65,7 @@ def get_one_case(data: dict[str, Any]) -> dict[str, Any]:
         (lambda data: data.update(schema=True), "$.schema: True is not 1"),
         (lambda data: data.pop("implementations"), "$: implementations is missing"),
         (lambda data: data.update(color="red"), "$: color is not known"),
+        (lambda data: data.update(environment={"chromium": ""}), "too short"),
         (lambda data: data.update(problems=[]), "$.problems: too few items"),
         (
             lambda data: data["implementations"].update(one=[]),

@@ -153,7 +153,7 @@ def test_hostile_text_is_escaped_everywhere() -> None:
 def test_page_has_no_external_files_and_forbids_scripts() -> None:
     outline = render(PASSES)
     assert not outline.all("src")
-    assert all(target.startswith("#mark-") for target in outline.all("href"))
+    assert all(target.startswith("#") for target in outline.all("href"))
     assert not [tag for tag, _ in outline.elements if tag in ("script", "link", "iframe")]
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in outline.all("content")
 
@@ -162,7 +162,7 @@ def test_timeline_is_a_picture_and_lines_of_text() -> None:
     marks = [Mark(30.0, "worker", Kind.FLUSHED, "#1 POST"), Mark(30.0, "server", Kind.RESPONDED, "#1 200")]
     made = build_timeline("seconds of virtual time", ("worker", "server"), marks)
     outline = render(replace(PASSES, timeline=made), replace(PASSES, id="flush/2/2"))
-    assert outline.all("href") == ["#mark-flushed", "#mark-responded"]
+    assert outline.all("href") == ["#flush-2-1", "#flush-2-2", "#mark-flushed", "#mark-responded"]
     assert set(target.removeprefix("#") for target in outline.all("href")) <= set(outline.all("id"))
     assert "    30.000  worker  ▲ #1 POST\n    30.000  server  ■ #1 200" in outline.text
     assert ("pre", {"tabindex": "0", "class": "lines"}) in outline.elements
