@@ -57,6 +57,13 @@ def needs_page_route(browser_type: BrowserType) -> None:
 
 
 @pytest.fixture
+def needs_blank_documents(browser_type: BrowserType) -> None:
+    """Skip a test that uses documents which come from no server in WebKitGTK."""
+    if isinstance(browser_type, WebKitGtkBrowserType):
+        pytest.skip("WebKitGTK, driven by WebDriver, has no init scripts in documents without a server")
+
+
+@pytest.fixture
 def needs_devtools(browser_name: str) -> None:
     """Skip the test in browsers whose DevTools do not reach a SharedWorker."""
     if not get_capabilities(browser_name).has_devtools:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from e2e.client.app import App
 from e2e.worker.driver.environments import PLAIN_HOST
 from e2e.worker.driver.system import ENABLED
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
-from pytest_sharedworker.errors import BrowserNotFoundError
+from pytest_sharedworker.errors import BrowserNotFoundError, UnsupportedError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -32,7 +33,8 @@ def shared_workers(shared_workers: SharedWorkers) -> Iterator[SharedWorkers]:
     """End the workers after the test: with an extended lifetime they outlive their context."""
     yield shared_workers
     for worker in shared_workers.alive:
-        worker.terminate()
+        with suppress(UnsupportedError):  # In WebKit, which has no extended lifetime.
+            worker.terminate()
 
 
 @pytest.fixture

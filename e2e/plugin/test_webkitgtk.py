@@ -1,13 +1,18 @@
-"""WebKitGTK, which the plugin drives by WebDriver: one worker for three tabs, and its one request.
+"""What the plugin's own engine for WebKitGTK has to get right; it holds in every browser.
 
-The other tests of this folder run in WebKitGTK too; this one is the shortest that uses all of its parts.
+The other tests of this folder run in WebKitGTK too.
 """
 
 from __future__ import annotations
 
-from playwright.sync_api import BrowserContext
+from collections.abc import Callable
 
-from pytest_sharedworker import Clock, Gateway, ResetPeer, SharedWorkers
+import pytest
+from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Error as PlaywrightError
+
+from pytest_sharedworker import Clock, Gateway, ResetPeer, SharedWorkers, UnsupportedError
+from pytest_sharedworker.webkitgtk.page import WebKitGtkPage
 
 WORKER = """
 let queue = [];
@@ -20,7 +25,10 @@ setInterval(() => {
 }, 30_000);
 onconnect = ({ ports: [port] }) => { port.onmessage = ({ data }) => queue.push(data); };
 """
-PAGE = "<!doctype html><script>window.port = new SharedWorker('/worker.js').port;</script>"
+POLICY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'nonce-a'; worker-src *; connect-src 'none'"
+}
+PAGE = "<!doctype html><script nonce=a>window.port = new SharedWorker('/worker.js').port;</script>"
 
 
 def test_three_tabs_share_one_request(
@@ -44,3 +52,67 @@ def test_three_tabs_share_one_request(
     for page in pages:
         page.close()
     worker.wait_for_close()
+
+
+def test_page_with_a_strict_policy_is_followed(
+    page: Page, gateway: Gateway, shared_workers: SharedWorkers, worker_clock: Clock
+) -> None:
+    gateway.serve("/", PAGE, headers=POLICY)
+    gateway.serve("/worker.js", WORKER)
+    gateway.serve("/collect", "")
+    page.goto("/")
+    # None of these needs `eval`, which the policy forbids.
+    page.evaluate("() => { port.postMessage('one'); }")
+    assert page.evaluate("(value) => [value, undefined, 2n, new Date(0)]", {"a": [float("inf")]})[0] == {
+        "a": [float("inf")]
+    }
+    assert page.evaluate("document.scripts.length") == 1
+    assert page.wait_for_function("() => Promise.resolve(3)").json_value() == 3
+    with pytest.raises(PlaywrightError, match="TypeError: of the page"):
+        page.evaluate("async () => { throw new TypeError('of the page'); }")
+    worker_clock.run_for(30_000)
+    [post] = gateway.journal.select("POST **/collect")
+    assert post.json() == ["one"]
+
+
+def test_statements_have_the_value_of_the_last_one(page: Page) -> None:
+    assert page.evaluate("const one = 1; one + 1") == 2
+    with pytest.raises(PlaywrightError, match="SyntaxError"):
+        page.evaluate("one +")
+
+
+def test_contexts_share_neither_storage_nor_workers(
+    context: BrowserContext,
+    new_context: Callable[[], BrowserContext],
+    gateway: Gateway,
+    shared_workers: SharedWorkers,
+) -> None:
+    gateway.serve("/", PAGE)
+    gateway.serve("/worker.js", WORKER)
+    other = new_context()
+    shared_workers.watch(other)
+    first, second = context.new_page(), other.new_page()
+    for page in (first, second):
+        with shared_workers.expect_worker("**/worker.js"):
+            page.goto("/")
+        page.evaluate("() => { localStorage.count = 1 + Number(localStorage.count || 0); }")
+    assert second.evaluate("localStorage.count") == "1"
+    other.close()
+    assert second.is_closed()
+    assert first.evaluate("localStorage.count") == "1"
+    with pytest.raises(PlaywrightError, match="closed"):
+        second.evaluate("1")
+
+
+def test_unreachable_server_is_an_error(page: Page) -> None:
+    with pytest.raises(PlaywrightError, match=r"http://127\.0\.0\.1:9"):
+        page.goto("http://127.0.0.1:9999/")
+
+
+def test_missing_ability_is_named(page: Page) -> None:
+    if not isinstance(page, WebKitGtkPage):
+        pytest.skip("Playwright has it")
+    with pytest.raises(UnsupportedError, match=r"has no page\.get_by_role"):
+        page.get_by_role("button")
+    with pytest.raises(UnsupportedError, match=r"does not support browser\.new_context\(locale=…\)"):
+        page.context.browser.new_context(locale="de")

@@ -14,7 +14,7 @@ const control = (() => {
   const { CONNECTING, OPEN } = NativeWebSocket;
   const openXhr = /** @type {Function} */ (NativeXhr.prototype.open);
   const sendXhr = NativeXhr.prototype.send;
-  const sendFrame = NativeWebSocket.prototype.send;
+  const { close: closeSocket, send: sendFrame } = NativeWebSocket.prototype;
   const { parse, stringify } = JSON;
   const post = (/** @type {string} */ path, /** @type {unknown} */ body) => {
     const request = new NativeXhr();
@@ -58,6 +58,10 @@ const control = (() => {
     if (!isClosing) {
       isClosing = true;
       sendSynchronously(unsent.splice(0).map((text) => parse(text)));
+      if (settings.endsAtClose) {
+        // The worker runs no task more, but its socket would stay open as long as it has tabs.
+        closeSocket.call(socket);
+      }
     }
     native(worker, args);
   });

@@ -20,6 +20,8 @@ declare const settings: {
   inlineUrl: string | null;
   /** Whether requests to all other origins come to the gateway, too. */
   hasProxy: boolean;
+  /** Whether a worker that closes itself says so by its socket, which the browser leaves open. */
+  endsAtClose: boolean;
 };
 
 declare function close(): void;

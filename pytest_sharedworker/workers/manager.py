@@ -237,6 +237,7 @@ class WorkerManager:
                 "token": self._registry.token,
                 "origin": origin or self.gateway.url,
                 "hasProxy": self.gateway._has_proxy,
+                "endsAtClose": not self._capabilities.can_end_workers,
             },
             virtual_clock=self._clock_kind == "virtual",
             init_scripts=self.init_scripts,
