@@ -205,16 +205,12 @@ CONSTRUCTORS = {
 }
 
 
-@pytest.mark.parametrize(
-    "title",
-    [
-        pytest.param(title, marks=pytest.mark.usefixtures("needs_blank_documents"))
-        if title == "frame"
-        else title
-        for title in CONSTRUCTORS
-    ],
-)
-def test_inline_worker_is_seen_however_it_is_made(app: App, title: str) -> None:
+@pytest.mark.parametrize("title", CONSTRUCTORS)
+def test_inline_worker_is_seen_however_it_is_made(
+    app: App, title: str, request: pytest.FixtureRequest
+) -> None:
+    if title == "frame":
+        request.getfixturevalue("needs_blank_documents")
     page = app.open()
     page.evaluate(f"(script) => {{ window.worker = {CONSTRUCTORS[title]}; }}", ECHO)
     worker = app.workers.wait_for(name="inline")

@@ -93,7 +93,7 @@ class WebKitGtkBrowser(Listeners, Browser):
         self._arguments = arguments
         self._display = display
         self._environment = environment | ({} if display is None else {"DISPLAY": display.name})
-        self._contexts: list[BrowserContext] = []
+        self._contexts: list[WebKitGtkContext] = []
         self._is_connected = True
         self._version = ""
 
@@ -137,8 +137,8 @@ class WebKitGtkBrowser(Listeners, Browser):
             return
         self._is_connected = False
         try:
-            for context in self.contexts:
-                context.close()
+            for context in self._contexts[:]:
+                context._end()  # pytest-playwright puts a function of its own in the place of `close`.
         finally:
             if self._display is not None:
                 self._display.close()

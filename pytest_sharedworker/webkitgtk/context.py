@@ -44,7 +44,7 @@ class WebKitGtkContext(Listeners, BrowserContext):
         refuse_options("browser.new_context", options)
         self.document_scripts: list[str] = []
         self._session: Session | None = None
-        self._pages: list[Page] = []
+        self._pages: list[WebKitGtkPage] = []
         self._is_closed = False
         self._timeout_ms: float | None = None
         self._tracing = _NoTracing("context.tracing")
@@ -89,18 +89,23 @@ class WebKitGtkContext(Listeners, BrowserContext):
 
     def close(self, *, reason: str | None = None) -> None:
         """Close all pages and end the session. Idempotent."""
+        self._end()
+
+    def _end(self) -> None:
         if self._is_closed:
             return
         self._is_closed = True
-        for page in self.pages:
-            with suppress(PlaywrightError):
-                page.close()
-        if self._session is not None:
-            self._session.close()
-        for page in self.pages:  # Those of a browser that is gone.
-            assert isinstance(page, WebKitGtkPage)
-            page._note_closed()
         self._browser._forget(self)
+        pages = self._pages[:]
+        try:
+            for page in pages:
+                with suppress(PlaywrightError):
+                    page.close()
+        finally:  # Also after Ctrl-C.
+            if self._session is not None:
+                self._session.close()
+        for page in pages:  # Those of a browser that is gone.
+            page._note_closed()
         self._emit("close", self)
 
     def _forget(self, page: WebKitGtkPage) -> None:
