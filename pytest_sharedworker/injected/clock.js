@@ -99,7 +99,8 @@
         await turn();
         await turn();
       }
-    } while (await settleMessages());
+      // WebKit may run this in the middle of what a settled promise goes on with, which then starts the next work.
+    } while (await settleMessages() || work.isRunning());
   };
   // The time of the next event: a timer, the end of a request's delay, or a timer of a tab.
   const nextDueMs = () => Math.min(
