@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import functools
 import random
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-
-from playwright.sync_api import Playwright, sync_playwright
 
 from e2e.chaos.environment import Environment
 from e2e.chaos.mutant_runs import MutantRuns
@@ -22,6 +19,7 @@ from e2e.chaos.mutants import load_mutants
 from e2e.chaos.runner import Run
 from e2e.chaos.server import ChaosServer
 from e2e.chaos.summary import Summary
+from e2e.playwright_driver import start_playwright
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.errors import BrowserNotFoundError
@@ -189,24 +187,7 @@ def _open_environment(browser_name: str, launch: dict[str, Any]) -> Iterator[Env
         ends.callback(lambda: loop_thread.run(control.stop()))
         server = ChaosServer(Path(folder))
         ends.callback(server.stop)
-        playwright = ends.enter_context(_start_playwright())
+        playwright = ends.enter_context(start_playwright())
         browser = getattr(playwright, browser_name).launch(**launch)
         ends.callback(browser.close)
         yield Environment(browser, loop_thread, control, server)
-
-
-@contextmanager
-def _start_playwright() -> Iterator[Playwright]:
-    """Start Playwright, its driver in another session than the terminal's: Ctrl-C would end it too early."""
-    native = asyncio.create_subprocess_exec
-    asyncio.create_subprocess_exec = functools.partial(native, start_new_session=True)
-    try:
-        starting = sync_playwright()
-        playwright = starting.start()
-    finally:
-        asyncio.create_subprocess_exec = native
-    try:
-        yield playwright
-    finally:
-        with suppress(Exception):
-            playwright.stop()

@@ -17,7 +17,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-CHECKOUT = Path(__file__).parents[2]
+from pytest_sharedworker.inspector.feed import MAX_EVENTS
+from pytest_sharedworker.inspector.page import make_page
+
 TIMEOUT_SECONDS = 90
 
 CONFTEST = """
@@ -235,6 +237,26 @@ def test_paused_test_without_the_option_ends_a_worker_and_leaves_the_view(
         view.get_by_label("console").uncheck()
         expect(view.get_by_role("listbox", name="Events")).not_to_contain_text("console log: first line")
         require_accessible(view)
+
+
+def test_view_of_many_events_finds_one_and_shows_few_rows(browser: Browser, tmp_path: Path) -> None:
+    event: dict[str, object] = {"virtual": None, "kind": "console", "lane": "tab 1", "details": {}}
+    events = [{**event, "at": number, "text": f"event {number}"} for number in range(MAX_EVENTS + 10)]
+    file = tmp_path / "timeline.html"
+    file.write_text(make_page("many", events))
+    with open_inspector(browser, file.as_uri()) as view:
+        expect(view.get_by_text("20000 of 20000 events; 10 older ones are gone")).to_be_visible()
+        rows = view.get_by_role("option")
+        expect(rows.last).to_contain_text("event 20009")  # The list follows the newest.
+        view.get_by_label("Find").fill("event 1234")
+        expect(rows).to_have_count(11)
+        view.get_by_label("Find").fill("nothing")
+        expect(rows).to_have_count(0)
+        view.get_by_label("Find").fill("")
+        view.get_by_role("listbox", name="Events").focus()
+        view.keyboard.press("Home")
+        expect(view.get_by_role("option", selected=True)).to_contain_text("event 10")
+        assert rows.count() < 100
 
 
 def test_inspector_in_several_processes_fails_with_the_reason(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -30,6 +30,9 @@ TAKE_SECONDS = 0.05
 STATE_SECONDS = 0.5
 """How often the paused test reads its state."""
 
+PLAY_SECONDS = 0.25
+"""How much time passes at once where time passes as real time does: each step is an event."""
+
 
 class Inspector:
     """Shows one test in a page of its own, and acts on it while it is paused."""
@@ -49,7 +52,7 @@ class Inspector:
             notes=gateway._notes,
             moves=manager.clock_moves.moves,
             tab_console=manager.tab_console,
-            workers=lambda: [_ChannelEvents(channel, gateway) for channel in manager.channels],
+            workers=_ChannelReader(manager, gateway).list,
         )
         self._server = InspectorServer(EventFeed(reader.read_new, gateway.journal.started_at), self._commands)
         self._context: BrowserContext | None = None
@@ -98,6 +101,10 @@ class Inspector:
             self._commands.close()
             self._server.set_state(self._state.read_running())
 
+    def resume(self) -> None:
+        """End the pause, from any thread and from a signal's handler."""
+        self._controls.is_resumed = True
+
     def _run_commands(self, reason: str) -> None:
         next_state = 0.0
         played_until = time.monotonic()
@@ -107,9 +114,11 @@ class Inspector:
                 self._commands.serve(self._run, command)
             self._manager.pump()
             now = time.monotonic()
-            if self._controls.is_playing:
+            if not self._controls.is_playing:
+                played_until = now
+            elif now - played_until >= PLAY_SECONDS:
                 self._play((now - played_until) * 1000)
-            played_until = now
+                played_until = now
             if command is not None or now >= next_state:
                 self._server.set_state(self._state.read(reason))
                 next_state = time.monotonic() + STATE_SECONDS
@@ -132,12 +141,28 @@ class Inspector:
             self._context = None
 
 
+class _ChannelReader:
+    """The workers of a test as a timeline needs them, safe to read in the loop's thread."""
+
+    def __init__(self, manager: WorkerManager, gateway: Gateway) -> None:
+        self._manager = manager
+        self._gateway = gateway
+        self._workers: list[_ChannelEvents] = []
+
+    def list(self) -> Sequence[_ChannelEvents]:
+        """Return all workers that have started, oldest first."""
+        for channel in self._manager.channels[len(self._workers) :]:
+            self._workers.append(_ChannelEvents(channel, self._gateway))
+        return self._workers
+
+
 class _ChannelEvents:
-    """A worker as a timeline needs it, from its control channel alone: safe to read in the loop's thread."""
+    """A worker as a timeline needs it, from its control channel alone."""
 
     def __init__(self, channel: ControlChannel, gateway: Gateway) -> None:
         self._channel = channel
         self._gateway = gateway
+        self._errors: list[WorkerError] = []
         self.id = channel.id
         self.label = str(channel)
         self.url = channel.url
@@ -156,8 +181,6 @@ class _ChannelEvents:
         return self._channel.console
 
     def errors(self) -> Sequence[WorkerError]:
-        return list(self._iterate_errors())
-
-    def _iterate_errors(self) -> Iterator[WorkerError]:
-        for error in self._channel.errors:
-            yield replace(error, stack=self._gateway._correct_stack(error.stack))
+        for error in self._channel.errors[len(self._errors) :]:  # To correct a stack takes time.
+            self._errors.append(replace(error, stack=self._gateway._correct_stack(error.stack)))
+        return self._errors

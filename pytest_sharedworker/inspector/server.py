@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib import resources
 from typing import Any
 
@@ -98,7 +99,11 @@ class InspectorServer:
             headers={**SECURITY_HEADERS, "Content-Type": "text/event-stream; charset=utf-8"}
         )
         await response.prepare(request)
-        position = _to_number(request.headers.get("Last-Event-ID"))
+        with suppress(ConnectionResetError):  # The page was closed or loaded again.
+            await self._write_events(response, _to_number(request.headers.get("Last-Event-ID")))
+        return response
+
+    async def _write_events(self, response: web.StreamResponse, position: int) -> None:
         seen_state = -1
         quiet_seconds = 0.0
         while not self._is_stopping:
@@ -121,7 +126,6 @@ class InspectorServer:
         events, position, lost = self._feed.get_batch(position)
         last = json.dumps({"events": events, "lost": lost})
         await response.write(f"event: end\ndata: {last}\n\n".encode())
-        return response
 
     async def _run_command(self, request: web.Request) -> web.Response:
         if not is_command_allowed(request.headers, request.headers.get("Host", "")):

@@ -94,8 +94,11 @@ export class EventList {
     if (this.isFollowing && !this.selected) {
       list.scrollTop = list.scrollHeight;
     }
-    const first = Math.max(0, Math.floor(list.scrollTop / LIST_ROW_HEIGHT) - SPARE_ROWS);
-    const last = Math.min(shown.length, first + Math.ceil(list.clientHeight / LIST_ROW_HEIGHT) + 2 * SPARE_ROWS);
+    const size = Math.ceil(list.clientHeight / LIST_ROW_HEIGHT) + 2 * SPARE_ROWS;
+    // A filter may have left fewer rows than the list was scrolled by.
+    const top = Math.min(list.scrollTop, shown.length * LIST_ROW_HEIGHT - list.clientHeight);
+    const first = Math.max(0, Math.floor(top / LIST_ROW_HEIGHT) - SPARE_ROWS);
+    const last = Math.min(shown.length, first + size);
     while (rows.children.length > last - first) {
       rows.lastElementChild?.remove();
     }

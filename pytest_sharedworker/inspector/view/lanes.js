@@ -8,6 +8,8 @@ const ROW_HEIGHT = 30;
 const AXIS_HEIGHT = 26;
 const MARK_SIZE = 5;
 const HIT_DISTANCE = 9;
+// Marks of several kinds in one column stand above one another.
+const LEVELS = [0, -8, 8];
 const MAX_CONNECTORS = 400;
 
 /** @typedef {{ x: number, y: number, event: InspectorEvent }} Mark */
@@ -183,11 +185,20 @@ export class LanesCanvas {
     const rows = new Map(model.lanes.map((lane, index) => [lane, AXIS_HEIGHT + (index + 0.5) * ROW_HEIGHT]));
     /** @type {Map<string, Mark>} */
     const places = new Map();
+    /** @type {Map<string, number>} */
+    const counts = new Map();
     for (const event of model.shown) {
       const x = gutter + scale.toX(getTime(event, this.axis), area);
       if (x >= gutter - MARK_SIZE && x <= gutter + area + MARK_SIZE) {
-        const y = rows.get(event.lane) ?? 0;
-        places.set(`${Math.round(x / 2)} ${y} ${event.kind}`, { x, y, event });
+        const middle = rows.get(event.lane) ?? 0;
+        const column = `${Math.round(x / MARK_SIZE)} ${middle}`;
+        const known = places.get(`${column} ${event.kind}`);
+        const count = counts.get(column) ?? 0;
+        const y = known ? known.y : middle + LEVELS[count % LEVELS.length];
+        if (!known) {
+          counts.set(column, count + 1);
+        }
+        places.set(`${column} ${event.kind}`, { x: known ? known.x : x, y, event });
       }
     }
     this.marks = [...places.values()];
@@ -217,8 +228,9 @@ export class LanesCanvas {
 
   /** @type {(pen: CanvasRenderingContext2D, event: InspectorEvent, area: number, height: number) => void} */
   drawSelected(pen, event, area, height) {
-    const x = this.gutter + this.scale.toX(getTime(event, this.axis), area);
-    const y = AXIS_HEIGHT + (this.model.lanes.indexOf(event.lane) + 0.5) * ROW_HEIGHT;
+    const mark = this.marks.find((each) => each.event === event);
+    const x = mark?.x ?? this.gutter + this.scale.toX(getTime(event, this.axis), area);
+    const y = mark?.y ?? AXIS_HEIGHT + (this.model.lanes.indexOf(event.lane) + 0.5) * ROW_HEIGHT;
     pen.strokeStyle = readColorOnce(this.canvas, "accent");
     pen.lineWidth = 1;
     pen.beginPath();

@@ -37,11 +37,13 @@ class Inspected:
 
 
 @pytest.fixture
-def inspected(sharedworker_loop: LoopThread) -> Iterator[Inspected]:
+def inspected(sharedworker_loop: LoopThread, caplog: pytest.LogCaptureFixture) -> Iterator[Inspected]:
+    """Start an inspector's server; it must report no error, also where pages close their connections."""
     inspected = Inspected()
     sharedworker_loop.run(inspected.server.start())
     yield inspected
     sharedworker_loop.run(inspected.server.stop())
+    assert caplog.messages == []
 
 
 async def fetch(
