@@ -17,8 +17,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from e2e.plugin.app import App
+from pytest_sharedworker import SharedWorker
 from pytest_sharedworker.inspector.feed import MAX_EVENTS
+from pytest_sharedworker.inspector.inspector import Inspector
 from pytest_sharedworker.inspector.page import make_page
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 TIMEOUT_SECONDS = 90
 
@@ -237,6 +241,23 @@ def test_paused_test_without_the_option_ends_a_worker_and_leaves_the_view(
         view.get_by_label("console").uncheck()
         expect(view.get_by_role("listbox", name="Events")).not_to_contain_text("console log: first line")
         require_accessible(view)
+
+
+def test_closed_window_resumes_the_test_and_changes_no_tab_of_the_app(
+    app: App, worker: SharedWorker, browser: Browser, sharedworker_loop: LoopThread
+) -> None:
+    manager = app.workers._manager
+    inspector = Inspector("a test", browser, manager, app.gateway, sharedworker_loop)
+    inspector.start()
+    inspector.open_page()
+    (context,) = [each for each in browser.contexts if each is not app.context]
+    (window,) = context.pages
+    expect(window.get_by_role("heading", name="a test")).to_be_visible()
+    assert list(manager.tab_console.tabs.values()) == ["tab 1"]
+    # Read when the test is paused; without an end of the pause the time limit of the test fails it.
+    inspector.pause(reason="a person closes the window", watches={"close": window.close})
+    inspector.close()
+    assert app.workers.alive == [worker]
 
 
 def test_view_of_many_events_finds_one_and_shows_few_rows(browser: Browser, tmp_path: Path) -> None:
