@@ -64,6 +64,13 @@ def needs_blank_documents(browser_type: BrowserType) -> None:
 
 
 @pytest.fixture
+def needs_locators(browser_type: BrowserType) -> None:
+    """Skip a test that uses a page as a person does, by roles and labels."""
+    if isinstance(browser_type, WebKitGtkBrowserType):
+        pytest.skip("WebKitGTK, driven by WebDriver, has no locators")
+
+
+@pytest.fixture
 def needs_devtools(browser_name: str) -> None:
     """Skip the test in browsers whose DevTools do not reach a SharedWorker."""
     if not get_capabilities(browser_name).has_devtools:

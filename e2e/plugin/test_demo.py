@@ -20,6 +20,8 @@ from e2e.conformance.paths import CHECKOUT
 
 TIMEOUT_SECONDS = 90
 
+pytestmark = pytest.mark.usefixtures("needs_locators")
+
 
 @pytest.fixture
 def demo(browser_name: str) -> Iterator[subprocess.Popen[str]]:

@@ -19,12 +19,15 @@ from playwright.sync_api import Browser, Page, expect
 
 from e2e.plugin.app import App
 from pytest_sharedworker import SharedWorker
+from pytest_sharedworker.browsers.capabilities import get_capabilities
 from pytest_sharedworker.inspector.feed import MAX_EVENTS
 from pytest_sharedworker.inspector.inspector import Inspector
 from pytest_sharedworker.inspector.page import make_page
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 TIMEOUT_SECONDS = 90
+
+pytestmark = pytest.mark.usefixtures("needs_locators")
 
 CONFTEST = """
 import pytest
@@ -194,6 +197,10 @@ def test_person_steps_time_adds_a_toxic_and_resumes(
         evaluate.press("Enter")
         expect(inspector.locator("output")).to_contain_text("nothing is not defined")
 
+        if get_capabilities(browser_name).can_crash_pages:
+            inspector.get_by_role("button", name="Crash tab 1").click()
+            expect(inspector.locator("#result")).to_have_text("tab 1 has crashed")
+            expect(events).to_contain_text("crashes")
         inspector.reload()  # The page has no state of its own.
         expect(events).to_contain_text("→ 503 [http_status status=503]")
         resume = inspector.get_by_role("button", name="Resume the test")

@@ -59,6 +59,15 @@ def every_script(virtual_clock: bool) -> list[str]:
     ]
 
 
+@per_clock
+def test_only_an_inspected_worker_reports_its_activity(virtual_clock: bool) -> None:
+    texts = [
+        worker_prologue(SETTINGS, virtual_clock=virtual_clock, reports_activity=is_inspected)
+        for is_inspected in (False, True)
+    ]
+    assert ["activity" in text for text in texts] == [False, True]
+
+
 def test_every_javascript_file_is_a_part() -> None:
     files = sorted(file.name for file in resources.files(injected).iterdir() if file.name.endswith(".js"))
     assert files == PARTS
