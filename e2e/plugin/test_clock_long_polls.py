@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from e2e.plugin.app import App, read_log
 from pytest_sharedworker import Clock, ClockError, GatewayError, Latency, SharedWorker
+from pytest_sharedworker.gateway.patterns import URLMatch
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 SHORT_MS = 3_000
@@ -162,6 +164,43 @@ def test_worker_that_starts_later_ignores_requests_too(app: App) -> None:
     worker = app.start(f"self.onconnect = () => {{}}; {POLLS['fetch']};")
     app.workers.clock.run_for(1_000, timeout=SHORT_MS)
     assert worker.clock.now == 1_000
+
+
+ELSEWHERE = "https://api.example.test/changes"
+REQUESTS_ELSEWHERE: dict[str, tuple[str, URLMatch]] = {
+    "fetch": (f"fetch('{ELSEWHERE}', {{ mode: 'no-cors' }})", ELSEWHERE),
+    "WebSocket": ("new WebSocket('wss://api.example.test/changes')", "wss://api.example.test/*"),
+    "handshake": ("new WebSocket('wss://api.example.test/changes')", re.compile("^https://api")),
+    "redirect": ("fetch('/moved', { mode: 'no-cors' })", lambda url: url == ELSEWHERE),
+    "own origin": ("fetch('/changes')", "/changes"),
+    "own origin by another name": ("new WebSocket(`ws://localhost:${location.port}/changes`)", "/changes"),
+}
+
+
+@pytest.mark.gateway_proxy
+@pytest.mark.parametrize("title", REQUESTS_ELSEWHERE)
+def test_requests_to_any_origin_can_be_ignored(
+    app: App, worker: SharedWorker, clock: Clock, gateway_upstream: str, title: str
+) -> None:
+    request, pattern = REQUESTS_ELSEWHERE[title]
+    app.gateway.origin("https://api.example.test", upstream=gateway_upstream)
+    app.gateway.serve("/moved", status=302, headers={"Location": ELSEWHERE})
+    clock.ignore_requests(pattern)
+    worker.evaluate(f"() => {{ {request}; setTimeout(note, 1000, 'timer'); }}")
+    clock.run_for(1_000, timeout=SHORT_MS)
+    assert read_log(worker) == [["timer", 1_000]]
+
+
+@pytest.mark.gateway_proxy
+@pytest.mark.parametrize("pattern", ["/changes", "https://other.example.test/changes"])
+def test_clock_waits_for_requests_to_an_origin_that_is_not_ignored(
+    app: App, worker: SharedWorker, clock: Clock, gateway_upstream: str, pattern: str
+) -> None:
+    app.gateway.origin("https://api.example.test", upstream=gateway_upstream)
+    clock.ignore_requests(pattern)
+    worker.evaluate(f"() => {{ {REQUESTS_ELSEWHERE['fetch'][0]}; }}")
+    with pytest.raises(ClockError, match=f"still waits for: GET {ELSEWHERE}"):
+        clock.run_for(1_000, timeout=500)
 
 
 def test_pattern_that_cannot_match_is_an_error(app: App, clock: Clock) -> None:

@@ -168,7 +168,11 @@ def test_web_socket_over_tls(
         socket.on_message(lambda message: socket.send(f"echo of {message!s}"))
 
     sockets.route_web_socket("/socket?a=b", echo)
-    page.goto(f"{app.url}/")
+    with gateway.expect_web_socket_message(
+        f"wss://{host}/socket?a=b", lambda message: message.sender == "server"
+    ) as info:
+        page.goto(f"{app.url}/")
+    assert info.value.data == "echo of hello"
     worker = shared_workers.wait_for("**/worker.js")
     assert worker.wait_for_function("texts[0]") == "echo of hello"
     [exchange] = gateway.journal.select(f"https://{host}/socket?a=b")

@@ -86,7 +86,7 @@ class Clock(Protocol):
         """
 
     def ignore_requests(self, url: URLMatch) -> None:
-        """Do not wait for requests of the gateway that match `url` (see patterns.py), such as long polls.
+        """Do not wait for requests that match `url` (see patterns.py), of any origin, such as long polls.
 
         Applies to pending requests too, until the test ends. Raise GatewayError for a pattern that cannot
         match.

@@ -24,6 +24,8 @@ class AnnouncedRequest:
 
     number: int | None
     method: str
+    scheme: str
+    """`http` or `https`; of a WebSocket `ws` or `wss`."""
     host: str
     target: str
     virtual_time: float | None
@@ -31,6 +33,11 @@ class AnnouncedRequest:
     is_taken: bool = False
     on_taken: Callable[[], None] = lambda: None
     order: int = field(default_factory=lambda: next(_order))
+
+    @property
+    def url(self) -> str:
+        """The whole URL."""
+        return f"{self.scheme}://{self.host}{self.target}"
 
     def take(self) -> None:
         """Note that it has arrived."""
@@ -52,6 +59,7 @@ class AnnouncedRequests:
         request = AnnouncedRequest(
             message["number"],
             message["method"],
+            message["scheme"],
             message["host"],
             message["target"],
             message["virtualMs"],
@@ -64,9 +72,13 @@ class AnnouncedRequests:
         """Return the first request with a number, without the redirects that it follows."""
         return next((each for each in self._requests if each.number == number), None)
 
-    def add_redirect(self, request: AnnouncedRequest, method: str, host: str, target: str) -> None:
-        """Add the request that follows a redirect; it has the number of the first."""
-        self._append(AnnouncedRequest(request.number, method, host, target, request.virtual_time, True))
+    def add_redirect(
+        self, request: AnnouncedRequest, method: str, scheme: str, host: str, target: str
+    ) -> AnnouncedRequest:
+        """Add the request that follows a redirect, and return it; it has the number of the first."""
+        following = AnnouncedRequest(request.number, method, scheme, host, target, request.virtual_time, True)
+        self._append(following)
+        return following
 
     def remove(self, number: int) -> None:
         """Remove those with a number: the worker has its response, or has abandoned the request."""

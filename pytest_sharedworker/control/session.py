@@ -29,7 +29,7 @@ from pytest_sharedworker.integration.event_loop_thread import LoopThread
 DEFAULT_TIMEOUT_MS = 30_000.0
 
 RequestFilter: TypeAlias = Callable[[str, str], bool]
-"""Whether a request is meant, by its method and its path with the query."""
+"""Whether a request is meant, by its method and its whole URL."""
 
 
 def _now() -> datetime:
@@ -163,9 +163,15 @@ class ControlChannel:
 
     def _ignore(self, request: AnnouncedRequest) -> None:
         if request.number is not None and any(
-            is_meant(request.method, request.target) for is_meant in self.ignored_requests
+            is_meant(request.method, request.url) for is_meant in self.ignored_requests
         ):
             self.send(method="ignore", params={"request": request.number})
+
+    def expect_redirect(
+        self, request: AnnouncedRequest, method: str, scheme: str, host: str, target: str
+    ) -> None:
+        """Expect the request that follows a redirect (in the loop's thread)."""
+        self._ignore(self.requests.add_redirect(request, method, scheme, host, target))
 
     def _report_sent(self, number: int) -> None:
         """Tell the worker if the browser has not sent a request that it announced, and when it has."""

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pytest_sharedworker.gateway.exchange import Exchange, SocketMessage
 from pytest_sharedworker.gateway.journal import DEFAULT_TIMEOUT, Journal
-from pytest_sharedworker.gateway.patterns import Pattern
+from pytest_sharedworker.gateway.patterns import Pattern, to_web_socket_url
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="_Expectation[Any]")
@@ -100,10 +100,8 @@ class ExpectedMessage(_Expectation[SocketMessage]):
         pattern: Pattern,
         predicate: Callable[[SocketMessage], object] | None,
         *,
-        web_socket_url: str,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
-        self._web_socket_url = web_socket_url
         self._pattern = pattern
         self._predicate = predicate
         super().__init__(journal, f"a message on a WebSocket of {str(pattern)!r}", timeout)
@@ -115,7 +113,7 @@ class ExpectedMessage(_Expectation[SocketMessage]):
         return [
             message
             for each in self._journal.exchanges
-            if self._pattern.matches(each.method, self._web_socket_url + each.path)
+            if self._pattern.matches(each.method, to_web_socket_url(each.url))
             for message in list(each.messages)[self._past.get(id(each), 0) :]
             if self._predicate is None or self._predicate(message)
         ]

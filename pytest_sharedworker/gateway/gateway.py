@@ -412,7 +412,6 @@ class Gateway:
             self.journal,
             self._origin.compile(url, web_socket=True),
             predicate,
-            web_socket_url=self._origin.web_socket_url,
             timeout=timeout,
         )
 

@@ -89,6 +89,11 @@ class Origin:
             return urlunsplit(parts._replace(netloc=own.netloc))
         return url
 
+    def list_forms(self, url: str) -> list[str]:
+        """Return the URLs that patterns may name a request by: a WebSocket's handshake has two."""
+        handshake = self.normalize(re.sub(r"^ws", "http", url))
+        return [handshake, to_web_socket_url(handshake)] if url.startswith("ws") else [handshake]
+
 
 def to_web_socket_url(url: str) -> str:
     """Return a URL as a WebSocket has it."""

@@ -122,7 +122,7 @@ class SenderIdentification:
             self._exchanges[identity.announced] = exchange
 
     def follow_redirect(self, identity: Identity, exchange: Exchange, response: RawResponse) -> None:
-        """Expect the request that follows a redirect, within the origin if there is no proxy."""
+        """Expect the request that follows a redirect; to another origin it comes only by the proxy."""
         location = response.headers.get("Location")
         announced = identity.announced
         is_redirect = response.status in _REDIRECTS and exchange.method == (announced and announced.method)
@@ -131,14 +131,14 @@ class SenderIdentification:
         channel = self._control.get_channel(identity.worker_id or "")
         base = f"{urlsplit(exchange.url).scheme}://{announced.host}"
         url = urlsplit(urljoin(base + announced.target, location))
-        if channel is None or not (exchange.is_proxied or f"{url.scheme}://{url.netloc}" == base):
+        if channel is None:
             return
         method = exchange.method
         is_post = method == "POST" and response.status in (301, 302)
         if is_post or (response.status == 303 and method not in ("GET", "HEAD")):
             method = "GET"
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        channel.requests.add_redirect(announced, method, url.netloc, target)
+        channel.expect_redirect(announced, method, url.scheme, url.netloc, target)
 
     async def _wait(
         self, request: web.Request, channels: list[ControlChannel], seconds: float

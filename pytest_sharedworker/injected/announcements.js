@@ -39,13 +39,14 @@ const announcements = (() => {
    * @param {string} method
    * @param {string | URL} url
    * @param {boolean} hasOwnReferrer whether it may come with another Referer than the worker's requests do
+   * @param {string} [scheme] of a WebSocket, whose `url` is that of its handshake
    */
-  const announce = (number, method, url, hasOwnReferrer) => {
+  const announce = (number, method, url, hasOwnReferrer, scheme) => {
     const { host, origin, pathname, search, protocol } = new NativeURL(url, location.href);
     const isAtHome = origin === control.origin;
     if (isAtHome || (settings.hasProxy && ["http:", "https:"].includes(protocol))) {
       control.announce({
-        event: "request", number, method: normalize(method), host, target: pathname + search,
+        event: "request", number, method: normalize(method), scheme: scheme ?? protocol.slice(0, -1), host, target: pathname + search,
         virtualMs: number === null ? null : control.nowMs(), hasOwnReferrer,
       }, hasOwnReferrer || number === null || !isAtHome);
     }

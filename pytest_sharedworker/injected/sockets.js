@@ -24,21 +24,23 @@ const sockets = (() => {
   };
   /**
    * @param {string} name
-   * @param {(args: any[], number: number) => { changed: any[], url: URL | null }} prepare
+   * @param {(args: any[], number: number) => { changed: any[], url: URL | null, scheme?: string }} prepare
    */
   const install = (name, prepare) => {
     replace.constructor(self, name, (create, args) => {
       const number = announcements.nextNumber();
       let changed = args;
       let url = null;
+      /** @type {string | undefined} */
+      let scheme;
       try {
-        ({ changed, url } = prepare(args, number));
+        ({ changed, url, scheme } = prepare(args, number));
       } catch {
         // The browser throws.
       }
       const socket = create(changed);
       if (url) {
-        announcements.announce(number, "GET", url, false);
+        announcements.announce(number, "GET", url, false, scheme);
       }
       onOpening(socket, number, `${name} ${socket.url}`);
       return socket;
@@ -48,13 +50,14 @@ const sockets = (() => {
   install("WebSocket", (args, number) => {
     const tagged = args.length ? tag(args[0], number) : null;
     const url = tagged ? new NativeURL(args[0], location.href) : null;
+    const scheme = url?.protocol.replace("http", "ws").slice(0, -1);
     if (url) {
       url.protocol = url.protocol.replace("ws", "http");
       if (isOwn(url)) {
         url.host = control.host;
       }
     }
-    return { changed: tagged ? [tagged, ...args.slice(1)] : args, url };
+    return { changed: tagged ? [tagged, ...args.slice(1)] : args, url, scheme };
   });
   replace.getter(self.WebSocket.prototype, "url", (native, socket) => native(socket, []).replace(PARAMETER, ""));
   install("EventSource", (args) => ({ changed: args, url: new NativeURL(args[0], location.href) }));

@@ -258,9 +258,9 @@ class WorkerManager:
         """Compile a pattern of requests. Raise GatewayError for one that cannot match."""
         pattern = self.gateway._compile_pattern(url)
 
-        def is_meant(method: str, target: str) -> bool:
+        def is_meant(method: str, url: str) -> bool:
             try:
-                return pattern.matches(method, self.gateway.url + target)
+                return any(pattern.matches(method, each) for each in self.gateway._origin.list_forms(url))
             except Exception as error:  # A callable of the test.
                 self.gateway._runner.keep_error(error)
                 return False

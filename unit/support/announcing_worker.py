@@ -35,6 +35,7 @@ class AnnouncingWorker:
             "event": "request",
             "number": number,
             "method": method,
+            "scheme": "http",
             "host": self._host,
             "target": target,
             "virtualMs": virtual_time,
