@@ -7,7 +7,17 @@ from typing import Literal
 import pytest
 
 from e2e.plugin.app import ECHO, App
-from pytest_sharedworker import Clock, Latency, ResetPeer, SharedWorker, Timeout, Toxic
+from pytest_sharedworker import (
+    Clock,
+    Latency,
+    LimitData,
+    ResetPeer,
+    SharedWorker,
+    Slicer,
+    SlowClose,
+    Timeout,
+    Toxic,
+)
 
 HEARTBEAT = (
     """
@@ -61,6 +71,42 @@ def test_late_answer_is_missed_at_its_virtual_time(
     app.gateway.add_toxic(toxic, on="**/socket")
     worker_clock.run_for(25_000)
     assert worker.evaluate("ended") == [["dead", 25_000]]
+
+
+@pytest.mark.parametrize(
+    ("toxic", "answers", "ended"),
+    [
+        (Slicer(average_size=2, delay=500), [21_000, 41_000], []),
+        (LimitData(bytes=6), [20_000], [[1006, 40_000]]),
+        (SlowClose(delay=5_000), [20_000, 40_000], []),
+    ],
+    ids=lambda value: value.name if isinstance(value, Toxic) else None,
+)
+def test_toxic_acts_on_an_open_socket_in_virtual_time(
+    app: App,
+    worker: SharedWorker,
+    worker_clock: Clock,
+    toxic: Toxic,
+    answers: list[int],
+    ended: list[list[int]],
+) -> None:
+    app.gateway.add_toxic(toxic, on="**/socket", optional=toxic.name == "slow_close")
+    worker_clock.run_for(43_000)
+    assert worker.evaluate("answers") == answers
+    assert worker.evaluate("ended") == ended
+
+
+@pytest.mark.parametrize("close", ["worker", "server"])
+def test_slow_close_ends_the_connection_at_its_virtual_time(
+    app: App, worker: SharedWorker, worker_clock: Clock, close: str
+) -> None:
+    app.gateway.add_toxic(SlowClose(delay=5_000), on="**/socket")
+    if close == "worker":
+        worker.evaluate("socket.close(4001)")
+    else:
+        app.gateway._web_socket_router.rules.in_force[0].routes[0].close(code=4001)
+    worker_clock.run_for(10_000)
+    assert worker.evaluate("ended") == [[4001, 6_000]]
 
 
 def test_reset_ends_the_connection_at_its_virtual_time(

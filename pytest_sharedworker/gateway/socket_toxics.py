@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 
@@ -35,6 +36,7 @@ class SocketToxics:
         self._known = list(known)
         self._end = end
         self._ending: set[asyncio.Task[None]] = set()
+        self._passed: Counter[AppliedToxic] = Counter()
 
     def offer(self, applied: AppliedToxic) -> None:
         """Have a toxic that was added to the gateway hit this WebSocket, if it matches."""
@@ -54,8 +56,22 @@ class SocketToxics:
         plan = MessagePlan(size, "upstream" if from_browser else "downstream")
         for applied in self._hit:
             if not applied.is_removed:
+                plan.passed = self._passed[applied]
                 applied.toxic.shape_message(plan, applied.stream, applied.random)
+        if not plan.is_dropped:
+            self._passed.update({each: size for each in self._hit if each.stream == plan.direction})
         return plan
+
+    def reset(self) -> None:
+        """Reset the connection to the browser."""
+        self._end(SocketEnd(0, "reset"))
+
+    async def delay_close(self) -> None:
+        """Let the time pass by which toxics delay the end of the WebSocket."""
+        toxics = [each.toxic for each in self._hit if not each.is_removed]
+        if delay := sum(toxic.get_close_delay() for toxic in toxics):
+            async with self.hold(delay):
+                pass
 
     def close(self) -> None:
         """Forget the toxics: the WebSocket has ended."""

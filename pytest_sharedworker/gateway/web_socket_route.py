@@ -286,6 +286,8 @@ class RoutedWebSocket(WebSocketBridge):
             elif other is not None:
                 other.close(code=NORMAL if code in (None, *NEVER_SENT) else code, reason=reason)
             code, reason_bytes = get_close(message)
+            if from_browser:
+                await self._toxics.delay_close()
             await source.close(code=code, message=reason_bytes)
         elif message.type in (WSMsgType.CLOSED, WSMsgType.ERROR) and code in (None, ABNORMAL):
             if side._close_handler is not None:
@@ -318,6 +320,8 @@ class RoutedWebSocket(WebSocketBridge):
                 if isinstance(item, tuple):
                     code, reason = item
                     await queue.flush()
+                    if side is self._route:
+                        await self._toxics.delay_close()
                     if side is self._route and self._reading is not None and self._is_receiving:
                         # aiohttp would not wait for the browser's reply while somebody reads.
                         self._reading.cancel()

@@ -102,7 +102,9 @@ class WebSocketBridge:
         from_server = asyncio.ensure_future(self._forward(self._server, browser, from_browser=False))
         try:
             await asyncio.wait({from_browser, from_server}, return_when=asyncio.FIRST_COMPLETED)
-            if from_server.done():
+            has_server_ended = from_server.done()
+            await self._toxics.delay_close()
+            if has_server_ended:
                 # Before the close: aiohttp would not wait for the browser's reply while somebody reads.
                 from_browser.cancel()
                 await asyncio.wait({from_browser})
@@ -168,6 +170,9 @@ class WebSocketBridge:
             self.counts.count_passed()
         elif plan.is_dropped:
             self.counts.count_lost_answer()
+        if plan.ends_connection:
+            await queue.flush()
+            self._toxics.reset()
 
     async def _end(self, source: Socket, sink: Socket, message: Any) -> None:
         """End one side as the other has ended."""

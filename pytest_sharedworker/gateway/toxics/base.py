@@ -30,6 +30,10 @@ class MessagePlan:
     sending_time: float = 0.0
     """In ms; the next message begins afterwards."""
     is_dropped: bool = False
+    passed: int = 0
+    """How many bytes the WebSocket has passed on in the toxic's direction since the toxic hit it."""
+    ends_connection: bool = False
+    """Whether the connection is reset in place of this message, behind those before it."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,10 @@ class Toxic:
     def get_socket_end(self) -> SocketEnd | None:
         """Return how this toxic ends WebSockets that are open when it is added, None: it does not."""
         return None
+
+    def get_close_delay(self) -> float:
+        """Return how many ms later an open WebSocket closes than one of its sides has closed it."""
+        return 0.0
 
     def refuses_connections(self, *, worker_started: bool) -> bool:
         """Return whether the origin refuses connections; `worker_started`: since the toxic was added."""

@@ -18,7 +18,10 @@ from pytest_sharedworker.gateway.toxics import (
     Bandwidth,
     HttpStatus,
     Latency,
+    LimitData,
     ResetPeer,
+    Slicer,
+    SlowClose,
     Timeout,
     Toxic,
 )
@@ -69,6 +72,12 @@ def received(request: pytest.FixtureRequest, gateway: Gateway, upstream: Upstrea
     elif request.param == "mocked and connected":
         gateway.route_web_socket("**/socket", lambda socket: socket.connect_to_server())
     return received
+
+
+@pytest.fixture(params=["server", "mocked"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return what answers a WebSocket."""
+    return str(request.param)
 
 
 async def add(gateway: Gateway, toxic: Toxic, **options: object) -> AppliedToxic:
@@ -192,6 +201,107 @@ def test_toxic_that_is_added_later_ends_the_connection(
     run(say())
     (exchange,) = gateway.journal.wait_for("GET /socket")
     assert exchange.cut == cut
+
+
+WHEN_ADDED = pytest.mark.parametrize("is_added_later", [True, False], ids=["later", "before"])
+
+
+@WHEN_ADDED
+def test_limit_of_data_resets_the_connection(
+    gateway: Gateway, received: list[str], run: Callable[[Awaitable[None]], None], is_added_later: bool
+) -> None:
+    async def say() -> None:
+        if not is_added_later:
+            await add(gateway, LimitData(bytes=7), on="**/socket")
+        async with ClientSession() as session, session.ws_connect(gateway.url + "/socket") as socket:
+            if is_added_later:
+                await ask(socket, "x" * 100)
+                await add(gateway, LimitData(bytes=7), on="**/socket")
+            for text in ("four", "äöü", "lost"):
+                await socket.send_str(text)
+            assert await socket.receive_str() == "four"
+            message = await socket.receive()
+            assert message.type is not WSMsgType.TEXT, message  # Letters have two bytes.
+            assert socket.close_code == 1006
+
+    run(say())
+    (exchange,) = gateway.journal.wait_for("GET /socket")
+    assert exchange.cut == "reset"
+    assert next(message.data for message in exchange.messages if message.is_dropped) == "äöü"
+
+
+def test_limit_of_data_lets_delayed_messages_pass_first(
+    gateway: Gateway, received: list[str], run: Callable[[Awaitable[None]], None]
+) -> None:
+    async def say() -> None:
+        async with ClientSession() as session, session.ws_connect(gateway.url + "/socket") as socket:
+            await add(gateway, Latency(latency=200), on="**/socket")
+            await add(gateway, LimitData(bytes=4), on="**/socket")
+            await socket.send_str("four")
+            await socket.send_str("five")
+            assert await socket.receive_str() == "four"
+            assert (await socket.receive()).type is not WSMsgType.TEXT
+
+    run(say())
+
+
+@WHEN_ADDED
+def test_slicer_delays_a_message_by_its_slices(
+    gateway: Gateway, received: list[str], run: Callable[[Awaitable[None]], None], is_added_later: bool
+) -> None:
+    async def say() -> None:
+        if not is_added_later:
+            await add(gateway, Slicer(average_size=2, delay=100), on="**/socket")
+        async with ClientSession() as session, session.ws_connect(gateway.url + "/socket") as socket:
+            if is_added_later:
+                await ask(socket, "before")
+                await add(gateway, Slicer(average_size=2, delay=100), on="**/socket")
+            assert await ask(socket, "three") >= 0.29
+
+    run(say())
+
+
+@WHEN_ADDED
+@pytest.mark.parametrize("side", ["browser", "server"])
+def test_slow_close_delays_the_end(
+    gateway: Gateway,
+    upstream: Upstream,
+    run: Callable[[Awaitable[None]], None],
+    is_added_later: bool,
+    side: str,
+    kind: str,
+) -> None:
+    async def end(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await (socket.close(code=4001) if message.data == "end" else socket.send_str(message.data))
+        return socket
+
+    def mock(socket: WebSocketRoute) -> None:
+        socket.on_message(lambda text: socket.close(code=4001) if text == "end" else socket.send(text))
+
+    upstream.respond_later = end
+    if kind == "mocked":
+        gateway.route_web_socket("**/socket", mock)
+
+    async def say() -> None:
+        if not is_added_later:
+            await add(gateway, SlowClose(delay=300), on="**/socket")
+        async with ClientSession() as session, session.ws_connect(gateway.url + "/socket") as socket:
+            await ask(socket, "before")
+            if is_added_later:
+                await add(gateway, SlowClose(delay=300), on="**/socket")
+            begun = time.monotonic()
+            if side == "browser":
+                await socket.close(code=4001)
+            else:
+                await socket.send_str("end")
+                assert (await socket.receive()).type is WSMsgType.CLOSE
+                assert socket.close_code == 4001
+            assert time.monotonic() - begun >= 0.29
+
+    run(say())
 
 
 def test_toxic_takes_a_web_socket_as_one_exchange(
