@@ -146,9 +146,7 @@ class SenderIdentification:
         found: list[Identity] = []
         changes = channels[0].changes
         # What a worker has not announced by its answer is not its request.
-        answers = asyncio.gather(
-            *(channel.catch_up() for channel in channels if not channel.ended), return_exceptions=True
-        )
+        answers = asyncio.ensure_future(_catch_up(channels))
         answers.add_done_callback(lambda _: changes.notify())
 
         def is_decided() -> bool:
@@ -204,6 +202,12 @@ class SenderIdentification:
         if not self._scripts.is_referred_by(referer):
             return Identity("tab")
         return Identity("worker", self._workers.worker_at(referer))
+
+
+async def _catch_up(channels: list[ControlChannel]) -> None:
+    """Return when all that workers have sent so far has come."""
+    alive = (channel.catch_up() for channel in channels if not channel.ended)
+    await asyncio.gather(*alive, return_exceptions=True)
 
 
 def _is_at(channel: ControlChannel, request: web.Request) -> bool:
