@@ -79,6 +79,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(artifacts, "sharedworker-artifacts")
     launch_options.check_options(config)
     _check_clock(config)
+    if config.getoption(INSPECTOR_OPTION) and config.getoption("numprocesses", default=None):
+        raise pytest.UsageError(f"{INSPECTOR_OPTION} needs a run in one process: leave out -n, or give -n 0")
     coverage_plugin.install(config)
     config.pluginmanager.register(launch_options, "sharedworker-launch-options")
     config.pluginmanager.register(webkitgtk_plugin, "sharedworker-webkitgtk")
@@ -316,7 +318,9 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         raise
     finally:
         pause = item.stash.get(PAUSE, None)
-        if pause is not None and not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+        if pause is not None and not isinstance(
+            sys.exc_info()[1], (KeyboardInterrupt, pytest.skip.Exception)
+        ):
             pause.prepare().pause(reason=reason, actions=None, watches=None)
     return result
 

@@ -297,6 +297,8 @@ def test_inspector_in_several_processes_fails_with_the_reason(
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*the inspector needs a run in one process*"])
+    result = pytester.runpytest_subprocess("-n1", "--worker-inspector", timeout=60)
+    result.stderr.fnmatch_lines(["ERROR: --worker-inspector needs a run in one process*"])
 
 
 pytest_plugins = ["pytester"]
