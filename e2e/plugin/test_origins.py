@@ -237,6 +237,36 @@ def test_senders_of_requests_to_another_origin(
     assert seen == {"/tab": ("tab", None), "/target": own, "/xhr": own}
 
 
+def test_many_delayed_requests_to_many_origins(
+    page: Page, gateway: Gateway, shared_workers: SharedWorkers, worker_clock: Clock, browser_name: str
+) -> None:
+    # Chromium sends six of them at a time to each host, Firefox all of them.
+    hosts = [f"api{number}.example.test" for number in range(8)]
+    for host in hosts:
+        gateway.origin(f"http://{host}").serve("/slow", "fine")
+    gateway.serve("/", PAGE)
+    gateway.serve(
+        "/worker.js",
+        f"""
+            self.times = [];
+            onconnect = () => {{}};
+            self.start = () => {{
+                for (const host of {json.dumps(hosts)}) for (let number = 0; number < 7; number++) {{
+                    fetch(`http://${{host}}/slow?${{number}}`, {{ mode: "no-cors" }})
+                        .then(() => times.push(performance.now()));
+                }}
+            }};
+        """,
+    )
+    page.goto("/")
+    worker = shared_workers.wait_for("**/worker.js")
+    gateway.add_toxic(Latency(latency=5_000), on="**/slow?*")
+    worker.evaluate("() => start()")
+    worker_clock.run_for(10_000)
+    at_once = 56 if browser_name == "firefox" else 48
+    assert worker.evaluate("times") == [5_000] * at_once + [10_000] * (56 - at_once)
+
+
 def test_worker_goes_offline_for_all_origins(
     app_and_api: tuple[GatewayOrigin, GatewayOrigin],
     page: Page,

@@ -24,6 +24,10 @@ from pytest_sharedworker.errors import BrowserNotFoundError
 PROXY_MARKER = "gateway_proxy"
 _PROXY_LOCALHOST = "network.proxy.allow_hijacking_localhost"
 """Firefox's preference: without it, requests to localhost go past a proxy."""
+_PROXY_CONNECTIONS = "network.http.max-persistent-connections-per-proxy"
+_DIRECT_CONNECTIONS = 900
+"""Firefox's own limit of all connections. Through a proxy it has 32 for http, which suspended requests would
+use up: the worker's control channel needs one, too."""
 
 CONNECT_TIMEOUT_MS = 30_000
 EXPOSED_NETWORK = "<loopback>"
@@ -140,7 +144,8 @@ def add_proxy_support(
         trust = f"--ignore-certificate-errors-spki-list={certificate_hash}"
         return {**launch_arguments, "args": [*launch_arguments.get("args", []), trust]}
     if browser_name == "firefox":
-        preferences = {_PROXY_LOCALHOST: True, **launch_arguments.get("firefox_user_prefs", {})}
+        own = {_PROXY_LOCALHOST: True, _PROXY_CONNECTIONS: _DIRECT_CONNECTIONS}
+        preferences = {**own, **launch_arguments.get("firefox_user_prefs", {})}
         return {**launch_arguments, "firefox_user_prefs": preferences}
     return launch_arguments
 

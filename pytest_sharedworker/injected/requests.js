@@ -11,6 +11,7 @@ const requests = (() => {
   /**
    * @typedef {object} ActiveRequest
    * @property {WorkItem} item
+   * @property {string | null} host to which it goes
    * @property {number} countedSinceMs real time
    * @property {number | undefined} patience the timer of its patience
    * @property {number | null} resumeMs virtual time at which it resumes by itself; null: it is not suspended
@@ -68,25 +69,59 @@ const requests = (() => {
       work.setRealTimeout(findUnsent, UNSENT_MS);
     }
   };
-  /** @param {{ request: number }} params */
-  control.methods.unsent = ({ request }) => {
-    const state = active.get(request);
-    if (state && hasSuspended()) {
-      update(state, { isUnsent: true });
+  // Those that may be sent next, because one to the same host has ended.
+  /** @type {Set<ActiveRequest>} */
+  const nextSent = new Set();
+  const setUnsent = (/** @type {ActiveRequest | undefined} */ state) => {
+    if (state) {
+      nextSent.delete(state);
+      if (hasSuspended()) {
+        update(state, { isUnsent: true });
+      }
     }
   };
+  /** @param {{ request: number }} params */
+  control.methods.unsent = ({ request }) => setUnsent(active.get(request));
   const setSent = (/** @type {ActiveRequest | undefined} */ state) => {
     if (state && state.isUnsent) {
       update(state, { isUnsent: false });
     }
   };
   /** @param {{ request: number }} params */
-  control.methods.sent = ({ request }) => setSent(active.get(request));
+  control.methods.sent = ({ request }) => {
+    const state = active.get(request);
+    if (state && !nextSent.delete(state)) {
+      // It has the connection that another one was expected to get.
+      setUnsent(nextSent.values().next().value);
+    }
+    setSent(state);
+  };
+  // One to the same host gets the connection, mostly the oldest. Time waits for that one only: to wait for each
+  // that remains unsent would take a moment for each one that ends.
+  const noteFreeConnection = (/** @type {string | null} */ host) => {
+    if (!hasSuspended()) {
+      active.forEach(setSent);
+    }
+    const next = [...active.values()].find((request) => request.isUnsent && request.host === host);
+    if (next) {
+      nextSent.add(next);
+      setSent(next);
+    }
+    checkUnsent();
+  };
 
   // --- their way ------------------------------------------------------------------------------
+  const { URL: NativeURL } = self;
+  const getHost = (/** @type {string} */ what) => {
+    try {
+      return new NativeURL(what.slice(what.indexOf(" ") + 1), location.href).host;
+    } catch {
+      return null;
+    }
+  };
   const begin = (/** @type {number} */ number, /** @type {string} */ what) => {
     const request = {
-      item: work.begin(what), countedSinceMs: 0, patience: undefined, resumeMs: null, wasSuspended: false,
+      item: work.begin(what), host: getHost(what), countedSinceMs: 0, patience: undefined, resumeMs: null, wasSuspended: false,
       isIgnored: false, isOverdue: false, isUnsent: false, isExpiring: false,
     };
     active.set(number, request);
@@ -109,10 +144,9 @@ const requests = (() => {
       work.clearRealTimeout(request.patience);
       work.end(request.item);
       active.delete(number);
+      nextSent.delete(request);
       if (request.wasSuspended) {
-        // Another one may have its connection now.
-        active.forEach(setSent);
-        checkUnsent();
+        noteFreeConnection(request.host);
       }
     }
     if (!isRepeatable) {
