@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, BrowserType
 
-from e2e.client.app import App
+from e2e.client.app import App, end_workers
 from e2e.worker.driver.environments import PLAIN_HOST
 from e2e.worker.driver.system import ENABLED
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
-from pytest_sharedworker.errors import BrowserNotFoundError, UnsupportedError
+from pytest_sharedworker.errors import BrowserNotFoundError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
+from pytest_sharedworker.webkitgtk.browser import WebKitGtkBrowserType
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 from reference_server import ReferenceServer
 
@@ -32,9 +32,7 @@ def enable_telemetry(config_file: Path) -> None:
 def shared_workers(shared_workers: SharedWorkers) -> Iterator[SharedWorkers]:
     """End the workers after the test: with an extended lifetime they outlive their context."""
     yield shared_workers
-    for worker in shared_workers.alive:
-        with suppress(UnsupportedError):  # In WebKit, which has no extended lifetime.
-            worker.terminate()
+    end_workers(shared_workers)
 
 
 @pytest.fixture
@@ -55,6 +53,8 @@ def caching_app(
     Playwright disables it in Chromium, and the headless shell has none. Firefox caches no page with a Web
     Lock, so the app's origin there is one without them.
     """
+    if isinstance(browser_type, WebKitGtkBrowserType):
+        pytest.skip("the plugin's WebKitGTK has no back/forward cache")
     options, host = dict(browser_type_launch_args), PLAIN_HOST
     if browser_type.name == "chromium":
         try:

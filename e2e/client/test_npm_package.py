@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
+from e2e.client.app import end_workers
 from e2e.client.npm_app import create_app, pack, run
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -48,11 +49,10 @@ def webpack_build(app: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def end_workers(shared_workers: SharedWorkers) -> Iterator[None]:
+def end_all_workers(shared_workers: SharedWorkers) -> Iterator[None]:
     """End the workers of a test, which may outlive their tabs."""
     yield
-    for worker in shared_workers.alive:
-        worker.terminate()
+    end_workers(shared_workers)
 
 
 def open_tab(gateway: Gateway, context: BrowserContext, page: str, component: str) -> Page:

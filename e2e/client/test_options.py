@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
+from e2e.client.app import end_workers
 from e2e.conformance.paths import CHECKOUT
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -84,8 +85,7 @@ def create_app(
         return ConfiguredApp(gateway, context, **options)
 
     yield create
-    for worker in shared_workers.alive:
-        worker.terminate()
+    end_workers(shared_workers)
 
 
 def test_endpoint_and_flush_interval_hold_in_the_worker(

@@ -35,16 +35,25 @@
     });
   }
 
+  /** @type {{ type?: any }} */
+  const byteStream = { type: "bytes" };
+  try {
+    new NativeStream(byteStream);
+  } catch {
+    // WebKit's scripts make no byte streams.
+    delete byteStream.type;
+  }
+
   // In pipeTo, tee and async iteration the browser reads without calling `read`. It gets this stream instead, which
   // calls `read` on the source for each chunk.
   const wrap = (/** @type {ReadableStream<Uint8Array>} */ source) => {
     const reader = source.getReader();
     return new NativeStream({
-      type: "bytes",
-      pull: async (controller) => {
+      ...byteStream,
+      pull: async (/** @type {any} */ controller) => {
         const { done, value } = await reader.read();
         if (!done) {
-          controller.enqueue(/** @type {Uint8Array<ArrayBuffer>} */ (value));
+          controller.enqueue(value);
           return;
         }
         controller.close();

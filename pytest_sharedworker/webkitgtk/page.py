@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BLANK = "about:blank"
 DEFAULT_TIMEOUT_MS = 30_000.0
 _POLL_SECONDS = 0.01
+_BLANK_SECONDS = 2.0
+"""How long a page may stay blank after WebDriver has opened a URL."""
 _LOADED = {
     "domcontentloaded": ("interactive", "complete"),
     "load": ("complete",),
@@ -191,13 +193,12 @@ class WebKitGtkPage(Listeners, Page):
         timeout = self._read_navigation_options("goto", options)
         target = urljoin(self._context.base_url, url) if self._context.base_url else url
 
-        def open_url(driver: WebDriver) -> str:
+        def open_url(driver: WebDriver) -> bool:
             driver.set_page_load_timeout(timeout / 1000)
             driver.get(target)
-            return str(driver.execute_script("return location.href"))  # `current_url` may be the target.
+            return _wait_until_loaded(driver, timeout, may_be_blank=target == BLANK)
 
-        # WebDriver does not report a server that cannot be reached: the page is blank then.
-        if self._call("Page.goto", open_url) == BLANK and target != BLANK:
+        if not self._call("Page.goto", open_url):
             raise PlaywrightError(f"Page.goto: the page at {target} cannot be reached")
 
     def reload(self, **options: Any) -> None:
@@ -311,6 +312,27 @@ class WebKitGtkPage(Listeners, Page):
         return f"<Page {self._handle}{' (closed)' if self._is_closed else ''}>"
 
     __str__ = __repr__
+
+
+def _wait_until_loaded(driver: WebDriver, timeout: float, *, may_be_blank: bool) -> bool:
+    """Wait until a document has loaded; return False if none comes. Raise TimeoutError after `timeout` ms.
+
+    WebDriver may return as soon as the empty document of a new window has loaded, and does not report that a
+    server cannot be reached: the page stays blank then.
+    """
+    started = time.monotonic()
+    while True:
+        # Not `current_url`, which may be the one that is still to come.
+        url, state = driver.execute_script("return [location.href, document.readyState]")
+        seconds = time.monotonic() - started
+        if state == "complete":
+            if url != BLANK or may_be_blank:
+                return True
+            if seconds > _BLANK_SECONDS:
+                return False
+        if seconds * 1000 > timeout > 0:
+            raise PlaywrightTimeoutError(f"Page.goto: Timeout {timeout:g}ms exceeded.")
+        time.sleep(_POLL_SECONDS)
 
 
 def to_milliseconds(timeout: float | timedelta) -> float:
