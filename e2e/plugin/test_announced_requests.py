@@ -103,7 +103,11 @@ def summarize(exchange: Exchange) -> tuple[object, ...]:
 
 @PER_CLOCK
 @pytest.mark.parametrize("form", FORMS)
-def test_request_equals_that_of_a_page(app: App, worker: SharedWorker, form: str, is_virtual: bool) -> None:
+def test_request_equals_that_of_a_page(
+    app: App, worker: SharedWorker, form: str, is_virtual: bool, browser_name: str
+) -> None:
+    if browser_name == "webkit" and "%" in FORMS[form]:
+        pytest.skip("WebKitGTK sends a needless escape (%41) in a URL as its character")
     [page] = app.context.pages
     outcome = send(page, FORMS[form])
     page_requests = [summarize(exchange) for exchange in app.gateway.journal.select("/data*")]
@@ -355,7 +359,11 @@ def test_resource_timing_shows_no_request_of_the_plugin(app: App, script: str, i
 
 
 @PER_CLOCK
-def test_policy_that_only_reports_reports_nothing_of_the_plugin(app: App, is_virtual: bool) -> None:
+def test_policy_that_only_reports_reports_nothing_of_the_plugin(
+    app: App, is_virtual: bool, browser_name: str
+) -> None:
+    if browser_name == "webkit":
+        pytest.skip("WebKit sends no reports of workers' policies")
     policy = "connect-src 'none'; report-uri /report"
     app.gateway.serve("/report", "")
     app.gateway.serve("/worker.js", "onconnect = () => {};", headers={

@@ -144,7 +144,9 @@ def test_rejection_of_an_aborted_request_comes_at_once(app: App) -> None:
     assert worker.evaluate(script) == ["aborted", "microtask"]
 
 
-def test_policy_against_text_forbids_timers_of_text(app: App) -> None:
+def test_policy_against_text_forbids_timers_of_text(app: App, browser_name: str) -> None:
+    if browser_name == "webkit":
+        pytest.skip("WebKit fires no event for a timer that a worker's policy forbids")
     script = """
         const results = [setTimeout("results.push('ran')", 10) === 0];
         addEventListener("securitypolicyviolation", (event) => results.push(event.effectiveDirective));

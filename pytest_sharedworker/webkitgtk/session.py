@@ -58,29 +58,15 @@ class Session:
     ) -> None:
         """Start driver and browser, this one with `arguments`. Raise Playwright's Error where that fails."""
         self._arguments = (*_ARGUMENTS, *arguments)
-        self._is_usable = True
-        for attempt in range(_START_ATTEMPTS):
-            port = _find_free_port()
-            self._process = subprocess.Popen(
-                [*end_with_parent(), executable, f"--port={port}"],
-                env={**environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # A group of its own, with the browser: `kill` ends all of it.
-            )
-            if self._wait_for_port(port):
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            try:
+                self._driver = self._start(executable, environment)
                 break
-            self.kill()  # Another process took the port.
-            if attempt == _START_ATTEMPTS - 1:
-                raise PlaywrightError(f"{executable} does not start")
-        try:
-            self._driver = self._connect(port)
-        except BaseException as error:
-            self.kill()
-            if isinstance(error, Exception):
-                raise PlaywrightError(f"WebKitGTK does not start: {error}") from error
-            raise
+            except PlaywrightError:
+                # Another process may have taken the port, and may even answer on it.
+                if attempt == _START_ATTEMPTS:
+                    raise
+        self._is_usable = True
         self._script_timeout_ms = 0.0
         self._current: tuple[str, FramePath] = (self._driver.current_window_handle, ())
         self._keeper = self._current[0]
@@ -204,6 +190,26 @@ class Session:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(_END_SECONDS)
+
+    def _start(self, executable: str, environment: Mapping[str, str]) -> WebDriver:
+        port = _find_free_port()
+        self._process = subprocess.Popen(
+            [*end_with_parent(), executable, f"--port={port}"],
+            env={**environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # A group of its own, with the browser: `kill` ends all of it.
+        )
+        try:
+            if not self._wait_for_port(port):
+                raise PlaywrightError(f"{executable} does not start")
+            return self._connect(port)
+        except BaseException as error:
+            self.kill()
+            if isinstance(error, Exception) and not isinstance(error, PlaywrightError):
+                raise PlaywrightError(f"WebKitGTK does not start: {error}") from error
+            raise
 
     def _wait_for_port(self, port: int) -> bool:
         deadline = time.monotonic() + START_SECONDS
