@@ -1,4 +1,4 @@
-"""Load: many events, unusual ones, failures. `bench/clock.py` measures how fast virtual time passes."""
+"""Load: many events, unusual ones, failures. `scripts/bench harness` measures the speed of virtual time."""
 
 from __future__ import annotations
 

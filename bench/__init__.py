@@ -1,0 +1,1 @@
+"""Measurements; `scripts/bench` runs them. docs/benchmarks.md shows their results."""

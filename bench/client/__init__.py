@@ -1,0 +1,1 @@
+"""What one event costs the page, beside other libraries."""

@@ -1,0 +1,1 @@
+"""What the plugin costs the tester: virtual time, the gateway, collection, import."""

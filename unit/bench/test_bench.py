@@ -1,0 +1,53 @@
+"""The benchmarks count what arrives and compare what is pinned. No test asserts a time."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import urllib.request
+
+from bench.client.peers import ENTRIES, PACKAGES, PEERS, Client, get_all_names
+from bench.client.sink import Sink
+from bench.report import Samples
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
+
+
+def post(url: str, body: bytes) -> None:
+    with urllib.request.urlopen(urllib.request.Request(url, body, method="POST"), timeout=30):
+        pass
+
+
+def test_sink_counts_requests_bytes_and_each_event_once_a_request() -> None:
+    loop_thread = LoopThread()
+    sink = Sink(loop_thread, [Client("one", {}), Client("other", {})])
+    sink.start()
+    try:
+        plain = b'{"id": "bench-mark-1-1", "again": "bench-mark-1-1", "next": "bench-mark-1-2"}'
+        packed = gzip.compress(b"bench-mark-1-2")
+        post(f"{sink.url}/one/events", plain)
+        post(f"{sink.url}/one/events", packed)
+        post(f"{sink.url}/other/events", b"bench-mark-1-3")
+    finally:
+        sink.stop()
+        loop_thread.close()
+    received = sink.received["one"]
+    assert (received.requests, received.body_bytes) == (2, len(plain) + len(packed))
+    assert received.events == {"bench-mark-1-1": 1, "bench-mark-1-2": 2}
+
+
+def test_peers_have_an_entry_and_an_exact_version() -> None:
+    assert PACKAGES.keys() < set(get_all_names())
+    dependencies = json.loads((PEERS / "package.json").read_bytes())["dependencies"]
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in dependencies.values())
+    lock = json.loads((PEERS / "package-lock.json").read_bytes())
+    assert lock["packages"][""]["dependencies"] == dependencies
+    # The lock names no registry: npm takes the one that is configured.
+    assert not [path for path, package in lock["packages"].items() if "resolved" in package]
+    for name, package in PACKAGES.items():
+        assert package in (ENTRIES / f"{name}.js").read_text(encoding="utf-8")
+        assert package in dependencies
+
+
+def test_samples_show_median_and_spread() -> None:
+    assert Samples((7.0, 9.04, 6.5)).format() == "7.0 (6.5-9.0)"
