@@ -74,7 +74,7 @@ def test_listed_difference_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("comparison", "browser"),
+    ("comparison", "browser_used"),
     [
         (compare("virtual", differs=True, page="other.html"), "chromium"),
         (compare("real", differs=True), "chromium"),
@@ -82,8 +82,8 @@ def test_listed_difference_passes() -> None:
     ],
     ids=["page", "mode", "browser"],
 )
-def test_difference_beyond_the_list_fails(comparison: Comparison, browser: str) -> None:
-    verdict = judge([comparison], [ENTRY], browser)
+def test_difference_beyond_the_list_fails(comparison: Comparison, browser_used: str) -> None:
+    verdict = judge([comparison], [ENTRY], browser_used)
     assert (verdict.new, verdict.is_ok) == ([(comparison.page, comparison.mode)], False)
 
 

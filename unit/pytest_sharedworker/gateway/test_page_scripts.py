@@ -38,7 +38,7 @@ def make_page(text: str | bytes, **headers: str) -> web.Response:
 
 
 @pytest.mark.parametrize(
-    ("page", "changed"),
+    ("html", "changed"),
     [
         ("", "{script}"),
         ("text", "{script}text"),
@@ -50,12 +50,12 @@ def make_page(text: str | bytes, **headers: str) -> web.Response:
     ],
 )
 def test_script_stands_before_the_first_element(
-    gateway: Gateway, upstream: Upstream, page: str, changed: str | None
+    gateway: Gateway, upstream: Upstream, html: str, changed: str | None
 ) -> None:
     gateway._attach(PageScripts("first();"))
-    upstream.respond = lambda _: make_page(page)
+    upstream.respond = lambda _: make_page(html)
     # Where no text is given: in front of the last element.
-    expected = changed if changed is not None else re.sub(r"(<\w+>)$", r"{script}\1", page)
+    expected = changed if changed is not None else re.sub(r"(<\w+>)$", r"{script}\1", html)
     assert send(gateway, "GET / HTTP/1.1", DOCUMENT).body.decode() == expected.replace("{script}", ELEMENT)
 
 
