@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ENABLED_KEY, OUTBOX_NAME_PREFIX, OUTBOX_RETRY_MS } from "./protocol.js";
+import { ENABLED_KEY, OUTBOX_NAME_PREFIX, OUTBOX_RETRY_MS, OUTBOX_TIMEOUT_MS } from "./protocol.js";
 import { createUuid } from "./uuid.js";
 import { holdLock } from "./web-lock.js";
 
@@ -130,6 +130,7 @@ export function createOutbox(options, rewriteAll) {
     opening ??= openDatabase();
     const connection = opening;
     let isUsable = false;
+    let timeout = 0;
     try {
       // The default durability is "relaxed": data survives a crash of the browser, but not a loss of power.
       const transaction = (await connection).transaction(storeName, mode);
@@ -139,10 +140,13 @@ export function createOutbox(options, rewriteAll) {
       await new Promise((resolve, reject) => {
         transaction.oncomplete = resolve;
         transaction.onabort = () => reject(transaction.error);
+        // Chromium may never end one in which somebody clears the data of the site.
+        timeout = setTimeout(reject, OUTBOX_TIMEOUT_MS, new Error("timeout"));
       });
       isUsable = !isClosed;
       return request?.result;
     } finally {
+      clearTimeout(timeout);
       if (!isUsable) {
         if (opening === connection) opening = undefined;
         connection.then((database) => database.close()).catch(() => {});

@@ -65,6 +65,9 @@ export const MAX_WAITING_EVENTS = 10_000;
 /** Time until a failed write to the outbox is tried again, in milliseconds. */
 export const OUTBOX_RETRY_MS = 5_000;
 
+/** Time after which a transaction of the outbox counts as failed, in milliseconds. */
+export const OUTBOX_TIMEOUT_MS = 10_000;
+
 /** First timeout of the tab's watchdog, in milliseconds. It doubles with every consecutive timeout. */
 export const ACK_TIMEOUT_MS = 5_000;
 

@@ -131,9 +131,15 @@ def test_database_deleted_under_a_transaction_is_written_again(
             other.evaluate(DELETE_ALL)
         else:
             clear_site_data(other, gateway.url)
-    wait_for_outbox(page, shared_workers.clock, *expected)
+    # Chromium may never end the transaction. The tab, without an acknowledgement, then has the worker send.
+    for _ in range(20):
+        shared_workers.clock.settle()
+        if {*read_outbox(page), *get_components(gateway)} == set(expected):
+            break
+        shared_workers.clock.run_for(1_000)
+    assert {*read_outbox(page), *get_components(gateway)} == set(expected)
     drain(shared_workers.clock)
-    assert get_components(gateway) == sorted(expected)
+    assert set(get_components(gateway)) == set(expected)
 
 
 @pytest.mark.usefixtures("needs_devtools")

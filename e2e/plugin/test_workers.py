@@ -56,8 +56,8 @@ def test_equal_workers_of_two_contexts_are_distinct(app: App, new_context: NewCo
     context = new_context()
     app.workers.watch(context)
     app.connect(app.open(context), name="same")
-    app.workers._manager.settle_messages()
-    [theirs] = [worker for worker in app.workers.alive if worker is not mine]
+    theirs = app.workers.wait_for("/worker.js", context=context)
+    assert theirs is not mine
     for worker, value in ((theirs, "theirs"), (mine, "mine")):
         worker.evaluate("(value) => { self.whose = value; }", value)
     assert (mine.evaluate("whose"), theirs.evaluate("whose")) == ("mine", "theirs")

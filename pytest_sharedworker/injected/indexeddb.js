@@ -4,6 +4,10 @@
   if (!self.IDBFactory) {
     return;
   }
+  // Chromium may never end a transaction in which somebody clears the data of the site. After this real time, time
+  // goes on without it.
+  const TRANSACTION_PATIENCE_MS = 5000;
+
   /**
    * The browser serves what opens or deletes one database in order. Where a connection elsewhere blocks the
    * first, perhaps without end, all wait, and time does not wait with them.
@@ -52,7 +56,9 @@
   replace.method(IDBDatabase.prototype, "transaction", (native, self, args) => {
     /** @type {IDBTransaction} */
     const begun = native(self, args);
-    work.untilEvent(`a transaction of the database ${self.name}`, begun, ["complete", "abort"]);
+    work.untilEvent(
+      `a transaction of the database ${self.name}`, begun, ["complete", "abort"], TRANSACTION_PATIENCE_MS,
+    );
     return begun;
   });
 })();

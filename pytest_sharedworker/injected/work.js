@@ -92,11 +92,16 @@ const work = (() => {
      * @param {string} what
      * @param {EventTarget} target
      * @param {string[]} types the events, each of which ends the work
+     * @param {number} [patienceMs] for how much real time at most
      */
-    untilEvent: (what, target, types) => {
+    untilEvent: (what, target, types, patienceMs) => {
       const item = begin(what);
+      const patience = patienceMs && setRealTimeout(setHeld, patienceMs, item, true);
       for (const type of types) {
-        target.addEventListener(type, () => end(item), { once: true });
+        target.addEventListener(type, () => {
+          clearRealTimeout(patience);
+          end(item);
+        }, { once: true });
       }
     },
     /**
