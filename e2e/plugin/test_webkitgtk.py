@@ -77,7 +77,7 @@ def test_page_with_a_strict_policy_is_followed(
 
 def test_statements_have_the_value_of_the_last_one(page: Page) -> None:
     assert page.evaluate("const one = 1; one + 1") == 2
-    with pytest.raises(PlaywrightError, match="(?i)syntax_?error"):
+    with pytest.raises(PlaywrightError, match=r"(?i)syntax_?error"):
         page.evaluate("one +")
 
 
