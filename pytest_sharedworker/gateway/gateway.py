@@ -430,8 +430,12 @@ class Gateway:
         return self._origin.compile_script(url)
 
     def _correct_stack(self, stack: str) -> str:
-        """Return a stack with the positions of the sources (see stacks.py)."""
-        return correct_stack(stack, self._scripts.find_prefix, self._script_maps)
+        """Return a stack with the positions of the sources (see stacks.py).
+
+        In the loop's thread, which cannot wait for a source map, they are those of the served scripts.
+        """
+        maps = None if self._loop_thread.is_current else self._script_maps
+        return correct_stack(stack, self._scripts.find_prefix, maps)
 
     def add_worker_script(self, pattern: URLMatch) -> None:
         """Treat what a pattern matches (see patterns.py) as scripts of SharedWorkers.

@@ -72,6 +72,8 @@ class SharedWorker:
         self._before_close = before_close
         self._replayed_console: list[ConsoleMessage] = []
         self._replayed_errors: list[WorkerError] = []
+        self._errors: list[WorkerError] = []
+        """Those that have been read, with corrected stacks."""
         self._first_seen_at = datetime.now(timezone.utc)
         self._events = _WorkerEvents(self)
 
@@ -192,7 +194,9 @@ class SharedWorker:
         if self._channel is None:
             self._replay()
         errors = self._replayed_errors if self._channel is None else self._channel.errors
-        return [replace(error, stack=self._correct_stack(error.stack)) for error in errors]
+        for error in errors[len(self._errors) :]:  # To correct a stack takes time, and handlers ask often.
+            self._errors.append(replace(error, stack=self._correct_stack(error.stack)))
+        return list(self._errors)
 
     @overload
     def on(self, event: Literal["console"], handler: Callable[[ConsoleMessage], object]) -> None: ...

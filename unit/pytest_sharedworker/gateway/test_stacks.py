@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from urllib.request import urlopen
 
 import pytest
 
+from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.stacks import correct_stack
+from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.source_maps.script_maps import Script, ScriptMaps
 
 ORIGIN = "http://127.0.0.1:8000"
@@ -57,3 +60,16 @@ def test_frame_of_a_bundle_has_the_position_of_the_source() -> None:
     stack = f"Error: far\n    at f ({ORIGIN}/w.js:1:125)\n    at {ORIGIN}/other.js:1:2"
     expected = f"Error: far\n    at f ({ORIGIN}/src/queue.ts:5:3)\n    at {ORIGIN}/other.js:1:2"
     assert correct_stack(stack, find_prefix, maps) == expected
+
+
+def test_stack_is_corrected_in_the_loops_thread_without_a_fetch(
+    gateway: Gateway, sharedworker_loop: LoopThread
+) -> None:
+    url = gateway.serve("/bundle.js", "bundle();\n//# sourceMappingURL=bundle.js.map")
+    assert urlopen(url).read()
+    stack = f"Error: far\n    at f ({url}:1:5)"
+
+    async def correct() -> str:
+        return gateway._correct_stack(stack)
+
+    assert sharedworker_loop.run(correct()) == stack
