@@ -123,9 +123,7 @@ def make_file_coverage(
     `skip`: the number of characters at the beginning of `source` that do not belong to the file.
     """
     digest = _make_digest(source[skip:])
-    # V8 counts UTF-16 units; a character beyond plane 0 is two of them.
-    units = _ASTRAL_CHARACTER.sub("xx", source)
-    skip = len(_ASTRAL_CHARACTER.sub("xx", source[:skip]))
+    units, skip = _to_units(source), len(_to_units(source[:skip]))
     functions = list(functions)
     result = FileCoverage(path, digest)
     result.lines.update(_count_lines(units, skip, _count_characters(len(units), functions)))
@@ -151,8 +149,7 @@ def make_original_coverage(
     A line of a source has code where the bundle has code of it; its count is the highest of that code.
     `get_path` returns the path of a source's URL.
     """
-    units = _ASTRAL_CHARACTER.sub("xx", source)
-    skip = len(_ASTRAL_CHARACTER.sub("xx", source[:skip]))
+    units, skip = _to_units(source), len(_to_units(source[:skip]))
     functions = list(functions)
     counts = _count_characters(len(units), functions)
     files: dict[str, FileCoverage] = {}
@@ -178,6 +175,11 @@ def make_original_coverage(
                 key = found.line + 1, found.name or function.name
                 counted[key] = counted.get(key, 0) + outer.count
     return list(files.values())
+
+
+def _to_units(text: str) -> str:
+    """Return text with a character for each UTF-16 unit, as V8 counts: two for one beyond plane 0."""
+    return _ASTRAL_CHARACTER.sub("xx", text)
 
 
 def _make_digest(text: str) -> str:

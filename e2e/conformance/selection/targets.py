@@ -94,9 +94,9 @@ def get_column(item: pytest.Item) -> str | None:
     target = get_target(item)
     if target is None:
         return None
-    browsers = list_columns(item.config)
+    suffixes = list_columns(item.config)
     browser = item.callspec.params.get("browser_name")  # type: ignore[attr-defined]
-    return target.name + browsers.get(browser, "")
+    return target.name + suffixes.get(browser, "")
 
 
 def list_columns(config: pytest.Config) -> dict[str | None, str]:
