@@ -74,9 +74,10 @@ const snapshot = (details) => {
 /**
  * Create the client: it connects to the worker while there is consent, and disconnects when consent is withdrawn.
  *
- * The client reads the consent from localStorage at the first event of every task, because another tab may have withdrawn
- * it a moment ago; what a page writes there itself takes effect before the task's other events leave. Where storage is blocked or full an opt-out could not persist, so telemetry is off: the installation id, which
- * an opt-out may remove, keeps the room for it.
+ * The client reads the consent from localStorage at the first event of every task, because another tab may have
+ * withdrawn it a moment ago; what a page writes there itself takes effect before the task's other events leave.
+ * Where storage is blocked or full an opt-out could not persist, so telemetry is off: the installation id, which an
+ * opt-out may remove, keeps the room for it.
  *
  * @param {ClientOptions} options
  * @returns {TelemetryClient}
@@ -104,7 +105,10 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   let ackTimeoutMs = 0;
   /** Consent as of the last `syncConsent`. */
   let hadConsent = true;
-  /** An opt-out that could not be stored; it holds until the page unloads. */
+  /**
+   * An opt-out that could not be stored; it holds until the page unloads, even once a write has succeeded: Chromium accepts
+   * a write before it knows that another tab has filled the storage, and takes it back.
+   */
   let isOptedOutInPage = false;
   /** Time of the last start, as of `performance.now()`. */
   let startedMs = 0;
@@ -284,7 +288,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
 
   /** Connect or disconnect according to the current consent, and return it. */
   const syncConsent = () => {
-    if (isOptedOutInPage) isOptedOutInPage = !storeOptOut();
+    if (isOptedOutInPage && readItem(options.consentKey) !== "false") storeOptOut();
     const hasConsent = isEnabled();
     if (hasConsent && !connection) start();
     if (!hasConsent && hadConsent) {
@@ -316,7 +320,8 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   };
 
   addEventListener("storage", ({ key, newValue }) => {
-    if (key === options.consentKey && newValue === "true") isOptedOutInPage = false;
+    // Also when it is removed: an opt-in begins with that.
+    if (key === options.consentKey && newValue !== "false") isOptedOutInPage = false;
     if (key === options.consentKey && newValue === "false") onOptOut();
     // A null key means that the whole storage was cleared.
     else if (key === options.consentKey || key === null) syncConsent();

@@ -76,6 +76,12 @@ FILL_STORAGE = """() => {
   } catch {}
 }"""
 
+FILL_STORAGE_WITHOUT_ID = f"""() => {{
+  localStorage.removeItem("{INSTALLATION_ID_KEY}");
+  ({FILL_STORAGE})();
+}}"""
+"""Leaves no room for an opt-out. In one task: a client that is called meanwhile writes the id again."""
+
 STEAL_SESSION_LOCKS = """async () => {
   for (const { name } of (await navigator.locks.query()).held) {
     if (!name.startsWith("telemetry-outbox")) continue;

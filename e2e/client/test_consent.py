@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from e2e.client.app import (
     CONSENT_KEY,
     FILL_STORAGE,
-    INSTALLATION_ID_KEY,
+    FILL_STORAGE_WITHOUT_ID,
     OTHER_BUILD,
     STEAL_SESSION_LOCKS,
     App,
@@ -91,8 +91,7 @@ def test_opt_out_that_cannot_be_stored_holds_everywhere(
     for tab, name in ((page, "before"), (other, "before-too"), (other_build, "before-as-well")):
         log(tab, name)
     shared_workers.clock.settle()
-    page.evaluate("(key) => localStorage.removeItem(key)", INSTALLATION_ID_KEY)
-    page.evaluate(FILL_STORAGE)
+    page.evaluate(FILL_STORAGE_WITHOUT_ID)
     assert opt_out(page) is False
     assert page.evaluate("(key) => localStorage.getItem(key)", CONSENT_KEY) is None
     for tab in (page, other, other_build):
@@ -110,8 +109,7 @@ def test_opt_out_is_stored_as_soon_as_there_is_room(
     app: App, gateway: Gateway, shared_workers: SharedWorkers
 ) -> None:
     page, other = app.open(), app.open()
-    page.evaluate("(key) => localStorage.removeItem(key)", INSTALLATION_ID_KEY)
-    page.evaluate(FILL_STORAGE)
+    page.evaluate(FILL_STORAGE_WITHOUT_ID)
     assert opt_out(page) is False
     wait_for_state(other, "off")
     page.evaluate("() => localStorage.clear()")
@@ -124,13 +122,28 @@ def test_opt_out_is_stored_as_soon_as_there_is_room(
     expect_nothing_sent(app, shared_workers)
 
 
+def test_unstored_opt_out_holds_in_a_tab_that_could_write_it(app: App, shared_workers: SharedWorkers) -> None:
+    """Chromium accepts a write before it knows that another tab has filled the storage, and takes it back."""
+    page, other = app.open(), app.open()
+    other.evaluate(
+        "(key) => new BroadcastChannel(key).postMessage({ type: 'SHUTDOWN', id: '', unstored: true })",
+        CONSENT_KEY,
+    )
+    wait_for_state(page, "off")
+    assert page.evaluate("(key) => localStorage.getItem(key)", CONSENT_KEY) == "false"
+    other.evaluate("() => localStorage.clear()")
+    log(page, "after")
+    assert page.evaluate("() => telemetry.state()") == "off"
+    expect_nothing_sent(app, shared_workers)
+
+
 def test_consent_given_again_after_an_unstored_opt_out(
     app: App, gateway: Gateway, shared_workers: SharedWorkers
 ) -> None:
     page, other = app.open(), app.open()
     log(page, "before")
-    page.evaluate("(key) => localStorage.removeItem(key)", INSTALLATION_ID_KEY)
-    page.evaluate(FILL_STORAGE)
+    shared_workers.clock.settle()
+    page.evaluate(FILL_STORAGE_WITHOUT_ID)
     assert opt_out(page) is False
     wait_for_state(other, "off")
     page.evaluate("() => localStorage.clear()")

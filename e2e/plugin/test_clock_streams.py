@@ -171,6 +171,32 @@ def test_clock_waits_for_the_chunks_of_a_stream(
     assert read_log(worker) == [[SIZE, 1_000], ["after", 1_001]]
 
 
+PACK = "stream.pipeThrough(new CompressionStream('gzip'))"
+SLOW_READINGS = {
+    "own response": f"(() => {{ const stream = new Response(data).body; return new Response({PACK}).blob(); }})()",
+    "blob": f"(() => {{ const stream = data.stream(); return new Response({PACK}).arrayBuffer(); }})()",
+    "copy": f"(() => {{ const stream = data.stream(); return new Response({PACK}).clone().blob(); }})()",
+}
+
+
+@pytest.mark.parametrize("title", SLOW_READINGS)
+def test_clock_waits_for_data_that_takes_long_to_compress(
+    worker: SharedWorker, clock: Clock, title: str
+) -> None:
+    """A stream that a server fills stops time for a second at most; this one ends by itself."""
+    worker.evaluate(f"""() => {{
+        setTimeout(async () => {{
+            const block = crypto.getRandomValues(new Uint8Array(1 << 16));
+            const data = new Blob(Array.from({{ length: 1600 }}, () => block));
+            await {SLOW_READINGS[title]};
+            note("compressed");
+        }}, 1000);
+        setTimeout(note, 1001, "after");
+    }}""")
+    clock.run_for(60_000)
+    assert read_log(worker) == [["compressed", 1_000], ["after", 1_001]]
+
+
 def test_unread_stream_does_not_stop_the_clock(app: App, worker: SharedWorker, clock: Clock) -> None:
     app.gateway.serve("/data", "x" * SIZE, content_type="text/plain")
     worker.evaluate("""() => {

@@ -23,10 +23,10 @@
   /**
    * @param {any} owner
    * @param {string} name
-   * @param {(result: any, self: any) => unknown} wait
+   * @param {(result: any, self: any, args: any[]) => unknown} wait
    */
   const waitFor = (owner, name, wait) => {
-    replace.method(owner, name, (native, self, args) => wait(native(self, args), self));
+    replace.method(owner, name, (native, self, args) => wait(native(self, args), self, args));
   };
 
   const types = /** @type {Record<string, any>} */ (self);
@@ -42,11 +42,18 @@
   for (const name of BODY) {
     waitFor(Request.prototype, name, (promise) => work.whilePatient(`Request.${name}()`, promise));
   }
-  waitFor(types.Cache?.prototype, "put", (promise) => work.whilePatient("Cache.put()", promise));
+  const whileRequesting = (/** @type {string} */ what, /** @type {Promise<unknown>} */ promise) => (
+    work.beginPatiently(what, promise, REQUEST_PATIENCE_MS).outcome
+  );
+  /** How time waits for the body of a response, by what fills it. */
+  const WAIT_FOR_BODY = { data: work.until, server: whileRequesting, script: work.whilePatient };
+  const NativeResponse = self.Response;
+  waitFor(types.Cache?.prototype, "put", (promise, _, [, response]) => {
+    const source = response instanceof NativeResponse ? streams.getSource(response) : "data";
+    return WAIT_FOR_BODY[source]("Cache.put()", promise);
+  });
   const waitForRequest = (/** @type {any} */ owner, /** @type {string} */ name, /** @type {string} */ type) => {
-    waitFor(owner, name, (promise) => (
-      work.beginPatiently(`${type}.${name}()`, promise, REQUEST_PATIENCE_MS).outcome
-    ));
+    waitFor(owner, name, (promise) => whileRequesting(`${type}.${name}()`, promise));
   };
   for (const name of ["add", "addAll"]) {
     waitForRequest(types.Cache?.prototype, name, "Cache");
@@ -74,17 +81,15 @@
   for (const name of ["compile", "instantiate"]) {
     waitFor(self.WebAssembly, name, (promise) => work.until(`WebAssembly.${name}()`, promise));
   }
-  const NativeResponse = self.Response;
   for (const name of BODY) {
     waitFor(Response.prototype, name, (promise, response) => {
       if (!(response instanceof NativeResponse) || announcements.isAborted(response)) {
         // It rejects at once.
         return promise;
       }
-      // A response that a script made may be filled by the script's own stream, which may wait for a timer.
-      const isOwn = response.type === "default";
-      return isOwn ? work.whilePatient("reading the response of the worker itself", promise)
-        : requests.whileReading(response, promise);
+      const source = streams.getSource(response);
+      return source === "server" ? requests.whileReading(response, promise)
+        : WAIT_FOR_BODY[source]("reading the response of the worker itself", promise);
     });
   }
   for (const name of ["readAsArrayBuffer", "readAsDataURL", "readAsText"]) {
