@@ -77,7 +77,7 @@ class EchoServer:
         message = await socket.receive()
         if message.type is WSMsgType.CLOSE:
             self.closes.append((message.data, message.extra))
-            await socket.close(code=message.data)
+            await socket.close(code=message.data or 1000)
         else:
             await socket.close(code=4001, message=b"token expired")
         return socket
@@ -144,6 +144,13 @@ def test_close_of_the_worker_has_its_code_and_reason(app: App, echo_server: Echo
     worker.evaluate("open('/closing').then((socket) => socket.close(3001, 'bye'))")
     assert worker.wait_for_function("closes[0]")[::2] == [3001, True]
     assert echo_server.closes == [(3001, "bye")]
+
+
+def test_close_of_the_worker_without_a_code_stays_without(app: App, echo_server: EchoServer) -> None:
+    worker = app.start(CLOSING_SOCKET)
+    worker.evaluate("open('/closing').then((socket) => socket.close())")
+    assert worker.wait_for_function("closes[0]")[::2] == [1000, True]
+    assert echo_server.closes == [(0, "")], "aiohttp's code of a frame without one"
 
 
 def test_down_toxic_closes_an_open_socket(app: App) -> None:

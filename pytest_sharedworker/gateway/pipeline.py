@@ -19,6 +19,7 @@ from pytest_sharedworker.gateway.exchange_control import (
     abort_connection,
     reset_connection,
     wait_for_disconnect,
+    wait_while_connected,
 )
 from pytest_sharedworker.gateway.handlers import HandlerRunner
 from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
@@ -221,11 +222,15 @@ class Pipeline:
         elif isinstance(decision, Abort):
             control.reset() if decision.reset else control.close()
         elif isinstance(decision, Continue):
-            response = await fetch(decision.request)
+            response = await wait_while_connected(request, fetch(decision.request))
         else:
             served = self._origins.respond(decision.request)
             refused = self._unhandled.refuse(exchange) if served is None else None
-            response = served or refused or await self._origins.fetch(decision.request, exchange, bridge)
+            response = served or refused
+            if response is None:
+                # The server learns that its client has gone, also before its response begins.
+                fetching = self._origins.fetch(decision.request, exchange, bridge)
+                response = await wait_while_connected(request, fetching)
 
         if is_script and response.status == 200:
             response = self._scripts.serve(exchange.url, await read_whole(response))

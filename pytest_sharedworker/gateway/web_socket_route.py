@@ -31,6 +31,7 @@ from pytest_sharedworker.gateway.websockets import (
     SWITCHING_PROTOCOLS,
     Socket,
     WebSocketBridge,
+    close_socket,
     get_close,
     get_protocols,
     send_message,
@@ -40,6 +41,8 @@ _INTERNAL_ERROR = 1011
 _LONGEST_REASON_BYTES = 123
 """What a control frame leaves for it (RFC 6455 §5.5)."""
 
+_Outgoing: TypeAlias = "str | bytes | tuple[int | None, str] | None"
+"""A message, a close by code and reason, or the end of what was sent before."""
 MessageHandler: TypeAlias = Callable[[str | bytes], object]
 CloseHandler: TypeAlias = Callable[[int | None, str | None], object]
 
@@ -63,7 +66,7 @@ class WebSocketRoute:
         self._counts = counts
         self._protocols = protocols
         self._loop = loop
-        self._outgoing: asyncio.Queue[str | bytes | tuple[int, str] | None] = asyncio.Queue()
+        self._outgoing: asyncio.Queue[_Outgoing] = asyncio.Queue()
         self._message_handler: MessageHandler | None = None
         self._close_handler: CloseHandler | None = None
         self._server: WebSocketRoute | None = None
@@ -112,11 +115,11 @@ class WebSocketRoute:
         self._loop.call_soon_threadsafe(self._connected.set)
         return self._server
 
-    def _put(self, item: str | bytes | tuple[int, str] | None) -> None:
+    def _put(self, item: _Outgoing) -> None:
         # The order of calls is the order of messages, also from several threads.
         self._loop.call_soon_threadsafe(self._enqueue, item)
 
-    def _enqueue(self, item: str | bytes | tuple[int, str] | None) -> None:
+    def _enqueue(self, item: _Outgoing) -> None:
         if self._counts is not None:
             if isinstance(item, tuple):
                 self._counts.count_event("close")
@@ -277,19 +280,17 @@ class RoutedWebSocket(WebSocketBridge):
             await queue.flush()
         finally:
             queue.cancel()
-        code = source.close_code
-        reason = message.extra if message.type is WSMsgType.CLOSE and isinstance(message.extra, str) else ""
         if message.type is WSMsgType.CLOSE:
+            code, reason = get_close(message)
             other = get_other()
             if side._close_handler is not None:
-                await self._run(side._close_handler, code, reason)
+                await self._run(side._close_handler, code, reason.decode())
             elif other is not None:
-                other.close(code=NORMAL if code in (None, *NEVER_SENT) else code, reason=reason)
-            code, reason_bytes = get_close(message)
+                other._put((code, reason.decode()))
             if from_browser:
                 await self._toxics.delay_close()
-            await source.close(code=code, message=reason_bytes)
-        elif message.type in (WSMsgType.CLOSED, WSMsgType.ERROR) and code in (None, ABNORMAL):
+            await close_socket(source, code, reason)
+        elif message.type in (WSMsgType.CLOSED, WSMsgType.ERROR) and source.close_code in (None, ABNORMAL):
             if side._close_handler is not None:
                 await self._run(side._close_handler, None, None)
             elif not from_browser:
@@ -326,7 +327,7 @@ class RoutedWebSocket(WebSocketBridge):
                         # aiohttp would not wait for the browser's reply while somebody reads.
                         self._reading.cancel()
                         await asyncio.wait({self._reading})
-                    await sink.close(code=code, message=reason.encode())
+                    await close_socket(sink, code, reason.encode())
                     return
                 if side is self._route:
                     self.counts.count_started(-1)

@@ -34,6 +34,8 @@ NO_CODE = 1005
 NORMAL = 1000
 NEVER_SENT = (1004, NO_CODE, ABNORMAL, 1015)
 """Codes that no close frame may carry (RFC 6455 §7.4.1)."""
+_EMPTY = 0
+"""aiohttp's code of a close frame that has none."""
 _HANDSHAKE = "sec-websocket-"
 
 ServerSocket: TypeAlias = "ClientWebSocketResponse[bool]"
@@ -181,7 +183,7 @@ class WebSocketBridge:
         if message is not None and message.type is WSMsgType.CLOSE:
             await _pass_close_on(source, sink, message)
         elif source.close_code not in (None, ABNORMAL):
-            await sink.close(code=NORMAL if source.close_code == NO_CODE else source.close_code)
+            await close_socket(sink, None if source.close_code == NO_CODE else source.close_code)
         elif sink is self._server:
             await self.close()
         else:
@@ -197,18 +199,45 @@ class WebSocketBridge:
 async def _pass_close_on(source: Socket, sink: Socket, message: Any) -> None:
     """Close one side as the other has closed, and reply to that as the first has replied."""
     code, reason = get_close(message)
-    await sink.close(code=code, message=reason)
+    await close_socket(sink, code, reason)
     reply = sink.close_code
-    if reply in (code, None, *NEVER_SENT):
-        await source.close(code=code, message=reason)
+    if reply == _EMPTY:
+        await close_socket(source, None)
+    elif reply in (code, None, *NEVER_SENT):
+        await close_socket(source, code, reason)
     else:
-        await source.close(code=reply)
+        await close_socket(source, reply)
 
 
-def get_close(message: Any) -> tuple[int, bytes]:
-    """Return code and reason of a close frame; the code of a normal end where it has none."""
-    code = NORMAL if message.data in (None, 0, *NEVER_SENT) else message.data
+def get_close(message: Any) -> tuple[int | None, bytes]:
+    """Return code and reason of a close frame; no code for an empty one."""
+    if message.data in (None, _EMPTY):
+        return None, b""
+    code = NORMAL if message.data in NEVER_SENT else message.data
     return code, message.extra.encode() if isinstance(message.extra, str) else b""
+
+
+class _EmptyCloseWriter:
+    """A socket's writer whose close frame is empty, as that of `close()` in a browser (RFC 6455 §5.5.1).
+
+    aiohttp's own always sends a code.
+    """
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    async def close(self, *_: object) -> None:
+        await self._writer.send_frame(b"", WSMsgType.CLOSE)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
+
+
+async def close_socket(socket: Socket, code: int | None, reason: bytes = b"") -> None:
+    """Close a socket, and wait for the other side's reply. Without a code, by an empty frame."""
+    if code is None:
+        socket._writer = _EmptyCloseWriter(socket._writer)  # type: ignore[assignment]
+    await socket.close(code=NORMAL if code is None else code, message=reason)
 
 
 async def send_message(sink: Socket, data: str | bytes) -> None:

@@ -264,3 +264,15 @@ def test_response_that_comes_after_the_end_of_the_test_is_closed(
 
     with Client(gateway):
         sharedworker_loop.run(end_test_before_the_response())
+
+
+@pytest.mark.parametrize("is_continued", [False, True], ids=["plain", "by a route"])
+def test_server_learns_that_the_client_has_gone_before_the_response(
+    gateway: Gateway, serve: Serve, sharedworker_loop: LoopThread, is_continued: bool
+) -> None:
+    server = serve(end="never")
+    if is_continued:
+        gateway.route("**", Route.continue_)
+    with Client(gateway):
+        sharedworker_loop.run(server.wait_for_request())
+    sharedworker_loop.run(asyncio.wait_for(server.wait_until_disconnected(), timeout=10))

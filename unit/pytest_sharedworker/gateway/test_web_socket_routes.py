@@ -13,6 +13,7 @@ from pytest_sharedworker.errors import GatewayError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.toxics import Down, ResetPeer
 from pytest_sharedworker.gateway.web_socket_route import WebSocketRoute
+from pytest_sharedworker.gateway.websockets import close_socket
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from unit.support.servers import Upstream
 
@@ -143,6 +144,30 @@ def test_close_of_the_browser_calls_the_handler(gateway: Gateway, talk: Talk) ->
     talk(leave)
     gateway.journal.wait_for(PATH)
     assert closes == [(4003, "gone")]
+
+
+def test_close_without_a_code_calls_the_handler_without_one(gateway: Gateway, talk: Talk) -> None:
+    closes: list[tuple[int | None, str | None]] = []
+
+    async def leave(socket: Socket) -> None:
+        await close_socket(socket, None)
+
+    gateway.route_web_socket(PATH, lambda ws: ws.on_close(lambda code, reason: closes.append((code, reason))))
+    talk(leave)
+    gateway.journal.wait_for(PATH)
+    assert closes == [(None, "")]
+
+
+def test_close_without_a_code_is_forwarded_without_one(
+    gateway: Gateway, upstream: Upstream, talk: Talk
+) -> None:
+    async def leave(socket: Socket) -> None:
+        await close_socket(socket, None)
+
+    gateway.route_web_socket(PATH, lambda ws: ws.connect_to_server())
+    talk(leave)
+    gateway.journal.wait_for(PATH)
+    assert upstream.ended == [0], "aiohttp's code of an empty frame"
 
 
 def test_mock_sees_the_offered_protocols_and_accepts_the_first(gateway: Gateway, talk: Talk) -> None:

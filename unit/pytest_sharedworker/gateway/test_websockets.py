@@ -20,6 +20,7 @@ from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.har import make_har
 from pytest_sharedworker.gateway.route import Route
 from pytest_sharedworker.gateway.toxics import Down, DropResponse, ResetPeer, Toxic
+from pytest_sharedworker.gateway.websockets import close_socket
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from unit.support.servers import Upstream
 
@@ -28,6 +29,8 @@ Talk: TypeAlias = "Callable[[Socket], Awaitable[None]]"
 CLOSED_BY_SERVER = 4001
 CLOSED_BY_BROWSER = 4002
 ABNORMAL = 1006
+NO_CODE_IN_FRAME = 0
+"""aiohttp's code of an empty close frame; a browser says 1005."""
 
 
 async def echo(request: web.Request, ended: list[int | None]) -> web.StreamResponse:
@@ -146,6 +149,63 @@ def test_close_of_the_browser_has_its_reason_and_gets_the_servers_reply(
     upstream.respond_later = serve
     talk(leave)
     assert closes == [(3001, "bye")]
+
+
+def test_close_without_a_code_has_none_on_the_other_side(
+    upstream: Upstream, talk: Callable[..., None]
+) -> None:
+    """As `close()` of a browser sends it, and as a server replies that repeats what it gets."""
+    closes: list[object] = []
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(autoclose=False)
+        await socket.prepare(request)
+        closes.append((await socket.receive()).data)
+        await close_socket(socket, None)
+        return socket
+
+    async def leave(socket: Socket) -> None:
+        await close_socket(socket, None)
+        assert socket.close_code == NO_CODE_IN_FRAME
+
+    upstream.respond_later = serve
+    talk(leave)
+    assert closes == [NO_CODE_IN_FRAME]
+
+
+@pytest.mark.parametrize(("reply", "received"), [(None, NO_CODE_IN_FRAME), (1000, 1000)])
+def test_servers_reply_to_a_close_reaches_the_browser(
+    upstream: Upstream, talk: Callable[..., None], reply: int | None, received: int
+) -> None:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(autoclose=False)
+        await socket.prepare(request)
+        await socket.receive()
+        await close_socket(socket, reply)
+        return socket
+
+    async def leave(socket: Socket) -> None:
+        await socket.close(code=CLOSED_BY_BROWSER)
+        assert socket.close_code == received
+
+    upstream.respond_later = serve
+    talk(leave)
+
+
+def test_server_closes_without_a_code(upstream: Upstream, talk: Callable[..., None]) -> None:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(autoclose=False)
+        await socket.prepare(request)
+        await close_socket(socket, None)
+        upstream.ended.append(socket.close_code)
+        return socket
+
+    async def listen(socket: Socket) -> None:
+        message = await socket.receive()
+        assert (message.type, message.data) == (WSMsgType.CLOSE, NO_CODE_IN_FRAME)
+
+    upstream.respond_later = serve
+    talk(listen)
 
 
 def test_server_without_websockets_refuses_with_its_status(
