@@ -21,8 +21,10 @@ from pytest_sharedworker.integration.time_limits import time_limit
 
 CONNECT_SECONDS = 60.0
 HEAD_SECONDS = 600.0
-"""How long a server may take until its response begins: longer than any browser waits, so that the browser's own
-limit (300 s in Firefox) holds for a long poll. The body has no limit."""
+"""How long a server may take until its response begins; the body has no limit.
+
+Longer than browsers wait, so that their own limit (300 s in Firefox) holds for a long poll.
+"""
 
 _LONGEST_LINE = 1 << 20
 _PIECE_BYTES = 1 << 16

@@ -224,10 +224,10 @@ class Pipeline:
         elif isinstance(decision, Continue):
             response = await wait_while_connected(request, fetch(decision.request))
         else:
-            served = self._origins.respond(decision.request)
-            refused = self._unhandled.refuse(exchange) if served is None else None
-            response = served or refused
-            if response is None:
+            instead = self._origins.respond(decision.request) or self._unhandled.refuse(exchange)
+            if instead is not None:
+                response = instead
+            else:
                 # The server learns that its client has gone, also before its response begins.
                 fetching = self._origins.fetch(decision.request, exchange, bridge)
                 response = await wait_while_connected(request, fetching)
