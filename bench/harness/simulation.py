@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Browser
 
 from bench.report import CHECKOUT
-from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.control.server import ControlServer, start_control_server
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.workers.manager import WorkerManager
@@ -62,17 +62,13 @@ class Speed:
 @contextmanager
 def start_gateway(upstream: str | None = None) -> Iterator[tuple[LoopThread, ControlServer, Gateway]]:
     """Start a gateway, with its control channel, and stop both in the end."""
-    loop_thread = LoopThread()
-    control = ControlServer(loop_thread)
-    loop_thread.run(control.start())
-    gateway = Gateway(loop_thread, control, upstream)
-    gateway._start()
-    try:
-        yield loop_thread, control, gateway
-    finally:
-        gateway._stop()
-        loop_thread.run(control.stop())
-        loop_thread.close()
+    with start_control_server() as (loop_thread, control):
+        gateway = Gateway(loop_thread, control, upstream)
+        gateway._start()
+        try:
+            yield loop_thread, control, gateway
+        finally:
+            gateway._stop()
 
 
 def simulate(browser: Browser, load: Load) -> Speed:

@@ -21,9 +21,8 @@ from e2e.chaos.server import ChaosServer
 from e2e.chaos.summary import Summary
 from e2e.playwright_driver import start_playwright
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
-from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.control.server import start_control_server
 from pytest_sharedworker.errors import BrowserNotFoundError
-from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 DEFAULT_MINUTES = 2.0
 MUTANT_MINUTES = 10.0
@@ -180,11 +179,7 @@ def _collect_interrupts() -> Iterator[list[int]]:
 def _open_environment(browser_name: str, launch: dict[str, Any]) -> Iterator[Environment]:
     with ExitStack() as ends:
         folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="chaos-"))
-        loop_thread = LoopThread()
-        ends.callback(loop_thread.close)
-        control = ControlServer(loop_thread)
-        loop_thread.run(control.start())
-        ends.callback(lambda: loop_thread.run(control.stop()))
+        loop_thread, control = ends.enter_context(start_control_server())
         server = ChaosServer(Path(folder))
         ends.callback(server.stop)
         playwright = ends.enter_context(start_playwright())

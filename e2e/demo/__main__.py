@@ -15,11 +15,10 @@ from playwright.sync_api import Error as PlaywrightError
 from e2e.demo.app import Demo, DemoServer
 from e2e.playwright_driver import start_playwright
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
-from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.control.server import start_control_server
 from pytest_sharedworker.errors import BrowserNotFoundError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.inspector.inspector import Inspector
-from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.workers.manager import WorkerManager
 
 TABS = 3
@@ -60,11 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(browser_name: str, launch: dict[str, object], *, is_headless: bool) -> None:
     with ExitStack() as ends:
         folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="demo-"))
-        loop_thread = LoopThread()
-        ends.callback(loop_thread.close)
-        control = ControlServer(loop_thread)
-        loop_thread.run(control.start())
-        ends.callback(lambda: loop_thread.run(control.stop()))
+        loop_thread, control = ends.enter_context(start_control_server())
         server = DemoServer(Path(folder))
         upstream = loop_thread.run(server.start())
         ends.callback(lambda: loop_thread.run(server.server.stop()))

@@ -25,7 +25,7 @@ from e2e.wpt.pages import Page
 from e2e.wpt.server import HOST, find_free_ports, serve
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
 from pytest_sharedworker.clock.base import Clock
-from pytest_sharedworker.control.server import ControlServer
+from pytest_sharedworker.control.server import ControlServer, start_control_server
 from pytest_sharedworker.errors import SharedWorkerError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
@@ -136,18 +136,10 @@ def open_runner(checkout: Path, browser_name: str, page_timeout_seconds: float) 
             "direct": ends.enter_context(serve(checkout)),
             "upstream": ends.enter_context(serve(checkout, gateway_port)),
         }
-        loop_thread = LoopThread()
-        ends.callback(loop_thread.close)
-        control = ControlServer(loop_thread)
-        loop_thread.run(control.start())
-        ends.callback(_stop, loop_thread, control)
+        loop_thread, control = ends.enter_context(start_control_server())
         playwright = ends.enter_context(sync_playwright())
         browser_type = getattr(playwright, browser_name)
         launch: Callable[..., Browser] = browser_type.launch
         browser = launch(**get_launch_arguments(browser_name))
         ends.callback(browser.close)
         yield Runner(browser, loop_thread, control, ports, page_timeout_seconds)
-
-
-def _stop(loop_thread: LoopThread, control: ControlServer) -> None:
-    loop_thread.run(control.stop())

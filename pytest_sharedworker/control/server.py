@@ -12,6 +12,8 @@ import json
 import math
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 from aiohttp import web
@@ -163,3 +165,18 @@ class ControlServer:
         finally:
             self._sockets.discard(socket)
         return socket
+
+
+@contextmanager
+def start_control_server() -> Iterator[tuple[LoopThread, ControlServer]]:
+    """Start a control server in a thread of its own, for a program without pytest; stop both in the end."""
+    loop_thread = LoopThread()
+    try:
+        control = ControlServer(loop_thread)
+        loop_thread.run(control.start())
+        try:
+            yield loop_thread, control
+        finally:
+            loop_thread.run(control.stop())
+    finally:
+        loop_thread.close()
