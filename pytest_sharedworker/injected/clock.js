@@ -33,15 +33,19 @@
     };
     return {
       /**
-       * @param {Record<string, TabClock>} states of each tab's clock, by its port
+       * @param {Record<string, TabClock> | undefined} states of each tab's clock, by its port; undefined: those that this
+       *   worker has moved last
        * @param {number} toMs
        * @param {boolean} jump whether each timer that is due on the way fires once, at the target
        */
       join: (states, toMs, jump) => {
         targetMs = toMs;
         isJump = jump;
+        if (!states) {
+          return;
+        }
         clocks = new Map();
-        for (const [port, { nowMs, nextDueMs }] of Object.entries(states || {})) {
+        for (const [port, { nowMs, nextDueMs }] of Object.entries(states)) {
           const offsetMs = timers.nowMs() - nowMs;
           clocks.set(port, { offsetMs, dueMs: toDue(nextDueMs, offsetMs) });
         }
@@ -154,8 +158,8 @@
   /**
    * @typedef {object} Move
    * @property {number} ms
-   * @property {Record<string, TabClock>} tabClocks by their ports
-   * @property {boolean} hasDepartures whether a tab or worker has gone since the last move
+   * @property {Record<string, TabClock>} [tabClocks] by their ports; without them a move goes on
+   * @property {boolean} [hasDepartures] whether a tab or worker has gone since the last move
    * @property {Parameters<typeof ports.untilRead>[0]} posted by the tabs on this worker's ports
    */
   /**

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -58,6 +58,13 @@ class TabSnapshot:
             "hasDepartures": self.departures > channel.departures_sent,
             "posted": self.posted.get(channel.id),
         }
+
+    def has_shared_tabs(self, channels: Sequence[ControlChannel]) -> bool:
+        """Return whether a tab on virtual time is connected to several of these workers."""
+        return any(
+            sum(any(port.id in channel.ports for port in tab.ports) for channel in channels) > 1
+            for tab in self.tabs
+        )
 
 
 class MessageBarrier:

@@ -186,6 +186,15 @@ def test_clock_parameters_are_those_of_the_tabs_of_a_worker(make_channel: MakeCh
     assert snapshot.clock_params(channel) == {**expected, "hasDepartures": False}
 
 
+def test_tab_of_several_workers_is_shared(make_channel: MakeChannel) -> None:
+    one, two = make_channel("one", "1", "2"), make_channel("two", "3")
+    own = make_tab("a", make_port("1"), make_port("2"), make_port("unread"), clock=clock(7))
+    shared = make_tab("b", make_port("2"), make_port("3"), clock=clock(7))
+    assert not TabSnapshot([own], 0, {}).has_shared_tabs([one, two])
+    assert TabSnapshot([own, shared], 0, {}).has_shared_tabs([one, two])
+    assert not TabSnapshot([own, shared], 0, {}).has_shared_tabs([one])
+
+
 def test_documents_and_workers_that_went_are_departures(
     make_barrier: MakeBarrier, make_channel: MakeChannel
 ) -> None:
