@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from aiohttp import (
@@ -23,6 +24,7 @@ from yarl import URL
 from pytest_sharedworker.control.socket_counts import SocketCounts
 from pytest_sharedworker.gateway.exchange import Exchange, SocketMessage
 from pytest_sharedworker.gateway.exchange_control import abort_connection
+from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 from pytest_sharedworker.gateway.socket_toxics import MessageQueue, SocketToxics
@@ -89,8 +91,10 @@ class WebSocketBridge:
         except WSServerHandshakeError as error:
             # A status that is no error is no handshake either.
             status = error.status if error.status >= 400 else 502
-            return RawResponse(status, CIMultiDict({"Content-Type": "text/plain"}), error.message.encode())
-        return RawResponse(SWITCHING_PROTOCOLS, CIMultiDict(), b"")
+            refusal = _remove_handshake(error.headers or {})
+            refusal["Content-Type"] = "text/plain"
+            return RawResponse(status, refusal, error.message.encode())
+        return RawResponse(SWITCHING_PROTOCOLS, _remove_handshake(self._server._response.headers), b"")
 
     def is_streaming(self, response: RawResponse) -> bool:
         """Return whether a response is a handshake, so that messages follow it."""
@@ -134,6 +138,7 @@ class WebSocketBridge:
         browser = web.WebSocketResponse(
             protocols=protocols, max_msg_size=0, compress=False, timeout=1, autoclose=False
         )
+        browser.headers.extend(response.headers)
         await browser.prepare(self._request)
         self._exchange.status = response.status
         self._exchange.response_headers = CIMultiDict(browser.headers)
@@ -194,6 +199,12 @@ class WebSocketBridge:
         message = SocketMessage(sender, data, self._journal.seconds(), is_dropped)
         self._exchange.messages.append(message)
         self._journal.update()
+
+
+def _remove_handshake(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """Return what a server's response to a handshake says besides, such as its cookies."""
+    others = remove_headers(headers, NOT_FORWARDED)
+    return remove_headers(others, [name.lower() for name in others if name.lower().startswith(_HANDSHAKE)])
 
 
 async def _pass_close_on(source: Socket, sink: Socket, message: Any) -> None:

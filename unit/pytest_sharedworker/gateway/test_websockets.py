@@ -221,6 +221,43 @@ def test_server_without_websockets_refuses_with_its_status(
         talk(never)
 
 
+COOKIES = [("Set-Cookie", "one=1"), ("Set-Cookie", "two=2"), ("X-Node", "7")]
+
+
+def test_headers_of_the_servers_handshake_reach_the_browser(
+    upstream: Upstream, talk: Callable[..., None]
+) -> None:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        socket.headers.extend(COOKIES)
+        await socket.prepare(request)
+        await socket.close()
+        return socket
+
+    async def check(socket: Socket) -> None:
+        headers = socket._response.headers
+        assert (headers.getall("Set-Cookie"), headers["X-Node"]) == (["one=1", "two=2"], "7")
+        assert len(headers.getall("Sec-WebSocket-Accept")) == len(headers.getall("Upgrade")) == 1
+
+    upstream.respond_later = serve
+    talk(check)
+
+
+def test_headers_of_a_refused_handshake_reach_the_browser(
+    upstream: Upstream, talk: Callable[..., None]
+) -> None:
+    upstream.respond_later = None
+    upstream.respond = lambda _: web.Response(status=401, headers=COOKIES, text="who are you?")
+
+    async def never(socket: Socket) -> None:
+        raise AssertionError
+
+    with pytest.raises(WSServerHandshakeError, match="401") as refusal:
+        talk(never)
+    assert refusal.value.headers is not None
+    assert list(refusal.value.headers.getall("Set-Cookie")) == ["one=1", "two=2"]
+
+
 @pytest.mark.parametrize("toxic", [ResetPeer(), DropResponse()])
 def test_toxic_meets_the_handshake(gateway: Gateway, talk: Callable[..., None], toxic: Toxic) -> None:
     async def never(socket: Socket) -> None:
