@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import re
+import sqlite3
+import sys
 import urllib.request
+from contextlib import closing
+from pathlib import Path
+
+import pytest
 
 from bench.client.peers import ENTRIES, PACKAGES, PEERS, Client, get_all_names
 from bench.client.sink import Sink
 from bench.report import Samples
+from bench.server.load import build_batch, get_percentile, post_batches
+from bench.server.subjects import measure_floor, run_reference
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 
@@ -51,3 +60,22 @@ def test_peers_have_an_entry_and_an_exact_version() -> None:
 
 def test_samples_show_median_and_spread() -> None:
     assert Samples((7.0, 9.04, 6.5)).format() == "7.0 (6.5-9.0)"
+
+
+def test_floor_stores_each_record_once(tmp_path: Path) -> None:
+    measure_floor([build_batch(1, 3), build_batch(2, 3)], tmp_path)
+    with closing(sqlite3.connect(tmp_path / "floor.db")) as connection:
+        assert connection.execute("SELECT count(*), count(DISTINCT tab_id) FROM records").fetchone() == (6, 2)
+
+
+def test_batches_are_those_that_the_server_stores(tmp_path: Path) -> None:
+    with run_reference(tmp_path) as server:
+        asyncio.run(post_batches(server.url, [build_batch(number, 3) for number in range(4)], 2))
+        assert server.read_peak_mebibytes() > 1 or sys.platform != "linux"
+    with closing(sqlite3.connect(tmp_path / "records.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM records").fetchone() == (12,)
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(50, 2), (75, 3), (99, 4), (100, 4)])
+def test_percentile_is_one_of_the_values(percent: int, expected: int) -> None:
+    assert get_percentile([1, 2, 3, 4], percent) == expected

@@ -1,24 +1,21 @@
-"""Measure a scrape of the reference server's metrics with stores of two sizes: `python bench/metrics.py`.
+"""A scrape of the reference server's metrics, with stores of several sizes.
 
 The server runs in this process, on loopback, with an SQLite file on disk. A tab has 20 events.
 """
 
+from __future__ import annotations
+
 import asyncio
 import sqlite3
-import statistics
-import sys
-import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
 
 import aiohttp
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from bench.report import Samples
 from reference_server import ReferenceServer
 
-SIZES = (10_000, 1_000_000)
 EVENTS_PER_TAB = 20
 SCRAPES = 50
 
@@ -31,35 +28,24 @@ FROM numbers
 """
 
 
-async def measure(size: int, folder: Path) -> None:
-    """Fill a store and print the time of a scrape."""
-    database = folder / f"{size}.sqlite"
+def measure_scrapes(size: int, folder: Path) -> Samples:
+    """Fill a store and return the milliseconds of its scrapes."""
+    return asyncio.run(_measure_scrapes(size, folder / f"{size}.sqlite"))
+
+
+async def _measure_scrapes(size: int, database: Path) -> Samples:
     server = ReferenceServer(database=database, environ={})
     await server.start()
     await server.stop()
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute(FILL, (size, EVENTS_PER_TAB, EVENTS_PER_TAB))
     url = await server.start()
-    seconds = []
+    milliseconds = []
     async with aiohttp.ClientSession() as client:
         for _ in range(SCRAPES):
             began = time.perf_counter()
             async with client.get(url / "metrics") as response:
                 await response.read()
-            seconds.append(time.perf_counter() - began)
+            milliseconds.append((time.perf_counter() - began) * 1000)
     await server.stop()
-    milliseconds = [1000 * each for each in seconds]
-    print(
-        f"{size:>9,} records: median {statistics.median(milliseconds):.1f} ms, max {max(milliseconds):.1f} ms"
-    )
-
-
-def main() -> None:
-    """Measure all sizes."""
-    with tempfile.TemporaryDirectory() as folder:
-        for size in SIZES:
-            asyncio.run(measure(size, Path(folder)))
-
-
-if __name__ == "__main__":
-    main()
+    return Samples(tuple(milliseconds))
