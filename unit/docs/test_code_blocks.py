@@ -15,7 +15,7 @@ import pytest
 
 from unit.support.wheel import CHECKOUT, build_wheel, create_environment, run_clean
 
-DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 EXAMPLES = CHECKOUT / "examples"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

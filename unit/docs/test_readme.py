@@ -18,7 +18,7 @@ from pytest_sharedworker import Toxic
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 
 
 def find_code_blocks(language: str) -> list[str]:
