@@ -1,7 +1,7 @@
 """Hooks of the documentation site: files of the checkout outside of docs/, and what pages load.
 
-README, CONTRIBUTING and CHANGELOG are pages of the site. Every other file or folder that a page links to gets
-a page with its text, so that each link that works in a checkout works in the site.
+README, CONTRIBUTING, SECURITY and CHANGELOG are pages of the site. Every other file or folder that a page
+links to gets a page with its text, so that each link that works in a checkout works in the site.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from mkdocs.structure.pages import Page
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOCS = "docs"
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "CHANGELOG.md": "changelog.md",
+}
 """Pages of the site by their file in the checkout."""
 _PAGE_ORIGINS = {page: origin for origin, page in PAGES.items()}
 _SOURCES = "source"
