@@ -7,24 +7,27 @@ a system under test would stay text even if an escape were missing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
-from e2e.conformance.case import Level, Verdict, get_family, sort_key
+from e2e.conformance.case import Verdict
 from e2e.conformance.report.formats.results_json import RESULTS_FILE
+from e2e.conformance.report.page_model import NOT_RUN, build_summaries, build_tables, list_failures
 from e2e.conformance.report.report_format import FileFormat, ReportContext
 from e2e.conformance.report.results import Results
+from e2e.conformance.report.sanitize import take_first_lines
 from e2e.conformance.report.timeline import Kind
 from e2e.conformance.report.timeline_svg import draw_shapes, draw_timeline
-from e2e.conformance.report.verdicts import CaseResult
+from e2e.conformance.report.verdicts import STALE_ADVICE
 
 PAGE_FILE = "index.html"
 TEMPLATE_FILE = "page.html.j2"
 STYLE_FILE = "page.css"
+MOST_OPEN_FAILURES = 25
+"""A longer list of what fails the run is closed, so that the tables stay within reach."""
 
 # A symbol beside color and word, because a reader may lack any one of them.
 SYMBOLS = {
@@ -61,56 +64,6 @@ MARK_MEANINGS = {
     Kind.RECEIVED: "the sender receives a response that the gateway delayed or replaced",
     Kind.ABORTED: "the sender receives no response",
 }
-VERDICTS_IN_ORDER = (
-    Verdict.FAILED,
-    Verdict.INCONCLUSIVE,
-    Verdict.NON_STRICT,
-    Verdict.UNIMPLEMENTED,
-    Verdict.OK,
-)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A place in the matrix; `result` is None where the case did not run on the implementation."""
-
-    anchor: str
-    implementation: str
-    result: CaseResult | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """A case on all implementations."""
-
-    id: str
-    level: Level
-    requirement: str
-    cells: list[Cell]
-
-    @property
-    def anchor(self) -> str:
-        """The part of a link to the case that stays the same from report to report."""
-        return self.id.replace("/", "-")
-
-    @property
-    def passes(self) -> bool:
-        """Whether every cell is ok and no known deviation is stale."""
-        results = [cell.result for cell in self.cells if cell.result]
-        return all(result.verdict is Verdict.OK and not result.stale_deviation for result in results)
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The numbers of an implementation. `levels`: level, number of ok cases, number of all cases."""
-
-    name: str
-    description: str
-    levels: list[tuple[Level, int, int]]
-    verdicts: list[tuple[Verdict, int]]
-    known: int
-    stale: int
-    seconds: float
 
 
 def render_page(
@@ -120,6 +73,7 @@ def render_page(
     environment: Mapping[str, str] | None = None,
 ) -> str:
     """Return the page; `now` is the time that it shows as its own (default: the current time, in UTC)."""
+    tables = build_tables(results)
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -127,11 +81,14 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters["first_lines"] = take_first_lines
     return templates.get_template(TEMPLATE_FILE).render(
-        families=_build_families(results),
-        summaries=[
-            _build_summary(results, name, descriptions.get(name, "")) for name in results.implementations
-        ],
+        tables=tables,
+        failures=list(list_failures(tables)),
+        most_open_failures=MOST_OPEN_FAILURES,
+        not_run=NOT_RUN,
+        stale_advice=STALE_ADVICE,
+        summaries=build_summaries(results, descriptions),
         problems=results.problems,
         environment=environment or {},
         symbols=SYMBOLS,
@@ -151,40 +108,3 @@ def _render(results: Results, context: ReportContext) -> str:
 
 
 FORMAT = FileFormat("html", PAGE_FILE, _render)
-
-
-def _build_families(results: Results) -> list[tuple[str, list[Row]]]:
-    by_case: dict[str, dict[str, CaseResult]] = {}
-    for result in results:
-        by_case.setdefault(result.id, {})[result.implementation] = result
-    families: dict[str, list[Row]] = {}
-    for number, case_id in enumerate(sorted(by_case, key=sort_key)):
-        found = by_case[case_id]
-        cells = [
-            Cell(f"verdict-{number}-{column}", name, found.get(name))
-            for column, name in enumerate(results.implementations)
-        ]
-        first = next(iter(found.values()))
-        row = Row(case_id, first.level, first.requirement, cells)
-        families.setdefault(get_family(case_id), []).append(row)
-    return list(families.items())
-
-
-def _build_summary(results: Results, name: str, description: str) -> Summary:
-    of_implementation = results.get_results(name)
-    counts = results.count_verdicts(name)
-    levels = [
-        (level, counts[level, Verdict.OK], sum(counts[level, verdict] for verdict in Verdict))
-        for level in Level
-    ]
-    verdicts = [(verdict, sum(counts[level, verdict] for level in Level)) for verdict in VERDICTS_IN_ORDER]
-    stale = sum(result.stale_deviation for result in of_implementation)
-    return Summary(
-        name=name,
-        description=description,
-        levels=[(level, passed, total) for level, passed, total in levels if total],
-        verdicts=[(verdict, count) for verdict, count in verdicts if count],
-        known=sum(result.known_deviation is not None for result in of_implementation) - stale,
-        stale=stale,
-        seconds=sum(result.seconds for result in of_implementation),
-    )

@@ -50,6 +50,14 @@ class Outline(HTMLParser):
         """Return every value of an attribute, in order."""
         return [values[attribute] or "" for _, values in self.elements if attribute in values]
 
+    def count(self, tag: str) -> int:
+        """Return the number of elements of a kind."""
+        return sum(name == tag for name, _ in self.elements)
+
+    def find(self, name: str) -> list[dict[str, str | None]]:
+        """Return the attributes of the elements of a class."""
+        return [values for _, values in self.elements if values.get("class") == name]
+
 
 def render(*found: CaseResult, problems: tuple[str, ...] = (), **descriptions: str) -> Outline:
     results = Results()
@@ -67,7 +75,7 @@ def test_each_verdict_opens_its_own_panel() -> None:
     )
     panels = [values["id"] for tag, values in outline.elements if tag == "article" and "popover" in values]
     openers = [
-        target for target in outline.all("popovertarget") if outline.all("popovertarget").count(target) == 2
+        target for target in outline.all("popovertarget") if outline.all("popovertarget").count(target) >= 2
     ]
     assert len(panels) == 3
     assert set(openers) == set(panels)
@@ -78,6 +86,44 @@ def test_each_verdict_opens_its_own_panel() -> None:
 def test_case_that_did_not_run_is_marked() -> None:
     outline = render(PASSES, replace(PASSES, implementation="two", id="flush/2/2"))
     assert outline.text.count("not run") == 2
+
+
+def test_cases_of_workers_and_servers_have_tables_of_their_own() -> None:
+    outline = render(
+        PASSES,
+        replace(PASSES, implementation="two"),
+        replace(PASSES, implementation="a server", id="server/ingest/1/1"),
+        replace(PASSES, implementation="two", id="server/ingest/1/2"),  # A name of a worker too.
+    )
+    assert outline.count("table") == 2
+    headers = [values for tag, values in outline.elements if values.get("scope") == "col"]
+    assert len(headers) == 2 + 2 + 2
+    assert outline.text.count("not run") == 2
+    assert outline.text.index("Worker cases") < outline.text.index("Server cases")
+    assert render(PASSES).count("table") == 1
+
+
+def test_what_fails_the_run_comes_before_the_tables() -> None:
+    found = render(
+        PASSES,
+        replace(PASSES, id="flush/2/2", verdict=Verdict.FAILED, actual="3 POSTs\ntwice"),
+        replace(PASSES, id="flush/2/3", known_deviation="why", stale_deviation=True),
+        replace(PASSES, id="flush/2/4", verdict=Verdict.NON_STRICT, level=Level.SHOULD),
+        replace(PASSES, id="flush/2/5", verdict=Verdict.INCONCLUSIVE),
+        replace(PASSES, id="flush/2/6", verdict=Verdict.INCONCLUSIVE, level=Level.SHOULD),
+    )
+    head, _, rest = found.text.partition("Worker cases")
+    assert "What fails the run: 3" in head
+    assert "3 POSTs\ntwice" in head
+    assert [number for number in range(1, 7) if f"flush/2/{number}" in head] == [2, 3, 5]
+    assert "flush/2/1" in rest
+    assert "What fails the run" not in render(PASSES).text
+
+
+def test_only_a_short_list_of_failures_is_open() -> None:
+    bad = [replace(PASSES, id=f"flush/2/{number}", verdict=Verdict.FAILED) for number in range(1, 27)]
+    assert [{"class": "failures", "open": None}] == render(*bad[:25]).find("failures")
+    assert [{"class": "failures"}] == render(*bad).find("failures")
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
