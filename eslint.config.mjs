@@ -8,7 +8,12 @@ const js = require("@eslint/js");
 export default [
   { ignores: ["worker/dist/"] },
   {
-    files: ["worker/**/*.js", "pytest_sharedworker/injected/*.js", "pytest_sharedworker/inspector/view/*.js"],
+    files: [
+      "worker/**/*.js",
+      "pytest_sharedworker/injected/*.js",
+      "pytest_sharedworker/inspector/view/*.js",
+      "e2e/conformance/report/formats/*.js",
+    ],
     rules: {
       ...js.configs.recommended.rules,
       "no-undef": "off", // tsc checks names.

@@ -88,6 +88,11 @@ class Table:
         """The rows of all families."""
         return [row for _, rows in self.families for row in rows]
 
+    @property
+    def size(self) -> int:
+        """The number of cases."""
+        return len(self.rows)
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -138,7 +143,7 @@ def _build_table(title: str, kind: str, results: list[CaseResult]) -> Table:
     for number, case_id in enumerate(sorted(by_case, key=sort_key)):
         found = by_case[case_id]
         cells = [
-            Cell(f"verdict-{kind}-{number}-{column}", name, found.get(name))
+            Cell(f"verdict.{kind}.{number}.{column}", name, found.get(name))
             for column, name in enumerate(columns)
         ]
         first = next(iter(found.values()))

@@ -1,11 +1,14 @@
-"""index.html: one page without script or external files, so that it opens offline and prints.
+"""index.html: one page without external files, so that it opens offline and prints.
 
-The template escapes all text. In addition the page's Content-Security-Policy forbids scripts, so that text of
-a system under test would stay text even if an escape were missing.
+A script filters the cases; without script the page shows every case. The template escapes all text. In
+addition the page's Content-Security-Policy allows no script but its own, so that text of a system under test
+would stay text even if an escape were missing.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,9 +16,15 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from e2e.conformance.case import Verdict
+from e2e.conformance.case import Level, Verdict
 from e2e.conformance.report.formats.results_json import RESULTS_FILE
-from e2e.conformance.report.page_model import NOT_RUN, build_summaries, build_tables, list_failures
+from e2e.conformance.report.page_model import (
+    NOT_RUN,
+    build_summaries,
+    build_tables,
+    list_failures,
+    list_words,
+)
 from e2e.conformance.report.report_format import FileFormat, ReportContext
 from e2e.conformance.report.results import Results
 from e2e.conformance.report.sanitize import take_first_lines
@@ -26,6 +35,7 @@ from e2e.conformance.report.verdicts import STALE_ADVICE
 PAGE_FILE = "index.html"
 TEMPLATE_FILE = "page.html.j2"
 STYLE_FILE = "page.css"
+SCRIPT_FILE = "page.js"
 MOST_OPEN_FAILURES = 25
 """A longer list of what fails the run is closed, so that the tables stay within reach."""
 
@@ -81,12 +91,15 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    script = _read(SCRIPT_FILE)
     templates.filters["first_lines"] = take_first_lines
     return templates.get_template(TEMPLATE_FILE).render(
         tables=tables,
         failures=list(list_failures(tables)),
         most_open_failures=MOST_OPEN_FAILURES,
         not_run=NOT_RUN,
+        levels=[level.value for level in Level if any(result.level is level for result in results)],
+        words=list_words(tables),
         stale_advice=STALE_ADVICE,
         summaries=build_summaries(results, descriptions),
         problems=results.problems,
@@ -99,12 +112,23 @@ def render_page(
         shapes=draw_shapes(),
         written=(now or datetime.now(timezone.utc)).strftime("%Y-%m-%d %H:%M UTC"),
         results_file=RESULTS_FILE,
-        style=Markup((Path(__file__).parent / STYLE_FILE).read_text(encoding="utf-8")),
+        style=Markup(_read(STYLE_FILE)),
+        script=Markup(script),
+        script_hash=_hash(script),
     )
 
 
 def _render(results: Results, context: ReportContext) -> str:
     return render_page(results, context.descriptions, environment=context.environment)
+
+
+def _read(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Return the source expression by which the page's policy allows a script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 FORMAT = FileFormat("html", PAGE_FILE, _render)

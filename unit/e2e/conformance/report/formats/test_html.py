@@ -5,6 +5,9 @@ How it looks is not tested.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from dataclasses import replace
 from datetime import datetime, timezone
 from html.parser import HTMLParser
@@ -43,16 +46,16 @@ class Outline(HTMLParser):
             pass
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self._inside:
+        if not {"style", "script"} & set(self._inside):
             self.text += data
 
     def all(self, attribute: str) -> list[str]:
         """Return every value of an attribute, in order."""
         return [values[attribute] or "" for _, values in self.elements if attribute in values]
 
-    def count(self, tag: str) -> int:
-        """Return the number of elements of a kind."""
-        return sum(name == tag for name, _ in self.elements)
+    def find_all(self, tag: str) -> list[dict[str, str | None]]:
+        """Return the attributes of the elements of a kind."""
+        return [values for name, values in self.elements if name == tag]
 
     def find(self, name: str) -> list[dict[str, str | None]]:
         """Return the attributes of the elements of a class."""
@@ -85,7 +88,7 @@ def test_each_verdict_opens_its_own_panel() -> None:
 
 def test_case_that_did_not_run_is_marked() -> None:
     outline = render(PASSES, replace(PASSES, implementation="two", id="flush/2/2"))
-    assert outline.text.count("not run") == 2
+    assert outline.text.count("not run") == 2 + 1  # One in the filters.
 
 
 def test_cases_of_workers_and_servers_have_tables_of_their_own() -> None:
@@ -95,12 +98,12 @@ def test_cases_of_workers_and_servers_have_tables_of_their_own() -> None:
         replace(PASSES, implementation="a server", id="server/ingest/1/1"),
         replace(PASSES, implementation="two", id="server/ingest/1/2"),  # A name of a worker too.
     )
-    assert outline.count("table") == 2
+    assert len(outline.find_all("table")) == 2
     headers = [values for tag, values in outline.elements if values.get("scope") == "col"]
     assert len(headers) == 2 + 2 + 2
-    assert outline.text.count("not run") == 2
+    assert outline.text.count("not run") == 2 + 1
     assert outline.text.index("Worker cases") < outline.text.index("Server cases")
-    assert render(PASSES).count("table") == 1
+    assert len(render(PASSES).find_all("table")) == 1
 
 
 def test_what_fails_the_run_comes_before_the_tables() -> None:
@@ -196,12 +199,42 @@ def test_hostile_text_is_escaped_everywhere() -> None:
     assert outline.text.count(HOSTILE) >= 9
 
 
-def test_page_has_no_external_files_and_forbids_scripts() -> None:
-    outline = render(PASSES)
+def test_page_has_no_external_files_and_allows_no_script_but_its_own() -> None:
+    page = render_page(Results(), {}, NOW)
+    outline = Outline(page)
     assert not outline.all("src")
     assert all(target.startswith("#") for target in outline.all("href"))
-    assert not [tag for tag, _ in outline.elements if tag in ("script", "link", "iframe")]
-    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in outline.all("content")
+    assert not [tag for tag, _ in outline.elements if tag in ("link", "iframe", "base", "object")]
+    (script,) = re.findall(r"<script[^>]*>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = outline.all("content")[0]
+    assert policy.split("; ") == [
+        "default-src 'none'",
+        f"script-src 'sha256-{digest}'",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+
+
+def test_filters_offer_what_the_report_has() -> None:
+    outline = render(
+        PASSES,
+        replace(PASSES, id="flush/2/2", implementation="two", verdict=Verdict.FAILED, known_deviation="why"),
+        replace(PASSES, id="batch/2/2", implementation="two", verdict=Verdict.NON_STRICT, level=Level.MAY),
+    )
+    values = [(each.get("name"), each.get("value")) for each in outline.find_all("input")]
+    assert values == [
+        ("text", None),
+        ("level", "MUST"),
+        ("level", "MAY"),
+        *(("verdict", word) for word in ("failed", "non-strict", "ok", "not run", "known")),
+        ("implementation", "one"),
+        ("implementation", "two"),
+        ("only", "1"),
+    ]
+    assert [each["value"] for each in outline.find_all("option")] == ["", "batch", "flush"]
 
 
 def test_timeline_is_a_picture_and_lines_of_text() -> None:
