@@ -93,6 +93,9 @@ def _build_selection_arguments(options: argparse.Namespace) -> list[str]:
     result += [f"--server={spec}" for spec in servers]
     result += [f"--case={prefix}" for prefix in options.case or []]
     result += [f"--level={options.level}"] if options.level else []
+    if options.compare is not None:
+        # In the first pass too, which reports a wrong file.
+        result += [f"--compare={Path(options.invoked_from, options.compare).absolute()}"]
     result += [str(cases_directory), "-m", MARKER_NAME, "-qq", "--no-header", "--no-summary"]
     # Cases use no property-based tests, and this plugin takes a second to load.
     return [*result, "-p", "no:hypothesispytest"]

@@ -30,6 +30,7 @@ examples:
   scripts/verify --worker my-worker.js --browser chromium --browser firefox --browser webkit
   scripts/verify --worker my-worker.js --case flush --case batch/1
   scripts/verify --server http://127.0.0.1:8080/prefix/
+  scripts/verify --compare report/results.json
   scripts/verify --case flush/2/1 --headed --slowmo 200 --worker-clock real -n 0
 """
 
@@ -45,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_selection(result)
     _add_run(result)
-    _add_folders(result)
+    _add_files(result)
     return result
 
 
@@ -105,8 +106,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_folders(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("folders")
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("files and folders")
+    group.add_argument("--compare", type=Path, metavar="FILE", help=options.COMPARE_HELP)
     group.add_argument(
         "--report", type=Path, metavar="DIR", help="folder of the report (default: report/ in the checkout)"
     )

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from e2e.conformance.case import sort_key
 from e2e.conformance.paths import CHECKOUT
-from e2e.conformance.report.formats.results_json import RESULTS_FILE
+from e2e.conformance.report.results_file import RESULTS_FILE
 from e2e.conformance.selection.options import parse_positive_integer
 
 SEED_LIMIT = 1_000_000

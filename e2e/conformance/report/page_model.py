@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from e2e.conformance.case import Level, Verdict, get_family, sort_key
+from e2e.conformance.report.comparison import Change, Comparison
 from e2e.conformance.report.results import Results
 from e2e.conformance.report.verdicts import CaseResult
 
@@ -24,11 +25,15 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True)
 class Cell:
-    """A place in a table; `result` is None where the case did not run on the implementation."""
+    """A place in a table; `result` is None where the case did not run on the implementation.
+
+    `change` is how it differs from an earlier run, None without a difference or an earlier run.
+    """
 
     anchor: str
     implementation: str
     result: CaseResult | None
+    change: Change | None = None
 
     @property
     def note(self) -> str | None:
@@ -107,12 +112,13 @@ class Summary:
     seconds: float
 
 
-def build_tables(results: Results) -> list[Table]:
+def build_tables(results: Results, comparison: Comparison | None = None) -> list[Table]:
     """Return a table for the cases of workers and one for those of servers; none without a case."""
+    changes = {(each.implementation, each.id): each for each in (comparison.changes if comparison else ())}
     workers = [result for result in results if not result.id.startswith(SERVER_FAMILIES)]
     servers = [result for result in results if result.id.startswith(SERVER_FAMILIES)]
     return [
-        _build_table(title, kind, found)
+        _build_table(title, kind, found, changes)
         for title, kind, found in (("Worker cases", "worker", workers), ("Server cases", "server", servers))
         if found
     ]
@@ -134,7 +140,9 @@ def list_words(tables: Iterable[Table]) -> list[str]:
     return [word for word in order if word in found]
 
 
-def _build_table(title: str, kind: str, results: list[CaseResult]) -> Table:
+def _build_table(
+    title: str, kind: str, results: list[CaseResult], changes: Mapping[tuple[str, str], Change]
+) -> Table:
     by_case: dict[str, dict[str, CaseResult]] = {}
     for result in results:
         by_case.setdefault(result.id, {})[result.implementation] = result
@@ -143,7 +151,7 @@ def _build_table(title: str, kind: str, results: list[CaseResult]) -> Table:
     for number, case_id in enumerate(sorted(by_case, key=sort_key)):
         found = by_case[case_id]
         cells = [
-            Cell(f"verdict.{kind}.{number}.{column}", name, found.get(name))
+            Cell(f"verdict.{kind}.{number}.{column}", name, found.get(name), changes.get((name, case_id)))
             for column, name in enumerate(columns)
         ]
         first = next(iter(found.values()))

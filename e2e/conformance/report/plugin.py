@@ -18,6 +18,7 @@ from e2e.conformance.case import MARKER_HELP, InconclusiveError, Level, get_case
 from e2e.conformance.report.observations import Observations
 from e2e.conformance.report.reporter import BROWSER_PROPERTY, PROPERTY, Reporter
 from e2e.conformance.report.results import Results
+from e2e.conformance.report.results_file import EarlierResults, ResultsFileError, load_earlier_results
 from e2e.conformance.report.sanitize import clean
 from e2e.conformance.report.verdicts import NO_IMPLEMENTATION, judge
 
@@ -31,7 +32,7 @@ def install(config: pytest.Config) -> None:
     """Register the marker `case`, the fixture `observations` and, with --report, the reporter.
 
     Call it from pytest_configure, after the options of `selection` exist. Raise pytest.UsageError for a
-    wrong implementation, or a report folder that cannot be created.
+    wrong implementation, a report folder that cannot be created, or a file that cannot be compared with.
     """
     config.addinivalue_line("markers", MARKER_HELP)
     config.pluginmanager.register(sys.modules[__name__], "conformance-verdicts")
@@ -39,8 +40,9 @@ def install(config: pytest.Config) -> None:
     if directory is not None or config.getoption("worker", None) or config.getoption("server", None):
         selection.get_targets(config)
     is_xdist_process = hasattr(config, "workerinput")
+    earlier = None if is_xdist_process else _load_earlier_results(config)
     if directory is not None and not is_xdist_process and not config.getoption("collectonly", False):
-        reporter = Reporter(config, _create_directory(Path(config.invocation_params.dir, directory)))
+        reporter = Reporter(config, _create_directory(Path(config.invocation_params.dir, directory)), earlier)
         config.stash[RESULTS] = reporter.results
         config.pluginmanager.register(reporter, "conformance-reporter")
 
@@ -53,6 +55,17 @@ def _create_directory(directory: Path) -> Path:
             f"--report {directory}: the folder cannot be created: {error.strerror}"
         ) from None
     return directory
+
+
+def _load_earlier_results(config: pytest.Config) -> EarlierResults | None:
+    """Return what --compare names. Before the run: its report may replace the file."""
+    name: str | None = config.getoption("compare", None)
+    if name is None:
+        return None
+    try:
+        return load_earlier_results(Path(config.invocation_params.dir, name), name)
+    except ResultsFileError as error:
+        raise pytest.UsageError(f"--compare {error}") from None
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from e2e.conformance.report.atomic_write import write_atomically
+from e2e.conformance.report.comparison import Comparison
 from e2e.conformance.report.results import Results
 
 
@@ -29,7 +30,8 @@ class ReportContext:
     """What a format needs beside the results.
 
     `descriptions` has a line of text for each implementation. `terminal` is None where pytest has none.
-    `environment` tells where the run took place (see environment.py).
+    `environment` tells where the run took place (see environment.py), `comparison` what has changed since an
+    earlier run, with --compare.
     """
 
     directory: Path
@@ -37,6 +39,7 @@ class ReportContext:
     terminal: Terminal | None = None
     show_durations: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    comparison: Comparison | None = None
 
 
 class ReportFormat(Protocol):

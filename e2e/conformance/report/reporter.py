@@ -5,7 +5,7 @@ Under pytest-xdist it runs in the main process only, where the reports of all pr
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ import pytest
 
 from e2e.conformance import selection
 from e2e.conformance.case import Verdict, get_case
+from e2e.conformance.report.comparison import Comparison, compare
 from e2e.conformance.report.environment import read_environment
 from e2e.conformance.report.formats import FORMATS
 from e2e.conformance.report.formats.terminal import ResultPrinter
 from e2e.conformance.report.report_format import ReportContext, Terminal
 from e2e.conformance.report.results import Results
+from e2e.conformance.report.results_file import EarlierResults
 from e2e.conformance.report.sanitize import clean
 from e2e.conformance.report.verdicts import CaseResult
 
@@ -40,10 +42,11 @@ def get_result(report: pytest.TestReport) -> CaseResult | None:
 class Reporter:
     """A pytest plugin that makes the report of a run. `results` is complete when the session has finished."""
 
-    def __init__(self, config: pytest.Config, directory: Path) -> None:
+    def __init__(self, config: pytest.Config, directory: Path, earlier: EarlierResults | None = None) -> None:
         self.results = Results()
         self._config = config
         self._directory = directory
+        self._earlier = earlier
         self._browsers: dict[str, str] = {}
         """The versions of the browsers that have run cases."""
         self._planned: set[str] = set()
@@ -163,12 +166,24 @@ class Reporter:
             for suffix in suffixes.values()
         }
         self.results.sort_implementations(descriptions)
+        environment = read_environment(self._browsers, self._config.getoption("shuffle", None))
         context = ReportContext(
             self._directory,
             descriptions,
             self.terminal,
             self._config.getoption("case_durations", False),
-            read_environment(self._browsers, self._config.getoption("shuffle", None)),
+            environment,
+            self._compare(environment),
         )
         for report_format in FORMATS:
             report_format.write(self.results, context)
+
+    def _compare(self, environment: Mapping[str, str]) -> Comparison | None:
+        if self._earlier is None:
+            return None
+        return compare(
+            self._earlier,
+            self.results,
+            environment,
+            lambda case_id, level: selection.is_selected(self._config, case_id, level),
+        )

@@ -5,7 +5,7 @@ The root conftest calls these functions from the pytest hooks of similar names.
 
 from __future__ import annotations
 
-from e2e.conformance.selection.cases import raise_forwarded_error, select_cases
+from e2e.conformance.selection.cases import is_selected, raise_forwarded_error, select_cases
 from e2e.conformance.selection.options import add_options
 from e2e.conformance.selection.targets import (
     get_column,
@@ -20,6 +20,7 @@ __all__ = [
     "get_column",
     "get_target",
     "get_targets",
+    "is_selected",
     "list_columns",
     "parametrize_targets",
     "raise_forwarded_error",

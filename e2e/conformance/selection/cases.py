@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.conformance.case import Case, get_case, get_family, sort_key
+from e2e.conformance.case import Case, Level, get_case, get_family, sort_key
 from e2e.conformance.selection.options import LEVEL_NAMES
 from e2e.conformance.selection.targets import Target, get_column, get_target, runs_on_named_kind
 
@@ -47,6 +47,19 @@ def raise_forwarded_error(output: Mapping[str, object]) -> None:
 def matches_prefix(case_id: str, prefix: str) -> bool:
     """Whether the id begins with the prefix, by whole path segments."""
     return f"{case_id}/".startswith(f"{prefix.rstrip('/')}/")
+
+
+def is_selected(config: pytest.Config, case_id: str, level: Level) -> bool:
+    """Whether --case and --level select a case of this id and level."""
+    prefixes: list[str] = config.getoption("case", None) or []
+    name: str | None = config.getoption("level", None)
+    is_named = not prefixes or any(matches_prefix(case_id, prefix) for prefix in prefixes)
+    return is_named and (name is None or level.value.lower() in _list_levels(name))
+
+
+def _list_levels(name: str) -> tuple[str, ...]:
+    """Return a level and the more binding ones."""
+    return LEVEL_NAMES[: LEVEL_NAMES.index(name) + 1]
 
 
 def _select(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -105,7 +118,7 @@ def _keep_level(config: pytest.Config, items: list[pytest.Item], cases: Mapping[
     name: str | None = config.getoption("level", None)
     if name is None:
         return
-    wanted = LEVEL_NAMES[: LEVEL_NAMES.index(name) + 1]
+    wanted = _list_levels(name)
     _keep(config, items, lambda item: item in cases and cases[item].level.value.lower() in wanted)
     if cases and not items:
         raise pytest.UsageError(NO_CASE_OF_LEVEL.format(level=name))

@@ -31,6 +31,10 @@ SERVER_HELP = (
 CASE_HELP = "run only the cases whose id begins with this prefix (flush, flush/2, flush/2/1); may be repeated"
 LEVEL_HELP = "run only the cases of this level and of the more binding levels (default: may, which is all)"
 SHUFFLE_HELP = "run the cases in random order; the same seed gives the same order"
+COMPARE_HELP = (
+    "show what has become better or worse, is new or gone since this results.json, on the terminal and in "
+    "index.html; the comparison does not change the exit status"
+)
 ROLLOUT_SAMPLES_HELP = (
     f"number of workers that the statistical sampling case starts (default: {DEFAULT_ROLLOUT_SAMPLES})"
 )
@@ -56,6 +60,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="print one line for each verdict; write results.json, junit.xml and index.html into this folder",
     )
+    group.addoption("--compare", metavar="FILE", help=f"with --report, {COMPARE_HELP}")
     group.addoption(
         "--case-durations",
         action="store_true",

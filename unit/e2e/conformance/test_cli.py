@@ -130,6 +130,23 @@ def test_github_gets_annotations(verify: Verify, monkeypatch: pytest.MonkeyPatch
     assert commands == ["error title=flush/1/2 on one", "warning title=flush/1/3 on one"]
 
 
+def test_run_is_compared_with_the_report_that_it_replaces(verify: Verify) -> None:
+    assert verify(PASSES + FAILS).returncode == 1
+    fixed = FAILS.replace('raise FindingError("1 POST", "3 POSTs")', "pass") + SHOULD_FAILS
+    done = verify(PASSES + fixed, "--compare", "out/results.json")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("compared with "))
+    assert lines[start].endswith("out/results.json: 0 worse, 1 better, 1 new, 0 gone, 1 unchanged")
+    assert [line.strip() for line in lines[start + 1 : -1]] == [
+        "flush/1/2  one: better, was failed",
+        "flush/1/3  one: new: non-strict",
+    ]
+    worse = verify(PASSES + SHOULD_FAILS, "--compare", "out", "--case", "flush/1/1")
+    assert worse.returncode == 0
+    assert "0 worse, 0 better, 0 new, 0 gone, 1 unchanged" in worse.stdout
+
+
 def test_junit_is_written_with_the_results(verify: Verify, tmp_path: Path) -> None:
     verify(PASSES + FAILS)
     suites = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
@@ -235,6 +252,8 @@ def get_status(*arguments: str) -> object:
     [
         (["--worker", "cases/one.js", "--worker", "cases/one.js"], "two of them are named 'one'"),
         (["--case", "flsh"], "scripts/verify: --case flsh: no case has this prefix; the families are flush"),
+        (["--compare", "cases/one.js"], "one.js: is no results.json of this suite: "),
+        (["--compare", "absent.json"], "absent.json: cannot be read: No such file or directory"),
         (["--report", "cases/one.js"], "cases/one.js: the folder cannot be created"),
     ],
 )

@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from e2e.conformance.case import Level, Verdict
-from e2e.conformance.report.formats.results_json import RESULTS_FILE
+from e2e.conformance.report.comparison import ChangeKind, Comparison
 from e2e.conformance.report.page_model import (
     NOT_RUN,
     build_summaries,
@@ -27,6 +27,7 @@ from e2e.conformance.report.page_model import (
 )
 from e2e.conformance.report.report_format import FileFormat, ReportContext
 from e2e.conformance.report.results import Results
+from e2e.conformance.report.results_file import RESULTS_FILE
 from e2e.conformance.report.sanitize import take_first_lines
 from e2e.conformance.report.timeline import Kind
 from e2e.conformance.report.timeline_svg import draw_shapes, draw_timeline
@@ -81,9 +82,10 @@ def render_page(
     descriptions: Mapping[str, str],
     now: datetime | None = None,
     environment: Mapping[str, str] | None = None,
+    comparison: Comparison | None = None,
 ) -> str:
     """Return the page; `now` is the time that it shows as its own (default: the current time, in UTC)."""
-    tables = build_tables(results)
+    tables = build_tables(results, comparison)
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -98,6 +100,9 @@ def render_page(
         failures=list(list_failures(tables)),
         most_open_failures=MOST_OPEN_FAILURES,
         not_run=NOT_RUN,
+        comparison=comparison,
+        changes=list(ChangeKind) if comparison else [],
+        changes_of_rows=[kind.value for kind in ChangeKind if kind is not ChangeKind.GONE],
         levels=[level.value for level in Level if any(result.level is level for result in results)],
         words=list_words(tables),
         stale_advice=STALE_ADVICE,
@@ -119,7 +124,9 @@ def render_page(
 
 
 def _render(results: Results, context: ReportContext) -> str:
-    return render_page(results, context.descriptions, environment=context.environment)
+    return render_page(
+        results, context.descriptions, environment=context.environment, comparison=context.comparison
+    )
 
 
 def _read(name: str) -> str:

@@ -11,7 +11,8 @@ const ADDRESS_DELAY_MS = 200; // Browsers limit how often a page changes its add
 const form = document.querySelector("form.filter");
 
 /**
- * @typedef {{ element: HTMLElement, implementation: string, words: string[], text: string }} Cell
+ * @typedef {{ element: HTMLElement, implementation: string, words: string[], change: string,
+ *             text: string }} Cell
  * @typedef {{ element: HTMLElement, anchor: string, level: string, family: string, passes: boolean,
  *             text: string, cells: Cell[] }} Row
  */
@@ -28,9 +29,9 @@ const fold = (text) => (text ?? "").normalize("NFKC").toLowerCase();
 
 /** @type {(cell: HTMLElement) => Cell} */
 const readCell = (cell) => {
-  const { implementation = "", verdict = "", panel } = cell.dataset;
+  const { implementation = "", verdict = "", change = "", panel } = cell.dataset;
   const fields = panel === undefined ? null : document.getElementById(panel)?.querySelector("dl");
-  return { element: cell, implementation, words: verdict.split(","), text: fold(fields?.textContent) };
+  return { element: cell, implementation, words: verdict.split(","), change, text: fold(fields?.textContent) };
 };
 
 /** @type {(row: HTMLElement) => Row} */
@@ -89,6 +90,7 @@ const install = (form) => {
     const isFamily = wanted(state, "family");
     const isImplementation = wanted(state, "implementation");
     const isVerdict = wanted(state, "verdict");
+    const isChange = wanted(state, "change");
     const shown = new Set();
     for (const row of rows) {
       const fits =
@@ -99,6 +101,7 @@ const install = (form) => {
           (cell) =>
             isImplementation(cell.implementation) &&
             cell.words.some(isVerdict) &&
+            isChange(cell.change) &&
             terms.every((term) => row.text.includes(term) || cell.text.includes(term)),
         );
       row.element.hidden = !fits;

@@ -8,10 +8,8 @@ from typing import Any
 
 from e2e.conformance.report.report_format import FileFormat, ReportContext
 from e2e.conformance.report.results import Results
+from e2e.conformance.report.results_file import RESULTS_FILE, SCHEMA
 from e2e.conformance.report.verdicts import CaseResult
-
-SCHEMA = 1
-RESULTS_FILE = "results.json"
 
 
 def build_json(results: Results, environment: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from e2e.conformance.case import Level, Verdict
+from e2e.conformance.report.comparison import ChangeKind, Comparison
 from e2e.conformance.report.durations import format_durations
 from e2e.conformance.report.formats.html import PAGE_FILE
 from e2e.conformance.report.report_format import ReportContext, Terminal
@@ -21,6 +22,10 @@ TIMELINE_LINES = 40
 """Lines of a timeline below a case that does not pass; the report has all lines."""
 MIN_REQUIREMENT_WIDTH = 40
 
+CHANGES = 20
+"""Changes of each kind that are printed after a comparison."""
+
+_CHANGE_COLORS = {ChangeKind.WORSE: {"red": True}, ChangeKind.BETTER: {"green": True}}
 _COLORS = {
     Verdict.OK: "green",
     Verdict.UNIMPLEMENTED: "cyan",
@@ -81,6 +86,10 @@ class TerminalFormat:
             terminal.write_line("")
             for line in format_durations(results):
                 terminal.write_line(line)
+        if context.comparison is not None:
+            terminal.write_line("")
+            for line, markup in _list_changes(context.comparison):
+                terminal.write_line(line, **markup)
         terminal.write_line(f"report: {context.directory / PAGE_FILE}")
 
 
@@ -118,6 +127,22 @@ def _list_problems(results: Results) -> Iterator[str]:
     for result in results:
         if result.stale_deviation:
             yield f"{result.id} on {result.implementation}: {STALE_ADVICE}."
+
+
+def _list_changes(comparison: Comparison) -> Iterator[tuple[str, dict[str, bool]]]:
+    """Yield lines with their colors; of each kind the first changes only, the page has more."""
+    yield f"compared with {comparison.file}: {comparison.counts}", {}
+    width = max((len(change.id) for change in comparison.changes), default=0)
+    for kind in ChangeKind:
+        changes = comparison.get_changes(kind)
+        for change in changes[:CHANGES]:
+            line = f"{INDENT}{change.id:<{width}}  {change.implementation}: {change}"
+            yield line, _CHANGE_COLORS.get(kind, {})
+        if len(changes) > CHANGES:
+            yield f"{INDENT}… {len(changes) - CHANGES} more {kind.value}", {}
+    for names, which in ((comparison.only_before, "that file"), (comparison.only_now, "this run")):
+        if names:
+            yield f"{INDENT}not compared, only in {which}: {', '.join(names)}", {}
 
 
 def _format_matrix(results: Results) -> list[str]:

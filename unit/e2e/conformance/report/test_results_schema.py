@@ -12,8 +12,9 @@ import pytest
 
 from e2e.conformance.case import Level, Verdict
 from e2e.conformance.paths import CHECKOUT
-from e2e.conformance.report.formats.results_json import SCHEMA, build_json
+from e2e.conformance.report.formats.results_json import build_json
 from e2e.conformance.report.results import Results
+from e2e.conformance.report.results_file import SCHEMA
 from e2e.conformance.report.verdicts import CaseResult
 from unit.support.schema_rules import list_errors
 

@@ -15,11 +15,14 @@ from html.parser import HTMLParser
 import pytest
 
 from e2e.conformance.case import Level, Verdict
+from e2e.conformance.report.comparison import compare
 from e2e.conformance.report.formats.html import MARK_MEANINGS, SYMBOLS, VERDICT_MEANINGS, render_page
 from e2e.conformance.report.results import Results
+from e2e.conformance.report.results_file import EarlierCase, EarlierResults, Standing
 from e2e.conformance.report.sanitize import MAX_CHARACTERS, clean, take_first_lines
 from e2e.conformance.report.timeline import Kind, Mark, build_timeline
 from e2e.conformance.report.verdicts import CaseResult
+from unit.support.conformance_results import collect
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc)
 HOSTILE = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>'{{ 7 * 7 }}</pre></style>"
@@ -216,6 +219,27 @@ def test_page_has_no_external_files_and_allows_no_script_but_its_own() -> None:
         "base-uri 'none'",
         "form-action 'none'",
     ]
+
+
+def test_page_shows_what_has_changed() -> None:
+    results = collect(replace(PASSES, verdict=Verdict.FAILED), replace(PASSES, id="flush/2/2"))
+    earlier = EarlierResults(
+        HOSTILE,
+        {"commit": HOSTILE},
+        {
+            ("one", "flush/2/1"): EarlierCase(Standing(0, False), Level.MUST, "a requirement"),
+            ("one", "flush/2/3"): EarlierCase(Standing(0, False), Level.MUST, HOSTILE),
+            (HOSTILE, "flush/2/3"): EarlierCase(Standing(0, False), Level.MUST, "a requirement"),
+        },
+    )
+    page = render_page(results, {}, NOW, comparison=compare(earlier, results, {}))
+    outline = Outline(page)
+    assert outline.find("compared") == [{"class": "compared", "open": None}]
+    assert outline.text.count(HOSTILE) == 4
+    assert [value for value in outline.all("data-change")] == ["worse", "new"]
+    assert "worse, was ok" in outline.text
+    assert "1 worse, 0 better, 1 new, 1 gone, 0 unchanged" in outline.text
+    assert set(target.removeprefix("#") for target in outline.all("href")) <= set(outline.all("id"))
 
 
 def test_filters_offer_what_the_report_has() -> None:
