@@ -15,7 +15,9 @@ DEFAULT_CLOCK = "virtual"
 """The plugin's own default is real time, in which a run would take hours."""
 BROWSERS = ("chromium", "firefox", "webkit")
 
-DESCRIPTION = "Run the conformance cases and write index.html, results.json and junit.xml into report/."
+DESCRIPTION = """\
+Run the conformance cases and write index.html, results.json, junit.xml, badge.svg and badge.json into
+report/. In GitHub Actions, what fails is shown at the commit and in the summary of the step too."""
 EPILOG = """\
 exit status:
   0    every MUST holds

@@ -58,7 +58,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--report",
         metavar="DIR",
-        help="print one line for each verdict; write results.json, junit.xml and index.html into this folder",
+        help="print one line for each verdict; write index.html, results.json, junit.xml and a badge into "
+        "this folder",
     )
     group.addoption("--compare", metavar="FILE", help=f"with --report, {COMPARE_HELP}")
     group.addoption(

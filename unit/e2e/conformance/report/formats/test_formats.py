@@ -15,7 +15,16 @@ from unit.support.conformance_results import FAILED, OK, collect
 def test_each_module_is_a_format() -> None:
     modules = {path.stem for path in Path(*formats.__path__).glob("*.py")} - {"__init__"}
     assert len(FORMATS) == len(modules)
-    assert sorted(each.name for each in FORMATS) == ["github", "html", "json", "junit", "terminal"]
+    assert sorted(each.name for each in FORMATS) == [
+        "badge-json",
+        "badge-svg",
+        "github",
+        "html",
+        "json",
+        "junit",
+        "step-summary",
+        "terminal",
+    ]
 
 
 @pytest.mark.parametrize("report_format", FORMATS, ids=lambda each: each.name)
