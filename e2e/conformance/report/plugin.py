@@ -16,7 +16,7 @@ import pytest
 from e2e.conformance import selection
 from e2e.conformance.case import MARKER_HELP, InconclusiveError, Level, get_case
 from e2e.conformance.report.observations import Observations
-from e2e.conformance.report.reporter import BROWSER_PROPERTY, PROPERTY, Reporter
+from e2e.conformance.report.reporter import BROWSER_PROPERTY, PROPERTY, TIMELINE_PROPERTY, Reporter
 from e2e.conformance.report.results import Results
 from e2e.conformance.report.results_file import EarlierResults, ResultsFileError, load_earlier_results
 from e2e.conformance.report.sanitize import clean
@@ -63,7 +63,11 @@ def _load_earlier_results(config: pytest.Config) -> EarlierResults | None:
     if name is None:
         return None
     try:
-        return load_earlier_results(Path(config.invocation_params.dir, name), name)
+        path = Path(config.invocation_params.dir, name)
+        # As the page shows it: without folders of this machine, where that is possible.
+        is_inside = path.is_relative_to(config.invocation_params.dir)
+        shown = path.relative_to(config.invocation_params.dir) if is_inside else path
+        return load_earlier_results(path, str(shown))
     except ResultsFileError as error:
         raise pytest.UsageError(f"--compare {error}") from None
 
@@ -99,6 +103,10 @@ def pytest_runtest_makereport(
     browser = getattr(item, "funcargs", {}).get("browser")
     if browser is not None and call.when == "call":
         report.user_properties.append((BROWSER_PROPERTY, [browser.browser_type.name, browser.version]))
+    if report.failed and call.when != "teardown":
+        timeline_file = _find_timeline_file(item)
+        if timeline_file is not None:
+            report.user_properties.append((TIMELINE_PROPERTY, str(timeline_file)))
     if call.when == "teardown" and _observations_key in item.stash:
         # pytest holds all tests until the end of the run, and these hold the journal.
         del item.stash[_observations_key]
@@ -106,6 +114,18 @@ def pytest_runtest_makereport(
         _skip(item, report, result.actual)
     _escape_surrogates(report)
     return report
+
+
+def _find_timeline_file(item: pytest.Item) -> Path | None:
+    """Return the file that the plugin has just written for a failed test that uses it."""
+    if not item.config.pluginmanager.has_plugin("sharedworker"):
+        return None
+    # Not at the top: pytest has to import the plugin first.
+    from pytest_sharedworker.reporting.artifacts import ARTIFACT_SOURCES
+
+    artifacts = item.stash.get(ARTIFACT_SOURCES, None)
+    file = artifacts and artifacts.folder / "timeline.html"
+    return file if file and file.is_file() else None
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -31,7 +31,8 @@ class ReportContext:
 
     `descriptions` has a line of text for each implementation. `terminal` is None where pytest has none.
     `environment` tells where the run took place (see environment.py), `comparison` what has changed since an
-    earlier run, with --compare.
+    earlier run, with --compare. `timeline_files` has relative links to the plugin's timelines of failed
+    cases, by implementation and id.
     """
 
     directory: Path
@@ -40,6 +41,7 @@ class ReportContext:
     show_durations: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     comparison: Comparison | None = None
+    timeline_files: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 class ReportFormat(Protocol):

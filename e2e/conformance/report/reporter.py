@@ -22,6 +22,7 @@ from e2e.conformance.report.report_format import ReportContext, Terminal
 from e2e.conformance.report.results import Results
 from e2e.conformance.report.results_file import EarlierResults
 from e2e.conformance.report.sanitize import clean
+from e2e.conformance.report.timeline_files import TimelineFiles
 from e2e.conformance.report.verdicts import CaseResult
 
 PROPERTY = "conformance"
@@ -29,6 +30,9 @@ PROPERTY = "conformance"
 
 BROWSER_PROPERTY = "conformance_browser"
 """Name under which the name and version of the browser of a case travel there."""
+
+TIMELINE_PROPERTY = "conformance_timeline"
+"""Name under which the path of the plugin's timeline.html of a failed case travels there."""
 
 
 def get_result(report: pytest.TestReport) -> CaseResult | None:
@@ -47,6 +51,7 @@ class Reporter:
         self._config = config
         self._directory = directory
         self._earlier = earlier
+        self._timeline_files = TimelineFiles(directory)
         self._browsers: dict[str, str] = {}
         """The versions of the browsers that have run cases."""
         self._planned: set[str] = set()
@@ -104,6 +109,9 @@ class Reporter:
                 self._browsers[clean(str(browser))] = clean(str(version))
         result = get_result(report)
         if result is not None:
+            for name, value in report.user_properties:
+                if name == TIMELINE_PROPERTY:
+                    self._timeline_files.add(result.implementation, result.id, Path(str(value)))
             before = self._running.get(report.nodeid)
             self._running[report.nodeid] = result if before is None else before.add_phase(result)
         elif report.when not in ("setup", "call", "teardown"):
@@ -174,6 +182,7 @@ class Reporter:
             self._config.getoption("case_durations", False),
             environment,
             self._compare(environment),
+            self._timeline_files.finish(),
         )
         for report_format in FORMATS:
             report_format.write(self.results, context)

@@ -184,6 +184,29 @@ def test_failure_is_printed_with_the_end_of_its_timeline(
     assert (tmp_path / "out" / "index.html").read_text().count('href="#mark-flushed"') == 60
 
 
+WITH_GATEWAY = """
+@pytest.fixture
+def gateway_upstream(): return None
+
+@numbered("flush/1/6")
+def test_f(implementation, gateway): raise FindingError("1 POST", "no POST")
+"""
+
+
+@pytest.mark.parametrize("processes", ["0", "1"])
+def test_report_keeps_and_links_the_timeline_of_a_failed_case(
+    verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: str
+) -> None:
+    # Another run in the checkout empties the usual folder.
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"--output={tmp_path / 'artifacts'}")
+    link = "timelines/flush-1-6.on.one.html"
+    assert verify(WITH_GATEWAY, "-n", processes).returncode == 1
+    assert f'href="{link}"' in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "<title>" in (tmp_path / "out" / link).read_text(encoding="utf-8")
+    verify(PASSES)
+    assert not (tmp_path / "out" / link).exists()
+
+
 def test_known_failure_is_printed_without_timeline(verify: Verify, toml: Toml) -> None:
     known = toml("mine", flush_1_5="posts too often")
     done = verify(WITH_TIMELINE, "--worker", "cases/mine.toml", mine=known)

@@ -83,6 +83,7 @@ def render_page(
     now: datetime | None = None,
     environment: Mapping[str, str] | None = None,
     comparison: Comparison | None = None,
+    timeline_files: Mapping[tuple[str, str], str] | None = None,
 ) -> str:
     """Return the page; `now` is the time that it shows as its own (default: the current time, in UTC)."""
     tables = build_tables(results, comparison)
@@ -101,6 +102,7 @@ def render_page(
         most_open_failures=MOST_OPEN_FAILURES,
         not_run=NOT_RUN,
         comparison=comparison,
+        timeline_files=timeline_files or {},
         changes=list(ChangeKind) if comparison else [],
         changes_of_rows=[kind.value for kind in ChangeKind if kind is not ChangeKind.GONE],
         levels=[level.value for level in Level if any(result.level is level for result in results)],
@@ -125,7 +127,11 @@ def render_page(
 
 def _render(results: Results, context: ReportContext) -> str:
     return render_page(
-        results, context.descriptions, environment=context.environment, comparison=context.comparison
+        results,
+        context.descriptions,
+        environment=context.environment,
+        comparison=context.comparison,
+        timeline_files=context.timeline_files,
     )
 
 

@@ -261,6 +261,13 @@ def test_filters_offer_what_the_report_has() -> None:
     assert [each["value"] for each in outline.find_all("option")] == ["", "batch", "flush"]
 
 
+def test_panel_of_a_failed_case_links_its_timeline() -> None:
+    results = collect(PASSES, replace(PASSES, implementation="two", verdict=Verdict.FAILED))
+    files = {("two", "flush/2/1"): "timelines/a.html"}
+    outline = Outline(render_page(results, {}, NOW, timeline_files=files))
+    assert [link for link in outline.all("href") if not link.startswith("#")] == ["timelines/a.html"]
+
+
 def test_timeline_is_a_picture_and_lines_of_text() -> None:
     marks = [Mark(30.0, "worker", Kind.FLUSHED, "#1 POST"), Mark(30.0, "server", Kind.RESPONDED, "#1 200")]
     made = build_timeline("seconds of virtual time", ("worker", "server"), marks)
