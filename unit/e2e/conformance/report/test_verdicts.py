@@ -337,9 +337,11 @@ def test_run_that_stops_early_is_incomplete(suite: Suite, pytester: pytest.Pytes
     assert "This report is incomplete." in (pytester.path / "out" / "index.html").read_text()
 
 
-def test_report_folder_has_only_its_three_files(suite: Suite, pytester: pytest.Pytester) -> None:
+def test_report_folder_has_only_its_own_files(suite: Suite, pytester: pytest.Pytester) -> None:
     suite(CASES, "--report", "deep/out")
     assert sorted(path.name for path in Path(pytester.path, "deep", "out").iterdir()) == [
+        "badge.json",
+        "badge.svg",
         "index.html",
         "junit.xml",
         "results.json",
