@@ -45,12 +45,11 @@ def replace_file(target: str | Path, *, may_exist: bool = True) -> Iterator[Path
     """
     resolved = Path(os.path.realpath(target))
     temporary = resolved.parent / f".{secrets.token_hex(8)}.tmp"
-    with _convert_errors(target):
-        if resolved.is_dir():
-            raise OutputError(f"cannot write {target}: it is a directory")
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
-    try:
+    try:  # Before the file exists: Ctrl-C may come at any moment.
         with _convert_errors(target):
+            if resolved.is_dir():
+                raise OutputError(f"cannot write {target}: it is a directory")
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
             if resolved.exists():
                 temporary.chmod(stat.S_IMODE(resolved.stat().st_mode))
         yield temporary
