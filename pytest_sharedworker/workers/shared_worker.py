@@ -21,6 +21,7 @@ from pytest_sharedworker.devtools.worker_session import WorkerDevToolsSession
 from pytest_sharedworker.errors import UnsupportedError, WaitTimeoutError, WorkerClosedError
 from pytest_sharedworker.injected.prologue import offline_script
 from pytest_sharedworker.workers.event_info import EventInfo
+from pytest_sharedworker.workers.worker_events import EventName, Handler, WorkerEvents
 
 DEFAULT_TIMEOUT = 10_000.0
 """How long a wait takes at most, in ms."""
@@ -31,8 +32,6 @@ EVALUATE_TIMEOUT = 30_000.0
 _CLOSING_SECONDS = 0.1
 """Firefox hands the port of a tab that connects this soon to the worker that is closing."""
 
-EventName = Literal["console", "error", "close"]
-Handler = Callable[[Any], object]
 T = TypeVar("T")
 
 
@@ -75,7 +74,7 @@ class SharedWorker:
         self._errors: list[WorkerError] = []
         """Those that have been read, with corrected stacks."""
         self._first_seen_at = datetime.now(timezone.utc)
-        self._events = _WorkerEvents(self)
+        self._events = WorkerEvents(self)
 
     # --- identity ---------------------------------------------------------------------------------
 
@@ -370,40 +369,3 @@ class SharedWorker:
 
     def __repr__(self) -> str:
         return f"<SharedWorker {self.name!r} {self.url}>"
-
-
-class _WorkerEvents:
-    """The event handlers of one worker, and what they have already received."""
-
-    def __init__(self, worker: SharedWorker) -> None:
-        self._worker = worker
-        self._handlers: dict[EventName, list[Handler]] = {"console": [], "error": [], "close": []}
-        self._seen = {"console": 0, "error": 0}
-        self._close_sent = False
-
-    def add(self, event: EventName, handler: Handler) -> None:
-        if event not in self._handlers:
-            raise ValueError(f"there is no event {event!r}: the events are {', '.join(self._handlers)}")
-        self.dispatch()
-        if not self._handlers[event]:
-            self._seen |= {event: len(self._history(event))} if event != "close" else {}
-        self._handlers[event].append(handler)
-
-    def remove(self, event: EventName, handler: Handler) -> None:
-        self._handlers[event].remove(handler)
-
-    def dispatch(self) -> None:
-        for event in ("console", "error"):
-            if handlers := self._handlers[event]:
-                history = self._history(event)
-                new, self._seen[event] = history[self._seen[event] :], len(history)
-                for value in new:
-                    for handler in list(handlers):
-                        handler(value)
-        if self._handlers["close"] and not self._close_sent and self._worker.is_closed():
-            self._close_sent = True
-            for handler in list(self._handlers["close"]):
-                handler(self._worker)
-
-    def _history(self, event: str) -> list[Any]:
-        return self._worker.console_messages() if event == "console" else self._worker.errors()
