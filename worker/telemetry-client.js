@@ -115,6 +115,8 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   /** Number of events refused with consent, for which the session has no report yet. */
   let refused = 0;
   let isWorkerBroken = false;
+  /** Whether a worker has answered in this page. */
+  let hasWorked = false;
   const newInstallationId = createUuid();
   let installationId = "";
 
@@ -158,8 +160,9 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     watchdog = setTimeout(onTimeout, ackTimeoutMs);
   };
   const onTimeout = () => {
-    // Firefox does not report every worker that cannot start, and gives every later tab the same one.
-    if (!isReady && ackTimeoutMs > ACK_TIMEOUT_MS) giveUpWorker();
+    // Firefox does not report every worker that cannot start, and gives every later tab the same one. It also gives a tab
+    // a worker that is ending, again and again where it takes long: one that has worked is waited for.
+    if (!hasWorked && ackTimeoutMs > ACK_TIMEOUT_MS) giveUpWorker();
     reconnect();
   };
   const giveUpWorker = () => {
@@ -183,7 +186,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     const listener = {
       onReady() {
         if (!isCurrent()) return;
-        isReady = true;
+        isReady = hasWorked = true;
         unsent = [...unacknowledged];
         reportVisibility();
         onAck();

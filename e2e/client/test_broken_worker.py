@@ -93,3 +93,20 @@ def test_worker_that_never_answers_moves_the_session_into_the_page(app: App, gat
     wait_for_state(page, "page")
     wait_until_on_disk(page, "event")
     assert count_warnings(page) == 1
+
+
+def test_worker_that_has_answered_once_is_waited_for(
+    app: App, gateway: Gateway, shared_workers: SharedWorkers
+) -> None:
+    """Firefox gives a tab a worker that is ending, and may do so for long."""
+    app.context.clock.install()
+    page = app.open()
+    gateway.route(
+        SCRIPT, lambda route: route.fulfill(body="onconnect = () => {};", content_type="text/javascript")
+    )
+    shared_workers.wait_for().terminate()
+    wait_for_state(page, "starting")
+    for _ in range(3):
+        app.context.clock.run_for(10_000)
+        assert page.evaluate("telemetry.state()") == "starting"
+    assert count_warnings(page) == 0
