@@ -52,5 +52,5 @@ class TimelineFiles:
                 if file.name not in kept and _OWN_NAME.fullmatch(file.name):
                     file.unlink()
         except OSError:
-            pass  # An old file without a link misleads nobody.
+            pass  # An old file without a link does no harm.
         return {key: f"{FOLDER}/{name}" for key, name in self._files.items()}
