@@ -15,5 +15,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     folder = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(folder) and "browser_name" in getattr(item, "fixturenames", ()):
+        # A parametrized argument hides the fixture, to which pytest-playwright has added the browser.
+        parameters = item.callspec.params if hasattr(item, "callspec") else ()
+        names = {*getattr(item, "fixturenames", ()), *parameters}
+        if item.path.is_relative_to(folder) and "browser_name" in names:
             raise pytest.UsageError(f"{item.nodeid} uses a fixture of the browser: rename its argument")

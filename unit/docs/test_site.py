@@ -11,7 +11,7 @@ from docs.site_hooks import rewrite_links
 
 
 @pytest.mark.parametrize(
-    ("page", "link", "expected"),
+    ("origin", "link", "expected"),
     [
         ("index.md", "docs/plugin.md", "plugin.md"),
         ("index.md", "docs/browsers.md#versions", "browsers.md#versions"),
@@ -27,8 +27,8 @@ from docs.site_hooks import rewrite_links
         ("plugin.md", "https://example.test/a.md", "https://example.test/a.md"),
     ],
 )
-def test_link_leads_to_the_page_of_its_file(page: str, link: str, expected: str) -> None:
-    assert rewrite_links(f"See [it]({link}).", page) == f"See [it]({expected})."
+def test_link_leads_to_the_page_of_its_file(origin: str, link: str, expected: str) -> None:
+    assert rewrite_links(f"See [it]({link}).", origin) == f"See [it]({expected})."
 
 
 def test_code_is_not_changed() -> None:
