@@ -1,6 +1,9 @@
 """Clean up after Ctrl-C and after pytest-timeout: nothing hangs, and all browsers are closed.
 
-Playwright's synchronous API prevents this in three ways:
+Python itself ignores an exception that a signal handler raises while a finalizer or the callback of a weak
+reference runs, such as in a garbage collection: the signal would be lost. This module delivers it again.
+
+Playwright's synchronous API prevents a cleanup in three ways:
 
 - Its event loop runs in a separate greenlet. An exception that a signal handler raises there, a
   KeyboardInterrupt or a test's timeout, ends the loop, and later calls, such as closing a browser, hang.
@@ -18,6 +21,7 @@ received it from a terminal: otherwise they would be killed without cleaning up.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import functools
 import signal
@@ -35,6 +39,11 @@ import pytest
 
 _CALL_ATTRIBUTE = "__pw_stack__"
 """The attribute that Playwright sets on the task of each call that a test waits for."""
+
+_DELIVER_AGAIN_ATTRIBUTE = "_sharedworker_deliver_again"
+"""On an exception: what to call if Python ignores it."""
+
+_DELIVER_AGAIN_SECONDS = 0.01
 
 _XDIST_PROCESSES = pytest.StashKey[list[subprocess.Popen[bytes]]]()
 
@@ -87,7 +96,23 @@ def _interrupt_once(signal_number: int, frame: FrameType | None) -> None:
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
-    _raise_in_test(KeyboardInterrupt(), ends_run=True)
+    _raise_in_test(KeyboardInterrupt(), _interrupt_again, ends_run=True)
+
+
+def _interrupt_again() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt_once)
+    # Not from here, where the exception would be ignored once more.
+    threading.Timer(_DELIVER_AGAIN_SECONDS, _interrupt_main_thread).start()
+
+
+def _interrupt_main_thread() -> None:
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:  # This also ends a call that blocks, such as time.sleep().
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
@@ -107,13 +132,16 @@ def _on_timeout(
     try:
         handler(signal_number, frame)
     except BaseException as error:  # pytest.fail() does not raise an Exception.
-        _raise_in_test(error, ends_run=False)
+        time_out_again = functools.partial(signal.setitimer, signal.ITIMER_REAL, _DELIVER_AGAIN_SECONDS)
+        _raise_in_test(error, time_out_again, ends_run=False)
 
 
-def _raise_in_test(error: BaseException, *, ends_run: bool) -> None:
+def _raise_in_test(error: BaseException, deliver_again: Callable[[], object], *, ends_run: bool) -> None:
     """Raise an error in the test's greenlet, so that the event loop survives."""
     main = greenlet.getcurrent()
     if main.parent is None:
+        setattr(error, _DELIVER_AGAIN_ATTRIBUTE, deliver_again)
+        _watch_ignored_exceptions()
         raise error
     while main.parent is not None:
         main = main.parent
@@ -134,6 +162,25 @@ def _raise_in_test(error: BaseException, *, ends_run: bool) -> None:
     # This code runs inside the loop. Its next callback switches to the test's greenlet; the loop continues
     # when the test makes its next call.
     loop.call_soon_threadsafe(switch_to_test)
+
+
+def _watch_ignored_exceptions() -> None:
+    """Deliver a signal again whose exception Python ignores."""
+    if isinstance(sys.unraisablehook, _UnraisableHook):
+        return
+    sys.unraisablehook = _UnraisableHook(sys.unraisablehook)
+
+
+class _UnraisableHook:
+    def __init__(self, previous: Callable[[Any], object]) -> None:
+        self._previous = previous
+
+    def __call__(self, unraisable: Any) -> None:
+        deliver_again = getattr(unraisable.exc_value, _DELIVER_AGAIN_ATTRIBUTE, None)
+        if deliver_again is None:
+            self._previous(unraisable)
+        else:
+            deliver_again()
 
 
 def _restore_handler(handler: Callable[[int, FrameType | None], None]) -> None:
