@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from aiohttp import web
+from playwright.sync_api import Browser
 
 from e2e.plugin.app import App, read_log
 from pytest_sharedworker import Clock, ClockError, GatewayError, Latency, SharedWorker
@@ -17,12 +22,15 @@ from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 SHORT_MS = 3_000
 """Shorter than the clock's patience with a request."""
+STALL_SECONDS = 7
+"""Longer than that."""
 
 
 class PollServer:
     """Serve long polls, which it answers when the test has it do so."""
 
     def __init__(self) -> None:
+        self.on_stall: Callable[[], None] = lambda: None
         self._news = asyncio.Event()
         self._polled = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -32,6 +40,7 @@ class PollServer:
         app.router.add_get("/changes", self._poll)
         app.router.add_get("/pieces", self._poll_in_pieces)
         app.router.add_get("/data", self._respond)
+        app.router.add_get("/stall", self._stall)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -66,6 +75,10 @@ class PollServer:
         self._polled.set()
         await news.wait()
 
+    async def _stall(self, request: web.Request) -> web.Response:
+        self.on_stall()
+        return web.Response(text="data")
+
     async def _respond(self, request: web.Request) -> web.Response:
         return web.Response(text="data")
 
@@ -81,6 +94,25 @@ def gateway_upstream(sharedworker_loop: LoopThread, poll_server: PollServer) -> 
     """Start the server behind the gateway; return its origin."""
     yield sharedworker_loop.run(poll_server.start())
     sharedworker_loop.run(poll_server.stop())
+
+
+def find_network_process(browser: Browser) -> int:
+    """Return the id of the process that sends and receives all that a Chromium's workers do."""
+    processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    (process_id,) = [int(each["id"]) for each in processes if "network" in each["type"]]
+    return process_id
+
+
+@contextmanager
+def continue_later(process_id: int, seconds: float) -> Iterator[int]:
+    """Continue a process after some time, when it may have been stopped."""
+    timer = threading.Timer(seconds, os.kill, [process_id, signal.SIGCONT])
+    timer.start()
+    try:
+        yield process_id
+    finally:
+        timer.cancel()
+        os.kill(process_id, signal.SIGCONT)
 
 
 def list_pending(clock: Clock) -> list[dict[str, Any]]:
@@ -114,6 +146,20 @@ def test_long_poll_stops_the_clock_for_its_patience_only(
     clock.run_for(2_000)
     assert read_log(worker) == [["tick", 1_000], ["tick", 2_000]]
     assert [item["held"] for item in list_pending(clock)] == [True]
+
+
+@pytest.mark.only_browser("chromium")
+def test_clock_waits_for_a_browser_that_stalls(
+    browser: Browser, worker: SharedWorker, clock: Clock, poll_server: PollServer
+) -> None:
+    worker.evaluate("""() => {
+        setTimeout(() => fetch("/stall").then(() => note("response")), 1000);
+        setTimeout(note, 2000, "later");
+    }""")
+    with continue_later(find_network_process(browser), STALL_SECONDS) as process_id:
+        poll_server.on_stall = lambda: os.kill(process_id, signal.SIGSTOP)
+        clock.run_for(2_000)
+    assert read_log(worker) == [["response", 1_000], ["later", 2_000]]
 
 
 def test_long_poll_is_named_where_the_timeout_is_shorter(worker: SharedWorker, clock: Clock) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 _LONGEST_LIST = 1_000
 """On the real clock a worker does not say when a request has ended."""
+
+SERVER_PATIENCE_SECONDS = 5.0
+"""A server that has not begun to respond after this long may hold a long poll."""
+
+TRANSIT_PATIENCE_SECONDS = 15.0
+"""How long a request or its response may be on its way, in a browser that gets little of the processor."""
 
 _order = itertools.count()
 
@@ -19,7 +26,8 @@ class AnnouncedRequest:
 
     `number` and `virtual_time` (ms) are None where the request cannot be suspended in virtual time;
     `has_own_referrer`: its Referer may differ from that of the worker's other requests; `is_taken`: it has
-    arrived.
+    arrived; `asked_at`: when the server was asked for the response, in monotonic seconds; `is_answered`: its
+    response has been sent to the end.
     """
 
     number: int | None
@@ -32,6 +40,9 @@ class AnnouncedRequest:
     has_own_referrer: bool
     is_taken: bool = False
     on_taken: Callable[[], None] = lambda: None
+    asked_at: float | None = None
+    is_answered: bool = False
+    announced_at: float = field(default_factory=time.monotonic)
     order: int = field(default_factory=lambda: next(_order))
 
     @property
@@ -43,6 +54,13 @@ class AnnouncedRequest:
         """Note that it has arrived."""
         self.is_taken = True
         self.on_taken()
+
+    @property
+    def is_overdue_at(self) -> float:
+        """When a clock stops to wait for it as matters stand, in monotonic seconds."""
+        if self.asked_at is not None and not self.is_answered:
+            return self.asked_at + SERVER_PATIENCE_SECONDS
+        return self.announced_at + TRANSIT_PATIENCE_SECONDS
 
 
 class AnnouncedRequests:
@@ -71,6 +89,10 @@ class AnnouncedRequests:
     def find(self, number: int) -> AnnouncedRequest | None:
         """Return the first request with a number, without the redirects that it follows."""
         return next((each for each in self._requests if each.number == number), None)
+
+    def find_last(self, number: int) -> AnnouncedRequest | None:
+        """Return the last request with a number, at the end of its redirects."""
+        return next((each for each in reversed(self._requests) if each.number == number), None)
 
     def add_redirect(
         self, request: AnnouncedRequest, method: str, scheme: str, host: str, target: str

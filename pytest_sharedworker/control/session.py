@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -27,6 +27,8 @@ from pytest_sharedworker.errors import EvaluationError, WorkerClosedError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
 DEFAULT_TIMEOUT_MS = 30_000.0
+
+_OVERDUE_POLL_SECONDS = 1.0
 
 RequestFilter: TypeAlias = Callable[[str, str], bool]
 """Whether a request is meant, by its method and its whole URL."""
@@ -66,7 +68,7 @@ class ControlChannel:
         self.host = self.host or urlsplit(self.url).netloc
         self.requests = AnnouncedRequests()
         self._sockets: dict[int, SocketCounts] = {}
-        self._settling: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
         self._resumed: set[int] = set()
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._call_numbers = itertools.count(1)
@@ -180,6 +182,15 @@ class ControlChannel:
             self.send(method="unsent", params={"request": number})
             request.on_taken = lambda: self.send(method="sent", params={"request": number})
 
+    async def _report_overdue(self, number: int) -> None:
+        """Tell the worker that a request has waited too long for its response, when it has."""
+        while (request := self.requests.find_last(number)) is not None and not self.ended:
+            left = request.is_overdue_at - time.monotonic()
+            if left <= 0:
+                break
+            await asyncio.sleep(min(left, _OVERDUE_POLL_SECONDS))
+        self.send(method="overdue", params={"request": number})
+
     def open_socket(self, number: int) -> SocketCounts:
         """Return the counts of messages of a WebSocket or EventSource that the worker opens."""
         counts = self._sockets[number] = SocketCounts(self.changes)
@@ -219,9 +230,9 @@ class ControlChannel:
         elif event == "isSent":
             self._report_sent(message["request"])
         elif event == "sockets":
-            settling = asyncio.create_task(self._settle_sockets(message["question"], message["sent"]))
-            self._settling.add(settling)
-            settling.add_done_callback(self._settling.discard)
+            self._start(self._settle_sockets(message["question"], message["sent"]))
+        elif event == "isOverdue":
+            self._start(self._report_overdue(message["request"]))
         elif event == "requestEnd":
             self.requests.remove(message["request"])
         elif future := self._calls.get(message.get("call", 0)):
@@ -231,6 +242,11 @@ class ControlChannel:
                 else:
                     future.set_result(message["result"])
         self.changes.notify()
+
+    def _start(self, answering: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(answering)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
     def _times(self, message: dict[str, Any]) -> tuple[datetime, float | None]:
         at = datetime.fromtimestamp(message["atMs"] / 1000, timezone.utc) + self.clock_skew

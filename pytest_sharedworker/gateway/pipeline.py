@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -119,6 +120,8 @@ class Pipeline:
                 socket_toxics.close()
             # aiohttp still has to flush the last bytes; for a test that waits, the exchange is over.
             exchange.ended_seconds = self._journal.seconds()
+            if identity.announced is not None:
+                identity.announced.is_answered = True
             self._journal.update()
 
     async def _exchange(self, control: ExchangeControl, identity: Identity) -> web.StreamResponse:
@@ -141,6 +144,8 @@ class Pipeline:
             return await send(control, response, Transfer())
 
         # Route and upstream.
+        if identity.announced is not None:
+            identity.announced.asked_at = time.monotonic()
         response = None
         try:
             response = await self._respond(control, bridge)

@@ -3,13 +3,15 @@
 // for an unknown time: the clock itself brings that time about. Nor for one that the browser does not send
 // before a suspended one has ended, for want of a connection or because both may share an entry of the cache.
 const requests = (() => {
-  // A request that has no response after this long, in real time, may be a long poll.
+  // A request that has no response after this long, in real time, may be a long poll. The gateway knows: it may
+  // also be on its way, in a browser that gets little of the processor.
   const PATIENCE_MS = 5000;
   // How long the browser may take to send a request while others are suspended; real time.
   const UNSENT_MS = 1000;
 
   /**
    * @typedef {object} ActiveRequest
+   * @property {number} number
    * @property {WorkItem} item
    * @property {string | null} host to which it goes
    * @property {number} countedSinceMs real time
@@ -46,7 +48,7 @@ const requests = (() => {
       work.clearRealTimeout(request.patience);
       request.countedSinceMs = control.realNow();
       request.patience = counts
-        ? work.setRealTimeout(() => update(request, { isOverdue: true }), PATIENCE_MS)
+        ? work.setRealTimeout(() => control.send({ event: "isOverdue", request: request.number }), PATIENCE_MS)
         : undefined;
     }
   };
@@ -121,7 +123,7 @@ const requests = (() => {
   };
   const begin = (/** @type {number} */ number, /** @type {string} */ what) => {
     const request = {
-      item: work.begin(what), host: getHost(what), countedSinceMs: 0, patience: undefined, resumeMs: null, wasSuspended: false,
+      number, item: work.begin(what), host: getHost(what), countedSinceMs: 0, patience: undefined, resumeMs: null, wasSuspended: false,
       isIgnored: false, isOverdue: false, isUnsent: false, isExpiring: false,
     };
     active.set(number, request);
@@ -200,6 +202,14 @@ const requests = (() => {
   control.methods.endDelay = ({ request }) => {
     messages.touch();
     end(request, true);
+  };
+  /** @param {{ request: number }} params */
+  control.methods.overdue = ({ request }) => {
+    const state = active.get(request);
+    // Unless it was suspended meanwhile, and waits anew.
+    if (state && isCounted(state) && control.realNow() - state.countedSinceMs >= PATIENCE_MS) {
+      update(state, { isOverdue: true });
+    }
   };
   /** @param {{ request: number }} params */
   control.methods.ignore = ({ request }) => {
