@@ -155,8 +155,13 @@ def gateway(
     output_path: str,
     request: pytest.FixtureRequest,
 ) -> Iterator[Gateway]:
-    """Give this test a gateway: an origin in front of `gateway_upstream`, its journal, toxics and routes."""
+    """Give this test a gateway: an origin in front of `gateway_upstream`, its journal, toxics and routes.
+
+    Where the browser's context ignores errors of https, the server's certificate need not be valid.
+    """
     gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream, sharedworker_certificates)
+    if (gateway_upstream or "").startswith("https:") and _ignores_https_errors(request):
+        gateway._upstream.accept_any_certificate()
     gateway._start()
     sources = artifacts.ArtifactSources(gateway, Path(output_path), tab_console=_get_tab_console(request))
     _keep(request, artifacts.ARTIFACT_SOURCES, sources)
@@ -164,6 +169,12 @@ def gateway(
     gateway._stop()
     gateway._raise_handler_error()  # Of a handler that ran after the test's end.
     _report_unused_faults(gateway, request)
+
+
+def _ignores_https_errors(request: pytest.FixtureRequest) -> bool:
+    options: dict[str, Any] = dict(request.getfixturevalue("browser_context_args"))
+    marker = request.node.get_closest_marker("browser_context_args")
+    return bool((options | (marker.kwargs if marker else {})).get("ignore_https_errors"))
 
 
 def _report_unused_faults(gateway: Gateway, request: pytest.FixtureRequest) -> None:

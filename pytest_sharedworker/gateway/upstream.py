@@ -6,7 +6,13 @@ import asyncio
 import ssl
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+)
 from yarl import URL
 
 from pytest_sharedworker.errors import GatewayError
@@ -32,7 +38,7 @@ class Upstream:
         self._session: ClientSession | None = None
         """For WebSockets."""
         self.tls = ssl.create_default_context()
-        """How certificates of the server are verified; to be set before requests."""
+        """How certificates of the server are verified."""
         self._bodies: set[UpstreamBody] = set()
 
     @property
@@ -43,6 +49,12 @@ class Upstream:
     @origin.setter
     def origin(self, origin: str | None) -> None:
         self._origin = None if origin is None else _check_origin(origin)
+
+    def accept_any_certificate(self) -> None:
+        """Accept also certificates that no authority has signed, from now on."""
+        self.tls = ssl.create_default_context()
+        self.tls.check_hostname = False
+        self.tls.verify_mode = ssl.CERT_NONE
 
     async def open(self) -> None:
         """Get ready for requests."""
@@ -99,6 +111,8 @@ class Upstream:
         except (ClientError, OSError, asyncio.TimeoutError, BadResponseError, ValueError) as error:
             server = self.origin if is_own else url
             text = f"pytest-sharedworker's gateway cannot reach the server {server}: {error!r}"
+            if isinstance(error, ssl.SSLCertVerificationError | ClientConnectorCertificateError):
+                text += " (ignore_https_errors, an option of the browser's context, accepts any certificate)"
             response = RawResponse.plain(502, text)
         exchange.upstream_status, exchange.upstream_response_body = response.status, response.body
         return response

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from urllib.parse import urlsplit
 
 from pytest_sharedworker.errors import GatewayError
@@ -31,7 +30,7 @@ class NamedOrigin:
         """Put a server behind the name. Raise GatewayError."""
         self.upstream.origin = upstream
         if ignore_https_errors:
-            self.upstream.tls = _accept_any_certificate()
+            self.upstream.accept_any_certificate()
 
 
 class Origins:
@@ -104,10 +103,3 @@ class Origins:
 
 def _cut_origin(url: str) -> str:
     return "/".join(url.split("/", 3)[:3])
-
-
-def _accept_any_certificate() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
