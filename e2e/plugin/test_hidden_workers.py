@@ -41,6 +41,25 @@ def test_worker_at_localhost_is_found_on_the_real_clock(app: App) -> None:
     assert app.workers.wait_for("/worker.js").evaluate("1 + 1") == 2
 
 
+@pytest.mark.worker_clock("devtools")
+def test_worker_at_localhost_is_found_on_the_devtools_clock(app: App) -> None:
+    app.gateway.serve("/worker.js", ECHO)
+    page = open_at_localhost(app)
+    app.connect(page)
+    worker = app.workers.wait_for("/worker.js")
+    worker.evaluate("() => { setTimeout(note, 1000, 'due'); }")
+    worker.clock.run_for(1_000)
+    assert worker.evaluate("log.map(([value]) => value)") == ["due"]
+
+
+@pytest.mark.only_browser("chromium")  # The routes of Firefox do not meet the scripts of workers.
+def test_worker_whose_script_a_playwright_route_fulfills_is_named(app: App) -> None:
+    app.context.route("**/worker.js", lambda route: route.fulfill(body=ECHO, content_type="text/javascript"))
+    app.connect(app.open())
+    with pytest.raises(WorkerNotFoundError, match=r"worker\.js: .*context\.route.*gateway\.serve"):
+        app.workers.wait_for("/worker.js", timeout=500)
+
+
 def test_redirected_script_is_the_worker_of_both_urls(app: App) -> None:
     app.gateway.serve("/w.js", ECHO)
     app.gateway.serve("/latest.js", status=302, headers={"Location": "/w.js"})

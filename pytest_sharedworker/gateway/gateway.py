@@ -102,7 +102,7 @@ class Gateway:
             runner=self._runner,
         )
         self._script_urls = ScriptUrls(self._origin, self.journal, self._inline_workers.find_wrapped)
-        sources = ScriptSources(loop_thread, self.journal, self._origins, self._covers)
+        sources = ScriptSources(loop_thread, self._origin, self.journal, self._origins)
         self._script_maps = ScriptMaps(sources.find_script, sources.fetch)
         self._listener = Listener(self._handle)
         self._proxy = ProxyListener(self._handle_proxied, certificates or CertificateAuthority())
@@ -212,10 +212,6 @@ class Gateway:
                 raise GatewayError("the gateway has no proxy: start it first")
             self._loop_thread.run(self._proxy.start())
             self._origin.is_proxy = True
-
-    def _covers(self, url: str) -> bool:
-        """Return whether requests for a URL come to the gateway."""
-        return self._origin.is_proxy or url.startswith(self.url)
 
     def _note_direct_context(self) -> None:
         """Note that a context is open that does not use the proxy."""

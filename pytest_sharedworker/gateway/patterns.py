@@ -82,6 +82,10 @@ class Origin:
         """Return whether a whole URL is one of this origin."""
         return url.startswith(self.url + "/")
 
+    def covers(self, url: str) -> bool:
+        """Return whether requests for a whole URL come to the gateway."""
+        return self.is_proxy or self.has(self.normalize(url))
+
     def normalize(self, url: str) -> str:
         """Put the origin's own host name in place of another one of it, such as localhost."""
         own, parts = urlsplit(self.url), urlsplit(url)

@@ -6,7 +6,6 @@ The journal does not show the fetch of a map, which is the plugin's and not the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime, timezone
 
 from multidict import CIMultiDict
@@ -18,6 +17,7 @@ from pytest_sharedworker.gateway.exchange_control import ClientDisconnectedError
 from pytest_sharedworker.gateway.journal import Journal
 from pytest_sharedworker.gateway.messages import UpstreamRequest
 from pytest_sharedworker.gateway.origins.registry import Origins
+from pytest_sharedworker.gateway.patterns import Origin
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.source_maps.script_maps import Script
 
@@ -25,18 +25,17 @@ _PATIENCE_SECONDS = 5
 
 
 class ScriptSources:
-    """Scripts and maps of the origins behind a gateway. `covers` tells which URLs those are."""
+    """Scripts and maps of the origins behind a gateway."""
 
-    def __init__(
-        self, loop_thread: LoopThread, journal: Journal, origins: Origins, covers: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, loop_thread: LoopThread, own: Origin, journal: Journal, origins: Origins) -> None:
         self._loop_thread = loop_thread
         self._journal = journal
         self._origins = origins
-        self._covers = covers
+        self._own = own
 
     def find_script(self, url: str) -> Script | None:
         """Return the last script that a browser got for a URL; None where there is none."""
+        url = self._own.normalize(url)
         for exchange in reversed(self._journal.exchanges):
             if exchange.url == url and exchange.status == 200:
                 body = decode_body(exchange.response_body, exchange.response_headers)
@@ -47,7 +46,7 @@ class ScriptSources:
 
     def fetch(self, url: str) -> bytes | None:
         """Return what the origin has under a URL; None for another status than 200 or another origin."""
-        return self._loop_thread.run(self._fetch(url)) if self._covers(url) else None
+        return self._loop_thread.run(self._fetch(self._own.normalize(url))) if self._own.covers(url) else None
 
     async def _fetch(self, url: str) -> bytes | None:
         request = UpstreamRequest("GET", url, CIMultiDict({"Accept-Encoding": "identity"}), b"")

@@ -143,7 +143,7 @@ class WorkerManager:
         if not self.has_prologue:
             for target in self._connections.list_targets():
                 clock = self._devtools_clocks.get(target.id)
-                is_new = target.id not in self._handles and self.gateway._covers(target.url)
+                is_new = target.id not in self._handles and self.gateway._origin.covers(target.url)
                 if is_new and clock is not None:
                     self._handles[target.id] = self._handle(None, target, clock)
         for channel in list(self._registry.channels):

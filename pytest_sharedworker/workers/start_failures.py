@@ -50,6 +50,7 @@ class FailedStarts:
         return [f"{url}: a tab is connected to it; {self._explain_hidden(url)}" for url in hidden]
 
     def _explain_hidden(self, url: str) -> str:
+        url = self._gateway._origin.normalize(url)
         path = url.removeprefix(self._gateway.url)
         requests = [exchange for exchange in self._gateway.journal if exchange.url == url]
         if any(exchange.request_headers.get("Sec-Fetch-Dest") == "empty" for exchange in requests):

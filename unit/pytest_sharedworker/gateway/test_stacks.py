@@ -62,6 +62,20 @@ def test_frame_of_a_bundle_has_the_position_of_the_source() -> None:
     assert correct_stack(stack, find_prefix, maps) == expected
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_source_map_is_found_under_every_name_of_the_origin(gateway: Gateway, host: str) -> None:
+    mapping = {"version": 3, "sources": ["/src/queue.ts"], "names": [], "mappings": "AAAA,kBAIE"}
+    url = gateway.serve("/bundle.js", "bundle();\n//# sourceMappingURL=bundle.js.map")
+    gateway.serve("/bundle.js.map", json.dumps(mapping))
+    assert urlopen(url).read()
+    seen = url.replace("127.0.0.1", host)
+    source = seen.replace("/bundle.js", "/src/queue.ts")
+    assert (
+        gateway._correct_stack(f"Error: far\n    at f ({seen}:1:19)")
+        == f"Error: far\n    at f ({source}:5:3)"
+    )
+
+
 def test_stack_is_corrected_in_the_loops_thread_without_a_fetch(
     gateway: Gateway, sharedworker_loop: LoopThread
 ) -> None:
