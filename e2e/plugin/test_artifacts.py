@@ -183,6 +183,18 @@ def assert_has_no_effect(text: str) -> None:
     assert not [row for row in text.splitlines() if row.lstrip().startswith("::")]
 
 
+def test_journal_and_console_are_shown_once(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_app="""
+        def test_app_waits_in_vain(worker, gateway):
+            gateway.journal.wait_for("/never.json", timeout=100)
+        """
+    )
+    output = run(project).stdout.str()
+    assert output.count("The journal's last") == 1
+    assert output.count("first line") == 1
+
+
 def test_console_of_workers_has_no_effect_on_terminal_and_ci(project: pytest.Pytester) -> None:
     project.makepyfile(
         r"""

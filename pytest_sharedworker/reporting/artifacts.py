@@ -74,18 +74,23 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Write the files of a failed test, and show the journal's tail and the workers' console."""
+    """Write the files of a failed test, and show the journal's tail and the workers' console.
+
+    What the failure's own message has already, such as that of a wait for a request, is not shown again.
+    """
     report = yield
     if report.when == "call":
         item.stash[_PASSED] = report.passed
     artifacts = item.stash.get(ARTIFACT_SOURCES, None)
     if artifacts is None or report.when == "teardown" or not report.failed:
         return report
-    _show(report, "SharedWorker gateway", artifacts.gateway.journal.tail)
+    said = str(call.excinfo.value) if call.excinfo else ""
+    _show(report, "SharedWorker gateway", artifacts.gateway.journal.tail, said)
     if artifacts.workers is not None:
-        _show(report, "SharedWorkers", artifacts.workers.explain)
+        _show(report, "SharedWorkers", artifacts.workers.explain, said)
     elif artifacts.tab_console.messages:
-        _show(report, "Tabs", lambda: "\n".join(each.text for each in artifacts.tab_console.messages[-10:]))
+        messages = artifacts.tab_console.messages[-10:]
+        _show(report, "Tabs", lambda: "\n".join(each.text for each in messages), said)
     _show(report, "SharedWorker artifacts", lambda: "\n".join([str(artifacts.folder), *write(artifacts)]))
     return report
 
@@ -172,11 +177,14 @@ def _write(path: Path, content: Callable[[], str]) -> str:
     return f"  {path.name}"
 
 
-def _show(report: pytest.TestReport, title: str, content: Callable[[], str]) -> None:
+def _show(report: pytest.TestReport, title: str, content: Callable[[], str], said: str = "") -> None:
+    """Add a section to a report, unless its text is a part of `said`."""
     try:
         text = content()
     except Exception as error:  # A crashed browser does not respond.
         text = f"could not be read: {error!r}"
+    if text in said:
+        return
     # A lone surrogate, which JavaScript allows, can neither be printed nor sent to another process.
     report.sections.append((title, escape_text(text)))
 
