@@ -39,7 +39,7 @@ self.onconnect = ({ ports: [port] }) => {
 
 
 async def _echo(request: web.Request) -> web.StreamResponse:
-    socket = web.WebSocketResponse()
+    socket = web.WebSocketResponse(compress="plain" not in request.query)
     await socket.prepare(request)
     async for message in socket:
         await socket.send_str(f"echo of {message.data}")
@@ -107,6 +107,29 @@ def gateway_upstream(sharedworker_loop: LoopThread, echo_server: EchoServer) -> 
     """Start the server behind the gateway; return its origin."""
     yield sharedworker_loop.run(echo_server.start())
     sharedworker_loop.run(echo_server.stop())
+
+
+@pytest.mark.parametrize("path", ["/socket", "/socket?plain"], ids=["compressing", "plain"])
+def test_socket_compresses_where_the_server_does(app: App, gateway_upstream: str, path: str) -> None:
+    worker = app.start()
+    text = "long " * 1_000
+    seen = [
+        worker.evaluate(
+            """([url, text]) => new Promise((resolve, reject) => {
+                const socket = new WebSocket(url);
+                socket.onerror = reject;
+                socket.onopen = () => socket.send(text);
+                socket.onmessage = ({ data }) => {
+                    socket.close();
+                    resolve([socket.extensions, data]);
+                };
+            })""",
+            [origin.replace("http", "ws") + path, text],
+        )
+        for origin in (gateway_upstream, app.gateway.url)
+    ]
+    assert seen[1] == seen[0]
+    assert seen[0] == ["" if "plain" in path else "permessage-deflate", f"echo of {text}"]
 
 
 def test_one_socket_serves_all_tabs_and_is_in_the_journal(app: App) -> None:

@@ -39,6 +39,9 @@ NEVER_SENT = (1004, NO_CODE, ABNORMAL, 1015)
 _EMPTY = 0
 """aiohttp's code of a close frame that has none."""
 _HANDSHAKE = "sec-websocket-"
+_COMPRESSION = "permessage-deflate"
+_LARGEST_WINDOW = 15
+"""Of compression, as a power of two (RFC 7692 §7.1.2)."""
 
 ServerSocket: TypeAlias = "ClientWebSocketResponse[bool]"
 Socket: TypeAlias = "ClientWebSocketResponse[bool] | web.WebSocketResponse"
@@ -83,10 +86,15 @@ class WebSocketBridge:
             for name, value in request.headers.items()
             if not name.lower().startswith(_HANDSHAKE)
         )
-        protocols = get_protocols(self._request)
         try:
             self._server = await session.ws_connect(
-                url, headers=headers, protocols=protocols, max_msg_size=0, autoclose=False, ssl=tls
+                url,
+                headers=headers,
+                protocols=get_protocols(self._request),
+                compress=_LARGEST_WINDOW if _COMPRESSION in self._get_offered_extensions() else 0,
+                max_msg_size=0,
+                autoclose=False,
+                ssl=tls,
             )
         except WSServerHandshakeError as error:
             # A status that is no error is no handshake either.
@@ -132,11 +140,15 @@ class WebSocketBridge:
         """End the browser's side without a close frame."""
         abort_connection(self._request)
 
+    def _get_offered_extensions(self) -> str:
+        return self._request.headers.get("Sec-WebSocket-Extensions", "")
+
     async def _accept(self, response: RawResponse, protocol: str | None) -> web.WebSocketResponse:
         """Shake hands with the browser."""
         protocols = [protocol] if protocol else []
+        compresses = self._server is not None and bool(self._server.compress)
         browser = web.WebSocketResponse(
-            protocols=protocols, max_msg_size=0, compress=False, timeout=1, autoclose=False
+            protocols=protocols, max_msg_size=0, compress=compresses, timeout=1, autoclose=False
         )
         browser.headers.extend(response.headers)
         await browser.prepare(self._request)
