@@ -7,6 +7,7 @@ of the checkout, where its author would have it.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,47 +64,26 @@ ready = "hello"
 """
 
 
-OTHER_SHAPES = """
-self.onconnect = ({ ports: [port] }) => {
-    port.onmessage = ({ data: [verb, value] }) => { if (verb === "track") send(value); };
-    port.postMessage(["hello", 1]);
-};
-const send = (event) => {
-    const body = JSON.stringify({ records: [{ ...event, session_id: "one" }] });
-    fetch("/collect/v2", { method: "POST", headers: { "Content-Type": "application/json" }, body });
-};
-"""
-
-ADAPTER = """
-const toWorker = ({ type, payload }) => [type, payload];
-const fromWorker = ([type, value]) => ({ type, value });
-addEventListener("connect", ({ ports: [port] }) => {
-    const post = port.postMessage.bind(port);
-    port.postMessage = (message) => post(fromWorker(message));
-    port.addEventListener("message", (event) => {
-        if (!event.isTrusted) return;
-        event.stopImmediatePropagation();
-        port.dispatchEvent(new MessageEvent("message", { data: toWorker(event.data) }));
-    });
-});
-importScripts("collector.js");
-"""
+ADAPTER_PAGE = dict(
+    re.findall(
+        r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$",
+        (CHECKOUT / "docs" / "how-to" / "adapter.md").read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+)
+"""The files that the how-to page shows."""
 
 
-def verify(
-    folder: Path,
-    *cases: str,
-    worker: str = WORKER % INTERVAL_MS,
-    adapter: str | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Write the worker, its adapter if it has one, and its TOML; run these cases on it."""
+def verify(folder: Path, *cases: str, worker: str = WORKER % INTERVAL_MS) -> subprocess.CompletedProcess[str]:
+    """Write the worker and its TOML; run these cases on it."""
     (folder / "build").mkdir()
     (folder / "build" / "collector.js").write_text(worker, encoding="utf-8")
-    toml = TOML % INTERVAL_MS
-    if adapter is not None:
-        (folder / "build" / "adapter.js").write_text(adapter, encoding="utf-8")
-        toml = toml.replace('build/collector.js"', 'build/adapter.js"\ndirectory = "build"')
-    (folder / "stranger.toml").write_text(toml, encoding="utf-8")
+    (folder / "stranger.toml").write_text(TOML % INTERVAL_MS, encoding="utf-8")
+    return verify_toml(folder, "stranger.toml", *cases)
+
+
+def verify_toml(folder: Path, toml: str, *cases: str) -> subprocess.CompletedProcess[str]:
+    """Run these cases on the worker that a TOML file in a folder names."""
     command = [
         sys.executable,
         "-m",
@@ -111,7 +91,7 @@ def verify(
         "--invoked-from",
         str(folder),
         "--worker",
-        "stranger.toml",
+        toml,
     ]
     chosen = [f"--case={case_id}" for case_id in cases]
     return subprocess.run(
@@ -142,13 +122,14 @@ def test_custom_worker_must_keep_the_interval_of_its_toml(tmp_path: Path) -> Non
 
 def read_cases(folder: Path) -> dict[str, dict[str, Any]]:
     results = json.loads((folder / "report" / "results.json").read_text(encoding="utf-8"))
-    cases: dict[str, dict[str, Any]] = results["implementations"]["stranger"]["cases"]
+    (implementation,) = results["implementations"].values()
+    cases: dict[str, dict[str, Any]] = implementation["cases"]
     return cases
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_SECONDS + 10)
 def test_worker_of_other_message_shapes_stops_the_run_early(tmp_path: Path) -> None:
-    run = verify(tmp_path, "batch", "flush/1", worker=OTHER_SHAPES)
+    run = verify(tmp_path, "batch", "flush/1", worker=ADAPTER_PAGE["collector.js"])
     assert run.returncode == 1, run.stdout + run.stderr
     first, *others = read_cases(tmp_path).values()
     assert first["verdict"] in ("failed", "non-strict")
@@ -172,7 +153,9 @@ def test_worker_that_does_not_start_stops_the_run_early(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_SECONDS + 10)
-def test_adapter_translates_messages_of_another_shape(tmp_path: Path) -> None:
-    run = verify(tmp_path, "handshake/1/1", "batch/2/1", worker=OTHER_SHAPES, adapter=ADAPTER)
+def test_adapter_of_the_how_to_page_translates_messages(tmp_path: Path) -> None:
+    for name, text in ADAPTER_PAGE.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    run = verify_toml(tmp_path, "mine.toml", "handshake/1/1", "batch/2/1")
     assert run.returncode == 0, run.stdout + run.stderr
     assert {case["verdict"] for case in read_cases(tmp_path).values()} == {"ok"}
