@@ -30,6 +30,18 @@ def test_evaluate_reads_declarations_of_the_script(app: App) -> None:
     assert worker.evaluate("x => queue.length + next + size() + x", 1) == 8
 
 
+@pytest.mark.parametrize("head", ["", "import { step } from '/step.js';"], ids=["alone", "with an import"])
+def test_evaluate_reads_and_changes_what_a_module_declares(app: App, head: str) -> None:
+    app.gateway.serve("/step.js", "export const step = 1;")
+    script = "const queue = [1, 2]; let text = 'a'; const scope = 'own'; export class Batch {}"
+    worker = app.start(f"{head} {script}", type="module")
+    assert worker.evaluate("x => queue.length + x", 1) == 3
+    assert worker.evaluate("scope + Batch.name") == "ownBatch"
+    worker.evaluate("text += 'b'")
+    seen = worker.evaluate("[text, typeof step, 'queue' in self]")
+    assert seen == ["ab", "number" if head else "undefined", False]
+
+
 @pytest.mark.parametrize(
     ("expression", "message"),
     [

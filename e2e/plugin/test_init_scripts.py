@@ -34,7 +34,7 @@ def test_init_scripts_run_in_order_before_the_first_line(app: App, title: str) -
         "strict": ["first", "second", True],
         "module with imports": ["first", "second"] * 2,
     }.get(title, ["first", "second"])
-    assert worker.evaluate("seen") == expected
+    assert worker.evaluate("self.seen") == expected
 
 
 def test_init_script_is_read_from_a_file(app: App, tmp_path: Path) -> None:

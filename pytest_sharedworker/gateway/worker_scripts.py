@@ -19,7 +19,7 @@ from pytest_sharedworker.gateway.messages import RawResponse
 from pytest_sharedworker.gateway.patterns import Origin, Pattern, URLMatch
 from pytest_sharedworker.gateway.request_parser import get_url
 from pytest_sharedworker.gateway.worker_support import WorkerSupport
-from pytest_sharedworker.injected.prologue import OWN_PREFIX
+from pytest_sharedworker.injected.prologue import OWN_PREFIX, import_module, make_module
 from pytest_sharedworker.injected.script_syntax import has_static_imports, is_strict
 from pytest_sharedworker.injected.script_text import read_script
 
@@ -122,8 +122,8 @@ class WorkerScripts:
     def _make_prefix(self, prologue: str, script: bytes, origin: str = "") -> str:
         if has_static_imports(script):
             kind = CIMultiDict({"Content-Type": "text/javascript; charset=utf-8"})
-            own = RawResponse(200, kind, prologue.encode())
-            prefix = f'import "{origin}{self._serve_own("prologue", own)}"; '
+            own = RawResponse(200, kind, make_module(prologue).encode())
+            prefix = import_module(origin + self._serve_own("prologue", own))
         else:
             directive = '"use strict"; ' if is_strict(script) else ""
             prefix = f"{directive}{prologue} "

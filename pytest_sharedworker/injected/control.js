@@ -131,6 +131,8 @@ const control = (() => {
 
   // By this name the plugin tells this worker from others of the same script.
   Object.defineProperty(self, Symbol.for("pytest-sharedworker"), { value: id });
+  // By this one DevTools evaluate in a module.
+  Object.defineProperty(self, Symbol.for("pytest-sharedworker.scope"), { value: scope });
 
   const channel = {
     id, host, origin, base: `http${base}`, epochMs, methods, send, announce, realNow,

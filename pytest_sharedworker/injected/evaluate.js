@@ -2,6 +2,8 @@
 const evaluate = (() => {
   // Saved before the worker's script runs: replacing it must not change what a test sees.
   const globalEval = eval;
+  // Sees what a module declares at its top level; strict, like the module.
+  const evaluateText = (/** @type {string} */ text) => (scope.evaluate ?? globalEval)(text);
 
   const isExpression = (/** @type {string} */ text) => {
     try {
@@ -21,7 +23,7 @@ const evaluate = (() => {
    * @returns {Promise<unknown>} the value as JSON
    */
   return async (text, argument) => {
-    let value = globalEval(isExpression(text) ? `(${text}\n)` : text);
+    let value = evaluateText(isExpression(text) ? `(${text}\n)` : text);
     if (typeof value === "function") {
       value = value(values.decode(argument));
     }

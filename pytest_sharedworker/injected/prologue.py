@@ -23,6 +23,15 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 
+_SCOPE = "{ evaluate: this === undefined ? function () { return eval(arguments[0]); } : undefined }"
+"""How `evaluate` reaches the variables of a module, in whose text this stands: those are not global.
+
+A function with a named parameter would hide a variable of the module.
+"""
+
+_OWN_SCOPE = "pytestSharedWorkerScope"
+"""The same, where the prologue is a module of its own: the module that imports it sets `evaluate`."""
+
 MARK = "pytest-sharedworker-mark"
 """Key of the plugin's messages between a tab and a worker; both ends take them out."""
 
@@ -103,10 +112,23 @@ def worker_prologue(
     )
     parts = WORKER_PARTS + (VIRTUAL_TIME_PARTS if virtual_clock else ())
     parts += ACTIVITY_PARTS if reports_activity else ()
-    start = f"(() => {{ const settings = {values}; {_join(parts)} }})();"
+    start = f"((scope) => {{ const settings = {values}; {_join(parts)} }})({_SCOPE});"
     if inline_url is not None:
         start = f"try {{ {start} }} catch {{ }}"
     return " ".join([start, *map(_isolate, init_scripts)])
+
+
+def make_module(prologue: str) -> str:
+    """Return the text of a module that runs a prologue."""
+    return f"export const {_OWN_SCOPE} = {{}}; {prologue.replace(_SCOPE, _OWN_SCOPE, 1)}"
+
+
+def import_module(url: str) -> str:
+    """Return what a module that runs behind the prologue of `make_module` has in front of its text."""
+    return (
+        f'import {{ {_OWN_SCOPE} }} from "{url}";'
+        f" {_OWN_SCOPE}.evaluate = function () {{ return eval(arguments[0]); }}; "
+    )
 
 
 def _isolate(script: str) -> str:
@@ -124,7 +146,8 @@ def evaluate_script() -> str:
 
     Argument and value are JSON in the form of `control.values`.
     """
-    return f"(() => {{ {_join(('values.js', 'evaluate.js'))} return evaluate; }})()"
+    scope = "self[Symbol.for('pytest-sharedworker.scope')] ?? {}"
+    return f"((scope) => {{ {_join(('values.js', 'evaluate.js'))} return evaluate; }})({scope})"
 
 
 def values_script() -> str:

@@ -24,6 +24,9 @@ declare const settings: {
   endsAtClose: boolean;
 };
 
+/** Put in front of the parts by prologue.py. `evaluate` is that of a module worker, set when its text runs. */
+declare const scope: { evaluate?: (text: string) => unknown };
+
 declare function close(): void;
 declare var name: string;
 declare function reportError(error: unknown): void;

@@ -251,9 +251,10 @@ class SharedWorker:
     # --- JavaScript -------------------------------------------------------------------------------
 
     def evaluate(self, expression: str, arg: Any = None) -> Any:
-        """Evaluate JavaScript in the worker's global scope and return its value.
+        """Evaluate JavaScript in the worker's scope and return its value.
 
-        The rules are those of Playwright's `page.evaluate`: an expression, a function, which is called with
+        It sees what the script declares at its top level, also that of a module, which is not global. The
+        rules are those of Playwright's `page.evaluate`: an expression, a function, which is called with
         `arg`, or statements; a promise is awaited. Raise EvaluationError with JavaScript's stack,
         WorkerClosedError, WaitTimeoutError.
         """

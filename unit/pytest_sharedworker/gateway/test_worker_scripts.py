@@ -12,6 +12,7 @@ from aiohttp import web
 
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.worker_support import NoWorkers
+from pytest_sharedworker.injected.prologue import import_module, make_module
 from unit.support.servers import Upstream, send
 from unit.support.worker_scripts import WORKER_HEADERS, Prologue
 
@@ -108,9 +109,9 @@ def test_script_of_an_unknown_encoding_is_left_to_the_browser(gateway: Gateway, 
 def test_module_imports_the_prologue_before_its_own_imports(gateway: Gateway) -> None:
     text, _ = get_script(gateway, 'import "./a.js";')
     path = text.partition('"')[2].partition('"')[0]
-    assert text == f'import "{path}"; import "./a.js";'
+    assert text == f'{import_module(path)}import "./a.js";'
     reply = send(gateway, f"GET {path} HTTP/1.1")
-    assert (reply.status, reply.body) == (200, b"P;")
+    assert (reply.status, reply.body) == (200, make_module("P;").encode())
     assert gateway.journal.select("**prologue**") == []
 
 
