@@ -1,16 +1,18 @@
 """The body of a POST: its records, accepted and rejected, and the report of its session.
 
-A bad record does not affect the others: the list is split first, then each member is decoded by itself.
+A body of valid records is decoded at once. In any other a bad record does not affect the others: the list is
+split first, then each member is decoded by itself.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import msgspec
 
 from reference_server.errors import WireError
-from reference_server.model.record import MAX_ID_CHARACTERS, Record, Rejected, decode_record
+from reference_server.model.record import MAX_ID_CHARACTERS, Record, Rejected, are_valid, decode_record
 
 MAX_REJECTED_LISTED = 1000
 """How many rejected records a response lists. A body of 8 MiB could hold millions, each with its reason."""
@@ -73,14 +75,18 @@ def _sort_together(
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-class _Body(msgspec.Struct):
-    records: list[msgspec.Raw]
+Member = TypeVar("Member")
+
+
+class _Body(msgspec.Struct, Generic[Member]):
+    records: list[Member]
     session_id: msgspec.Raw = msgspec.Raw(b"null")
     dropped: msgspec.Raw = msgspec.Raw(b"null")
     filtered: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_BODY = msgspec.json.Decoder(_Body)
+_BODY = msgspec.json.Decoder(_Body[msgspec.Raw])
+_VALID_BODY = msgspec.json.Decoder(_Body[Record])
 
 
 def decode_batch(body: bytes) -> Batch:
@@ -91,7 +97,29 @@ def decode_batch(body: bytes) -> Batch:
 
     Raise WireError 400 `body_not_json`, or 422 `records_missing` if the JSON holds no list of records.
     """
-    parts = _split(body)
+    return decode_valid_batch(body) or _decode_members(_split(body))
+
+
+def decode_valid_batch(body: bytes) -> Batch | None:
+    """Decode a body whose records are all valid, several times faster than any other.
+
+    Return None for a body that `decode_batch` has to look at. Raise WireError 400 if it is not UTF-8.
+    """
+    try:
+        if not body.isascii():
+            body.decode("utf-8")  # msgspec does not check the encoding of raw members
+        parts = _VALID_BODY.decode(body)
+    except UnicodeDecodeError as error:
+        raise _not_json_error(f"not UTF-8 at byte {error.start}") from error
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if not are_valid(parts.records):
+        return None
+    indexes = list(range(len(parts.records)))
+    return Batch(accepted=parts.records, report=_decode_report(parts), indexes=indexes)
+
+
+def _decode_members(parts: _Body[msgspec.Raw]) -> Batch:
     batch = Batch(report=_decode_report(parts))
     for index, raw in enumerate(parts.records):
         record = decode_record(index, raw)
@@ -103,7 +131,7 @@ def decode_batch(body: bytes) -> Batch:
     return batch
 
 
-def _decode_report(parts: _Body) -> SessionReport | None:
+def _decode_report(parts: "_Body[Member]") -> SessionReport | None:
     """Return the session's report. A value of a wrong type counts as missing and is never an error."""
     session_id = _decode_value(parts.session_id)
     if not isinstance(session_id, str) or len(session_id) > MAX_ID_CHARACTERS:
@@ -126,19 +154,16 @@ def _decode_value(raw: msgspec.Raw) -> object:
         return None
 
 
-def _split(body: bytes) -> _Body:
+def _split(body: bytes) -> _Body[msgspec.Raw]:
     try:
-        body.decode("utf-8")  # msgspec does not check the encoding of raw members
         return _BODY.decode(body)
-    except UnicodeDecodeError as error:
-        raise _not_json_error(f"not UTF-8 at byte {error.start}") from error
     except RecursionError as error:
         raise _not_json_error("nested too deeply") from error
     except msgspec.DecodeError:
         return _split_leniently(body)
 
 
-def _split_leniently(body: bytes) -> _Body:
+def _split_leniently(body: bytes) -> _Body[msgspec.Raw]:
     r"""Split a body that msgspec refuses.
 
     msgspec refuses a whole body for one escaped half of a surrogate pair (`"\ud83d"`). It is valid JSON, and

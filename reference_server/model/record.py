@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -21,6 +22,9 @@ MAX_SEQ = 2**31 - 1
 MAX_PARAMS_BYTES = 2 * 1024 * 1024
 """The limit of `params`, as JSON in UTF-8. The reference worker sends at most 64 KiB."""
 
+_CHECKED_TOGETHER_BYTES = 64 * 1024
+"""How many bytes of `params` are decoded at once, besides the last ones: it bounds the memory that takes."""
+
 UNREADABLE = "Holds half of a surrogate pair, or a number that is out of range"
 """The only reasons left to refuse a record as JSON, once the body around it has been read as JSON."""
 
@@ -31,7 +35,7 @@ TabId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TAB_ID_CHARACTE
 Seq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One event. `tab_id` and `seq`, both or neither, are its identity: a record with one is stored once.
 
     `seq` counts from 0 in each tab. `params` has a limit of 2 MiB. Other fields are ignored.
@@ -70,6 +74,7 @@ class Rejected(msgspec.Struct, frozen=True):
 
 _RECORD = msgspec.json.Decoder(Record)
 _PARAMS = msgspec.json.Decoder(dict[str, Any] | None)
+_MANY_PARAMS = msgspec.json.Decoder(list[dict[str, Any] | None])
 
 # msgspec's messages: "… - at `$.event_name`" for a wrong type, "… field `event_name`" for a missing field.
 _FIELD = re.compile(r"(?: - at `\$\.|missing required field `)(\w+)")
@@ -96,3 +101,31 @@ def decode_record(index: int, raw: msgspec.Raw) -> Record | Rejected:
         missing, present = ("tab_id", "seq") if record.tab_id is None else ("seq", "tab_id")
         return Rejected(index, missing, f"Missing beside `{present}`: an identity is both or neither")
     return record
+
+
+def are_valid(records: Sequence[Record]) -> bool:
+    """Return whether `decode_record` would accept records that were decoded as the members of a list.
+
+    It costs a fraction of decoding each by itself. False may also mean that the answer is not known.
+    """
+    waiting: list[msgspec.Raw] = []
+    waiting_bytes = 0
+    try:
+        for record in records:
+            size = len(record.params)
+            if size > MAX_PARAMS_BYTES or (record.tab_id is None) is not (record.seq is None):
+                return False
+            waiting.append(record.params)
+            waiting_bytes += size
+            if waiting_bytes > _CHECKED_TOGETHER_BYTES:
+                _check_params(waiting)
+                waiting, waiting_bytes = [], 0
+        _check_params(waiting)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _check_params(params: Sequence[msgspec.Raw]) -> None:
+    """Raise msgspec.DecodeError or RecursionError unless all are valid."""
+    _MANY_PARAMS.decode(b"[" + b",".join(params) + b"]")

@@ -36,12 +36,35 @@ async def test_large_body_is_decoded_outside_the_event_loop(decoder: Decoder, bo
     assert (len(batch.accepted), size) == (10_000, len(LARGE))
 
 
-async def test_small_body_is_decoded_inline(decoder: Decoder) -> None:
+@pytest.mark.parametrize("encoding", [IDENTITY, "gzip"])
+async def test_small_body_is_decoded_inline(decoder: Decoder, encoding: str) -> None:
     body = encode_body(make_record()).ljust(INLINE_BYTES)
+    sent = body if encoding == IDENTITY else gzip.compress(body)
     with pytest.raises(StopIteration) as finished:
-        decoder.decode(body, IDENTITY).send(None)  # the first step is the last
+        decoder.decode(sent, encoding).send(None)  # the first step is the last
     batch, size = finished.value.value
     assert (len(batch.accepted), size) == (1, INLINE_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (encode_body(*range(20_000))[:INLINE_BYTES].rpartition(b",")[0] + b"]}", IDENTITY),
+        (gzip.compress(encode_body(make_record()).ljust(INLINE_BYTES + 1)), "gzip"),
+        (b"not gzip", "gzip"),
+    ],
+    ids=["bad records", "large when decompressed", "unreadable"],
+)
+async def test_small_body_that_may_take_long_is_decoded_outside_the_event_loop(
+    decoder: Decoder, body: bytes, encoding: str
+) -> None:
+    assert len(body) <= INLINE_BYTES
+    decoding = decoder.decode(body, encoding)
+    pending = decoding.send(None)
+    assert isinstance(pending, asyncio.Future)
+    await asyncio.wait([pending])
+    pending.exception()
+    decoding.close()
 
 
 async def test_thread_raises_the_error_of_a_bad_body(decoder: Decoder) -> None:

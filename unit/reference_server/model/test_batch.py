@@ -1,12 +1,93 @@
-"""The session report of a body, which never causes an error, and the count of rejected records."""
+"""Decoding a batch at once and record by record, the report of its session, the count of rejected records."""
 
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from reference_server.model.batch import MAX_COUNT, MAX_REJECTED_LISTED, SessionReport, decode_batch
-from reference_server.model.record import MAX_ID_CHARACTERS
+from reference_server.model import batch as batch_module
+from reference_server.model.batch import (
+    MAX_COUNT,
+    MAX_REJECTED_LISTED,
+    SessionReport,
+    decode_batch,
+    decode_valid_batch,
+)
+from reference_server.model.record import MAX_ID_CHARACTERS, MAX_PARAMS_BYTES
 from unit.support.samples import encode_body, make_record
+
+DEEP = b'{"a":' * 2_000 + b"1" + b"}" * 2_000
+BAD_VALUES = (
+    b"1e999",
+    b'"\\ud83d"',
+    b"NaN",
+    b"1.5",
+    b"-1",
+    b"true",
+    b"[]",
+    b"[{}]",
+    b'"text"',
+    b"",
+    b"{} {}",
+    DEEP,
+)
+VALUES = st.sampled_from(
+    [*BAD_VALUES, b"null", b"{}", b'{"a":[1,{"b":"\xc3\xa9"}]}', b'{"a":1,"a":2}', b"7", b'"t"']
+)
+
+
+@st.composite
+def encoded_members(draw: st.DrawFn) -> bytes:
+    """Return a record as JSON: a valid one, often with one field changed, left out or there twice."""
+    fields = {name: json.dumps(value).encode() for name, value in make_record(3, tab_id="t", seq=1).items()}
+    changed = draw(st.dictionaries(st.sampled_from([*fields, "other"]), st.none() | VALUES, max_size=1))
+    pairs = [(name, value) for name, value in {**fields, **changed}.items() if value is not None]
+    pairs += draw(st.lists(st.tuples(st.sampled_from(["params", "seq"]), VALUES), max_size=1))
+    return b"{" + b",".join(b'"%s":%s' % (name.encode(), value) for name, value in pairs) + b"}"
+
+
+@given(
+    st.lists(encoded_members(), max_size=4),
+    st.dictionaries(st.sampled_from(["session_id", "dropped", "records"]), VALUES, max_size=1),
+)
+def test_records_decoded_at_once_are_those_decoded_one_by_one(
+    members: list[bytes], others: dict[str, bytes]
+) -> None:
+    body = b'{"records":[' + b",".join(members) + b"]"
+    body += b"".join(b',"%s":%s' % (name.encode(), value) for name, value in others.items()) + b"}"
+    batch = decode_valid_batch(body)
+    if batch is not None:
+        assert batch == batch_module._decode_members(batch_module._split(body))
+
+
+def test_valid_records_are_decoded_at_once() -> None:
+    """Also where `params` need several passes."""
+    large = {"text": "\xe9" * 100_000}
+    members = [make_record(n, params=large, tab_id="a-tab", seq=n) for n in range(3)]
+    batch = decode_valid_batch(encode_body(*members, make_record(params=None)))
+    assert batch is not None
+    assert [record.as_dict() for record in batch.accepted] == [*members, {**make_record(), "params": None}]
+    assert batch.indexes == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"params": {"text": "x" * MAX_PARAMS_BYTES}},
+        {"params": []},
+        {"params": {"text": "\ud83d"}},
+        {"tab_id": "a-tab"},
+        {"seq": 0},
+        {"event_name": "x" * (MAX_ID_CHARACTERS + 1)},
+    ],
+    ids=["params too large", "params no object", "half a pair", "no seq", "no tab_id", "name too long"],
+)
+def test_one_bad_record_has_the_records_decoded_one_by_one(changes: dict[str, object]) -> None:
+    body = encode_body(make_record(0), make_record(1, **changes), make_record(2))
+    assert decode_valid_batch(body) is None
+    batch = decode_batch(body)
+    assert (batch.indexes, [rejected.index for rejected in batch.rejected]) == ([0, 2], [1])
 
 
 def decode_report(**values: object) -> SessionReport | None:
