@@ -6,7 +6,7 @@ an earlier server, a person with a database tool. Reading the counters takes one
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 PLAUSIBLE_GAP = 100_000
 """The largest gap in one tab's numbers that counts as missing events. Anybody can post a record with any
@@ -282,6 +282,12 @@ COUNT_TOGETHER_STATEMENTS = (
 )
 """Migrate from schema version 3: triggers leave out the records that a server counts together."""
 
+_ADD_TO_TAB = """
+INSERT INTO tabs (tab_id, stored, logged) VALUES (?, ?, ?)
+    ON CONFLICT (tab_id) DO UPDATE SET
+        stored = stored + excluded.stored, logged = max(logged, excluded.logged)
+"""
+_ADD_EVENTS = "UPDATE totals SET events = events + ?, identified = identified + ?"
 # NOT INDEXED: the rows above an id are few, and an index on all tabs is not the way to them.
 _LAST_ID = "SELECT coalesce(max(id), 0) FROM records"
 _HAS_DELETIONS = "SELECT EXISTS (SELECT 1 FROM deleted_identities WHERE tab_id = ?)"
@@ -331,6 +337,14 @@ def find_tabs_with_deletions(connection: sqlite3.Connection, tab_ids: Iterable[s
     if not deleted_ranges:
         return set()
     return {tab_id for tab_id in set(tab_ids) if connection.execute(_HAS_DELETIONS, (tab_id,)).fetchone()[0]}
+
+
+def add_new_records(connection: sqlite3.Connection, count: int, seqs: Mapping[str, Sequence[int]]) -> None:
+    """Count records that the caller has inserted as `counted`, and knows. `seqs`: their numbers by tab."""
+    connection.executemany(
+        _ADD_TO_TAB, ((tab_id, len(numbers), max(numbers) + 1) for tab_id, numbers in seqs.items())
+    )
+    connection.execute(_ADD_EVENTS, (count, sum(map(len, seqs.values()))))
 
 
 def count_new_records(connection: sqlite3.Connection, last_id: int) -> None:

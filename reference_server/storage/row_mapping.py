@@ -12,11 +12,18 @@ COLUMNS = "installation_id, event_name, timestamp_ns, session_id, params, tab_id
 
 SELECT_ALL = f"SELECT {COLUMNS} FROM records ORDER BY id"
 
-INSERT = f"""
-INSERT INTO records ({COLUMNS}, received_at, counted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+_INSERT = f"""
+INSERT INTO records ({COLUMNS}, received_at, counted) VALUES {{}}
 ON CONFLICT DO NOTHING
 """
+_VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+INSERT = _INSERT.format(_VALUES)
 """Skips a record whose identity is already stored. A record without an identity is never skipped."""
+
+INSERT_MANY = {count: _INSERT.format(", ".join([_VALUES] * count)) for count in (100, 10)}
+"""The same for several records: SQLite begins and ends a statement once for all of them. Their number → the
+statement, the largest first. SQLite before 3.32 allows 999 parameters."""
 
 INSERT_REPORT = """
 INSERT INTO sessions (session_id, dropped, filtered) VALUES (?, ?, ?)

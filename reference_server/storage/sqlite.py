@@ -15,24 +15,16 @@ from reference_server.errors import StoreUnavailableError
 from reference_server.model.batch import SessionReport
 from reference_server.model.losses import Totals
 from reference_server.model.record import Record
-from reference_server.storage.accounting import (
-    count_new_records,
-    find_tabs_with_deletions,
-    read_last_id,
-)
-from reference_server.storage.conflicts import find_conflicts
 from reference_server.storage.dead_letters import DeadLetter, insert_letters
 from reference_server.storage.guarded_database import IN_MEMORY, GuardedDatabase
+from reference_server.storage.insertion import Insertion
 from reference_server.storage.maintenance import Maintenance, get_pause_seconds
 from reference_server.storage.readonly import open_readonly
 from reference_server.storage.retention import Retention, has_work, run_step, shrink_file
 from reference_server.storage.row_mapping import (
-    COUNT_RECEIVED,
-    INSERT,
     INSERT_REPORT,
     SELECT_ALL,
     decode_record_row,
-    encode_record_row,
     encode_report_row,
 )
 from reference_server.storage.schema import SCHEMA_VERSION
@@ -225,9 +217,9 @@ class SqliteStore:
         """Commit requests in one transaction. Return the result of each."""
         began = time.perf_counter()
         with self._transaction():
-            last_id = read_last_id(self._connection)
-            results = [self._insert(request) for request in requests]
-            count_new_records(self._connection, last_id)
+            insertion = Insertion(self._connection)
+            results = [self._insert(insertion, request) for request in requests]
+            insertion.count()
         self.transactions += 1
         if self._observer is not None:
             self._observer.observe_commit(time.perf_counter() - began)
@@ -248,28 +240,14 @@ class SqliteStore:
             raise
         self._guarded.confirm_commit()
 
-    def _insert(self, request: _PendingAdd) -> Added:
-        new_count = 0
-        conflicts: tuple[int, ...] = ()
-        if request.records:
-            # The rowcount of executemany is the sum of all statements, without conflicting rows.
-            new_count = self._connection.executemany(INSERT, self._encode(request.records)).rowcount
-            if new_count < len(request.records):
-                conflicts = find_conflicts(self._connection, request.records)
-            received = len(request.records) - len(conflicts)
-            self._connection.execute(COUNT_RECEIVED, (received, received - new_count))
+    def _insert(self, insertion: Insertion, request: _PendingAdd) -> Added:
+        added = insertion.insert(request.records) if request.records else Added(0)
         if request.report is not None:
             self._connection.execute(INSERT_REPORT, encode_report_row(request.report))
         if request.letters or request.rejected_count:
             limit = self._retention.max_dead_letter_bytes
             insert_letters(self._connection, request.letters, request.rejected_count, limit)
-        return Added(new_count, conflicts)
-
-    def _encode(self, records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
-        now = int(time.time())
-        tab_ids = (record.tab_id for record in records if record.tab_id is not None)
-        by_triggers = find_tabs_with_deletions(self._connection, tab_ids)
-        return (encode_record_row(record, now, record.tab_id not in by_triggers) for record in records)
+        return added
 
     def _query(self, statement: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement).fetchall()

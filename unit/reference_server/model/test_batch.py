@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reference_server.model import batch as batch_module
@@ -47,6 +47,7 @@ def encoded_members(draw: st.DrawFn) -> bytes:
     return b"{" + b",".join(b'"%s":%s' % (name.encode(), value) for name, value in pairs) + b"}"
 
 
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(encoded_members(), max_size=4),
     st.dictionaries(st.sampled_from(["session_id", "dropped", "records"]), VALUES, max_size=1),

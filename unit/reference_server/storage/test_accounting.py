@@ -81,6 +81,29 @@ async def test_counters_are_exact_whoever_writes(tmp_path: Path, seed: int) -> N
     assert cast(int, deleted) > 0
 
 
+@pytest.mark.parametrize("size", [1, 9, 10, 11, 99, 100, 101, 219, 1_000])
+async def test_batches_of_any_size_are_stored_in_order_and_counted(tmp_path: Path, size: int) -> None:
+    """New records, then the same again with one more in their middle, then one without identities."""
+    database = tmp_path / "records.db"
+    store = SqliteStore(database)
+    await store.open()
+    records = to_records(
+        *(make_record(number, tab_id=f"tab-{number % 3}", seq=number // 3) for number in range(size))
+    )
+    [late] = to_records(make_record(size, tab_id="tab-0", seq=size + 7))
+    loose = to_records(*(make_record(number) for number in range(size)))
+    repeat = [*records[: size // 2], late, *records[size // 2 :], late]
+    added = [await store.add(batch) for batch in (records, repeat, loose)]
+    totals = await store.read_totals()
+    assert [each.new_count for each in added] == [size, 1, size]
+    assert await store.read_records() == [*records, late, *loose]
+    assert (totals.events, totals.identified) == (2 * size + 1, size + 1)
+    assert (totals.accepted, totals.duplicates) == (3 * size + 2, size + 1)
+    assert totals.missing == size + 8 - (size + 2) // 3 - 1
+    await store.close()
+    expect_sound(database)
+
+
 async def test_repeat_of_a_deleted_record_is_a_duplicate_beside_new_ones(tmp_path: Path) -> None:
     database = tmp_path / "records.db"
     store = SqliteStore(database)
