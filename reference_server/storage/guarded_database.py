@@ -168,8 +168,17 @@ class GuardedDatabase:
         return int(version)
 
     def _read_files(self) -> "dict[str, _FileState | None]":
-        path = self._resolve_path()
-        return {suffix: _read_state(path + suffix) for suffix in self._suffixes}
+        found = self._read_states(self._opened_path)
+        if all(_is_same_file(state, self._files.get(suffix)) for suffix, state in found.items()):
+            return found  # The usual case. To resolve the path would take longer than all of this.
+        return self._read_states(self._resolve_path())
+
+    def _read_states(self, path: str) -> "dict[str, _FileState | None]":
+        """Read the state of what is at the database's path, and of the other files beside `path`."""
+        return {
+            suffix: _read_state(self._path if suffix == DATABASE else path + suffix)
+            for suffix in self._suffixes
+        }
 
     def _resolve_path(self) -> str:
         """Return where the database is: SQLite puts the log beside the file that a symbolic link leads to."""

@@ -310,6 +310,24 @@ async def test_database_behind_a_symbolic_link_is_watched(tmp_path: Path) -> Non
         assert count_stored(tmp_path / folder / "target.db") == 1
 
 
+async def test_database_whose_folder_moves_behind_its_link_stays_open(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkdir(tmp_path / "first")
+    link = tmp_path / "records.db"
+    os.symlink(tmp_path / "first" / "target.db", link)
+    store = SqliteStore(link)
+    await store.open()
+    await store.add(make_records(1))
+    os.rename(tmp_path / "first", tmp_path / "second")
+    os.symlink(tmp_path / "second" / "target.db", tmp_path / "link")
+    os.replace(tmp_path / "link", link)
+    await store.add(make_records(2))
+    stored = count_stored(link)
+    await store.close()
+    assert (stored, caplog.messages) == (2, [])
+
+
 async def test_database_without_write_ahead_log_is_watched(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
