@@ -60,4 +60,6 @@ class ReadyResponse(msgspec.Struct):
 
 def create_response(content: object) -> web.Response:
     """Create an uncached JSON response from one of these types."""
-    return web.json_response(msgspec.to_builtins(content), headers=NO_STORE)
+    return web.Response(
+        body=msgspec.json.encode(content), headers=NO_STORE, content_type="application/json", charset="utf-8"
+    )

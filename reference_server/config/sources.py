@@ -32,6 +32,9 @@ FETCH_TIMEOUT_SECONDS = 15.0
 MAX_SOURCE_BYTES = 1024 * 1024
 """A larger source is not a configuration."""
 
+USUAL_SOURCE_BYTES = 4 * 1024
+"""What is read of a file at first: to make room for MAX_SOURCE_BYTES takes longer than to read this."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -96,7 +99,9 @@ class FileSource:
             if not self._path.is_file():  # a pipe or a directory would block, or have no end
                 raise ConfigurationUnreadableError("no such file")
             with self._path.open("rb") as file:
-                text = file.read(MAX_SOURCE_BYTES + 1)
+                text = file.read(USUAL_SOURCE_BYTES)
+                if len(text) == USUAL_SOURCE_BYTES:
+                    text += file.read(MAX_SOURCE_BYTES + 1 - USUAL_SOURCE_BYTES)
         except OSError as error:
             raise ConfigurationUnreadableError(error.strerror or str(error)) from error
         _check_size(text)
@@ -187,14 +192,18 @@ class _Parser:
         self._source = source
         self._last_good = last_good
         self._logged: set[str] = set()
+        self._parsed: tuple[bytes, Configuration, list[str]] | None = None
+        """The last text that could be parsed, and its content: a file seldom changes between two requests."""
 
     def parse(self, text: bytes) -> Configuration:
         """Return the configuration in the text. Raise what `parse_configuration` raises."""
-        try:
-            configuration, problems = parse_configuration(text)
-        except ConfigurationUnknownError as error:
-            self._log([f"{error}: nothing is stored until it is clear whether telemetry is enabled"])
-            raise
+        if self._parsed is None or self._parsed[0] != text:
+            try:
+                self._parsed = text, *parse_configuration(text)
+            except ConfigurationUnknownError as error:
+                self._log([f"{error}: nothing is stored until it is clear whether telemetry is enabled"])
+                raise
+        _, configuration, problems = self._parsed
         self._log(problems)
         self._last_good.keep(configuration)
         return configuration

@@ -215,6 +215,28 @@ async def test_last_configuration_holds_over_a_restart(tmp_path: Path) -> None:
     assert await create_source(path, tmp_path / "last.json").get_current() == before
 
 
+@pytest.mark.parametrize("count", [400, 800, 40_000])
+async def test_large_file_is_read_whole(tmp_path: Path, count: int) -> None:
+    events = [f"event-{number:04}" for number in range(count)]
+    source = create_file_source(
+        write_configuration(tmp_path / "c.json", {**ENABLED, "disable_ui_events": events})
+    )
+    assert (await source.get_current()).disable_ui_events == events
+
+
+async def test_same_text_has_its_problems_logged_again_after_a_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    path = tmp_path / "c.json"
+    source = create_file_source(path)
+    text = json.dumps({**ENABLED, "ui_rollout_percentage": []})
+    for content in (text, text, "{", "{", text, text):
+        path.write_text(content, encoding="utf-8")
+        assert (await source.get_current()).ui_rollout_percentage == 0
+    assert ["percentage is list" in message for message in caplog.messages] == [True, False, True]
+
+
 async def test_invalid_value_is_logged_once_until_it_changes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
