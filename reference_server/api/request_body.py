@@ -1,12 +1,18 @@
 """The body of a request: read within a time limit, decompressed, and bounded in both forms."""
 
 import asyncio
+import sys
 import zlib
 from collections.abc import Callable
 
 from aiohttp import web
 
 from reference_server.errors import WireError
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
 
 IDENTITY = "identity"
 
@@ -53,7 +59,8 @@ async def read_body(
         return bytes(body)
 
     try:
-        return await asyncio.wait_for(read(), timeout_seconds)
+        async with timeout(timeout_seconds):  # not wait_for(), which starts a task for each body
+            return await read()
     except RuntimeError as error:
         if request.transport is not None:
             raise

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -23,7 +23,7 @@ MAX_PARAMS_BYTES = 2 * 1024 * 1024
 """The limit of `params`, as JSON in UTF-8. The reference worker sends at most 64 KiB."""
 
 _CHECKED_TOGETHER_BYTES = 64 * 1024
-"""How many bytes of `params` are decoded at once, besides the last ones: it bounds the memory that takes."""
+"""About how many bytes of `params` are decoded at once: it bounds the memory that takes."""
 
 UNREADABLE = "Holds half of a surrogate pair, or a number that is out of range"
 """The only reasons left to refuse a record as JSON, once the body around it has been read as JSON."""
@@ -108,24 +108,30 @@ def are_valid(records: Sequence[Record]) -> bool:
 
     It costs a fraction of decoding each by itself. False may also mean that the answer is not known.
     """
-    waiting: list[msgspec.Raw] = []
-    waiting_bytes = 0
+    params = [record.params for record in records]
+    has_no_tab_id = [record.tab_id is None for record in records]
+    has_no_seq = [record.seq is None for record in records]
+    if has_no_tab_id != has_no_seq or max(map(len, params), default=0) > MAX_PARAMS_BYTES:
+        return False
     try:
-        for record in records:
-            size = len(record.params)
-            if size > MAX_PARAMS_BYTES or (record.tab_id is None) is not (record.seq is None):
-                return False
-            waiting.append(record.params)
-            waiting_bytes += size
-            if waiting_bytes > _CHECKED_TOGETHER_BYTES:
-                _check_params(waiting)
-                waiting, waiting_bytes = [], 0
-        _check_params(waiting)
+        for part in _split(params):
+            _MANY_PARAMS.decode(b"[" + b",".join(part) + b"]")
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
 
 
-def _check_params(params: Sequence[msgspec.Raw]) -> None:
-    """Raise msgspec.DecodeError or RecursionError unless all are valid."""
-    _MANY_PARAMS.decode(b"[" + b",".join(params) + b"]")
+def _split(params: list[msgspec.Raw]) -> Iterator[list[msgspec.Raw]]:
+    """Yield parts of about _CHECKED_TOGETHER_BYTES, or of one."""
+    if sum(map(len, params)) <= _CHECKED_TOGETHER_BYTES:
+        yield params
+        return
+    part: list[msgspec.Raw] = []
+    part_bytes = 0
+    for each in params:
+        part.append(each)
+        part_bytes += len(each)
+        if part_bytes > _CHECKED_TOGETHER_BYTES:
+            yield part
+            part, part_bytes = [], 0
+    yield part
