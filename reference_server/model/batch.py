@@ -1,7 +1,7 @@
 """The body of a POST: its records, accepted and rejected, and the report of its session.
 
-A body of valid records is decoded at once. In any other a bad record does not affect the others: the list is
-split first, then each member is decoded by itself.
+A bad record does not affect the others: the list is split first, then its members are decoded. Many are
+decoded at once; where one of them is bad, each by itself.
 """
 
 import json
@@ -12,7 +12,15 @@ from typing import Generic, TypeVar
 import msgspec
 
 from reference_server.errors import WireError
-from reference_server.model.record import MAX_ID_CHARACTERS, Record, Rejected, are_valid, decode_record
+from reference_server.model.record import (
+    MAX_ID_CHARACTERS,
+    Record,
+    Rejected,
+    are_valid,
+    decode_record,
+    decode_valid_records,
+    split_by_size,
+)
 
 MAX_REJECTED_LISTED = 1000
 """How many rejected records a response lists. A body of 8 MiB could hold millions, each with its reason."""
@@ -97,20 +105,22 @@ def decode_batch(body: bytes) -> Batch:
 
     Raise WireError 400 `body_not_json`, or 422 `records_missing` if the JSON holds no list of records.
     """
-    return decode_valid_batch(body) or _decode_members(_split(body))
+    _require_utf8(body)
+    parts = _split(body)
+    batch = Batch(report=_decode_report(parts))
+    for members in split_by_size(parts.records):
+        _add_members(batch, members)
+    return batch
 
 
 def decode_valid_batch(body: bytes) -> Batch | None:
-    """Decode a body whose records are all valid, several times faster than any other.
+    """Decode a small body at once, if all its records are valid: that takes a third less time.
 
     Return None for a body that `decode_batch` has to look at. Raise WireError 400 if it is not UTF-8.
     """
+    _require_utf8(body)
     try:
-        if not body.isascii():
-            body.decode("utf-8")  # msgspec does not check the encoding of raw members
         parts = _VALID_BODY.decode(body)
-    except UnicodeDecodeError as error:
-        raise _not_json_error(f"not UTF-8 at byte {error.start}") from error
     except (msgspec.DecodeError, RecursionError):
         return None
     if not are_valid(parts.records):
@@ -119,16 +129,29 @@ def decode_valid_batch(body: bytes) -> Batch | None:
     return Batch(accepted=parts.records, report=_decode_report(parts), indexes=indexes)
 
 
-def _decode_members(parts: _Body[msgspec.Raw]) -> Batch:
-    batch = Batch(report=_decode_report(parts))
-    for index, raw in enumerate(parts.records):
+def _add_members(batch: Batch, members: Sequence[msgspec.Raw]) -> None:
+    """Decode the next members of the list."""
+    first = len(batch.accepted) + batch.rejected_count
+    records = decode_valid_records(members)
+    if records is not None:
+        batch.accepted += records
+        batch.indexes += range(first, first + len(records))
+        return
+    for index, raw in enumerate(members, first):
         record = decode_record(index, raw)
         if isinstance(record, Record):
             batch.accepted.append(record)
             batch.indexes.append(index)
         else:
             batch.reject(record, raw)
-    return batch
+
+
+def _require_utf8(body: bytes) -> None:
+    try:
+        if not body.isascii():
+            body.decode("utf-8")  # msgspec does not check the encoding of raw members
+    except UnicodeDecodeError as error:
+        raise _not_json_error(f"not UTF-8 at byte {error.start}") from error
 
 
 def _decode_report(parts: "_Body[Member]") -> SessionReport | None:

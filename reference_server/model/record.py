@@ -22,8 +22,8 @@ MAX_SEQ = 2**31 - 1
 MAX_PARAMS_BYTES = 2 * 1024 * 1024
 """The limit of `params`, as JSON in UTF-8. The reference worker sends at most 64 KiB."""
 
-_CHECKED_TOGETHER_BYTES = 64 * 1024
-"""About how many bytes of `params` are decoded at once: it bounds the memory that takes."""
+TOGETHER_BYTES = 64 * 1024
+"""About how many bytes are decoded at once: no other thread runs meanwhile, and it takes memory."""
 
 UNREADABLE = "Holds half of a surrogate pair, or a number that is out of range"
 """The only reasons left to refuse a record as JSON, once the body around it has been read as JSON."""
@@ -74,6 +74,7 @@ class Rejected(msgspec.Struct, frozen=True):
 
 _RECORD = msgspec.json.Decoder(Record)
 _PARAMS = msgspec.json.Decoder(dict[str, Any] | None)
+_RECORDS = msgspec.json.Decoder(list[Record])
 _MANY_PARAMS = msgspec.json.Decoder(list[dict[str, Any] | None])
 
 # msgspec's messages: "… - at `$.event_name`" for a wrong type, "… field `event_name`" for a missing field.
@@ -103,6 +104,15 @@ def decode_record(index: int, raw: msgspec.Raw) -> Record | Rejected:
     return record
 
 
+def decode_valid_records(members: Sequence[msgspec.Raw]) -> list[Record] | None:
+    """Decode members of a request's list at once. Return None unless `decode_record` would accept each."""
+    try:
+        records = _RECORDS.decode(b"[" + b",".join(members) + b"]")
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return records if are_valid(records) else None
+
+
 def are_valid(records: Sequence[Record]) -> bool:
     """Return whether `decode_record` would accept records that were decoded as the members of a list.
 
@@ -114,24 +124,24 @@ def are_valid(records: Sequence[Record]) -> bool:
     if has_no_tab_id != has_no_seq or max(map(len, params), default=0) > MAX_PARAMS_BYTES:
         return False
     try:
-        for part in _split(params):
+        for part in split_by_size(params):
             _MANY_PARAMS.decode(b"[" + b",".join(part) + b"]")
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
 
 
-def _split(params: list[msgspec.Raw]) -> Iterator[list[msgspec.Raw]]:
-    """Yield parts of about _CHECKED_TOGETHER_BYTES, or of one."""
-    if sum(map(len, params)) <= _CHECKED_TOGETHER_BYTES:
-        yield params
+def split_by_size(texts: list[msgspec.Raw]) -> Iterator[list[msgspec.Raw]]:
+    """Yield parts of about TOGETHER_BYTES each."""
+    if sum(map(len, texts)) <= TOGETHER_BYTES:
+        yield texts
         return
     part: list[msgspec.Raw] = []
     part_bytes = 0
-    for each in params:
-        part.append(each)
-        part_bytes += len(each)
-        if part_bytes > _CHECKED_TOGETHER_BYTES:
+    for text in texts:
+        part.append(text)
+        part_bytes += len(text)
+        if part_bytes > TOGETHER_BYTES:
             yield part
             part, part_bytes = [], 0
     yield part

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reference_server.errors import WireError
 from reference_server.model import batch as batch_module
 from reference_server.model.batch import (
     MAX_COUNT,
@@ -14,7 +15,13 @@ from reference_server.model.batch import (
     decode_batch,
     decode_valid_batch,
 )
-from reference_server.model.record import MAX_ID_CHARACTERS, MAX_PARAMS_BYTES
+from reference_server.model.record import (
+    MAX_ID_CHARACTERS,
+    MAX_PARAMS_BYTES,
+    TOGETHER_BYTES,
+    Record,
+    decode_record,
+)
 from unit.support.samples import encode_body, make_record
 
 DEEP = b'{"a":' * 2_000 + b"1" + b"}" * 2_000
@@ -57,9 +64,30 @@ def test_records_decoded_at_once_are_those_decoded_one_by_one(
 ) -> None:
     body = b'{"records":[' + b",".join(members) + b"]"
     body += b"".join(b',"%s":%s' % (name.encode(), value) for name, value in others.items()) + b"}"
-    batch = decode_valid_batch(body)
-    if batch is not None:
-        assert batch == batch_module._decode_members(batch_module._split(body))
+    try:
+        parts = batch_module._split(body)
+    except WireError:
+        assert decode_valid_batch(body) is None
+        return
+    decoded = [decode_record(index, raw) for index, raw in enumerate(parts.records)]
+    accepted = [record for record in decoded if isinstance(record, Record)]
+    batch = decode_batch(body)
+    assert batch.accepted == accepted
+    assert batch.indexes == [index for index, record in enumerate(decoded) if isinstance(record, Record)]
+    assert batch.rejected == [record for record in decoded if not isinstance(record, Record)]
+    assert decode_valid_batch(body) in (batch, None)
+
+
+def test_bad_records_are_rejected_in_every_part_of_a_large_body() -> None:
+    members: list[object] = [make_record(number, tab_id="a-tab", seq=number) for number in range(2_000)]
+    bad = [0, 7, 1_000, 1_999]
+    for index in bad:
+        members[index] = index
+    batch = decode_batch(encode_body(*members))
+    assert len(encode_body(*members)) > 3 * TOGETHER_BYTES
+    assert [rejected.index for rejected in batch.rejected] == bad
+    assert batch.indexes == [index for index in range(2_000) if index not in bad]
+    assert [record.seq for record in batch.accepted] == batch.indexes
 
 
 def test_valid_records_are_decoded_at_once() -> None:
