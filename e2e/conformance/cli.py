@@ -24,6 +24,9 @@ from e2e.conformance.report.plugin import RESULTS
 from e2e.conformance.report.results import Results
 from e2e.conformance.targets.worker import ImplementationError, load_implementation
 
+ARTIFACTS_FOLDER = "test-results"
+"""The folder in the report that holds the artifacts of failed cases, those of the last run only."""
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
@@ -124,8 +127,11 @@ def _build_run_arguments(options: argparse.Namespace) -> list[str]:
         report = CHECKOUT / "report"
     else:
         report = Path(options.invoked_from, options.report)
+    report = report.absolute()
+    # pytest-playwright empties its output folder: a run of its own must not delete the artifacts of another.
+    result = ["--report", str(report), f"--output={report / ARTIFACTS_FOLDER}"]
     # Each verdict has its own line: no traceback and no percentage of pytest comes between them.
-    result = ["--report", str(report.absolute()), "--tb=no", "-o", "console_output_style=classic"]
+    result += ["--tb=no", "-o", "console_output_style=classic"]
     result += ["-n", str(options.processes), "--worker-clock", options.worker_clock]
     if options.durations:
         result.append("--case-durations")

@@ -194,17 +194,22 @@ def test_f(implementation, gateway): raise FindingError("1 POST", "no POST")
 
 
 @pytest.mark.parametrize("processes", ["0", "1"])
-def test_report_keeps_and_links_the_timeline_of_a_failed_case(
+def test_report_keeps_timeline_and_artifacts_of_a_failed_case(
     verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: str
 ) -> None:
-    # Another run in the checkout empties the usual folder.
-    monkeypatch.setenv("PYTEST_ADDOPTS", f"--output={tmp_path / 'artifacts'}")
+    usual, own = tmp_path / "usual", tmp_path / "out" / "test-results"
+    usual.mkdir()
+    (usual / "of-another-run.txt").touch()
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"--output={usual}")
     link = "timelines/flush-1-6.on.one.html"
     assert verify(WITH_GATEWAY, "-n", processes).returncode == 1
+    assert [file.name for file in usual.iterdir()] == ["of-another-run.txt"]
+    assert len(list(own.glob("*/timeline.html"))) == 1
     assert f'href="{link}"' in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "<title>" in (tmp_path / "out" / link).read_text(encoding="utf-8")
     verify(PASSES)
     assert not (tmp_path / "out" / link).exists()
+    assert not list(own.glob("*/timeline.html"))
 
 
 def test_known_failure_is_printed_without_timeline(verify: Verify, toml: Toml) -> None:
