@@ -60,15 +60,11 @@ def test_interval_of_zero_ends(worker: SharedWorker, clock: Clock) -> None:
     assert 200 <= len(read_log(worker)) <= 300
 
 
-@pytest.mark.parametrize(
-    ("delay", "due_ms"), [("'5'", 5), ("-1", 0), ("undefined", 0), ("NaN", 0), ("1.9", 1)]
-)
-def test_delays_are_converted_as_in_browsers(
-    worker: SharedWorker, clock: Clock, delay: str, due_ms: int
-) -> None:
-    worker.evaluate(f"() => {{ setTimeout(note, {delay}, 'x'); }}")
+def test_delays_are_converted_as_in_browsers(worker: SharedWorker, clock: Clock) -> None:
+    due_ms = {"-1": 0, "undefined": 0, "NaN": 0, "1.9": 1, "'5'": 5}
+    worker.evaluate("() => {" + "".join(f'setTimeout(note, {each}, "{each}");' for each in due_ms) + "}")
     clock.run_for(1_000)
-    assert read_log(worker) == [["x", due_ms]]
+    assert read_log(worker) == [[delay, time] for delay, time in due_ms.items()]
 
 
 def test_callback_can_be_a_string(worker: SharedWorker, clock: Clock) -> None:

@@ -6,6 +6,7 @@ import base64
 import codecs
 import gzip
 import zlib
+from itertools import product
 
 import pytest
 
@@ -37,15 +38,16 @@ PER_CLOCK = pytest.mark.parametrize(
 
 
 @PER_CLOCK
-@pytest.mark.parametrize("kind", ["classic", "module"])
-@pytest.mark.parametrize("head", HEADS)
-def test_script_of_any_head_runs(app: App, head: str, kind: str, is_virtual: bool) -> None:
-    app.gateway.serve("/worker.js", HEADS[head], content_type="text/javascript")
-    app.connect(app.open(), type=kind)
-    worker = app.workers.wait_for()
-    assert worker.evaluate("text") == "é"
-    assert worker.evaluate("isStrict") is (head == "directives" or kind == "module")
-    assert worker.errors() == []
+def test_script_of_any_head_runs(app: App, is_virtual: bool) -> None:
+    page = app.open()
+    for kind, (title, head) in product(("classic", "module"), HEADS.items()):
+        path = f"/{kind}-{title.replace(' ', '-')}.js"
+        app.gateway.serve(path, head, content_type="text/javascript")
+        app.connect(page, path, type=kind)
+        worker = app.workers.wait_for(path)
+        assert worker.evaluate("text") == "é", path
+        assert worker.evaluate("isStrict") is (title == "directives" or kind == "module"), path
+        assert worker.errors() == [], path
 
 
 def test_script_in_utf_16_runs_where_the_browser_reads_it(app: App, browser_name: str) -> None:
@@ -57,13 +59,11 @@ def test_script_in_utf_16_runs_where_the_browser_reads_it(app: App, browser_name
     assert app.workers.wait_for().evaluate("text") == "é"
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_compressed_script_runs(app: App, encoding: str) -> None:
-    app.gateway.serve(
-        "/worker.js",
-        ENCODINGS[encoding],
-        content_type="text/javascript",
-        headers={"Content-Encoding": encoding},
-    )
-    app.connect(app.open())
-    assert app.workers.wait_for().evaluate("text") == "é"
+def test_compressed_script_runs(app: App) -> None:
+    page = app.open()
+    for encoding, script in ENCODINGS.items():
+        path = f"/{encoding}.js"
+        headers = {"Content-Encoding": encoding}
+        app.gateway.serve(path, script, content_type="text/javascript", headers=headers)
+        app.connect(page, path)
+        assert app.workers.wait_for(path).evaluate("text") == "é", encoding
