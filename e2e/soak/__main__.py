@@ -27,7 +27,7 @@ from pathlib import Path
 
 from e2e.conformance.paths import CHECKOUT
 from e2e.soak.scenarios import SCENARIOS
-from e2e.soak.trial import Options, Trial
+from e2e.soak.trial import NotRecoveredError, Options, Trial
 
 COLUMNS = (
     "scenario",
@@ -64,6 +64,9 @@ def run(name: str, options: argparse.Namespace) -> bool:
         try:
             SCENARIOS[name](trial)
             trial.settle()
+        except NotRecoveredError as error:
+            trial.fail(str(error))
+            trial.check()
         except RuntimeError as error:  # The server did not start.
             trial.fail(str(error)[-500:])
         finally:

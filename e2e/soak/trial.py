@@ -23,6 +23,10 @@ allows for a machine that is busy with the attack itself."""
 _KEYS = "SELECT json_extract(params, '$.key') FROM records"
 
 
+class NotRecoveredError(Exception):
+    """The server acknowledges nothing any more: neither more attacks nor more time would show anything."""
+
+
 @dataclass(frozen=True)
 class Options:
     """The figures of a run. `package` is the folder of the server."""
@@ -78,9 +82,9 @@ class Trial:
         self.failures.append(sentence)
 
     def require_recovery(self, when: str) -> None:
-        """Note a failure unless a batch is acknowledged soon."""
+        """Raise NotRecoveredError, which ends the scenario, unless a batch is acknowledged soon."""
         if not self.load.wait_for_success(RECOVERY_SECONDS):
-            self.fail(f"no acknowledgement {RECOVERY_SECONDS:g} s {when}")
+            raise NotRecoveredError(f"no acknowledgement {RECOVERY_SECONDS:g} s {when}")
 
     def require_no_gap(self) -> None:
         """Note a failure if clients got no acknowledgement for too long."""

@@ -20,7 +20,10 @@ def test_server_that_does_not_watch_its_files_is_found(
 ) -> None:
     package = get_mutant("server-files-not-watched").write_copy(tmp_path)
     assert main(["database-removed", "--package", str(package)]) == 1
-    assert "The promise is broken: database-removed." in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "The promise is broken: database-removed." in output
+    assert "no acknowledgement 10 s after the database was destroyed" in output
+    assert "the store cannot be read" in output
 
 
 def test_unknown_scenario_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
