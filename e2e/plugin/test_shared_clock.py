@@ -8,18 +8,36 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from e2e.plugin.app import App, read_log
+from e2e.plugin.app import ECHO, App, read_log
 from pytest_sharedworker import Clock, ClockError, SharedWorker, Timeout, Timer
+from pytest_sharedworker.tabs.pages import Tabs, TabState
 
 DAY_MS = 86_400_000
 TOLERANCE = timedelta(minutes=1)
 """Dates start at the machine's, which passes in real time."""
+
+POSTING = f"{ECHO} self.addEventListener('connect', ({{ ports: [port] }}) => {{ self.port ??= port; }});"
+"""A worker that posts on the port of its first tab."""
 
 
 @pytest.fixture
 def workers(app: App) -> list[SharedWorker]:
     """Start two workers."""
     return [app.start(path=path) for path in ("/first.js", "/second.js")]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[list[TabState]]:
+    """Return what the clock has read of the tabs, each time."""
+    reads: list[list[TabState]] = []
+    read = Tabs.read
+
+    def note(tabs: Tabs) -> list[TabState]:
+        reads.append(read(tabs))
+        return reads[-1]
+
+    monkeypatch.setattr(Tabs, "read", note)
+    return reads
 
 
 def read_logs(workers: Sequence[SharedWorker]) -> list[object]:
@@ -77,6 +95,54 @@ def test_virtual_tabs_keep_the_order_of_all_workers(
         [["tab 100", 100], ["timer", 200], ["tab 300", 300]],
         [["tick", 150], ["tick", 300]],
     ]
+
+
+@pytest.mark.virtual_tabs
+def test_tab_of_two_workers_is_read_once(app: App, worker_clock: Clock, reads: list[list[TabState]]) -> None:
+    first = app.start(POSTING, path="/first.js")
+    relay = app.context.pages[0]
+    second = app.start(path="/second.js")
+    relay.evaluate(
+        """() => {
+        const { port } = new SharedWorker("/second.js");
+        port.start();
+        const post = () => port.postMessage(`relayed ${performance.now()}`);
+        worker.port.onmessage = () => setTimeout(post, 50);
+    }"""
+    )
+    first.evaluate("() => { setTimeout(() => port.postMessage('go'), 100); }")
+    second.evaluate("() => { setInterval(note, 40, 'tick'); }")
+    worker_clock.settle()
+    reads.clear()
+    worker_clock.run_for(200)
+    assert [value for value, _ in read_log(second)] == [*["tick"] * 3, "relayed 150", *["tick"] * 2]
+    assert [page.evaluate("performance.now()") for page in app.context.pages] == [200, 200]
+    assert len(reads) == 1
+
+
+@pytest.mark.virtual_tabs
+def test_tab_that_connects_while_time_passes_is_read_again(
+    app: App, worker_clock: Clock, reads: list[list[TabState]]
+) -> None:
+    first = app.start(path="/first.js")
+    page = app.context.pages[0]
+    second = app.start(path="/second.js")
+    page.evaluate(
+        """() => {
+        setTimeout(() => {
+            const { port } = new SharedWorker("/second.js");
+            port.start();
+            port.postMessage("hello");
+        }, 100);
+    }"""
+    )
+    first.evaluate("() => { setInterval(note, 100, 'tick'); }")
+    second.evaluate("() => { setInterval(note, 40, 'tick'); }")
+    worker_clock.settle()
+    reads.clear()
+    worker_clock.run_for(200)
+    assert [value for value, _ in read_log(second)] == ["tick", "tick", "hello", "tick", "tick", "tick"]
+    assert [len(tab.ports) for tab in reads[-1]] == [2, 1]
 
 
 def test_timeout_counts_for_workers_that_do_not_start(app: App, worker_clock: Clock) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time as real_time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pytest_sharedworker.clock.base import (
@@ -175,15 +175,15 @@ class SharedClock:
         deadline = real_time.monotonic() + timeout / 1000
         move = self._begin_move(timeout)
         if len(move.channels) > 1:
-            delays = self._call_all(move, "runFor", 0, deadline)
-            while duration and sum(delay <= duration for delay in delays) > 1:
-                step = max(1, math.ceil(min(delays)))
+            ends = self._call_all(replace(move, is_part=True), "runFor", 0, deadline)
+            while duration and sum(end.delay_ms <= duration for end in ends) > 1:
+                step = max(1, math.ceil(min(end.delay_ms for end in ends)))
                 if step >= duration:
                     break
-                move = self._continue_move(move, deadline)
-                delays = self._call_all(move, "runFor", step, deadline)
+                move = self._continue_move(move, ends, deadline)
+                ends = self._call_all(replace(move, is_part=True), "runFor", step, deadline)
                 duration -= step
-            move = self._continue_move(move, deadline)
+            move = self._continue_move(move, ends, deadline)
         self._call_all(move, "runFor", duration, deadline)
 
     def _begin_move(self, timeout: float) -> _Move:
@@ -191,19 +191,24 @@ class SharedClock:
         snapshot = wait_for_messages(self._barrier, timeout)
         return _Move([channel for channel in self._registry.channels if not channel.ended], snapshot, timeout)
 
-    def _continue_move(self, move: _Move, deadline: float) -> _Move:
+    def _continue_move(self, move: _Move, ends: Sequence[_End], deadline: float) -> _Move:
         """Return the next part of a move: the clocks of virtual tabs have moved with the part before.
 
-        A worker knows the clocks of its own tabs, and has read what they posted. Only a tab of several
-        workers has to be read again, which takes long beside a step of time.
+        A worker knows the clocks of its own tabs, has read what they posted to it, and returns what they
+        posted to other workers. To read the tabs takes long beside a step of time, and is only necessary
+        where one has connected to a worker meanwhile.
         """
-        if not move.snapshot.has_shared_tabs(move.channels):
-            return replace(move, is_continued=True)
+        posted: dict[str, int] = {}
+        for end in ends:
+            for port, count in end.posted.items():
+                posted[port] = max(count, posted.get(port, 0))
+        if move.snapshot.has_ports(posted):
+            return replace(move, posted=posted)
         left = max(0.0, deadline - real_time.monotonic()) * 1000
-        return replace(move, snapshot=wait_for_messages(self._barrier, left))
+        return replace(move, snapshot=wait_for_messages(self._barrier, left), posted=None)
 
-    def _call_all(self, move: _Move, method: str, milliseconds: int, deadline: float) -> list[float]:
-        """Move the clocks of all workers; return how long after that each has its next event, in ms."""
+    def _call_all(self, move: _Move, method: str, milliseconds: int, deadline: float) -> list[_End]:
+        """Move the clocks of all workers; return how each has ended."""
         with advancing(move.channels, move.timeout):
             return self._loop_thread.run(
                 _call_all(move, method, milliseconds),
@@ -219,23 +224,40 @@ class _Move:
     channels: Sequence[ControlChannel]
     snapshot: TabSnapshot
     timeout: float
-    is_continued: bool = False
-    """Whether it goes on where the part before has ended, without a look at the tabs."""
+    is_part: bool = False
+    """Whether another part follows: tabs that have nothing to do stay behind."""
+    posted: Mapping[str, int] | None = None
+    """What tabs of several workers have posted, by port; None in the first part, which has read the tabs."""
 
     def make_params(self, channel: ControlChannel) -> dict[str, object]:
         """Return what this worker's clock needs to know of the tabs."""
-        return {} if self.is_continued else self.snapshot.clock_params(channel)
+        if self.posted is None:
+            return {**self.snapshot.clock_params(channel), "isPart": self.is_part}
+        introduced = {port: count for port, count in self.posted.items() if port in channel.ports}
+        posted = {"introduced": introduced, "anonymous": []} if introduced else None
+        return {"posted": posted, "isPart": self.is_part}
 
 
-async def _call_all(move: _Move, method: str, milliseconds: int) -> list[float]:
-    async def call(channel: ControlChannel) -> float:
+@dataclass(frozen=True)
+class _End:
+    """How one worker has ended a part of a move."""
+
+    delay_ms: float = math.inf
+    """How long after it the worker has its next event."""
+    posted: Mapping[str, int] = field(default_factory=dict)
+    """What its tabs of several workers have posted, by port."""
+
+
+async def _call_all(move: _Move, method: str, milliseconds: int) -> list[_End]:
+    async def call(channel: ControlChannel) -> _End:
         params = {"ms": milliseconds, **move.make_params(channel)}
         channel.departures_sent = move.snapshot.departures
         try:
             result = await channel.call_async(method, params)
         except WorkerClosedError:  # A worker may end because of what its timers do.
-            return math.inf
+            return _End()
         next_due = result["nextDueMs"]
-        return math.inf if next_due is None else float(next_due) - float(result["nowMs"])
+        delay_ms = math.inf if next_due is None else float(next_due) - float(result["nowMs"])
+        return _End(delay_ms, result["posted"])
 
     return list(await asyncio.gather(*map(call, move.channels)))

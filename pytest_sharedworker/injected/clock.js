@@ -1,18 +1,31 @@
 // Virtual time of a worker: it moves only when the plugin moves it, fires timers in order, and waits for the
 // work they start (work.js) before it moves on. Tabs on virtual time move along, in one order.
 (() => {
-  /** @typedef {{ nowMs: number, nextDueMs: number | null }} TabClock */
+  /**
+   * @typedef {object} TabClock
+   * @property {number} nowMs
+   * @property {number | null} nextDueMs
+   * @property {boolean} hasOtherPorts whether the tab has more ports to this worker
+   */
   const timers = makeTimers(self, control.epochMs, requests.expire);
   control.nowMs = timers.nowMs;
 
   // --- tabs on virtual time -------------------------------------------------------------------
-  // Each has its own timers and answers on its own port, behind all that these timers posted.
+  // Each has its own timers and answers on its own port, behind all that these timers posted. In the parts of a
+  // move of several workers, a tab without a due timer stays behind until the worker posts to it, or until the end.
   const tabs = (() => {
-    /** @type {Map<string, { offsetMs: number, dueMs: number }>} */
+    /**
+     * On this worker's time.
+     *
+     * @type {Map<string, { offsetMs: number, dueMs: number, nowMs: number, hasOtherPorts: boolean }>}
+     */
     let clocks = new Map();
+    /** @type {Record<string, number>} what tabs have posted to all their workers, by port */
+    let posted = {};
     let awaited = 0;
     let targetMs = Infinity;
     let isJump = false;
+    let isPart = false;
     /** @type {(value?: unknown) => void} */
     let resolveAll = () => {};
 
@@ -21,7 +34,8 @@
       const dueMs = nextDueMs === null ? Infinity : nextDueMs + offsetMs;
       return isJump && dueMs < targetMs ? targetMs : dueMs;
     };
-    control.onTabClock = (port, nextDueMs) => {
+    control.onTabClock = (port, nextDueMs, counts) => {
+      Object.assign(posted, counts);
       const clock = clocks.get(port);
       if (clock) {
         clock.dueMs = toDue(nextDueMs, clock.offsetMs);
@@ -31,23 +45,39 @@
         }
       }
     };
+    const makeOrder = (/** @type {number} */ toMs, /** @type {number} */ offsetMs) => (
+      { runToMs: toMs - offsetMs, dateMs: timers.dateMs() - timers.nowMs() + toMs, isJump }
+    );
+    // A tab that has stayed behind handles the message at the worker's time.
+    control.beforePost = (port) => {
+      const clock = clocks.get(port);
+      const nowMs = timers.nowMs();
+      if (isPart && clock && clock.nowMs < nowMs && nowMs < clock.dueMs) {
+        clock.nowMs = nowMs;
+        ports.post(port, { ...makeOrder(nowMs, clock.offsetMs), isSilent: true });
+      }
+    };
     return {
       /**
        * @param {Record<string, TabClock> | undefined} states of each tab's clock, by its port; undefined: those that this
        *   worker has moved last
        * @param {number} toMs
        * @param {boolean} jump whether each timer that is due on the way fires once, at the target
+       * @param {boolean} part whether another part of the same move follows
        */
-      join: (states, toMs, jump) => {
+      join: (states, toMs, jump, part) => {
         targetMs = toMs;
         isJump = jump;
+        isPart = part;
+        posted = {};
         if (!states) {
           return;
         }
         clocks = new Map();
-        for (const [port, { nowMs, nextDueMs }] of Object.entries(states)) {
+        for (const [port, { nowMs, nextDueMs, hasOtherPorts }] of Object.entries(states)) {
           const offsetMs = timers.nowMs() - nowMs;
-          clocks.set(port, { offsetMs, dueMs: toDue(nextDueMs, offsetMs) });
+          const dueMs = toDue(nextDueMs, offsetMs);
+          clocks.set(port, { offsetMs, dueMs, nowMs: timers.nowMs(), hasOtherPorts });
         }
       },
       nextDueMs: () => {
@@ -58,19 +88,22 @@
         return firstMs;
       },
       runTo: async (/** @type {number} */ toMs) => {
-        const moved = [...clocks].filter(([, { dueMs }]) => dueMs <= toMs || toMs === targetMs);
+        const isEnd = toMs === targetMs;
+        const moved = [...clocks].filter(([port, { dueMs, hasOtherPorts }]) => (
+          dueMs <= toMs || (isEnd && (!isPart || hasOtherPorts || ports.hasPosted(port)))
+        ));
         awaited = moved.length;
         if (awaited === 0) {
           return;
         }
         const done = new Promise((resolve) => { resolveAll = resolve; });
-        const dateMs = timers.dateMs() - timers.nowMs() + toMs;
-        for (const [port, { offsetMs }] of moved) {
-          const order = { runToMs: toMs - offsetMs, dateMs, isJump };
-          ports.get(port)?.postMessage({ [settings.mark]: order });
+        for (const [port, clock] of moved) {
+          clock.nowMs = toMs;
+          ports.post(port, makeOrder(toMs, clock.offsetMs));
         }
         await done;
       },
+      getPosted: () => posted,
     };
   })();
 
@@ -159,6 +192,7 @@
    * @typedef {object} Move
    * @property {number} ms
    * @property {Record<string, TabClock>} [tabClocks] by their ports; without them a move goes on
+   * @property {boolean} [isPart] whether another part of the same move follows
    * @property {boolean} [hasDepartures] whether a tab or worker has gone since the last move
    * @property {Parameters<typeof ports.untilRead>[0]} posted by the tabs on this worker's ports
    */
@@ -166,11 +200,11 @@
    * @param {Move} move
    * @param {boolean} isJump
    */
-  const runTo = async ({ ms, tabClocks, hasDepartures, posted }, isJump) => {
+  const runTo = async ({ ms, tabClocks, isPart = false, hasDepartures, posted }, isJump) => {
     await ports.untilRead(posted);
     messages.touch();
     const targetMs = timers.nowMs() + ms;
-    tabs.join(tabClocks, targetMs, isJump);
+    tabs.join(tabClocks, targetMs, isJump, isPart);
     locks.recheck(hasDepartures);
     await settle();
     if (isJump) {
@@ -185,14 +219,14 @@
       await fireAll(targetMs);
     }
     const dueMs = nextDueMs();
-    return { nowMs: targetMs, nextDueMs: dueMs === Infinity ? null : dueMs };
+    return { nowMs: targetMs, nextDueMs: dueMs === Infinity ? null : dueMs, posted: tabs.getPosted() };
   };
   control.methods.runFor = exclusively((/** @type {Move} */ move) => runTo(move, false));
   control.methods.fastForward = exclusively((/** @type {Move} */ move) => runTo(move, true));
   control.methods.runNext = exclusively(async (/** @type {Move} */ { tabClocks, hasDepartures, posted }) => {
     await ports.untilRead(posted);
     messages.touch();
-    tabs.join(tabClocks, Infinity, false);
+    tabs.join(tabClocks, Infinity, false, false);
     locks.recheck(hasDepartures);
     await settle();
     if (!(await step(Infinity))) {

@@ -136,8 +136,10 @@ const control = (() => {
 
   const channel = {
     id, host, origin, base: `http${base}`, epochMs, methods, send, announce, realNow,
-    /** @type {(port: string, nextDueMs: number | null) => void} */
+    /** @type {(port: string, nextDueMs: number | null, posted?: Record<string, number>) => void} */
     onTabClock: () => {},
+    /** @type {(port: string) => void} called before the worker posts on a port */
+    beforePost: () => {},
     /** @type {() => number | null} */
     nowMs: () => null,
   };

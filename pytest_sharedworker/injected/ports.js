@@ -14,6 +14,7 @@ const ports = (() => {
    * @property {boolean} isStarted whether the worker reads the port
    * @property {boolean} isTransferred whether the worker has passed the port on to another realm
    * @property {number} connectedMs real time of the connect event
+   * @property {boolean} hasPosted whether the worker has posted on it since the plugin did
    */
   /**
    * How many messages the tabs have posted.
@@ -38,6 +39,7 @@ const ports = (() => {
     /** @type {PortState} */
     const state = {
       port, id: null, readCount: 0, isStarted: false, isTransferred: false, connectedMs: control.realNow(),
+      hasPosted: false,
     };
     states.push(state);
     byPort.set(port, state);
@@ -51,7 +53,7 @@ const ports = (() => {
           byId.set(own.port, state);
           control.send({ event: "port", port: own.port });
         } else {
-          control.onTabClock(own.port, own.nextDueMs);
+          control.onTabClock(own.port, own.nextDueMs, own.posted);
         }
       } else if (message.isTrusted) {
         state.readCount += 1;
@@ -66,6 +68,7 @@ const ports = (() => {
 
   // --- what the worker does with its ports ----------------------------------------------------
   const { prototype } = MessagePort;
+  const nativePost = /** @type {Function} */ (prototype.postMessage);
   const noteStart = (/** @type {MessagePort} */ port) => {
     const state = byPort.get(port);
     if (state) {
@@ -93,6 +96,11 @@ const ports = (() => {
   };
   for (const Sender of [MessagePort, self.Worker]) {
     replace.method(Sender?.prototype, "postMessage", (native, sender, args) => {
+      const state = byPort.get(sender);
+      if (state && state.id !== null) {
+        control.beforePost(state.id);
+        state.hasPosted = true;
+      }
       native(sender, args);
       noteTransfer(args[1]);
     });
@@ -122,8 +130,21 @@ const ports = (() => {
   };
 
   return {
-    /** @type {(id: string) => MessagePort | undefined} */
-    get: (id) => byId.get(id)?.port,
+    /**
+     * Posts a message of the plugin, which the app never sees.
+     *
+     * @param {string} id
+     * @param {object} message
+     */
+    post: (id, message) => {
+      const state = byId.get(id);
+      if (state) {
+        nativePost.call(state.port, { [settings.mark]: message });
+        state.hasPosted = false;
+      }
+    },
+    /** Whether the worker has posted on the port since the plugin did. */
+    hasPosted: (/** @type {string} */ id) => Boolean(byId.get(id)?.hasPosted),
     /** Waits until the worker has read what the tabs posted, on the ports that it reads. */
     untilRead: async (/** @type {Posted | undefined} */ posted) => {
       if (!posted || !countUnread(posted)) {

@@ -17,6 +17,13 @@
    * @property {boolean} isClosed
    * @property {boolean} hasFailed whether the worker could not be started
    */
+  /**
+   * @typedef {object} Order of a worker, which moves the tab's clock
+   * @property {number} runToMs
+   * @property {number} dateMs
+   * @property {boolean} isJump
+   * @property {boolean} [isSilent] whether the worker waits for no answer
+   */
   /** @type {Map<string, PortState>} */
   const ports = new Map();
   /** @type {WeakMap<object, PortState>} */
@@ -44,7 +51,7 @@
   const nextDueMs = () => timers?.next()?.dueMs ?? null;
   /**
    * @param {Timers} timers
-   * @param {{ runToMs: number, dateMs: number, isJump: boolean }} order
+   * @param {Order} order
    */
   const run = async (timers, { runToMs, dateMs, isJump }) => {
     if (isJump) {
@@ -81,6 +88,11 @@
     nativePost.call(port, { [settings.mark]: { port: id, ...message } });
   };
 
+  // What the other workers of this tab have to read.
+  const countPosted = () => Object.fromEntries(
+    [...ports.values()].filter(({ hasFailed }) => !hasFailed).map(({ id, postedCount }) => [id, postedCount]),
+  );
+
   // A worker moves the clock of a tab by messages on the tab's port: they arrive in the order of the app's own.
   const followClock = (/** @type {Timers} */ timers, /** @type {PortState} */ state) => {
     state.port.addEventListener("message", async (event) => {
@@ -88,10 +100,13 @@
       if (order) {
         event.stopImmediatePropagation();
         await run(timers, order);
+        if (order.isSilent) {
+          return;
+        }
         if (usesLocks) {
           await waitForLocks();
         }
-        post(state, { nextDueMs: nextDueMs() });
+        post(state, { nextDueMs: nextDueMs(), posted: ports.size > 1 ? countPosted() : undefined });
       }
     });
   };

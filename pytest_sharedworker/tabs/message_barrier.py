@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -51,20 +51,17 @@ class TabSnapshot:
         clocks = {}
         for tab in self.tabs:
             own = [port.id for port in tab.ports if port.id in channel.ports]
-            if own:
-                clocks[own[0]] = tab.clock
+            if own and tab.clock is not None:
+                clocks[own[0]] = {**tab.clock, "hasOtherPorts": len(own) > 1}
         return {
             "tabClocks": clocks,
             "hasDepartures": self.departures > channel.departures_sent,
             "posted": self.posted.get(channel.id),
         }
 
-    def has_shared_tabs(self, channels: Sequence[ControlChannel]) -> bool:
-        """Return whether a tab on virtual time is connected to several of these workers."""
-        return any(
-            sum(any(port.id in channel.ports for port in tab.ports) for channel in channels) > 1
-            for tab in self.tabs
-        )
+    def has_ports(self, ids: Iterable[str]) -> bool:
+        """Return whether the tabs on virtual time had all these ports when they were read."""
+        return {port.id for tab in self.tabs for port in tab.ports}.issuperset(ids)
 
 
 class MessageBarrier:

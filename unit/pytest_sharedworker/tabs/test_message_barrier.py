@@ -179,20 +179,20 @@ def test_clock_parameters_are_those_of_the_tabs_of_a_worker(make_channel: MakeCh
     channel = make_channel("worker", "1", "2")
     first = make_tab("a", make_port("0"), make_port("1"), make_port("2"), clock=clock(7))
     snapshot = TabSnapshot([first, make_tab("b", make_port("3"), clock=clock(8))], 2, {})
-    expected = {"tabClocks": {"1": clock(7)}, "hasDepartures": True, "posted": None}
+    clocks = {"1": {**clock(7), "hasOtherPorts": True}}
+    expected = {"tabClocks": clocks, "hasDepartures": True, "posted": None}
     assert snapshot.clock_params(channel) == expected
     assert snapshot.clock_params(channel) == expected
     channel.departures_sent = 2
     assert snapshot.clock_params(channel) == {**expected, "hasDepartures": False}
 
 
-def test_tab_of_several_workers_is_shared(make_channel: MakeChannel) -> None:
-    one, two = make_channel("one", "1", "2"), make_channel("two", "3")
-    own = make_tab("a", make_port("1"), make_port("2"), make_port("unread"), clock=clock(7))
-    shared = make_tab("b", make_port("2"), make_port("3"), clock=clock(7))
-    assert not TabSnapshot([own], 0, {}).has_shared_tabs([one, two])
-    assert TabSnapshot([own, shared], 0, {}).has_shared_tabs([one, two])
-    assert not TabSnapshot([own, shared], 0, {}).has_shared_tabs([one])
+def test_snapshot_has_the_ports_of_its_tabs() -> None:
+    tabs = [make_tab("a", make_port("1"), make_port("2")), make_tab("b", make_port("3"))]
+    snapshot = TabSnapshot(tabs, 0, {})
+    assert snapshot.has_ports([])
+    assert snapshot.has_ports(["3", "1"])
+    assert not snapshot.has_ports(["3", "4"])
 
 
 def test_documents_and_workers_that_went_are_departures(
