@@ -54,6 +54,11 @@ class UpstreamBody:
         self._opened = opened
         opened.add(self)
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all of it is known to have been read."""
+        return self._reading is None and self._response.is_at_end
+
     async def read_piece(self, *, seconds: float | None = None) -> bytes:
         """Return the next bytes, b"" at the end. Raise BrokenBodyError, or TimeoutError after `seconds`.
 
@@ -72,7 +77,7 @@ class UpstreamBody:
             raise
         if piece:
             self._notes.add(piece)
-        else:
+        if self.is_at_end or not piece:
             self._notes.flush()
         return piece
 
@@ -80,7 +85,7 @@ class UpstreamBody:
         """Return what comes at once."""
         body = bytearray()
         deadline = asyncio.get_running_loop().time() + READ_AHEAD_SECONDS
-        while len(body) < READ_AHEAD_BYTES:
+        while len(body) < READ_AHEAD_BYTES and not self.is_at_end:
             left = deadline - asyncio.get_running_loop().time()
             try:
                 piece = await self.read_piece(seconds=max(0, left))

@@ -81,6 +81,11 @@ class ServerResponse:
             return self._read_length
         return self._read_to_end
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all of the body has been read; of one without a length it shows at the next read."""
+        return not self._left and self._read == self._read_length
+
     async def read_piece(self) -> bytes:
         """Return the next bytes of the body as they come, b"" at its end. Raise BrokenBodyError."""
         try:

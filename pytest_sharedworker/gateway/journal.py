@@ -54,7 +54,7 @@ class Journal:
         return iter(self.exchanges)
 
     def __len__(self) -> int:
-        return len(self.exchanges)
+        return len(self._exchanges)
 
     @property
     def exchanges(self) -> list[Exchange]:

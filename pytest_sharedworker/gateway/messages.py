@@ -24,6 +24,10 @@ class BodyStream(Protocol):
     def is_chunked(self) -> bool:
         """Whether the server sends chunks, rather than a length or up to the connection's end."""
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all of it is known to have been read: then nobody has to wait for its end."""
+
     async def read_piece(self, *, seconds: float | None = None) -> bytes:
         """Return the next bytes as they come, b"" at the end. Raise BrokenBodyError, or TimeoutError."""
 

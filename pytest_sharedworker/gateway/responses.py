@@ -69,7 +69,9 @@ async def send(
                 await _flush(request.transport)
                 control.reset()
             left = None if left is None else left - len(sent)
-            piece = await wait_while_connected(request, stream.read_piece()) if stream else b""
+            if stream is None or stream.is_at_end:
+                break
+            piece = await wait_while_connected(request, stream.read_piece())
             if not piece:
                 break
     except BrokenBodyError as broken:
