@@ -12,8 +12,9 @@ import time
 
 from playwright.sync_api import Browser, sync_playwright
 
-from bench.harness.requests import measure_requests
-from bench.harness.simulation import Load, simulate
+from bench.harness.floor import measure_floor
+from bench.harness.requests import DIRECT, measure_requests
+from bench.harness.simulation import Load, Speed, simulate
 from bench.plots import Line, plot_lines
 from bench.report import CHECKOUT, Report, Samples
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
@@ -59,34 +60,43 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _measure_speed(report: Report, browser: Browser, load: Load, rounds: int) -> None:
-    speeds = [simulate(browser, load) for _ in range(rounds)]
-    per_second = Samples(tuple(speed.simulated_per_second for speed in speeds))
-    an_event = Samples(tuple(speed.event_microseconds for speed in speeds))
+    speeds: dict[str, list[Speed]] = {"virtual time": [], "the same events without the plugin": []}
+    for _ in range(rounds):
+        for way, measure in zip(speeds, (simulate, measure_floor), strict=True):
+            speeds[way].append(measure(browser, load))
+    rows = []
+    for way, each in speeds.items():
+        per_second = Samples(tuple(speed.simulated_per_second for speed in each))
+        an_event = Samples(tuple(speed.event_microseconds for speed in each))
+        rows.append([way, per_second.format(0), an_event.format(0)])
+        report.data[f"speed, {way}"] = {
+            "simulated_per_second": per_second.as_dict(), "event_us": an_event.as_dict()
+        }  # fmt: skip
     report.print_table(
-        f"Virtual time: {load.tabs} tabs, {load.events_per_second} event/s each, {load.seconds} s",
-        ["measure", "median (lowest-highest)"],
-        [
-            ["simulated seconds in a real one", per_second.format(0)],
-            ["microseconds an event", an_event.format(0)],
-        ],
+        f"{load.tabs} tabs, {load.events_per_second} event/s each, {load.seconds} s: median (lowest-highest)",
+        ["way", "simulated seconds in a real one", "µs an event"],
+        rows,
     )
-    report.data["speed"] = {"simulated_per_second": per_second.as_dict(), "event_us": an_event.as_dict()}
 
 
 def _measure_gateway(report: Report, browser: Browser, rounds: int) -> None:
-    direct, through = measure_requests(browser, rounds, count=50)
-    medians = statistics.median(direct), statistics.median(through)
+    took = measure_requests(browser, rounds, count=50)
+    direct = statistics.median(took[DIRECT])
     report.print_table(
         "A page's request, one after another: milliseconds",
         ["way", "times direct", "p50", "p99", "lowest"],
         [
-            [name, f"{median / medians[0]:.2f}", f"{median:.2f}", f"{_get_p99(each):.2f}", f"{min(each):.2f}"]
-            for name, median, each in zip(
-                ("direct", "through the gateway"), medians, (direct, through), strict=True
-            )
+            [
+                way,
+                f"{statistics.median(each) / direct:.2f}",
+                f"{statistics.median(each):.2f}",
+                f"{_get_p99(each):.2f}",
+                f"{min(each):.2f}",
+            ]
+            for way, each in took.items()
         ],
     )
-    report.data["gateway_ms"] = {"direct": direct, "through": through}
+    report.data["gateway_ms"] = took
 
 
 def _get_p99(values: list[float]) -> float:

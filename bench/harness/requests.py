@@ -2,75 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
-
-from aiohttp import web
 from playwright.sync_api import Browser, Page
 
-from bench.harness.simulation import PAGE, start_gateway
+from bench.harness.server import start_server
+from bench.harness.simulation import start_gateway
 
-_FETCH = """async (count) => {
+DIRECT = "direct"
+CLOSING = "direct, a connection a request"
+THROUGH = "through the gateway"
+
+_FETCH = """async ([url, count]) => {
     const took = [];
     for (let number = 0; number < count; number++) {
         const began = performance.now();
-        await (await fetch("/data", { cache: "no-store" })).text();
+        await (await fetch(url, { cache: "no-store" })).text();
         took.push(performance.now() - began);
     }
     return took;
 }"""
 
 
-def measure_requests(browser: Browser, rounds: int, count: int) -> tuple[list[float], list[float]]:
-    """Return the milliseconds of requests to the server and through the gateway, measured in turn."""
-    direct: list[float] = []
-    through: list[float] = []
-    with _start_server() as url, start_gateway(url) as (_, _, gateway):
+def measure_requests(browser: Browser, rounds: int, count: int) -> dict[str, list[float]]:
+    """Return the milliseconds of requests by their way, measured in turn.
+
+    The gateway closes each connection: the server that does so too shows what that costs alone.
+    """
+    took: dict[str, list[float]] = {DIRECT: [], CLOSING: [], THROUGH: []}
+    with start_server() as url, start_gateway(url) as (_, _, gateway):
         context = browser.new_context()
-        pages = [_open(context.new_page(), each) for each in (url, gateway.url)]
-        for page in pages:
-            page.evaluate(_FETCH, count)
+        direct, through = (_open(context.new_page(), each) for each in (url, gateway.url))
+        ways = {DIRECT: (direct, "/data"), CLOSING: (direct, "/data?close"), THROUGH: (through, "/data")}
+        for page, path in ways.values():
+            page.evaluate(_FETCH, [path, count])
         for _ in range(rounds):
-            for page, milliseconds in zip(pages, (direct, through), strict=True):
-                milliseconds += page.evaluate(_FETCH, count)
+            for way, (page, path) in ways.items():
+                took[way] += page.evaluate(_FETCH, [path, count])
         context.close()
-    return direct, through
+    return took
 
 
 def _open(page: Page, url: str) -> Page:
     page.goto(url)
     return page
-
-
-@contextmanager
-def _start_server() -> Iterator[str]:
-    """Run a server in a process of its own, so that it does not share the gateway's interpreter."""
-    here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,), daemon=True)
-    process.start()
-    try:
-        yield here.recv()
-    finally:
-        process.terminate()
-        process.join()
-
-
-def _serve(pipe: Connection) -> None:
-    asyncio.run(_serve_forever(pipe))
-
-
-async def _serve_forever(pipe: Connection) -> None:
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(text=PAGE, content_type="text/html")
-
-    app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    pipe.send(f"http://{host}:{port}")
-    await asyncio.Event().wait()
