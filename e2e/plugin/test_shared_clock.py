@@ -98,6 +98,58 @@ def test_virtual_tabs_keep_the_order_of_all_workers(
 
 
 @pytest.mark.virtual_tabs
+def test_timer_that_a_tab_sets_at_a_message_is_on_time(app: App, worker_clock: Clock) -> None:
+    worker = app.start(POSTING)
+    app.context.pages[0].evaluate("""() => {
+        worker.port.onmessage = ({ data }) => {
+            if (data === "go") setTimeout(() => worker.port.postMessage(performance.now()), 50);
+        };
+    }""")
+    worker.evaluate("() => { setTimeout(() => port.postMessage('go'), 100); }")
+    worker_clock.run_for(1_000)
+    assert read_log(worker) == [[150, 150]]
+
+
+@pytest.mark.virtual_tabs
+def test_worker_and_tab_that_answer_each_other_without_end_do_not_stop_time(
+    app: App, worker_clock: Clock
+) -> None:
+    worker = app.start(POSTING)
+    app.context.pages[0].evaluate("""() => {
+        worker.port.onmessage = ({ data }) => worker.port.postMessage(data);
+        worker.port.postMessage("ball");
+    }""")
+    worker_clock.run_for(1_000)
+    assert worker_clock.now == 1_000
+    assert len(read_log(worker)) > 20
+
+
+@pytest.mark.virtual_tabs
+def test_tab_that_only_posts_moves_along(app: App, worker_clock: Clock) -> None:
+    app.gateway.serve("/worker.js", POSTING)
+    page = app.open()
+    page.evaluate("""() => {
+        self.worker = new SharedWorker("/worker.js");
+        setInterval(() => worker.port.postMessage("tick"), 1000);
+    }""")
+    worker = app.workers.wait_for()
+    worker_clock.run_for(2_000)
+    assert read_log(worker) == [["tick", 1_000], ["tick", 2_000]]
+    worker.evaluate("() => { setTimeout(() => port.postMessage('answer'), 500); }")
+    worker_clock.run_for(1_000)
+    # It begins to read, and gets what has come so far.
+    page.evaluate("""() => new Promise((resolve) => {
+        self.messages = [];
+        worker.port.onmessage = ({ data }) => resolve(messages.push([data, performance.now()]));
+    })""")
+    worker.evaluate("() => { setTimeout(() => port.postMessage('later'), 500); }")
+    worker_clock.run_for(1_000)
+    answers = page.evaluate("messages.filter(([data]) => data !== 'tick')")
+    assert answers == [["answer", 3_000], ["later", 3_500]]
+    assert read_log(worker) == [["tick", time] for time in range(1_000, 5_000, 1_000)]
+
+
+@pytest.mark.virtual_tabs
 def test_tab_of_two_workers_is_read_once(app: App, worker_clock: Clock, reads: list[list[TabState]]) -> None:
     first = app.start(POSTING, path="/first.js")
     relay = app.context.pages[0]

@@ -14,11 +14,8 @@
   // Each has its own timers and answers on its own port, behind all that these timers posted. In the parts of a
   // move of several workers, a tab without a due timer stays behind until the worker posts to it, or until the end.
   const tabs = (() => {
-    /**
-     * On this worker's time.
-     *
-     * @type {Map<string, { offsetMs: number, dueMs: number, nowMs: number, hasOtherPorts: boolean }>}
-     */
+    /** @typedef {{ offsetMs: number, dueMs: number, nowMs: number, hasOtherPorts: boolean }} Clock on this worker's time */
+    /** @type {Map<string, Clock>} */
     let clocks = new Map();
     /** @type {Record<string, number>} what tabs have posted to all their workers, by port */
     let posted = {};
@@ -48,14 +45,32 @@
     const makeOrder = (/** @type {number} */ toMs, /** @type {number} */ offsetMs) => (
       { runToMs: toMs - offsetMs, dateMs: timers.dateMs() - timers.nowMs() + toMs, isJump }
     );
-    // A tab that has stayed behind handles the message at the worker's time.
+    // A tab without a due timer has stayed behind; it handles the message at the worker's time.
     control.beforePost = (port) => {
       const clock = clocks.get(port);
       const nowMs = timers.nowMs();
-      if (isPart && clock && clock.nowMs < nowMs && nowMs < clock.dueMs) {
+      if (clock && clock.nowMs < nowMs && nowMs < clock.dueMs) {
         clock.nowMs = nowMs;
         ports.post(port, { ...makeOrder(nowMs, clock.offsetMs), isSilent: true });
       }
+    };
+    /**
+     * @param {number} toMs
+     * @param {(port: string, clock: Clock) => boolean} isMoved
+     */
+    const run = async (toMs, isMoved) => {
+      const moved = [...clocks].filter(([port, clock]) => isMoved(port, clock));
+      awaited = moved.length;
+      if (awaited === 0) {
+        return false;
+      }
+      const done = new Promise((resolve) => { resolveAll = resolve; });
+      for (const [port, clock] of moved) {
+        clock.nowMs = toMs;
+        ports.post(port, makeOrder(toMs, clock.offsetMs));
+      }
+      await done;
+      return true;
     };
     return {
       /**
@@ -89,20 +104,12 @@
       },
       runTo: async (/** @type {number} */ toMs) => {
         const isEnd = toMs === targetMs;
-        const moved = [...clocks].filter(([port, { dueMs, hasOtherPorts }]) => (
+        await run(toMs, (port, { dueMs, hasOtherPorts }) => (
           dueMs <= toMs || (isEnd && (!isPart || hasOtherPorts || ports.hasPosted(port)))
         ));
-        awaited = moved.length;
-        if (awaited === 0) {
-          return;
-        }
-        const done = new Promise((resolve) => { resolveAll = resolve; });
-        for (const [port, clock] of moved) {
-          clock.nowMs = toMs;
-          ports.post(port, makeOrder(toMs, clock.offsetMs));
-        }
-        await done;
       },
+      /** Waits for the tabs that the worker has posted to, which may have set timers; returns whether there were any. */
+      follow: () => run(timers.nowMs(), ports.hasPosted),
       getPosted: () => posted,
     };
   })();
@@ -165,9 +172,17 @@
     return true;
   };
 
+  // Worker and tabs may go on answering each other without end.
+  const MAX_ANSWERS = 20;
+  const settleWithTabs = async () => {
+    await settle();
+    for (let answers = 0; answers < MAX_ANSWERS && await tabs.follow(); answers++) {
+      await settle();
+    }
+  };
   const fireAll = async (/** @type {number} */ limitMs) => {
     while (await step(limitMs)) {
-      await settle();
+      await settleWithTabs();
     }
   };
 
@@ -206,7 +221,7 @@
     const targetMs = timers.nowMs() + ms;
     tabs.join(tabClocks, targetMs, isJump, isPart);
     locks.recheck(hasDepartures);
-    await settle();
+    await settleWithTabs();
     if (isJump) {
       timers.setNow(targetMs);
       timers.postponeTo(targetMs);
@@ -228,7 +243,7 @@
     messages.touch();
     tabs.join(tabClocks, Infinity, false, false);
     locks.recheck(hasDepartures);
-    await settle();
+    await settleWithTabs();
     if (!(await step(Infinity))) {
       return null;
     }

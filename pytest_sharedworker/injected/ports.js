@@ -10,6 +10,7 @@ const ports = (() => {
    * @typedef {object} PortState
    * @property {MessagePort} port
    * @property {string | null} id of the tab's end, once it is introduced
+   * @property {MessagePort} ownPort on which the plugin posts to the tab: the same, unless the page does not read it
    * @property {number} readCount messages of the app that the worker has read
    * @property {boolean} isStarted whether the worker reads the port
    * @property {boolean} isTransferred whether the worker has passed the port on to another realm
@@ -38,7 +39,7 @@ const ports = (() => {
     const [port] = /** @type {MessageEvent} */ (event).ports;
     /** @type {PortState} */
     const state = {
-      port, id: null, readCount: 0, isStarted: false, isTransferred: false, connectedMs: control.realNow(),
+      port, ownPort: port, id: null, readCount: 0, isStarted: false, isTransferred: false, connectedMs: control.realNow(),
       hasPosted: false,
     };
     states.push(state);
@@ -50,6 +51,7 @@ const ports = (() => {
         message.stopImmediatePropagation();
         if (own.nextDueMs === undefined) {
           state.id = own.port;
+          state.ownPort = message.ports[0] ?? port;
           byId.set(own.port, state);
           control.send({ event: "port", port: own.port });
         } else {
@@ -139,7 +141,7 @@ const ports = (() => {
     post: (id, message) => {
       const state = byId.get(id);
       if (state) {
-        nativePost.call(state.port, { [settings.mark]: message });
+        nativePost.call(state.ownPort, { [settings.mark]: message });
         state.hasPosted = false;
       }
     },

@@ -16,6 +16,8 @@
    * @property {number} postedCount
    * @property {boolean} isClosed
    * @property {boolean} hasFailed whether the worker could not be started
+   * @property {boolean} isRead whether the page reads the port
+   * @property {MessagePort} [ownPort] on which a worker moves the tab's clock as long as the page does not
    */
   /**
    * @typedef {object} Order of a worker, which moves the tab's clock
@@ -84,8 +86,13 @@
       }
     });
   }
-  const post = (/** @type {PortState} */ { port, id }, /** @type {object} */ message) => {
-    nativePost.call(port, { [settings.mark]: { port: id, ...message } });
+  /**
+   * @param {PortState} state
+   * @param {object} message
+   * @param {MessagePort[]} [transferred]
+   */
+  const post = ({ port, id }, message, transferred = []) => {
+    nativePost.call(port, { [settings.mark]: { port: id, ...message } }, transferred);
   };
 
   // What the other workers of this tab have to read.
@@ -94,8 +101,13 @@
   );
 
   // A worker moves the clock of a tab by messages on the tab's port: they arrive in the order of the app's own.
-  const followClock = (/** @type {Timers} */ timers, /** @type {PortState} */ state) => {
-    state.port.addEventListener("message", async (event) => {
+  /**
+   * @param {Timers} timers
+   * @param {PortState} state
+   * @param {MessagePort} port
+   */
+  const followClock = (timers, state, port) => {
+    port.addEventListener("message", async (event) => {
       const order = event.data && event.data[settings.mark];
       if (order) {
         event.stopImmediatePropagation();
@@ -110,6 +122,41 @@
       }
     });
   };
+
+  // What is posted on a port that the page does not read never arrives, and to read it here would take its messages
+  // away from a page that reads it later. There the worker gets another one.
+  const { MessageChannel: NativeMessageChannel } = window;
+  const nativeStart = MessagePort.prototype.start;
+  const introduce = (/** @type {PortState} */ state) => {
+    if (!timers || state.isRead) {
+      post(state, {});
+      return;
+    }
+    const { port1, port2 } = new NativeMessageChannel();
+    state.ownPort = port1;
+    followClock(timers, state, port1);
+    nativeStart.call(port1);
+    post(state, {}, [port2]);
+  };
+  const noteReading = (/** @type {MessagePort} */ port) => {
+    const state = byPort.get(port);
+    if (state && !state.isRead) {
+      state.isRead = true;
+      if (state.ownPort) {
+        introduce(state);
+      }
+    }
+  };
+  if (timers) {
+    replace.method(MessagePort.prototype, "start", (native, port, args) => {
+      native(port, args);
+      noteReading(port);
+    });
+    replace.setter(MessagePort.prototype, "onmessage", (native, port, args) => {
+      native(port, args);
+      noteReading(port);
+    });
+  }
 
   const toUrl = (/** @type {string | URL} */ given) => {
     try {
@@ -127,7 +174,7 @@
     /** @type {PortState} */
     const state = {
       port: worker.port, id: makeId(), url, name, createdMs: timeOrigin + performanceNow(),
-      postedCount: 0, isClosed: false, hasFailed: false,
+      postedCount: 0, isClosed: false, hasFailed: false, isRead: false,
     };
     ports.set(state.id, state);
     byPort.set(worker.port, state);
@@ -141,7 +188,7 @@
       }
     });
     if (timers) {
-      followClock(timers, state);
+      followClock(timers, state, state.port);
     }
     return worker;
   });
@@ -165,7 +212,7 @@
         for (const id of ids) {
           const state = ports.get(id);
           if (state) {
-            post(state, {});
+            introduce(state);
           }
         }
       },
