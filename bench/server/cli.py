@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import aiohttp
 import msgspec
 
 from bench.report import Report, Samples
+from bench.server import mlflow
 from bench.server.load import (
     LARGE_CONNECTIONS,
     LARGE_RECORDS,
@@ -24,13 +26,14 @@ from bench.server.load import (
     measure_config_latency,
     post_batches,
 )
-from bench.server.metrics import measure_scrapes
-from bench.server.subjects import SERVERS, RunningServer, measure_floor, run_reference
+from bench.server.metrics import fill_store, measure_scrapes
+from bench.server.subjects import RECORDS_FILE, SERVERS, RunningServer, measure_floor, run_reference
 
 CONNECTIONS = (1, 8)
 SIZES = (10_000, 100_000, 1_000_000)
 FLOOR = "floor: msgspec and SQLite in a loop"
 SATURATION_SECONDS = 6.0
+SIZE_ROUNDS, SIZE_POSTS = 3, 100
 
 
 def run(options: argparse.Namespace) -> None:
@@ -48,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as name, run_reference(Path(name)) as server:
             _measure_config(report, server)
         with tempfile.TemporaryDirectory() as name:
-            _measure_metrics(report, Path(name))
+            _measure_sizes(report, Path(name))
     report.write()
 
 
@@ -62,8 +65,14 @@ def _measure_ingest(report: Report, folder: Path, rounds: int, posts: int) -> No
         milliseconds.setdefault((name, connections), []).append(seconds / posts * 1000)
         cpu.setdefault((name, connections), []).append(cpu_seconds / posts * 1000)
 
+    subjects = dict(SERVERS)
+    if mlflow.PYTHON in os.environ:
+        subjects["MLflow's handler, nothing stored"] = mlflow.run_mlflow
+        report.versions["MLflow"] = mlflow.read_version()
+    else:
+        print(f"without MLflow's handler: {mlflow.PYTHON} names no Python that has MLflow")
     with ExitStack() as ends:
-        servers = {name: ends.enter_context(start(folder)) for name, start in SERVERS.items()}
+        servers = {name: ends.enter_context(start(folder)) for name, start in subjects.items()}
         for server in servers.values():
             asyncio.run(post_batches(server.url, [build_batch(next(tabs))], 1))
         for _ in range(rounds):
@@ -131,11 +140,31 @@ def _measure_config(report: Report, server: RunningServer) -> None:
 _PERCENTILES = {"p50": 50, "p99": 99, "longest": 100}
 
 
-def _measure_metrics(report: Report, folder: Path) -> None:
-    scrapes = {size: measure_scrapes(size, folder) for size in SIZES}
+def _measure_sizes(report: Report, folder: Path) -> None:
+    """Measure a POST and a scrape of the metrics with stores of several sizes."""
+    rows = []
+    for size in SIZES:
+        own = folder / str(size)
+        own.mkdir()
+        fill_store(own / RECORDS_FILE, size)
+        scrapes = measure_scrapes(own / RECORDS_FILE)
+        with run_reference(own) as server:
+            cpu = Samples(tuple(_measure_posts(server)))
+        rows.append([f"{size:,}", cpu.format(2), scrapes.format()])
+        report.data[f"{size} records"] = {"cpu_ms": cpu.as_dict(), "scrape_ms": scrapes.as_dict()}
     report.print_table(
-        "A scrape of /metrics by the number of stored records: milliseconds",
-        ["records", "median (lowest-highest)"],
-        [[f"{size:,}", samples.format()] for size, samples in scrapes.items()],
+        f"By the number of stored records: POSTs over {CONNECTIONS[-1]} connections, scrapes of /metrics",
+        ["records", "CPU ms a POST", "ms a scrape"],
+        rows,
     )
-    report.data["metrics"] = {size: samples.as_dict() for size, samples in scrapes.items()}
+
+
+def _measure_posts(server: RunningServer) -> Iterator[float]:
+    """Yield the milliseconds of CPU time a POST, a few times."""
+    tabs = count(1)
+    asyncio.run(post_batches(server.url, [build_batch(next(tabs))], 1))
+    for _ in range(SIZE_ROUNDS):
+        bodies = _build_batches(tabs, SIZE_POSTS)
+        before = server.read_cpu_seconds()
+        asyncio.run(post_batches(server.url, bodies, CONNECTIONS[-1]))
+        yield (server.read_cpu_seconds() - before) / SIZE_POSTS * 1000

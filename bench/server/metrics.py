@@ -28,24 +28,29 @@ FROM numbers
 """
 
 
-def measure_scrapes(size: int, folder: Path) -> Samples:
-    """Fill a store and return the milliseconds of its scrapes."""
-    return asyncio.run(_measure_scrapes(size, folder / f"{size}.sqlite"))
-
-
-async def _measure_scrapes(size: int, database: Path) -> Samples:
-    server = ReferenceServer(database=database, environ={})
-    await server.start()
-    await server.stop()
+def fill_store(database: Path, size: int) -> None:
+    """Create a store with so many records."""
+    asyncio.run(_create_store(database))
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute(FILL, (size, EVENTS_PER_TAB, EVENTS_PER_TAB))
-    url = await server.start()
+
+
+def measure_scrapes(database: Path) -> Samples:
+    """Return the milliseconds of the scrapes of a store."""
+    return asyncio.run(_measure_scrapes(database))
+
+
+async def _create_store(database: Path) -> None:
+    async with ReferenceServer(database=database, environ={}):
+        pass
+
+
+async def _measure_scrapes(database: Path) -> Samples:
     milliseconds = []
-    async with aiohttp.ClientSession() as client:
+    async with ReferenceServer(database=database, environ={}) as server, aiohttp.ClientSession() as client:
         for _ in range(SCRAPES):
             began = time.perf_counter()
-            async with client.get(url / "metrics") as response:
+            async with client.get(server.url / "metrics") as response:
                 await response.read()
             milliseconds.append((time.perf_counter() - began) * 1000)
-    await server.stop()
     return Samples(tuple(milliseconds))

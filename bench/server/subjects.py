@@ -20,6 +20,9 @@ from bench.report import CHECKOUT
 from reference_server.api.telemetry import ENDPOINT
 
 CONFIGURATION = {"disable_telemetry": False, "disable_ui_telemetry": False, "ui_rollout_percentage": 100}
+RECORDS_FILE = "records.db"
+"""The name of the reference server's database in its folder."""
+
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _LISTENING = re.compile(r"listening on (http://\S+?)/?$")
 
@@ -55,7 +58,7 @@ def run_reference(folder: Path) -> Iterator[RunningServer]:
     """Run the reference server with a database on disk, whose commits are durable."""
     config = folder / "configuration.json"
     config.write_text(json.dumps(CONFIGURATION), encoding="utf-8")
-    arguments = ["-m", "reference_server", "--config", str(config), "--database", str(folder / "records.db")]
+    arguments = ["-m", "reference_server", "--config", str(config), "--database", str(folder / RECORDS_FILE)]
     with _run(arguments) as server:
         yield server
 
