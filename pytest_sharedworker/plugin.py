@@ -365,6 +365,7 @@ def persistent_browser(
     launch_arguments = launch_options.add_proxy_support(
         browser_type_launch_args, browser_type.name, sharedworker_certificate_hash
     )
+    launch_arguments = launch_options.add_persistent_proxy(launch_arguments, browser_type.name, proxy)
     with TemporaryDirectory(prefix="pytest-sharedworker-", ignore_cleanup_errors=True) as profile:
         browser = PersistentBrowser(
             browser_type,

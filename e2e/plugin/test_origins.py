@@ -13,6 +13,7 @@ from pytest_sharedworker import (
     Gateway,
     GatewayOrigin,
     Latency,
+    PersistentBrowser,
     ResetPeer,
     SharedWorkers,
     WebSocketRoute,
@@ -59,6 +60,20 @@ def test_worker_at_https_name(
     ]
     [poll] = gateway.journal.select("https://app.example.test/api")
     assert (poll.url, poll.sender, poll.virtual_time) == ("https://app.example.test/api", "worker", 60_000)
+
+
+def test_persistent_browser_reaches_the_origins_before_and_after_a_kill(
+    persistent_browser: PersistentBrowser, gateway: Gateway, shared_workers: SharedWorkers
+) -> None:
+    app = gateway.origin("https://app.example.test")
+    app.serve("/", PAGE)
+    app.serve("/worker.js", "self.runs = 1; onconnect = () => {};")
+    for context in (persistent_browser.context, None):
+        page = (context or persistent_browser.reopen()).new_page()
+        page.goto("https://app.example.test/")
+        assert shared_workers.wait_for("**/worker.js").evaluate("runs") == 1
+        persistent_browser.kill()
+    assert len(gateway.journal.select("https://app.example.test/worker.js")) == 2
 
 
 @pytest.fixture

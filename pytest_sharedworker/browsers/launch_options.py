@@ -150,6 +150,26 @@ def add_proxy_support(
     return launch_arguments
 
 
+def add_persistent_proxy(
+    launch_arguments: dict[str, Any], browser_name: str, context_options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return launch arguments for a persistent context with these options.
+
+    An installed Firefox, which Playwright drives by WebDriver BiDi, takes the proxy of its first context only
+    from preferences.
+    """
+    if browser_name != "firefox" or "proxy" not in context_options:
+        return launch_arguments
+    server = urlsplit(context_options["proxy"]["server"])
+    own = {"network.proxy.type": 1}
+    for scheme in ("http", "ssl"):
+        own |= {f"network.proxy.{scheme}": server.hostname, f"network.proxy.{scheme}_port": server.port}
+    return {
+        **launch_arguments,
+        "firefox_user_prefs": {**own, **launch_arguments.get("firefox_user_prefs", {})},
+    }
+
+
 @pytest.fixture
 def _test_gateway(request: pytest.FixtureRequest) -> Any:
     """Return the gateway of a test that uses it, with --gateway-proxy of every test, else None.
