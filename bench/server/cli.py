@@ -28,6 +28,7 @@ from bench.server.load import (
 )
 from bench.server.metrics import fill_store, measure_scrapes
 from bench.server.subjects import RECORDS_FILE, SERVERS, RunningServer, measure_floor, run_reference
+from e2e.interop.mlflow_server import PYTHON_VARIABLE, read_version
 
 CONNECTIONS = (1, 8)
 SIZES = (10_000, 100_000, 1_000_000)
@@ -66,11 +67,11 @@ def _measure_ingest(report: Report, folder: Path, rounds: int, posts: int) -> No
         cpu.setdefault((name, connections), []).append(cpu_seconds / posts * 1000)
 
     subjects = dict(SERVERS)
-    if mlflow.PYTHON in os.environ:
+    if PYTHON_VARIABLE in os.environ:
         subjects["MLflow's handler, nothing stored"] = mlflow.run_mlflow
-        report.versions["MLflow"] = mlflow.read_version()
+        report.versions["MLflow"] = read_version()
     else:
-        print(f"without MLflow's handler: {mlflow.PYTHON} names no Python that has MLflow")
+        print(f"without MLflow's handler: {PYTHON_VARIABLE} names no Python that has MLflow")
     with ExitStack() as ends:
         servers = {name: ends.enter_context(start(folder)) for name, start in subjects.items()}
         for server in servers.values():
