@@ -8,7 +8,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -103,16 +103,10 @@ def find_network_process(browser: Browser) -> int:
     return process_id
 
 
-@contextmanager
-def continue_later(process_id: int, seconds: float) -> Iterator[int]:
-    """Continue a process after some time, when it may have been stopped."""
-    timer = threading.Timer(seconds, os.kill, [process_id, signal.SIGCONT])
-    timer.start()
-    try:
-        yield process_id
-    finally:
-        timer.cancel()
-        os.kill(process_id, signal.SIGCONT)
+def stall(process_id: int) -> None:
+    """Stop a process for STALL_SECONDS."""
+    os.kill(process_id, signal.SIGSTOP)
+    threading.Timer(STALL_SECONDS, os.kill, [process_id, signal.SIGCONT]).start()
 
 
 def list_pending(clock: Clock) -> list[dict[str, Any]]:
@@ -156,9 +150,8 @@ def test_clock_waits_for_a_browser_that_stalls(
         setTimeout(() => fetch("/stall").then(() => note("response")), 1000);
         setTimeout(note, 2000, "later");
     }""")
-    with continue_later(find_network_process(browser), STALL_SECONDS) as process_id:
-        poll_server.on_stall = lambda: os.kill(process_id, signal.SIGSTOP)
-        clock.run_for(2_000)
+    poll_server.on_stall = partial(stall, find_network_process(browser))
+    clock.run_for(2_000)
     assert read_log(worker) == [["response", 1_000], ["later", 2_000]]
 
 
