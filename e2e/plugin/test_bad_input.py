@@ -35,6 +35,21 @@ def test_error_for_missing_worker_lists_the_workers_seen(app: App) -> None:
     assert "The journal's last" in str(error.value)
 
 
+def test_worker_that_is_almost_the_wanted_one_is_explained(app: App) -> None:
+    worker = app.start()
+    with pytest.raises(WorkerNotFoundError, match=r"\ndid you mean '\*\*/worker.js'\?\n"):
+        app.workers.wait_for("**/wroker.js", timeout=SHORT_MS)
+    with (
+        pytest.raises(WorkerNotFoundError, match="such a worker had started before the `with` block"),
+        app.workers.expect_worker("**/worker.js", timeout=SHORT_MS),
+    ):
+        pass
+    app.context.pages[0].close()
+    worker.wait_for_close()
+    with pytest.raises(WorkerNotFoundError, match="such a worker has ended"):
+        app.workers.wait_for("**/worker.js", timeout=SHORT_MS)
+
+
 @pytest.mark.parametrize("kind", ["classic", "module"])
 def test_syntax_error_is_named(app: App, kind: str, browser_name: str) -> None:
     app.gateway.serve("/worker.js", "let = ;")

@@ -112,6 +112,8 @@ class Pattern:
     text: str
     """The pattern as a person reads it."""
     _match_url: Callable[[str], object]
+    is_glob: bool = False
+    """Whether the text is a glob, neither a regular expression nor a function."""
 
     @classmethod
     def compile(cls, match: URLMatch, origin: str, *, is_proxy: bool = False) -> Pattern:
@@ -125,7 +127,7 @@ class Pattern:
             return cls(None, repr(match), match.search)
         if isinstance(match, str):
             method, glob = _split_method(match)
-            return cls(method, match, _compile_glob(glob, origin, match, is_proxy).fullmatch)
+            return cls(method, match, _compile_glob(glob, origin, match, is_proxy).fullmatch, True)
         if callable(match):
             return cls(None, getattr(match, "__name__", None) or repr(match), match)
         raise GatewayError(

@@ -21,7 +21,12 @@ from pytest_sharedworker.errors import (
 from pytest_sharedworker.gateway.patterns import EVERYTHING, Pattern, URLMatch
 from pytest_sharedworker.workers.event_info import EventInfo
 from pytest_sharedworker.workers.manager import WorkerManager
+from pytest_sharedworker.workers.near_misses import SeenWorker, find_near_miss
 from pytest_sharedworker.workers.shared_worker import DEFAULT_TIMEOUT, SharedWorker
+
+_STARTED_BEFORE = (
+    "such a worker had started before the `with` block: open its page inside, or call wait_for()"
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class _Description:
     pattern: Pattern
     name: str | None
     title: str
+    running: str
+    """Why a wait takes no worker of this URL and name that is alive."""
 
     def matches(self, url: str, name: str) -> bool:
         return self.pattern.matches("GET", url) and self.name in (None, name)
@@ -147,7 +154,8 @@ class SharedWorkers:
         page reports that the worker failed to start; AmbiguousWorkerError if there is more than one;
         GatewayError for a pattern that cannot match.
         """
-        wanted = _Description(self._manager.gateway._compile_script_pattern(url), name, "a SharedWorker")
+        pattern = self._manager.gateway._compile_script_pattern(url)
+        wanted = _Description(pattern, name, "a SharedWorker", "such a worker runs, in another context")
         deadline = time.monotonic() + timeout / 1000
         while True:
             found = self._select(wanted, self.alive, context)
@@ -169,7 +177,8 @@ class SharedWorkers:
         `info.value` is the worker, of several that match the first that started. Raise WorkerNotFoundError
         as `wait_for` does.
         """
-        wanted = _Description(self._manager.gateway._compile_script_pattern(url), name, "a new SharedWorker")
+        pattern = self._manager.gateway._compile_script_pattern(url)
+        wanted = _Description(pattern, name, "a new SharedWorker", _STARTED_BEFORE)
         before = {worker.id for worker in self.history}
         info: EventInfo[SharedWorker] = EventInfo("worker")
         yield info
@@ -206,8 +215,22 @@ class SharedWorkers:
         if not failures and self._manager.has_prologue:
             failures = self._manager.failed_starts.never_started()
         hidden = self._manager.failed_starts.hidden() if self._manager.has_prologue and not failures else []
+        history = self.history
+        near_miss = None if failures or hidden else self._find_near_miss(wanted, history)
+        hints = [near_miss] if near_miss else []
         seen = "\n".join(
-            [*failures, *hidden, f"workers seen: {self.history}", self._manager.gateway.journal.tail()]
+            [*failures, *hidden, *hints, f"workers seen: {history}", self._manager.gateway.journal.tail()]
         )
         reason = "failed to start" if failures else f"did not appear within {timeout:g} ms"
         raise WorkerNotFoundError(f"{wanted} {reason}.\n{seen}")
+
+    def _find_near_miss(self, wanted: _Description, history: list[SharedWorker]) -> str | None:
+        if not self._manager.has_prologue:  # Nothing says which of these workers have ended.
+            return None
+        find_aliases = self._manager.gateway._script_urls.find_aliases
+        seen = [
+            SeenWorker(url, worker.name, worker.is_closed())
+            for worker in history
+            for url in find_aliases(worker.url)
+        ]
+        return find_near_miss(wanted.pattern, wanted.name, seen, running=wanted.running)
