@@ -50,10 +50,26 @@ def test_firefox_that_lacks_a_command_gets_the_version_of_playwright() -> None:
     assert f"pip install playwright=={FIREFOX_PLAYWRIGHT}" in hint
 
 
+@pytest.mark.parametrize("target", ["/", "/app/?a=b:c", "app.html", "./", ""])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("chromium", "Cannot navigate to invalid URL"), ("firefox", 'Expected "url" to be a valid URL')],
+)
+def test_path_without_a_base_url_gets_the_ways_to_one(target: str, name: str, reason: str) -> None:
+    log = f'navigating to "{target}", waiting until "load"'
+    hint = find_hint(
+        f"Page.goto: Protocol error: {reason}\nCall log:\n  - {log}\n", name, uses_installed=True
+    )
+    assert hint is not None
+    assert "browser.new_context(base_url=gateway.url)" in hint
+
+
 @pytest.mark.parametrize(
     ("error", "name", "uses_installed"),
     [
         ("Page.goto: net::ERR_CONNECTION_REFUSED", "chromium", False),
+        ('Page.goto: net::ERR_ABORTED\n  - navigating to "http://a.example/", waiting', "chromium", True),
+        ('Page.goto: net::ERR_ABORTED\n  - navigating to "about:blank", waiting', "firefox", False),
         (NO_EXECUTABLE, "chromium", True),
         (UNKNOWN_COMMAND, "chromium", True),
     ],
