@@ -94,6 +94,7 @@ def test_failed_test_leaves_all_files_and_names_the_folder(
     assert str(folder) in text
     assert "POST /data.json [1] → 503" in text
     assert "console log: first line" in text
+    assert "worker 'poster': 61.500 s of virtual time have passed, the next timer is due at 90.000 s" in text
 
     archive = json.loads((folder / "journal.har").read_text())
     paths = [entry["request"]["url"].rpartition("/")[2] for entry in archive["log"]["entries"]]

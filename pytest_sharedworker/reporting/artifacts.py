@@ -17,6 +17,7 @@ A test that is expected to fail (xfail) leaves no files.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ import pytest
 from pytest_sharedworker.gateway.events import TimelineEvent
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.gateway.har import make_har
+from pytest_sharedworker.reporting.clock_summary import describe_clocks
 from pytest_sharedworker.tabs.console import TabConsole
 from pytest_sharedworker.terminal_text import escape_text
 from pytest_sharedworker.timeline.reader import TimelineReader
@@ -91,21 +93,30 @@ def pytest_runtest_makereport(
     elif artifacts.tab_console.messages:
         messages = artifacts.tab_console.messages[-10:]
         _show(report, "Tabs", lambda: "\n".join(each.text for each in messages), said)
-    _show(report, "SharedWorker artifacts", lambda: "\n".join([str(artifacts.folder), *write(artifacts)]))
+    # A worker that is stuck costs a wait, so each one is asked once.
+    read_clocks = functools.cache(lambda: clock_states(artifacts.workers))
+    _show(report, "SharedWorker clocks", lambda: describe_clocks(read_clocks().values()))
+    _show(
+        report,
+        "SharedWorker artifacts",
+        lambda: "\n".join([str(artifacts.folder), *write(artifacts, read_clocks)]),
+    )
     return report
 
 
-def write(artifacts: ArtifactSources) -> list[str]:
-    """Write all files and return a line for each: its name, or why it could not be written."""
-    folder, gateway, workers = artifacts.folder, artifacts.gateway, artifacts.workers
-    journal = gateway.journal
+def write(artifacts: ArtifactSources, read_clocks: Callable[[], dict[str, Any]]) -> list[str]:
+    """Write all files and return a line for each: its name, or why it could not be written.
+
+    `read_clocks` returns what clock.json holds.
+    """
+    folder, journal = artifacts.folder, artifacts.gateway.journal
     contents: dict[str, Callable[[], str]] = {
         "journal.har": lambda: json.dumps(make_har(journal), indent=1),
         "journal.txt": lambda: "".join(f"{exchange}\n" for exchange in journal),
         "worker-console.txt": lambda: console_text(artifacts),
         "timeline.txt": lambda: timeline(list_events(artifacts), journal.started_at),
         "timeline.html": lambda: view(artifacts),
-        "clock.json": lambda: json.dumps(clock_states(workers), indent=1) + "\n",
+        "clock.json": lambda: json.dumps(read_clocks(), indent=1) + "\n",
     }
     return [_write(folder / name, content) for name, content in contents.items()]
 
@@ -178,7 +189,7 @@ def _write(path: Path, content: Callable[[], str]) -> str:
 
 
 def _show(report: pytest.TestReport, title: str, content: Callable[[], str], said: str = "") -> None:
-    """Add a section to a report, unless its text is a part of `said`."""
+    """Add a section to a report, unless its text is empty or a part of `said`."""
     try:
         text = content()
     except Exception as error:  # A crashed browser does not respond.
