@@ -60,6 +60,17 @@ def test_worker_whose_script_a_playwright_route_fulfills_is_named(app: App) -> N
         app.workers.wait_for("/worker.js", timeout=500)
 
 
+@pytest.mark.only_browser("chromium")  # The reason is found without the browser.
+def test_page_that_does_not_come_through_the_gateway_is_named(app: App) -> None:
+    app.context.route("http://app.example/**", lambda route: route.fulfill(body="<!doctype html>"))
+    page = app.open()
+    assert app.workers._manager.explain() == "No worker has started."
+    page.goto("http://app.example/notes")
+    text = app.workers._manager.explain()
+    assert "http://app.example/notes does not come through the gateway" in text
+    assert "`gateway_upstream`" in text
+
+
 def test_redirected_script_is_the_worker_of_both_urls(app: App) -> None:
     app.gateway.serve("/w.js", ECHO)
     app.gateway.serve("/latest.js", status=302, headers={"Location": "/w.js"})

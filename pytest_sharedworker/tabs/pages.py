@@ -89,6 +89,13 @@ class Tabs:
                 scripts |= dict.fromkeys(context.document_scripts)
         return list(scripts)
 
+    def list_urls(self) -> list[str]:
+        """Return the URLs of the documents, in the order of their pages. Playwright knows them by itself."""
+        urls: list[str] = []
+        with suppress(PlaywrightError):  # WebKitGTK is asked, and may have ended.
+            urls += [frame.url for frame in self._frames()]
+        return urls
+
     def read(self) -> list[TabState]:
         """Return the documents, in the order of their pages."""
         tabs = []

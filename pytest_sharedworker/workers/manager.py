@@ -178,9 +178,19 @@ class WorkerManager:
             with suppress(SharedWorkerError, PlaywrightError):
                 lines += [f"  console {message}" for message in worker.console_messages()[-10:]]
                 lines += [f"  uncaught {error}" for error in worker.errors()[-5:]]
-        text = "\n".join(["The workers:", *lines]) if lines else "No worker has started."
+        text = "\n".join(["The workers:", *lines]) if lines else self._explain_nothing()
         tabs = [f"  {message.text}" for message in self.tab_console.messages[-10:]]
         return "\n".join([text, "The tabs:", *tabs]) if tabs else text
+
+    def _explain_nothing(self) -> str:
+        covers = self.gateway._origin.covers
+        past = [url for url in self._tabs.list_urls() if url.startswith("http") and not covers(url)]
+        if not past:
+            return "No worker has started."
+        return (
+            f"No worker has started. {past[0]} does not come through the gateway: return the origin of its"
+            " server from the fixture `gateway_upstream`, and call page.goto() with the path alone"
+        )
 
     @property
     def channels(self) -> list[ControlChannel]:

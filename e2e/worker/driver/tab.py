@@ -21,8 +21,8 @@ NO_READY = (
     " shape, write an adapter (README.md, 'Your own worker')"
 )
 NOT_STARTED = (
-    '{message}. Is it a module (type = "module" in the table [worker] of its TOML file), does it import files'
-    " that are not served (`directory`), or has a build step to bundle it first?"
+    '{message}. Has it a syntax error, is it a module (type = "module" in the table [worker] of its TOML'
+    " file), does it import files that are not served (`directory`), or has a build step to bundle it first?"
 )
 
 Record = Callable[[str, Kind, str], None]
