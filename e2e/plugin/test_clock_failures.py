@@ -109,4 +109,6 @@ def test_clock_of_a_closed_worker_is_an_error(app: App, worker: SharedWorker, cl
         clock.run_for(2_000)
     with pytest.raises(WorkerClosedError, match="has ended; 'runFor' cannot reach it"):
         clock.run_for(1_000)
+    with pytest.raises(WorkerClosedError, match=r"has ended; .*wait_for\(\) returns the new worker"):
+        worker.evaluate("1")
     app.workers.clock.run_for(1_000)

@@ -29,6 +29,9 @@ DEFAULT_TIMEOUT = 10_000.0
 EVALUATE_TIMEOUT = 30_000.0
 """How long one evaluation takes at most, in ms."""
 
+_SUCCESSOR = "; if a tab has started it again, shared_workers.wait_for() returns the new worker"
+"""What to do about a worker that has ended, often because its tab was reloaded."""
+
 _CLOSING_SECONDS = 0.1
 """Firefox hands the port of a tab that connects this soon to the worker that is closing."""
 
@@ -262,7 +265,7 @@ class SharedWorker:
 
     def _evaluate(self, expression: str, arg: Any, timeout: float) -> Any:
         if self._channel is not None and self._channel.ended:
-            raise WorkerClosedError(f"the {self._channel} has ended; it cannot evaluate")
+            raise WorkerClosedError(f"the {self._channel} has ended{_SUCCESSOR}")
         if self._has_devtools:
             with self._open_devtools() as devtools:
                 return devtools.evaluate(expression, arg, timeout=timeout)
@@ -334,7 +337,7 @@ class SharedWorker:
     def _require_target(self) -> WorkerTarget:
         target = self._find_target()
         if target is None:
-            raise WorkerClosedError(f"{self} has ended")
+            raise WorkerClosedError(f"{self} has ended{_SUCCESSOR}")
         return target
 
     @contextmanager
