@@ -18,7 +18,7 @@ READY_TIMEOUT_MS = 10_000
 NO_READY = (
     "none within {seconds} s; messages so far: {messages}. For other names of messages, set `ready`,"
     " `log_event` and `shutdown` in the table [protocol] of the worker's TOML file; for messages of another"
-    " shape, write an adapter (README.md, 'Your own worker')"
+    " shape, write an adapter (docs/how-to/adapter.md)"
 )
 NOT_STARTED = (
     '{message}. Has it a syntax error, is it a module (type = "module" in the table [worker] of its TOML'
