@@ -48,16 +48,15 @@ def test_event_that_cannot_be_sent_is_refused_and_counted(
 ) -> None:
     page = app.open()
     log(page, "before")
-    dropped = {}
     for name, source in REFUSED.items():
         assert page.evaluate(f"() => telemetry.logEvent({source})") is False, name
-        # The count leaves with the next batch.
         log(page, name)
-        shared_workers.clock.run_for(2 * FLUSH_INTERVAL_MS)
-        dropped[name] = get_dropped(gateway)
-    assert dropped == {name: number for number, name in enumerate(REFUSED, 1)}
     drain(shared_workers.clock)
     assert get_components(gateway) == sorted(["before", *REFUSED])
+    # The tab reports its count when an event has been stored; it leaves with the next batch.
+    log(page, "later")
+    shared_workers.clock.run_for(2 * FLUSH_INTERVAL_MS)
+    assert get_dropped(gateway) == len(REFUSED)
 
 
 def test_unusual_events_are_stored(app: App, gateway: Gateway, shared_workers: SharedWorkers) -> None:
