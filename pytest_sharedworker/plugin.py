@@ -172,9 +172,8 @@ def gateway(
 
 
 def _ignores_https_errors(request: pytest.FixtureRequest) -> bool:
-    options: dict[str, Any] = dict(request.getfixturevalue("browser_context_args"))
-    marker = request.node.get_closest_marker("browser_context_args")
-    return bool((options | (marker.kwargs if marker else {})).get("ignore_https_errors"))
+    given = launch_options.get_given_options(request, request.getfixturevalue("browser_context_args"))
+    return bool(given.get("ignore_https_errors"))
 
 
 def _report_unused_faults(gateway: Gateway, request: pytest.FixtureRequest) -> None:

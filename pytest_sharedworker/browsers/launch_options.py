@@ -190,8 +190,7 @@ def new_context(
     """Return pytest-playwright's `new_context`, with a test's gateway as default base URL, or as proxy."""
     if _test_gateway is None:
         return new_context
-    marker = request.node.get_closest_marker("browser_context_args")
-    given = {**browser_context_args, **(marker.kwargs if marker else {})}
+    given = get_given_options(request, browser_context_args)
 
     def create(**options: Any) -> BrowserContext:
         defaults = {"base_url": _test_gateway.url} if "gateway" in request.fixturenames else {}
@@ -199,6 +198,14 @@ def new_context(
         return new_context(**{name: defaults[name] for name in defaults.keys() - given.keys()} | options)
 
     return create
+
+
+def get_given_options(
+    request: pytest.FixtureRequest, browser_context_args: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the options of a test's contexts: those of the project, and those of the test's marker."""
+    marker = request.node.get_closest_marker("browser_context_args")
+    return {**browser_context_args, **(marker.kwargs if marker else {})}
 
 
 def get_proxy_options(

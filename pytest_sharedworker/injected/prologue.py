@@ -23,11 +23,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 
-_SCOPE = "{ evaluate: this === undefined ? function () { return eval(arguments[0]); } : undefined }"
-"""How `evaluate` reaches the variables of a module, in whose text this stands: those are not global.
+_EVALUATE = "function () { return eval(arguments[0]); }"
+"""In a module's text: what sees the variables of that module, which are not global.
 
-A function with a named parameter would hide a variable of the module.
+A named parameter would hide a variable of the module.
 """
+
+_SCOPE = f"{{ evaluate: this === undefined ? {_EVALUATE} : undefined }}"
+"""How `evaluate` reaches them, where the prologue is in the text of a script that may be a module."""
 
 _OWN_SCOPE = "pytestSharedWorkerScope"
 """The same, where the prologue is a module of its own: the module that imports it sets `evaluate`."""
@@ -125,10 +128,7 @@ def make_module(prologue: str) -> str:
 
 def import_module(url: str) -> str:
     """Return what a module that runs behind the prologue of `make_module` has in front of its text."""
-    return (
-        f'import {{ {_OWN_SCOPE} }} from "{url}";'
-        f" {_OWN_SCOPE}.evaluate = function () {{ return eval(arguments[0]); }}; "
-    )
+    return f'import {{ {_OWN_SCOPE} }} from "{url}"; {_OWN_SCOPE}.evaluate = {_EVALUATE}; '
 
 
 def _isolate(script: str) -> str:

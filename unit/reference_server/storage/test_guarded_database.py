@@ -291,6 +291,13 @@ async def test_other_users_cannot_read_the_files(database: Path, mode: int | Non
     assert modes == [0o600 if mode is None else mode & 0o770] * 3
 
 
+def turn_link(link: Path, target: Path) -> None:
+    """Let a symbolic link lead to another target, at once."""
+    new = link.with_name("link")
+    os.symlink(target, new)
+    os.replace(new, link)
+
+
 async def test_database_behind_a_symbolic_link_is_watched(tmp_path: Path) -> None:
     os.mkdir(tmp_path / "first")
     os.mkdir(tmp_path / "second")
@@ -299,8 +306,7 @@ async def test_database_behind_a_symbolic_link_is_watched(tmp_path: Path) -> Non
     store = SqliteStore(link)
     await store.open()
     await store.add(make_records(1))
-    os.symlink(tmp_path / "second" / "target.db", tmp_path / "link")
-    os.replace(tmp_path / "link", link)
+    turn_link(link, tmp_path / "second" / "target.db")
     await store.add(make_records(2))
     mode = stat.S_IMODE(os.stat(tmp_path / "second" / "target.db").st_mode)
     await store.close()
@@ -320,8 +326,7 @@ async def test_database_whose_folder_moves_behind_its_link_stays_open(
     await store.open()
     await store.add(make_records(1))
     os.rename(tmp_path / "first", tmp_path / "second")
-    os.symlink(tmp_path / "second" / "target.db", tmp_path / "link")
-    os.replace(tmp_path / "link", link)
+    turn_link(link, tmp_path / "second" / "target.db")
     await store.add(make_records(2))
     stored = count_stored(link)
     await store.close()
