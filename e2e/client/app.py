@@ -76,11 +76,12 @@ FILL_STORAGE = """() => {
   } catch {}
 }"""
 
-FILL_STORAGE_WITHOUT_ID = f"""() => {{
+_FILL_STORAGE_WITHOUT_ID = f"""() => {{
   localStorage.removeItem("{INSTALLATION_ID_KEY}");
   ({FILL_STORAGE})();
+  return JSON.stringify(localStorage).length;
 }}"""
-"""Leaves no room for an opt-out. In one task: a client that is called meanwhile writes the id again."""
+"""In one task: a client that is called meanwhile writes the id again."""
 
 STEAL_SESSION_LOCKS = """async () => {
   for (const { name } of (await navigator.locks.query()).held) {
@@ -144,6 +145,17 @@ def wait_for_client(page: Page) -> None:
 def wait_for_state(page: Page, state: str, *, timeout: float = 20_000) -> None:
     """Wait until the client is in this state."""
     page.wait_for_function("(state) => telemetry.state() === state", arg=state, timeout=timeout)
+
+
+def fill_storage_without_id(page: Page, *others: Page) -> None:
+    """Leave no room in localStorage for an opt-out.
+
+    Chromium writes in the background. Meanwhile another tab's write can succeed, and the last ones of this
+    page are taken back instead. So wait until all tabs see them.
+    """
+    length = page.evaluate(_FILL_STORAGE_WITHOUT_ID)
+    for other in others:
+        other.wait_for_function("(length) => JSON.stringify(localStorage).length === length", arg=length)
 
 
 def leave_and_return(app: App, page: Page, meanwhile: Callable[[], None] = lambda: None) -> bool:

@@ -13,12 +13,12 @@ from playwright.sync_api import Page
 from e2e.client.app import (
     CONSENT_KEY,
     FILL_STORAGE,
-    FILL_STORAGE_WITHOUT_ID,
     OTHER_BUILD,
     STEAL_SESSION_LOCKS,
     App,
     count_locks,
     drain,
+    fill_storage_without_id,
     leave_and_return,
     log,
     open_devtools,
@@ -91,7 +91,7 @@ def test_opt_out_that_cannot_be_stored_holds_everywhere(
     for tab, name in ((page, "before"), (other, "before-too"), (other_build, "before-as-well")):
         log(tab, name)
     shared_workers.clock.settle()
-    page.evaluate(FILL_STORAGE_WITHOUT_ID)
+    fill_storage_without_id(page, other, other_build)
     assert opt_out(page) is False
     assert page.evaluate("(key) => localStorage.getItem(key)", CONSENT_KEY) is None
     for tab in (page, other, other_build):
@@ -109,7 +109,7 @@ def test_opt_out_is_stored_as_soon_as_there_is_room(
     app: App, gateway: Gateway, shared_workers: SharedWorkers
 ) -> None:
     page, other = app.open(), app.open()
-    page.evaluate(FILL_STORAGE_WITHOUT_ID)
+    fill_storage_without_id(page, other)
     assert opt_out(page) is False
     wait_for_state(other, "off")
     page.evaluate("() => localStorage.clear()")
@@ -143,7 +143,7 @@ def test_consent_given_again_after_an_unstored_opt_out(
     page, other = app.open(), app.open()
     log(page, "before")
     shared_workers.clock.settle()
-    page.evaluate(FILL_STORAGE_WITHOUT_ID)
+    fill_storage_without_id(page, other)
     assert opt_out(page) is False
     wait_for_state(other, "off")
     page.evaluate("() => localStorage.clear()")
