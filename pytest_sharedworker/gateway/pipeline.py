@@ -11,6 +11,7 @@ from aiohttp import web
 
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.gateway.body_stream import PATIENCE_SECONDS, read_whole
+from pytest_sharedworker.gateway.csp_reports import restore_report
 from pytest_sharedworker.gateway.event_stream import EventStreamReader
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.exchange_control import (
@@ -127,7 +128,7 @@ class Pipeline:
     async def _exchange(self, control: ExchangeControl, identity: Identity) -> web.StreamResponse:
         """Carry one exchange from the first byte of its request to the last byte of its response."""
         request, exchange = control.request, control.exchange
-        exchange.request_body = await request.read()
+        exchange.request_body = restore_report(request, await request.read())
         exchange.received_seconds = self._journal.seconds()
 
         # Match: which toxics hit this exchange, and how is its response sent under them?

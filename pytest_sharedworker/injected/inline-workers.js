@@ -3,7 +3,19 @@
 // browser gets what the app gave.
 const inlineWorkers = (() => {
   const { XMLHttpRequest: NativeXhr, Blob: NativeBlob, URL: NativeURL } = window;
-  const { createObjectURL } = NativeURL;
+  // A blob: URL ends with the window that made it. A frame may go, and its worker's URL be used again while the browser
+  // still ends the worker, so the outermost window that may be reached makes it.
+  const { createObjectURL } = (() => {
+    let outermost = NativeURL;
+    try {
+      for (let frame = window; frame !== frame.parent; outermost = /** @type {any} */ (frame).URL) {
+        frame = /** @type {any} */ (frame.parent);
+      }
+    } catch {
+      // The parent is of another origin.
+    }
+    return outermost;
+  })();
   const { parse, stringify } = JSON;
   const own = `${window.origin}${settings.ownPrefix}`;
   /** @type {Set<string>} */
@@ -45,7 +57,7 @@ const inlineWorkers = (() => {
     const text = prefix + script.responseText;
     const blob = new NativeBlob([text], { type: type && `${type};charset=utf-8` });
     const wrapped = url.startsWith("data:") ? `data:${type};charset=utf-8,${encodeURIComponent(text)}`
-      : createObjectURL.call(NativeURL, blob);
+      : createObjectURL(blob);
     return ask({ url, wrapped, replaced: running }).running;
   };
 

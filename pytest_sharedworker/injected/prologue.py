@@ -1,10 +1,10 @@
 """Join the JavaScript that runs before the first line of a worker or of a page.
 
 A worker's prologue consists of the control channel (`control.js`, `evaluate.js` with `values.js`,
-`console.js` with `console-text.js`), `offline.js`, `announcements.js`, `sockets.js`,
-`performance-entries.js`, the parts of virtual time where the clock is virtual (`clock.js` moves it, `work.js`
-counts what it waits for, the files between them report what the browser does for a worker), and the test's
-own init scripts. `tab.js` is their counterpart in the page.
+`console.js` with `console-text.js`), `performance-entries.js`, `reports.js`, `offline.js`,
+`announcements.js`, `sockets.js`, the parts of virtual time where the clock is virtual (`clock.js` moves it,
+`work.js` counts what it waits for, the files between them report what the browser does for a worker), and the
+test's own init scripts. `tab.js` is their counterpart in the page.
 
 A prologue is served on the line of the script's first line, so that line numbers in errors and coverage
 stay those of the script. A script without static imports may be classic or module: the prologue stands in
@@ -46,7 +46,7 @@ SOCKET_PARAMETER = "__pytest_sharedworker__"
 
 WORKER_PARTS = (
     "values.js", "evaluate.js", "replace.js", "control.js", "console-text.js", "console.js",
-    "performance-entries.js", "offline.js", "announcements.js", "sockets.js",
+    "performance-entries.js", "reports.js", "offline.js", "announcements.js", "sockets.js",
 )  # fmt: skip
 """The parts of every prologue, in the order in which they build on one another."""
 
@@ -63,8 +63,8 @@ OFFLINE_PARTS = ("replace.js", "offline.js")
 """What a worker without a prologue runs so that it can be taken offline."""
 
 TAB_PARTS = (
-    "replace.js", "dates.js", "xhr-timeouts.js", "timers.js", "performance-entries.js", "inline-workers.js",
-    "tab.js",
+    "replace.js", "reports.js", "dates.js", "xhr-timeouts.js", "timers.js", "performance-entries.js",
+    "inline-workers.js", "tab.js",
 )  # fmt: skip
 """The parts of the script that runs first in a tab."""
 

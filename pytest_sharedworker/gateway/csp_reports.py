@@ -1,0 +1,44 @@
+"""Reports of violations of a Content-Security-Policy: they name the policy that the app's server has sent.
+
+Browsers put the policy that they got into a report, with what `csp.py` has added to it.
+"""
+
+from __future__ import annotations
+
+import json
+
+from aiohttp import web
+
+from pytest_sharedworker.gateway.csp import restore_policy
+
+_CONTENT_TYPES = ("application/csp-report", "application/reports+json")
+_POLICY_KEYS = ("original-policy", "originalPolicy")
+"""Of `report-uri` (CSP 3, "deprecated serialize violation") and of the Reporting API."""
+
+
+def restore_report(request: web.Request, body: bytes) -> bytes:
+    """Return the body of a request without the plugin's sources; the same body if there are none."""
+    if request.content_type not in _CONTENT_TYPES:
+        return body
+    try:
+        report = json.loads(body)
+    except ValueError:
+        return body
+    if not _restore(report):
+        return body
+    return json.dumps(report, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _restore(value: object) -> bool:
+    """Restore all policies inside a JSON value, and return whether one has changed."""
+    if isinstance(value, list):
+        return any([_restore(each) for each in value])
+    if not isinstance(value, dict):
+        return False
+    has_changed = any([_restore(each) for each in value.values()])
+    for key in _POLICY_KEYS:
+        policy = value.get(key)
+        if isinstance(policy, str) and (restored := restore_policy(policy)) != policy:
+            value[key] = restored
+            has_changed = True
+    return has_changed
