@@ -52,7 +52,7 @@ def normalize(app: App, policy: str) -> str:
 def test_worker_and_server_see_the_policy_as_sent(app: App, policy: str) -> None:
     reported = take_reports(app)
     app.gateway.serve("/worker.js", WORKER, headers={"Content-Security-Policy": policy})
-    with app.gateway.expect_request("/reports"):
+    with app.gateway.expect_response("/reports"):
         app.connect(app.open())
     message = wait_for_console(app.workers.wait_for("/worker.js"), "report-uri")
     assert [normalize(app, each) for each in (message.text, *reported)] == [policy, policy]
@@ -71,7 +71,7 @@ def test_page_with_an_inline_worker_sees_its_policy_and_no_report_of_the_plugin(
     # it is deprecated. The violation's report comes later.
     page.evaluate("() => { new SharedWorker(URL.createObjectURL(new Blob([''])), 'inline'); }")
     assert app.workers.wait_for(name="inline").evaluate("1 + 1") == 2
-    with app.gateway.expect_request("/reports"):
+    with app.gateway.expect_response("/reports"):
         page.evaluate(VIOLATE)
     # Firefox gives an observer only the reports of a policy with `report-to`.
     expected = 1 if browser_name == "chromium" else 0
