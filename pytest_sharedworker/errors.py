@@ -47,7 +47,8 @@ class EvaluationError(SharedWorkerError):
     """JavaScript threw an exception inside the worker; `message` and `stack` are JavaScript's."""
 
     def __init__(self, message: str, stack: str = "") -> None:
-        super().__init__(f"{message}\n{stack}".rstrip() if stack and stack != message else message)
+        # Chromium's stacks begin with the message.
+        super().__init__((stack if stack.startswith(message) else f"{message}\n{stack}").rstrip())
         self.message = message
         self.stack = stack
 

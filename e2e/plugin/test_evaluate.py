@@ -64,3 +64,4 @@ def test_evaluation_error_has_the_stack(app: App) -> None:
     with pytest.raises(EvaluationError) as error:
         worker.evaluate("() => outer()")
     assert error.value.stack.index("inner") < error.value.stack.index("outer")
+    assert str(error.value).count("Error: deep") == 1

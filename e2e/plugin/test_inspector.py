@@ -230,6 +230,13 @@ def test_paused_test_without_the_option_ends_a_worker_and_leaves_the_view(
         card = inspector.get_by_label("worker 'poster'", exact=True)
         expect(card).to_contain_text("alive")
         require_accessible(inspector)
+        status = inspector.get_by_role("status").first
+        play = inspector.get_by_role("button", name="Let time pass")
+        play.click()
+        expect(status).to_have_text("Paused: virtual time passes as real time does")
+        expect(inspector.locator("#clock")).not_to_have_text("virtual clock at 0.000 s")
+        play.click()
+        expect(status).to_have_text("Paused: the test called pause()")
         card.get_by_role("button", name="Offline").click()
         expect(card).to_contain_text("alive, offline")
         card.get_by_role("button", name="Terminate").click()

@@ -78,7 +78,8 @@ export const createControls = () => {
     show: (/** @type {any} */ state) => {
       panel.disabled = !state.isPaused;
       resume.disabled = !state.isPaused;
-      status.textContent = state.isPaused ? `Paused: ${state.reason}` : "Running";
+      const reason = state.isPlaying ? "virtual time passes as real time does" : state.reason;
+      status.textContent = state.isPaused ? `Paused: ${reason}` : "Running";
       status.dataset.paused = String(state.isPaused);
       if (state.title) {
         getElement("title", HTMLElement).textContent = state.title;
