@@ -7,6 +7,7 @@ dependencies.
 
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from unit.support.wheel import CHECKOUT, build_wheel, create_environment, run
 
 PACKAGE = CHECKOUT / "pytest_sharedworker"
+BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 EXAMPLE = CHECKOUT / "examples" / "counter"
 
 
@@ -44,6 +46,17 @@ def test_wheel_contains_only_the_package_with_its_scripts(wheel: Path) -> None:
     assert package == {path.as_posix() for path in paths - caches}
     assert "pytest_sharedworker/py.typed" in package
     assert [name for name in package if name.endswith(".js")]
+
+
+def test_links_of_the_description_work_on_a_package_index(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [archive.read(name) for name in archive.namelist() if name.endswith("/METADATA")]
+    description = metadata.decode()
+    links = re.findall(r"\]\(([^)]*)\)", BLOCK.sub("", description))
+    assert any(link.endswith("/main/docs/inspector.png") for link in links)
+    assert [link for link in links if not link.startswith("https://")] == []
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    assert BLOCK.findall(description) == BLOCK.findall(readme)
 
 
 def test_imported_module_is_from_the_wheel(python: Path, project: Path) -> None:
