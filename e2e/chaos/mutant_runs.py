@@ -11,7 +11,7 @@ from typing import Any
 
 from e2e.chaos.environment import Environment
 from e2e.chaos.mutants import ChaosMutant
-from e2e.chaos.runner import Run
+from e2e.chaos.runner import STEPS_PER_SYSTEM, Run
 from e2e.chaos.server import ChaosServer
 from e2e.mutants.model import StaleMutantError, Target
 
@@ -52,6 +52,7 @@ class MutantRuns:
     launch_arguments: dict[str, Any]
     is_focused: bool = False
     is_stopped: Callable[[], bool] = lambda: False
+    steps_per_system: int = STEPS_PER_SYSTEM
 
     def run_all(
         self, mutants: Iterable[ChaosMutant], print_line: Callable[[str], None]
@@ -89,6 +90,7 @@ class MutantRuns:
         run = Run(
             environment, self.seed, self.seconds, self.launch_arguments, self.is_stopped,
             print_line=lambda line: None, focus=mutant.rules if self.is_focused else (),
+            steps_per_system=self.steps_per_system,
         )  # fmt: skip
         summary = run.run()
         reason = summary.problems[0].splitlines()[0] if summary.problems else mutant.description

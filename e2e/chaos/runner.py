@@ -41,6 +41,7 @@ class Run:
     is_stopped: Callable[[], bool]
     print_line: Callable[[str], None]
     focus: Collection[str] = ()
+    steps_per_system: int = STEPS_PER_SYSTEM
 
     def __post_init__(self) -> None:
         self.summary = Summary()
@@ -82,7 +83,7 @@ class Run:
                 self.summary.add(len(system.model.events), system.count_faults(), verdict)
 
     def _take_steps(self, system: SystemUnderTest, steps: RandomSteps) -> None:
-        for _ in range(STEPS_PER_SYSTEM):
+        for _ in range(self.steps_per_system):
             if self._is_over:
                 break
             steps.take()

@@ -22,6 +22,8 @@ from e2e.mutants.model import get_mutant
 
 QUICK_MUTANTS = ["false-success-accepted", "stolen-lock-storm", "unreadable-configuration-disables"]
 MAX_SECONDS = 240.0
+STEPS_PER_SYSTEM = 8
+"""Few: in focus the fault comes soon, and a loss is seen only at the end of a system."""
 SEED = 1
 
 
@@ -32,6 +34,7 @@ def expect_found(
     run = Run(
         environment, SEED, MAX_SECONDS, launch_arguments,
         is_stopped=lambda: False, print_line=print, focus=focus,
+        steps_per_system=STEPS_PER_SYSTEM,
     )  # fmt: skip
     summary = run.run()
     assert [word in problem.splitlines()[0] for problem in summary.problems] == [True], summary.problems
@@ -73,7 +76,10 @@ def test_random_steps_find_a_fault_of_the_past(
     environment: Environment, name: str, browser_type_launch_args: dict[str, Any]
 ) -> None:
     (mutant,) = load_mutants([name])
-    runs = MutantRuns(environment, SEED, MAX_SECONDS, browser_type_launch_args, is_focused=True)
+    runs = MutantRuns(
+        environment, SEED, MAX_SECONDS, browser_type_launch_args,
+        is_focused=True, steps_per_system=STEPS_PER_SYSTEM,
+    )  # fmt: skip
     finding = runs.run(mutant)
     print(finding.format(len(name)))
     assert finding.is_found
