@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,19 @@ def test_workflow_tests_in_webkit_what_the_script_does() -> None:
     included = load(workflow)["jobs"]["test"]["strategy"]["matrix"]["include"]
     (webkit,) = [each["tests"] for each in included if each["browser"] == "webkit"]
     script = (CHECKOUT / "scripts" / "test").read_text(encoding="utf-8")
-    assert set(re.findall(r"e2e/\S+\.py", webkit)) == set(re.findall(r"e2e/\S+\.py", script))
+    lists = re.findall(r"^(?:engines|webkit)=.*", script, re.MULTILINE)
+    command = [*lists, 'printf "%s\\n" "${webkit[@]}"']
+    files = subprocess.run(["bash", "-c", "\n".join(command)], capture_output=True, text=True, check=True)
+    assert set(re.findall(r"e2e/\S+\.py", webkit)) == set(files.stdout.split())
+
+
+def test_tests_that_the_script_names_exist() -> None:
+    script = (CHECKOUT / "scripts" / "test").read_text(encoding="utf-8")
+    lists = script[script.index("engines=(") : script.index("\n[ ")]
+    command = f'{lists}\nprintf "%s\\n" "${{firefox[@]}}"'
+    files = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.split()
+    assert len(files) > 20
+    assert [file for file in files if not (CHECKOUT / file).is_file()] == []
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda path: path.name)
