@@ -141,8 +141,8 @@ async def _read_line(reader: asyncio.StreamReader) -> bytes:
     return line[:-1].removesuffix(b"\r")
 
 
-async def send_request(url: str, request: UpstreamRequest, tls: ssl.SSLContext) -> ServerResponse:
-    """Send a request to an absolute URL on a connection of its own; return the response.
+async def send_request(url: str, request: UpstreamRequest, tls: ssl.SSLContext | None) -> ServerResponse:
+    """Send a request to an absolute URL on a connection of its own, over TLS if given; return the response.
 
     Raise OSError, TimeoutError, ValueError (for the URL) or BadResponseError.
     """
@@ -152,7 +152,7 @@ async def send_request(url: str, request: UpstreamRequest, tls: ssl.SSLContext) 
             address.raw_host,
             address.port,
             limit=_LONGEST_LINE,
-            ssl=tls if address.scheme == "https" else None,
+            ssl=tls,
         )
     try:
         # The target is not taken from the parsed URL, which drops an empty query.

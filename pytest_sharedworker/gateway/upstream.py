@@ -37,8 +37,8 @@ class Upstream:
         self._rewrites: dict[str, str] = {}
         self._session: ClientSession | None = None
         """For WebSockets."""
-        self.tls = ssl.create_default_context()
-        """How certificates of the server are verified."""
+        self._tls: ssl.SSLContext | None = None
+        """How certificates of the server are verified, once that was needed."""
         self._bodies: set[UpstreamBody] = set()
 
     @property
@@ -52,9 +52,9 @@ class Upstream:
 
     def accept_any_certificate(self) -> None:
         """Accept also certificates that no authority has signed, from now on."""
-        self.tls = ssl.create_default_context()
-        self.tls.check_hostname = False
-        self.tls.verify_mode = ssl.CERT_NONE
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._tls.check_hostname = False
+        self._tls.verify_mode = ssl.CERT_NONE
 
     async def open(self) -> None:
         """Get ready for requests."""
@@ -101,7 +101,9 @@ class Upstream:
             request.headers.setdefault("X-Forwarded-Proto", "https")
         try:
             if proxy is not None:
-                response = await proxy.open(self._session, URL(url, encoded=True), request, tls=self.tls)
+                response = await proxy.open(
+                    self._session, URL(url, encoded=True), request, tls=self._get_tls(url)
+                )
             else:
                 response = await self._forward(url, request, exchange)
         except RuntimeError as error:
@@ -117,13 +119,20 @@ class Upstream:
         exchange.upstream_status, exchange.upstream_response_body = response.status, response.body
         return response
 
+    def _get_tls(self, url: str) -> ssl.SSLContext | None:
+        if not url.lower().startswith(("https:", "wss:")):
+            return None
+        if self._tls is None:  # Not for every gateway: it reads all authorities, which takes 20 ms.
+            self._tls = ssl.create_default_context()
+        return self._tls
+
     def _rewrite(self, url: str) -> str:
         path, mark, query = url.removeprefix(self._gateway_origin.url).partition("?")
         # Byte for byte as the browser wrote it.
         return f"{self.origin}{self._rewrites.get(path, path)}{mark}{query}"
 
     async def _forward(self, url: str, request: UpstreamRequest, exchange: Exchange) -> RawResponse:
-        server = await send_request(url, request, self.tls)
+        server = await send_request(url, request, self._get_tls(url))
         stream = UpstreamBody(server, exchange, self._bodies)
         try:
             if self._session is None:  # Closed meanwhile: nobody else closes this connection.

@@ -78,7 +78,7 @@ class WebSocketBridge:
         self._server: ServerSocket | None = None
 
     async def open(
-        self, session: ClientSession, url: URL, request: UpstreamRequest, *, tls: ssl.SSLContext
+        self, session: ClientSession, url: URL, request: UpstreamRequest, *, tls: ssl.SSLContext | None
     ) -> RawResponse:
         """Shake hands with the server; its response is 101, or the server's refusal."""
         headers = CIMultiDict(
@@ -94,7 +94,7 @@ class WebSocketBridge:
                 compress=_LARGEST_WINDOW if _COMPRESSION in self._get_offered_extensions() else 0,
                 max_msg_size=0,
                 autoclose=False,
-                ssl=tls,
+                ssl=tls or True,
             )
         except WSServerHandshakeError as error:
             # A status that is no error is no handshake either.
