@@ -59,6 +59,35 @@ def test_time_waits_for_a_worker_that_listens_late(app: App) -> None:
     assert worker.evaluate("log") == [["a", 0]]
 
 
+BROKER = """
+const ports = [];
+onconnect = ({ ports: [port] }) => {
+    port.start();
+    if (ports.push(port) === 2) ports[0].postMessage("a tab", [port]);
+};
+"""
+
+
+def test_who_gets_a_port_of_the_worker_sees_no_message_of_the_plugin(app: App) -> None:
+    worker = app.start(BROKER + COUNTER)
+    [receiver] = app.context.pages
+    receiver.evaluate(
+        """() => {
+            window.heard = [];
+            worker.port.onmessage = ({ ports: [port] }) => { port.onmessage = ({ data }) => heard.push(data); };
+        }"""
+    )
+    other = app.open()
+    app.connect(other)
+    receiver.evaluate("() => { worker.port.postMessage('to the worker'); }")
+    for message in ("a", "b"):
+        other.evaluate("(message) => worker.port.postMessage(message)", message)
+        worker.clock.run_for(3_000)
+    receiver.wait_for_function("heard.length >= 2")
+    assert receiver.evaluate("heard") == ["a", "b"]
+    assert worker.evaluate("n") == 6
+
+
 def test_time_passes_for_a_port_that_the_page_hands_on(app: App) -> None:
     worker = app.start(ECHO + COUNTER)
     [page] = app.context.pages

@@ -61,6 +61,8 @@ class ControlChannel:
     """The ms of the test's virtual time at which the worker's virtual time began."""
     ports: set[str] = field(default_factory=set)
     """The ids of the ports that tabs have introduced to the worker."""
+    has_passed_on_ports: bool = False
+    """Whether it has given somebody else a port that no tab had introduced."""
     ignored_requests: list[RequestFilter] = field(default_factory=list)
     """Those that the worker's clock does not wait for."""
 
@@ -223,6 +225,8 @@ class ControlChannel:
             return  # No wait is about these, and there may be thousands.
         elif event == "port":
             self.ports.add(message["port"])
+        elif event == "portPassedOn":
+            self.has_passed_on_ports = True
         elif event == "resume":
             self._resumed.add(message["request"])
         elif event == "request":

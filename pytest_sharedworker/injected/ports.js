@@ -90,8 +90,11 @@ const ports = (() => {
     if (Array.isArray(transferred)) {
       for (const each of transferred) {
         const state = byPort.get(each);
-        if (state) {
+        if (state && !state.isTransferred) {
           state.isTransferred = true;
+          if (state.id === null) {
+            control.send({ event: "portPassedOn" });
+          }
         }
       }
     }

@@ -35,7 +35,7 @@
     });
   };
   // Before the app's listeners: the workers of some browsers have no interface object to change.
-  addEventListener("securitypolicyviolation", hidePolicy, true);
+  self.addEventListener("securitypolicyviolation", hidePolicy, true);
 
   // The script that the plugin adds to a page has no URL.
   const isOwn = (/** @type {any} */ { type, body }) => (

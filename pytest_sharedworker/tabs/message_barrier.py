@@ -90,7 +90,7 @@ class MessageBarrier:
         self._explain = explain
         self._introduced: set[str] = set()
         self._skipped: set[str] = set()
-        """Ports that no worker of a known script, or none at all, has been introduced to in time."""
+        """Ports that no worker of a known script, or none at all, has been introduced to in time or may be."""
         self._counted: set[str] = set()
         """Closed ports without an introduction that were waited for once."""
         self._documents: set[str] = set()
@@ -147,9 +147,13 @@ class MessageBarrier:
             for port in tab.ports:
                 if port.is_closed or port.id in self._skipped or self._get_owner(port) is not None:
                     continue
-                if self._get_candidates(port):
+                candidates = self._get_candidates(port)
+                if candidates:
                     if not port.posted and tab.clock is None:
                         continue  # There is nothing to read on it.
+                    if any(channel.has_passed_on_ports for channel in candidates):
+                        self._skipped.add(port.id)  # This may be one, whose new owner would read the message.
+                        continue
                     is_awaited = waited_seconds <= _INTRODUCTION_SECONDS
                     new += [] if port.id in self._introduced else [port.id]
                 else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ class Cell:
     """
 
     anchor: str
+    """The part of a link to the cell: the same in every report, unless two names differ in signs only."""
     implementation: str
     result: CaseResult | None
     change: Change | None = None
@@ -72,7 +74,7 @@ class Row:
     @property
     def anchor(self) -> str:
         """The part of a link to the case that stays the same from report to report."""
-        return self.id.replace("/", "-")
+        return get_anchor(self.id)
 
     @property
     def passes(self) -> bool:
@@ -112,14 +114,30 @@ class Summary:
     seconds: float
 
 
+def get_anchor(case_id: str) -> str:
+    """Return the part of a link to a case."""
+    return case_id.replace("/", "-")
+
+
+def get_column_anchors(names: Iterable[str]) -> dict[str, str]:
+    """Return what stands for each implementation in a link to one of its cells."""
+    anchors: dict[str, str] = {}
+    for name in names:
+        anchor = re.sub(r"[^\w.-]+", "-", name).strip("-") or "implementation"
+        while anchor in anchors.values():
+            anchor += "-"
+        anchors[name] = anchor
+    return anchors
+
+
 def build_tables(results: Results, comparison: Comparison | None = None) -> list[Table]:
     """Return a table for the cases of workers and one for those of servers; none without a case."""
     changes = {(each.implementation, each.id): each for each in (comparison.changes if comparison else ())}
     workers = [result for result in results if not result.id.startswith(SERVER_FAMILIES)]
     servers = [result for result in results if result.id.startswith(SERVER_FAMILIES)]
     return [
-        _build_table(title, kind, found, changes)
-        for title, kind, found in (("Worker cases", "worker", workers), ("Server cases", "server", servers))
+        _build_table(title, found, changes)
+        for title, found in (("Worker cases", workers), ("Server cases", servers))
         if found
     ]
 
@@ -140,19 +158,18 @@ def list_words(tables: Iterable[Table]) -> list[str]:
     return [word for word in order if word in found]
 
 
-def _build_table(
-    title: str, kind: str, results: list[CaseResult], changes: Mapping[tuple[str, str], Change]
-) -> Table:
+def _build_table(title: str, results: list[CaseResult], changes: Mapping[tuple[str, str], Change]) -> Table:
     by_case: dict[str, dict[str, CaseResult]] = {}
     for result in results:
         by_case.setdefault(result.id, {})[result.implementation] = result
     columns = list(dict.fromkeys(result.implementation for result in results))
     families: dict[str, list[Row]] = {}
-    for number, case_id in enumerate(sorted(by_case, key=sort_key)):
+    anchors = get_column_anchors(columns)
+    for case_id in sorted(by_case, key=sort_key):
         found = by_case[case_id]
         cells = [
-            Cell(f"verdict.{kind}.{number}.{column}", name, found.get(name), changes.get((name, case_id)))
-            for column, name in enumerate(columns)
+            Cell(f"{get_anchor(case_id)}.{anchor}", name, found.get(name), changes.get((name, case_id)))
+            for name, anchor in anchors.items()
         ]
         first = next(iter(found.values()))
         row = Row(case_id, first.level, first.requirement, cells)

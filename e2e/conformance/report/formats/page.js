@@ -140,12 +140,19 @@ const install = (form) => {
       show();
       return;
     }
-    // A link to a case shows it whatever the filters are.
-    const target = document.getElementById(hash.slice(1));
-    if (target?.closest("[hidden]")) {
+    // A link to a case, or to a case on one implementation, shows it whatever the filters are.
+    const target = document.getElementById(decodeURIComponent(hash.slice(1)));
+    const isPanel = target?.popover !== null && target?.popover !== undefined;
+    const row = isPanel ? document.querySelector(`[data-panel="${CSS.escape(target.id)}"]`) : target;
+    if (row?.closest("[hidden]")) {
       fillForm(form, new URLSearchParams());
       show();
-      target.scrollIntoView();
+    }
+    if (isPanel) {
+      row?.scrollIntoView({ block: "center" });
+      target.showPopover();
+    } else if (row) {
+      row.scrollIntoView();
     }
   };
 
