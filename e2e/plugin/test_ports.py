@@ -74,7 +74,8 @@ def test_who_gets_a_port_of_the_worker_sees_no_message_of_the_plugin(app: App) -
     receiver.evaluate(
         """() => {
             window.heard = [];
-            worker.port.onmessage = ({ ports: [port] }) => { port.onmessage = ({ data }) => heard.push(data); };
+            const hear = ({ data }) => { heard.push(data); };
+            worker.port.onmessage = ({ ports: [port] }) => { port.onmessage = hear; };
         }"""
     )
     other = app.open()

@@ -99,6 +99,20 @@ def test_person_filters_cases_and_shares_the_address(page: Page, tmp_path: Path)
     assert problems == []
 
 
+def test_link_to_a_verdict_opens_it(page: Page, tmp_path: Path) -> None:
+    url = write_report(tmp_path)
+    page.goto(f"{url}#flush-1-1.two-i")
+    panel = page.locator(".panel:popover-open")
+    expect(panel).to_contain_text("no POST")
+    expect(panel.get_by_role("heading")).to_have_text("flush/1/1 on two & <i>")
+    panel.get_by_role("button", name="Close").click()
+    page.get_by_role("group", name="Level").get_by_label("SHOULD").check()
+    page.evaluate("location.hash = '#flush-1-2.one'")  # Not shown by the filters.
+    expect(panel).to_contain_text("3 POSTs")
+    expect(panel.get_by_role("link", name="flush/1/2")).to_have_attribute("href", "#flush-1-2.one")
+    expect(page.get_by_role("status")).to_have_text("4 of 4 cases")
+
+
 def test_page_without_script_shows_all_cases(page: Page, tmp_path: Path) -> None:
     # Not by an option of the context: Firefox runs the scripts of local files all the same.
     page.goto(write_report(tmp_path, with_script=False))

@@ -1,6 +1,6 @@
 // Hides the plugin from what a browser tells scripts about the document: what `gateway/csp.py` adds to a policy (keep
 // both alike), and that `inline-workers.js` makes synchronous requests.
-{
+(() => {
   const { getPrototypeOf } = Reflect;
   /** @type {(schemes: string) => RegExp} */
   const compile = (schemes) => {
@@ -64,4 +64,4 @@
       }
     }, ...rest]);
   });
-}
+})();

@@ -90,7 +90,7 @@ class MessageBarrier:
         self._explain = explain
         self._introduced: set[str] = set()
         self._skipped: set[str] = set()
-        """Ports that no worker of a known script, or none at all, has been introduced to in time or may be."""
+        """Ports that no worker of a known script, or none at all, has been introduced to, or may be."""
         self._counted: set[str] = set()
         """Closed ports without an introduction that were waited for once."""
         self._documents: set[str] = set()

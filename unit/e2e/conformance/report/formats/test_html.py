@@ -272,7 +272,8 @@ def test_timeline_is_a_picture_and_lines_of_text() -> None:
     marks = [Mark(30.0, "worker", Kind.FLUSHED, "#1 POST"), Mark(30.0, "server", Kind.RESPONDED, "#1 200")]
     made = build_timeline("seconds of virtual time", ("worker", "server"), marks)
     outline = render(replace(PASSES, timeline=made), replace(PASSES, id="flush/2/2"))
-    assert outline.all("href") == ["#flush-2-1", "#flush-2-2", "#mark-flushed", "#mark-responded"]
+    cases, panels = ["#flush-2-1", "#flush-2-2"], ["#flush-2-1.one", "#flush-2-2.one"]
+    assert outline.all("href") == [*cases, panels[0], "#mark-flushed", "#mark-responded", panels[1]]
     assert set(target.removeprefix("#") for target in outline.all("href")) <= set(outline.all("id"))
     assert "    30.000  worker  ▲ #1 POST\n    30.000  server  ■ #1 200" in outline.text
     assert ("pre", {"tabindex": "0", "class": "lines"}) in outline.elements
