@@ -78,6 +78,15 @@ def _run(options: argparse.Namespace) -> int:
     return EXIT_OK if outcome.results is not None and outcome.results.successful else EXIT_FAILED
 
 
+def list_cases() -> list[Case]:
+    """Collect all cases of the checkout. Raise SystemExit for a file that cannot be collected."""
+    try:
+        cases = _collect_cases(_build_selection_arguments(parser().parse_args([])))
+    except _CollectionError as error:
+        raise SystemExit(str(error)) from None
+    return [case for case, _ in cases.values()]
+
+
 def _build_selection_arguments(options: argparse.Namespace) -> list[str]:
     """Return pytest's arguments for both passes. Raise _WrongUseError."""
     cases_directory = Path(options.invoked_from, options.cases_dir).resolve()
