@@ -174,6 +174,21 @@ def test_unknown_toxic_is_an_error_with_a_suggestion(app: App) -> None:
         app.gateway.add_toxic("latencies")  # type: ignore[arg-type]
 
 
+def test_worker_that_runs_with_other_options_is_named(app: App) -> None:
+    app.start(ECHO, name="counter")
+    other = app.open()
+    other.evaluate(
+        """() => new Promise((resolve) => {
+            const worker = new SharedWorker("/worker.js", { name: "counter", type: "module" });
+            worker.onerror = () => resolve();
+        })"""
+    )
+    app.workers.clock.run_for(1_000)  # It does not wait for the tab without a worker.
+    assert "/worker.js: a worker of this URL and name runs, so the tab asks for other options" in (
+        app.workers._manager.explain()
+    )
+
+
 @pytest.mark.worker_clock("real")
 def test_syntax_error_on_the_real_clock(app: App) -> None:
     app.gateway.serve("/worker.js", "let = ;")

@@ -122,13 +122,13 @@ class Tabs:
         self.contexts.update(dict.fromkeys((port.id for port in ports), context))
         return TabState(state["id"], ports, state["clock"], frame)
 
-    def get_failed_scripts(self, matches: Callable[[str, str], bool]) -> list[str]:
-        """Return the URLs of workers that could not be started and whose URL and name match."""
-        failed: list[str] = []
+    def get_failed_workers(self, matches: Callable[[str, str], bool]) -> list[tuple[str, str]]:
+        """Return URL and name of the workers that could not be started and whose URL and name match."""
+        failed: list[tuple[str, str]] = []
         for frame in self._frames():
             with suppress(PlaywrightError):
                 failed += [
-                    error["url"]
+                    (error["url"], error["name"])
                     for error in frame.evaluate(_READ_ERRORS)
                     if matches(error["url"], error["name"])
                 ]

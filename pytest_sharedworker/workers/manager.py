@@ -179,8 +179,11 @@ class WorkerManager:
                 lines += [f"  console {message}" for message in worker.console_messages()[-10:]]
                 lines += [f"  uncaught {error}" for error in worker.errors()[-5:]]
         text = "\n".join(["The workers:", *lines]) if lines else self._explain_nothing()
+        failures = []
+        with suppress(SharedWorkerError, PlaywrightError):
+            failures = [f"failed to start: {each}" for each in self.failed_starts.reported_by_pages()]
         tabs = [f"  {message.text}" for message in self.tab_console.messages[-10:]]
-        return "\n".join([text, "The tabs:", *tabs]) if tabs else text
+        return "\n".join([text, *failures, *(["The tabs:", *tabs] if tabs else [])])
 
     def _explain_nothing(self) -> str:
         covers = self.gateway._origin.covers

@@ -16,6 +16,12 @@ _END_SECONDS = 1.0
 
 _POSSIBLE_REASONS = "a syntax error, a failed import, or a module started without {type: 'module'}"
 
+_OTHER_OPTIONS = (
+    "a worker of this URL and name runs, so the tab asks for other options: type, credentials and"
+    " extendedLifetime must be the same wherever it is started"
+)
+"""Of HTML's constructor of a SharedWorker: where they differ, the new one gets an error event."""
+
 
 class FailedStarts:
     """The workers of one test that did not start, each with the reason."""
@@ -30,7 +36,17 @@ class FailedStarts:
 
     def reported_by_pages(self, matches: Callable[[str, str], bool] = lambda url, name: True) -> list[str]:
         """Return a line for each worker with this URL and name that a page reports as failed."""
-        return [f"{each}: {self._explain(each)}" for each in self._tabs.get_failed_scripts(matches)]
+        return [
+            f"{url}: {_OTHER_OPTIONS if self._is_running(url, name) else self._explain(url)}"
+            for url, name in self._tabs.get_failed_workers(matches)
+        ]
+
+    def _is_running(self, url: str, name: str) -> bool:
+        is_same = self._gateway._script_urls.is_same
+        return any(
+            each.name == name and not each.ended and is_same(url, each.url)
+            for each in self._registry.channels
+        )
 
     def never_started(self) -> list[str]:
         """Return a line for each script with a prologue that was requested and did not run.
