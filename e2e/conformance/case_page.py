@@ -10,6 +10,7 @@ from itertools import groupby
 
 from e2e.conformance.case import Case, get_family
 from e2e.conformance.cli import list_cases
+from e2e.conformance.report.page_model import SERVER_FAMILIES
 
 INTRODUCTION = """# Cases
 
@@ -22,9 +23,9 @@ name of a family is a prefix for `--case`. What the cases found in shipped worke
 
 
 def format_page(cases: Iterable[Case]) -> str:
-    """Return the page, with a table for each family."""
-    cases = list(cases)
-    servers = sum(case.id.startswith("server/") for case in cases)
+    """Return the page, with a table for each family, those of servers last."""
+    cases = sorted(cases, key=_is_of_servers)
+    servers = sum(map(_is_of_servers, cases))
     parts = [INTRODUCTION.format(workers=len(cases) - servers, servers=servers)]
     for family, members in groupby(cases, key=lambda case: get_family(case.id)):
         parts += [f"\n## {family}\n", "| case | level | requirement | expected |", "|---|---|---|---|"]
@@ -33,6 +34,10 @@ def format_page(cases: Iterable[Case]) -> str:
             for case in members
         ]
     return "\n".join(parts) + "\n"
+
+
+def _is_of_servers(case: Case) -> bool:
+    return case.id.startswith(SERVER_FAMILIES)
 
 
 def _format(text: str) -> str:
