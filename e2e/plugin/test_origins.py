@@ -62,6 +62,29 @@ def test_worker_at_https_name(
     assert (poll.url, poll.sender, poll.virtual_time) == ("https://app.example.test/api", "worker", 60_000)
 
 
+def test_inline_worker_imports_a_script_of_another_origin(
+    page: Page, gateway: Gateway, shared_workers: SharedWorkers, worker_clock: Clock
+) -> None:
+    app, cdn = gateway.origin("https://app.example.test"), gateway.origin("https://cdn.example.test")
+    app.serve("/", "<!doctype html>")
+    app.serve("/api", "fine", headers={"Access-Control-Allow-Origin": "*"})
+    cdn.serve("/worker.js", "setInterval(() => fetch('https://app.example.test/api'), 60_000);")
+    page.goto("https://app.example.test/")
+    page.evaluate(
+        """() => {
+            const text = "importScripts('https://cdn.example.test/worker.js')";
+            const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+            new SharedWorker(url, "inline").port.start();
+        }"""
+    )
+    shared_workers.wait_for(name="inline")
+    worker_clock.run_for("02:00")
+    polls = gateway.journal.select("https://app.example.test/api")
+    assert [(each.sender, each.virtual_time) for each in polls] == [("worker", 60_000), ("worker", 120_000)]
+    [script] = gateway.journal.select("https://cdn.example.test/worker.js")
+    assert script.sender == "worker"
+
+
 def test_persistent_browser_reaches_the_origins_before_and_after_a_kill(
     persistent_browser: PersistentBrowser, gateway: Gateway, shared_workers: SharedWorkers
 ) -> None:

@@ -218,7 +218,10 @@ def _is_at(channel: ControlChannel, request: web.Request) -> bool:
         return False
     origin, referer = request.headers.get("Origin", ""), request.headers.get("Referer", "")
     is_opaque = channel.url.startswith("data:") and origin in ("", "null")  # It has no origin to show.
-    return urlsplit(origin).netloc == channel.host or _is_referrer(channel, referer) or is_opaque
+    is_imported = _is_script(request) and not referer and _is_inline(channel)
+    return (
+        urlsplit(origin).netloc == channel.host or _is_referrer(channel, referer) or is_opaque or is_imported
+    )
 
 
 def is_preflight(request: web.Request) -> bool:
@@ -227,9 +230,15 @@ def is_preflight(request: web.Request) -> bool:
 
 
 def _may_be_announced(request: web.Request) -> bool:
-    """Return whether a worker may have sent a request by fetch or XMLHttpRequest."""
+    """Return whether a worker may have sent a request by fetch, XMLHttpRequest or importScripts."""
     is_handshake = "Upgrade" in request.headers
-    return not is_handshake and request.headers.get("Sec-Fetch-Dest", "empty") == "empty"
+    return not is_handshake and (
+        _is_script(request) or request.headers.get("Sec-Fetch-Dest", "empty") == "empty"
+    )
+
+
+def _is_script(request: web.Request) -> bool:
+    return request.headers.get("Sec-Fetch-Dest") == "script"
 
 
 def _is_event_stream(request: web.Request) -> bool:
@@ -238,7 +247,9 @@ def _is_event_stream(request: web.Request) -> bool:
 
 def _get_patience(request: web.Request, channels: list[ControlChannel]) -> float:
     """Return how many seconds a request waits for its announcement."""
-    # A worker announces a request to another origin synchronously: it has come already.
+    # A worker announces a script, and a request to another origin, synchronously: it has come already.
+    if _is_script(request):
+        return 0
     channels = [channel for channel in channels if _is_at_home(channel, request)]
     alive = [channel for channel in channels if not channel.ended]
     referer = request.headers.get("Referer")
@@ -258,6 +269,8 @@ def _is_at_home(channel: ControlChannel, request: web.Request) -> bool:
 
 
 def _is_same(request: web.Request, channel: ControlChannel, announced: AnnouncedRequest) -> bool:
+    if _is_script(request) and announced.number is not None:
+        return False  # That of a fetch: while a script is imported, the worker stands still.
     method = request.headers[_REQUESTED_METHOD] if is_preflight(request) else request.method
     is_same = (method, request.raw_path, request.headers.get("Host")) == (
         announced.method,

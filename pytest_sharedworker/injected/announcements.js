@@ -81,6 +81,20 @@ const announcements = (() => {
     return followFetch({ number, what }, response, signal);
   });
 
+  // The Referer of such a request names the worker's script, but for that of an inline worker and at another origin.
+  replace.method(self, "importScripts", (native, worker, args) => {
+    try {
+      for (const url of args.map(String)) {
+        if (settings.inlineUrl !== null || new NativeURL(url, location.href).origin !== control.origin) {
+          announce(null, "GET", url, false);
+        }
+      }
+    } catch {
+      // The browser throws.
+    }
+    return native(worker, args);
+  });
+
   const { prototype } = self.XMLHttpRequest;
   /** @type {WeakMap<XMLHttpRequest, { method: string, url: string, isSynchronous: boolean }>} */
   const opened = new WeakMap();

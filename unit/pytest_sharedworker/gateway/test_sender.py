@@ -93,6 +93,14 @@ def test_announcement_is_not_for_another_request(
     assert list_senders(gateway) == [(None, None), (announcing.id, 1)]
 
 
+def test_announced_script_is_the_workers(gateway: Gateway, announcing: AnnouncingWorker) -> None:
+    script = ("GET /x HTTP/1.1", "Sec-Fetch-Dest: script")
+    announcing.announce("/x", number=None)
+    for _ in range(2):
+        send(gateway, *script)
+    assert list_senders(gateway) == [(announcing.id, None), (None, None)]
+
+
 def test_announcement_with_a_referrer_of_its_own_is_for_any_referer(
     gateway: Gateway, announcing: AnnouncingWorker
 ) -> None:
