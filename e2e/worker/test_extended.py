@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from e2e.worker.driver.restart import shut_down
 from e2e.worker.driver.retry import drain, require_virtual_time
 from e2e.worker.driver.system import Telemetry
 from e2e.worker.driver.waiting import DAY_MS, HOUR_MS
-from pytest_sharedworker import HttpStatus, Latency, crash
+from pytest_sharedworker import HttpStatus, Latency, SharedWorker, WorkerClosedError, crash
 
 AFTER_TABS = "data safety: an event is not lost because the last tab closes before the flush"
 JOINING = "HTML, SharedWorker: a tab joins the worker of its script and name as long as it runs"
@@ -32,6 +34,7 @@ LARGE = "component-" * 30
 MAX_LINGER_MS = 10 * 60_000
 ENDED = f"ended {MAX_LINGER_MS // 60_000} minutes after the last tab"
 LOCK_CHECKS = 5
+LOCK_POLL_SECONDS = 0.02
 LOCK_SECONDS = 0.5
 """How long a busy browser may take to release the locks of a closed tab; virtual time does not tell."""
 OUTAGE_MS = 30 * 60_000
@@ -75,6 +78,18 @@ def close_all_tabs(telemetry: Telemetry) -> None:
     for tab in telemetry.tabs:
         if not tab.page.is_closed():
             tab.close()
+    # A worker that ends with its tabs does so now, and not after it has sent what is queued.
+    deadline = time.monotonic() + LOCK_SECONDS
+    while any(map(waits_for_lock, telemetry.workers.alive)) and time.monotonic() < deadline:
+        time.sleep(LOCK_POLL_SECONDS)
+
+
+def waits_for_lock(worker: SharedWorker) -> bool:
+    """Return whether a worker waits for a lock that somebody holds, such as that of a tab."""
+    with suppress(WorkerClosedError):
+        pending: Any = worker.clock.state()["pending"]
+        return any(item["held"] for item in pending)
+    return False
 
 
 def expect_end(telemetry: Telemetry) -> None:
