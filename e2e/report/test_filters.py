@@ -100,7 +100,10 @@ def test_person_filters_cases_and_shares_the_address(page: Page, tmp_path: Path)
 
 
 def test_link_to_a_verdict_opens_it(page: Page, tmp_path: Path) -> None:
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
     url = write_report(tmp_path)
+    page.goto(f"{url}#100%")  # Somebody else's.
     page.goto(f"{url}#flush-1-1.two-i")
     panel = page.locator(".panel:popover-open")
     expect(panel).to_contain_text("no POST")
@@ -111,6 +114,7 @@ def test_link_to_a_verdict_opens_it(page: Page, tmp_path: Path) -> None:
     expect(panel).to_contain_text("3 POSTs")
     expect(panel.get_by_role("link", name="flush/1/2")).to_have_attribute("href", "#flush-1-2.one")
     expect(page.get_by_role("status")).to_have_text("4 of 4 cases")
+    assert problems == []
 
 
 def test_page_without_script_shows_all_cases(page: Page, tmp_path: Path) -> None:

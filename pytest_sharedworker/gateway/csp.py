@@ -122,7 +122,7 @@ def _add_sources(policy: str, fallbacks: Sequence[str], sources: str, in_new: st
         return policy
     index = names.index(name)
     directive = re.sub(r"^(\s*\S+)\s+'none'\s*$", r"\1", directives[index], flags=re.IGNORECASE)
-    if name == "default-src" != fallbacks[0]:
+    if name == "default-src":
         own = directive.split(maxsplit=1)[1:]
         return ";".join([*directives, " ".join([f" {fallbacks[0]}", *own, in_new or sources])])
     return ";".join([*directives[:index], f"{directive} {sources}", *directives[index + 1 :]])

@@ -120,10 +120,10 @@ def get_anchor(case_id: str) -> str:
 
 
 def get_column_anchors(names: Iterable[str]) -> dict[str, str]:
-    """Return what stands for each implementation in a link to one of its cells."""
+    """Return what stands for each implementation in a link to one of its cells, in letters of ASCII."""
     anchors: dict[str, str] = {}
     for name in names:
-        anchor = re.sub(r"[^\w.-]+", "-", name).strip("-") or "implementation"
+        anchor = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-") or "implementation"
         while anchor in anchors.values():
             anchor += "-"
         anchors[name] = anchor

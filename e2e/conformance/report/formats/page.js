@@ -141,18 +141,15 @@ const install = (form) => {
       return;
     }
     // A link to a case, or to a case on one implementation, shows it whatever the filters are.
-    const target = document.getElementById(decodeURIComponent(hash.slice(1)));
-    const isPanel = target?.popover !== null && target?.popover !== undefined;
-    const row = isPanel ? document.querySelector(`[data-panel="${CSS.escape(target.id)}"]`) : target;
+    const target = document.getElementById(hash.slice(1));
+    const row = target?.popover ? document.querySelector(`[data-panel="${target.id}"]`) : target;
     if (row?.closest("[hidden]")) {
       fillForm(form, new URLSearchParams());
       show();
     }
-    if (isPanel) {
-      row?.scrollIntoView({ block: "center" });
+    row?.scrollIntoView({ block: target?.popover ? "center" : "start" });
+    if (target?.popover) {
       target.showPopover();
-    } else if (row) {
-      row.scrollIntoView();
     }
   };
 
