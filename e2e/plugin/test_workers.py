@@ -12,8 +12,8 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import BrowserContext
 
-from e2e.plugin.app import ECHO, App, wait_for_console
-from pytest_sharedworker import AmbiguousWorkerError, WorkerClosedError, WorkerNotFoundError
+from e2e.plugin.app import ECHO, App, read_log, wait_for_console
+from pytest_sharedworker import AmbiguousWorkerError, Latency, WorkerClosedError, WorkerNotFoundError
 
 NewContext = Callable[[], BrowserContext]
 
@@ -200,6 +200,22 @@ def test_messages_on_a_closed_port_are_read(app: App) -> None:
     page.evaluate("() => { worker.port.postMessage('last'); worker.port.close(); }")
     worker.clock.run_for(1_000)
     assert worker.evaluate("log") == [["last", 0]]
+
+
+def test_clock_waits_for_the_worker_of_a_closed_port(app: App) -> None:
+    app.gateway.serve("/worker.js", ECHO)
+    page = app.open()
+    with app.gateway.add_toxic(Latency(300), on="/worker.js"):
+        page.evaluate(
+            """() => {
+                const { port } = new SharedWorker("/worker.js");
+                port.postMessage("last");
+                port.close();
+            }"""
+        )
+        app.workers.clock.run_for(1_000)
+    [worker] = app.workers.alive
+    assert (read_log(worker), worker.clock.now) == ([["last", 0]], 1_000)
 
 
 def test_worker_with_event_listeners_reads_messages(app: App) -> None:

@@ -145,9 +145,12 @@ class MessageBarrier:
         for tab in tabs:
             new = []
             for port in tab.ports:
-                if port.is_closed or port.id in self._skipped or self._get_owner(port) is not None:
+                if port.id in self._skipped or self._get_owner(port) is not None:
                     continue
                 candidates = self._get_candidates(port)
+                if candidates and port.is_closed:
+                    self._skipped.add(port.id)  # No introduction reaches the worker any more.
+                    continue
                 if candidates:
                     if not port.posted and tab.clock is None:
                         continue  # There is nothing to read on it.
