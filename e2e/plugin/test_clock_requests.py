@@ -72,6 +72,20 @@ def test_delayed_request_ends_when_the_worker_aborts_it(app: App, worker: Shared
     assert exchange.status is None
 
 
+def test_requests_of_one_url_do_not_stop_the_clock(app: App, worker: SharedWorker, clock: Clock) -> None:
+    app.gateway.serve("/data.json", "{}")
+    app.gateway.add_toxic(Timeout(), on="/data.json")
+    # A browser sends the second request only when it has an answer to the first, for its cache.
+    worker.evaluate("""() => {
+        for (const ms of [1000, 2000, 3000]) {
+            fetch("/data.json", { signal: AbortSignal.timeout(ms) }).catch(() => note("aborted"));
+        }
+        setTimeout(note, 500, "timer");
+    }""")
+    clock.run_for(10_000)
+    assert read_log(worker) == [["timer", 500], ["aborted", 1_000], ["aborted", 2_000], ["aborted", 3_000]]
+
+
 SEND = """(timeout) => {
     self.request = new XMLHttpRequest();
     for (const type of ["load", "timeout", "error", "abort"]) {

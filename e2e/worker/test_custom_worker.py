@@ -47,6 +47,9 @@ self.onconnect = ({ ports: [port] }) => {
 };
 """
 
+SETTINGS = WORKER[WORKER.index("const settings") : WORKER.index("setInterval")]
+WITHOUT_CONFIGURATION = WORKER.replace(SETTINGS, "open = true;\n\n")
+
 TOML = """
 name = "stranger"
 
@@ -110,6 +113,15 @@ def test_custom_worker_runs_with_only_a_toml_file(tmp_path: Path) -> None:
     results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
     cases = results["implementations"]["stranger"]["cases"]
     assert {case_id.split("/")[0] for case_id in cases} == {"batch", "flush"}
+    assert {case["verdict"] for case in cases.values()} == {"ok"}
+
+
+@pytest.mark.timeout(RUN_TIMEOUT_SECONDS + 10)
+def test_worker_without_a_configuration_keeps_its_interval(tmp_path: Path) -> None:
+    run = verify(tmp_path, "flush/1", "flush/4/1", worker=WITHOUT_CONFIGURATION % INTERVAL_MS)
+    assert run.returncode == 0, run.stdout + run.stderr
+    cases = read_cases(tmp_path)
+    assert "flush/4/1" in cases
     assert {case["verdict"] for case in cases.values()} == {"ok"}
 
 

@@ -1,8 +1,9 @@
 """Shut a worker down and start it again, as a tab does when its user withdraws consent and gives it again.
 
-A browser may connect a start that follows at once to the worker that is about to end, without an error: READY
-never arrives. A worker cannot prevent that, so the driver repeats a lost start. It also repeats a start that
-the earlier SHUTDOWN overtook: the worker has ended, or it still runs and posts SHUTDOWN to the new port too.
+A worker that ends at SHUTDOWN loses a start that comes in the same task: the browser connects it to the
+worker that is about to end, without an error, and READY never arrives. A start some milliseconds later is a
+race between browser and worker, so the driver repeats it where it was lost. It also repeats a start that the
+earlier SHUTDOWN overtook: the worker has ended, or it still runs and posts SHUTDOWN to the new port too.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def shut_down_before_ready(telemetry: Telemetry, tab: Tab) -> None:
 def shut_down_and_restart(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, messages: int = 1) -> int:
     """Post SHUTDOWN, start the worker again `delay_ms` later, and return how many starts that took.
 
-    Raise FindingError if no worker posts READY to the tab and keeps running.
+    Raise FindingError if no worker posts READY to the tab and keeps running, or if a start in the same task
+    (`delay_ms` is 0) was lost.
     """
     text = f"posts {messages} SHUTDOWN, starts {delay_ms} ms later"
     telemetry.recorder.record_tab(tab.name, Kind.MESSAGE, text)
@@ -61,7 +63,12 @@ def shut_down_and_restart(telemetry: Telemetry, tab: Tab, *, delay_ms: int = 0, 
             "start": tab.get_start_arguments(),
         },
     )
-    return 1 if _wait_until_ready(telemetry, tab) else restart(telemetry, tab, lost=1)
+    if _wait_until_ready(telemetry, tab):
+        return 1
+    if not delay_ms:
+        ready = telemetry.implementation.protocol.ready
+        raise FindingError(f"{ready} after a start in the task of the SHUTDOWN", "none: the start was lost")
+    return restart(telemetry, tab, lost=1)
 
 
 def restart(telemetry: Telemetry, tab: Tab, *, lost: int = 0) -> int:
