@@ -1,4 +1,4 @@
-"""The headers that a proxy does not forward."""
+"""Headers as a test gives them, and those that a proxy does not forward."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ NOT_FORWARDED_FROM_SERVER = NOT_FORWARDED - {"content-length"}
 def remove_headers(headers: Mapping[str, str], names: Collection[str]) -> CIMultiDict[str]:
     """Return headers without some names, which are given in lower case."""
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)
+
+
+def split_values(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """Return headers as they are sent: a value of several lines, as of Set-Cookie, is several headers.
+
+    So Playwright has it.
+    """
+    return CIMultiDict(
+        (name, line) for name, value in headers.items() for line in str(value).splitlines() or [""]
+    )

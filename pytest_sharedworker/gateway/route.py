@@ -23,7 +23,7 @@ from pytest_sharedworker.errors import GatewayError, UnsupportedError, WaitTimeo
 from pytest_sharedworker.gateway.exchange import Exchange
 from pytest_sharedworker.gateway.exchange_control import ExchangeControl
 from pytest_sharedworker.gateway.handlers import await_without_lock, get_current_turn
-from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers
+from pytest_sharedworker.gateway.headers import NOT_FORWARDED, remove_headers, split_values
 from pytest_sharedworker.gateway.messages import RawResponse, Request, Response, UpstreamRequest
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 from pytest_sharedworker.integration.time_limits import time_limit
@@ -325,11 +325,7 @@ def _join(before: str | None, what: str) -> str:
 
 
 def _to_multidict(headers: Headers) -> CIMultiDict[str]:
-    """Return headers as they are sent; a value with line feeds, as of Set-Cookie, is several headers."""
-    pairs = CIMultiDict(
-        (name, value) for name, values in headers.items() for value in str(values).split("\n")
-    )
-    return remove_headers(pairs, NOT_FORWARDED)
+    return remove_headers(split_values(headers), NOT_FORWARDED)
 
 
 def _set_type(headers: CIMultiDict[str], kind: str, *, always: bool) -> None:

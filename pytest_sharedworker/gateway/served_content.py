@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 from multidict import CIMultiDict
 
 from pytest_sharedworker.errors import GatewayError
+from pytest_sharedworker.gateway.headers import split_values
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 from pytest_sharedworker.gateway.patterns import Origin
 
@@ -177,5 +178,5 @@ def _guess_type_of_body(body: str | bytes) -> str:
 
 def _make_headers(content_type: str, headers: Mapping[str, str] | None = None) -> CIMultiDict[str]:
     merged = CIMultiDict({"Content-Type": content_type, "Cache-Control": "no-store"})
-    merged.update(headers or {})
+    merged.update(split_values(headers or {}))
     return merged

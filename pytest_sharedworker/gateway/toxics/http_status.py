@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 
 from pytest_sharedworker.errors import ToxicError
 from pytest_sharedworker.gateway.exchange_control import ExchangeControl
+from pytest_sharedworker.gateway.headers import split_values
 from pytest_sharedworker.gateway.messages import RawResponse
 from pytest_sharedworker.gateway.toxics.base import Toxic, check_headers
 
@@ -33,7 +34,7 @@ class HttpStatus(Toxic):
     async def apply(self, control: ExchangeControl, random: Random) -> RawResponse | None:
         """Respond."""
         headers = CIMultiDict({"Content-Type": "application/json"})
-        headers.update(self.headers)
+        headers.update(split_values(self.headers))
         return RawResponse(
             self.status, headers, self.body if isinstance(self.body, bytes) else self.body.encode()
         )

@@ -54,6 +54,13 @@ def test_status_headers_and_content_type_can_be_given(gateway: Gateway) -> None:
     assert reply.header("Cache-Control") == ["no-store"]
 
 
+@pytest.mark.parametrize("cookies", ["a=1\nb=2", "a=1\r\nb=2"])
+def test_value_of_several_lines_is_several_headers(gateway: Gateway, cookies: str) -> None:
+    gateway.serve("/a", "x", headers={"Set-Cookie": cookies, "X-Empty": ""})
+    reply = send(gateway, "GET /a HTTP/1.1")
+    assert (reply.header("Set-Cookie"), reply.header("X-Empty")) == (["a=1", "b=2"], [""])
+
+
 def test_headers_of_served_content_replace_the_defaults(gateway: Gateway) -> None:
     gateway.serve("/a.html", "x", headers={"cache-control": "max-age=1", "content-type": "text/x-own"})
     reply = send(gateway, "GET /a.html HTTP/1.1")

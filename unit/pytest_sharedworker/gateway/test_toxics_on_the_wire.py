@@ -191,10 +191,11 @@ def test_connection_from_before_down_gets_no_response(gateway: Gateway, upstream
 
 
 def test_http_status_responds_without_the_server(gateway: Gateway, upstream: Upstream) -> None:
-    gateway.add_toxic(HttpStatus(429, headers={"Retry-After": "7"}, body='{"error": "busy"}'))
+    headers = {"Retry-After": "7", "Set-Cookie": "a=1\nb=2"}
+    gateway.add_toxic(HttpStatus(429, headers=headers, body='{"error": "busy"}'))
     reply = send(gateway)
     assert (reply.status, reply.body) == (429, b'{"error": "busy"}')
-    assert reply.header("Retry-After") == ["7"]
+    assert (reply.header("Retry-After"), reply.header("Set-Cookie")) == (["7"], ["a=1", "b=2"])
     assert reply.header("Content-Type") == ["application/json"]
     assert upstream.received == []
 
