@@ -96,6 +96,12 @@ export const ENABLED_KEY = "mlflow.settings.telemetry.enabled_v1";
 /** Time during which an opt-out may be reported by other tabs that read of it, in milliseconds. */
 export const ECHO_MS = 5_000;
 
+/**
+ * Time that a browser may need to end a worker whose locks are free, in milliseconds. It connects a tab that comes sooner to
+ * the ending worker, and Firefox then connects all later ones to it too, until it has collected the first tab's port.
+ */
+export const ENDING_MS = 100;
+
 /** Worker → tab: the worker is connected. A tab sends no event before it. */
 export const READY = "READY";
 

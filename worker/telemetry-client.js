@@ -12,7 +12,7 @@ import { connectInPage, connectToWorker } from "./connections.js";
 import { hasGlobalPrivacyControl } from "./global-privacy-control.js";
 import { resolveOptions } from "./options.js";
 import { deleteOutboxes } from "./outbox.js";
-import { ACK_TIMEOUT_MS, ECHO_MS, SHUTDOWN } from "./protocol.js";
+import { ACK_TIMEOUT_MS, ECHO_MS, ENDING_MS, SHUTDOWN } from "./protocol.js";
 import { createUuid } from "./uuid.js";
 
 /** @typedef {import("./connections.js").LogEvent} LogEvent */
@@ -199,8 +199,8 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
         onAck();
       },
       onEnded() {
-        // At once, but in no loop where somebody steals the session's lock again and again.
-        if (isCurrent()) reconnectAfter(startedMs + ACK_TIMEOUT_MS - performance.now());
+        // Soon, but in no loop where somebody steals the session's lock again and again.
+        if (isCurrent()) reconnectAfter(Math.max(ENDING_MS, startedMs + ACK_TIMEOUT_MS - performance.now()));
       },
       onShutdown({ id, unstored }) {
         isOptedOutInPage ||= !!unstored;

@@ -10,9 +10,8 @@
  * @returns {string} 36 characters, lower case
  */
 export function createUuid() {
-  // x is any hex digit; y carries the variant in its upper two bits.
-  return "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx".replace(/[xy]/g, (placeholder) => {
-    const digit = crypto.getRandomValues(new Uint8Array(1))[0] & 15;
-    return (placeholder === "x" ? digit : (digit & 3) | 8).toString(16);
-  });
+  // x is any hex digit. Of the variant's four digits one is as good as the others: 120 bits are random.
+  return "xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx".replace(/x/g, () =>
+    (crypto.getRandomValues(new Uint8Array(1))[0] & 15).toString(16),
+  );
 }
