@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from e2e.plugin.app import App, wait_for_console
+from e2e.plugin.app import App, read_console, wait_for_console
+from pytest_sharedworker import WorkerNotFoundError
 
 WORKER = """
 addEventListener("securitypolicyviolation", ({ originalPolicy }) => console.log(originalPolicy));
@@ -56,6 +57,56 @@ def test_worker_and_server_see_the_policy_as_sent(app: App, policy: str) -> None
         app.connect(app.open())
     message = wait_for_console(app.workers.wait_for("/worker.js"), "report-uri")
     assert [normalize(app, each) for each in (message.text, *reported)] == [policy, policy]
+
+
+BLOCKED = """
+addEventListener("securitypolicyviolation", ({ blockedURI }) => console.log(blockedURI));
+onconnect = () => {};
+try {
+    self.socket = new WebSocket(`ws://${location.host}/socket?a=1`);
+} catch {}
+setTimeout(() => console.log("later"), 1000);
+"""
+
+
+def test_blocked_socket_is_named_as_given_and_does_not_stop_the_clock(app: App) -> None:
+    blocked: list[str] = []
+
+    def take(route: Any) -> None:
+        blocked.append(json.loads(route.request.post_data)["csp-report"]["blocked-uri"])
+        route.fulfill(status=204)
+
+    app.gateway.route("/reports", take)
+    policy = {"Content-Security-Policy": "connect-src 'none'; report-uri /reports"}
+    app.gateway.serve("/worker.js", BLOCKED, headers=policy)
+    with app.gateway.expect_response("/reports"):
+        app.connect(app.open())
+    worker = app.workers.wait_for("/worker.js")
+    assert worker.clock.state()["pending"] == []
+    worker.clock.run_for(1_000)
+    assert read_console(worker) == [
+        f"log: ws://{app.gateway.url.partition('//')[2]}/socket?a=1",
+        "log: later",
+    ]
+    assert [url.partition("?")[2] for url in blocked] in (["a=1"], [""])  # Firefox reports no query.
+
+
+def test_page_that_forbids_synchronous_requests_gets_no_report_of_one(app: App, browser_name: str) -> None:
+    headers = {"Permissions-Policy": "sync-xhr=()"}
+    app.gateway.serve("/strict.html", "<!doctype html>", headers=headers)
+    page = app.context.new_page()
+    page.goto(app.gateway.url + "/strict.html")
+    page.evaluate(OBSERVE)
+    start_inline = """() => new Promise((resolve) => {
+        const text = "onconnect = ({ ports: [port] }) => port.postMessage(1)";
+        const blob = new Blob([text], { type: "text/javascript" });
+        new SharedWorker(URL.createObjectURL(blob)).port.onmessage = resolve;
+    })"""
+    page.evaluate(start_inline)
+    assert page.evaluate("reports") == []
+    if browser_name == "chromium":
+        with pytest.raises(WorkerNotFoundError, match="sync-xhr"):
+            app.workers.wait_for("blob:**", timeout=500)
 
 
 def test_page_with_an_inline_worker_sees_its_policy_and_no_report_of_the_plugin(

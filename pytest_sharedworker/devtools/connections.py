@@ -61,7 +61,7 @@ class DevToolsConnections:
             if target.url in urls and target.name == name:
                 with suppress(WorkerClosedError):  # Another worker of this name may be ending.
                     session = self.attach(target)
-                    found = session.evaluate("self[Symbol.for('pytest-sharedworker')]") == worker_id
+                    found = session.evaluate("self[self.Symbol.for('pytest-sharedworker')]") == worker_id
                     session.detach()
                     if found:
                         return target

@@ -1,18 +1,26 @@
-"""Reports of violations of a Content-Security-Policy: they name the policy that the app's server has sent.
+"""Reports of violations of a Content-Security-Policy: they name what the app and its server have sent.
 
-Browsers put the policy that they got into a report, with what `csp.py` has added to it.
+Browsers put the policy that they got into a report, with what `csp.py` has added to it, and the URL of a
+blocked WebSocket, with the parameter of `sockets.js`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from aiohttp import web
 
 from pytest_sharedworker.gateway.csp import restore_policy
+from pytest_sharedworker.gateway.sender import restore_socket_url
 
 _CONTENT_TYPES = ("application/csp-report", "application/reports+json")
-_POLICY_KEYS = ("original-policy", "originalPolicy")
+_RESTORED: dict[str, Callable[[str], str]] = {
+    "original-policy": restore_policy,
+    "originalPolicy": restore_policy,
+    "blocked-uri": restore_socket_url,
+    "blockedURL": restore_socket_url,
+}
 """Of `report-uri` (CSP 3, "deprecated serialize violation") and of the Reporting API."""
 
 
@@ -30,15 +38,15 @@ def restore_report(request: web.Request, body: bytes) -> bytes:
 
 
 def _restore(value: object) -> bool:
-    """Restore all policies inside a JSON value, and return whether one has changed."""
+    """Restore all texts inside a JSON value, and return whether one has changed."""
     if isinstance(value, list):
         return any([_restore(each) for each in value])
     if not isinstance(value, dict):
         return False
     has_changed = any([_restore(each) for each in value.values()])
-    for key in _POLICY_KEYS:
-        policy = value.get(key)
-        if isinstance(policy, str) and (restored := restore_policy(policy)) != policy:
+    for key, restore in _RESTORED.items():
+        text = value.get(key)
+        if isinstance(text, str) and (restored := restore(text)) != text:
             value[key] = restored
             has_changed = True
     return has_changed

@@ -58,6 +58,12 @@ def take_opener(request: web.Request) -> tuple[web.Request, Opener | None]:
     return request.clone(rel_url=URL(target[:-1], encoded=True)), Opener(worker_id, int(number))
 
 
+def restore_socket_url(url: str) -> str:
+    """Return the URL of a WebSocket without that parameter."""
+    target, mark, _ = url.rpartition(f"{SOCKET_PARAMETER}=")
+    return target[:-1] if mark else url
+
+
 class Identity(NamedTuple):
     """Who sent a request, with the worker's id and its announcement where they are known."""
 

@@ -23,7 +23,7 @@ from pytest_sharedworker.gateway.headers import NOT_FORWARDED_FROM_SERVER, remov
 from pytest_sharedworker.gateway.http_client import BadResponseError, send_request
 from pytest_sharedworker.gateway.messages import RawResponse, UpstreamRequest
 from pytest_sharedworker.gateway.patterns import Origin
-from pytest_sharedworker.gateway.websockets import WebSocketBridge
+from pytest_sharedworker.gateway.websockets import WebSocketBridge, never_redirect
 
 TIMEOUT_SECONDS = 60
 
@@ -59,7 +59,10 @@ class Upstream:
     async def open(self) -> None:
         """Get ready for requests."""
         self._session = ClientSession(
-            auto_decompress=False, cookie_jar=DummyCookieJar(), timeout=ClientTimeout(TIMEOUT_SECONDS)
+            auto_decompress=False,
+            cookie_jar=DummyCookieJar(),
+            timeout=ClientTimeout(TIMEOUT_SECONDS),
+            trace_configs=[never_redirect()],
         )
 
     async def close(self) -> None:

@@ -12,8 +12,11 @@ from typing import Any, TypeAlias
 
 from aiohttp import (
     ClientError,
+    ClientResponse,
     ClientSession,
     ClientWebSocketResponse,
+    TraceConfig,
+    TraceRequestRedirectParams,
     WSMsgType,
     WSServerHandshakeError,
     web,
@@ -45,6 +48,24 @@ _LARGEST_WINDOW = 15
 
 ServerSocket: TypeAlias = "ClientWebSocketResponse[bool]"
 Socket: TypeAlias = "ClientWebSocketResponse[bool] | web.WebSocketResponse"
+
+
+class _RedirectedError(Exception):
+    """The server redirects a handshake, which browsers do not follow (WebSockets Standard §2.1)."""
+
+    def __init__(self, response: ClientResponse) -> None:
+        self.response = response
+
+
+def never_redirect() -> TraceConfig:
+    """Return what makes aiohttp raise and not follow redirects, for which `ws_connect` has no option."""
+
+    async def refuse(_session: ClientSession, _context: object, params: TraceRequestRedirectParams) -> None:
+        raise _RedirectedError(params.response)
+
+    config = TraceConfig()
+    config.on_request_redirect.append(refuse)
+    return config
 
 
 def is_handshake(request: web.Request) -> bool:
@@ -97,11 +118,14 @@ class WebSocketBridge:
                 ssl=tls or True,
             )
         except WSServerHandshakeError as error:
-            # A status that is no error is no handshake either.
-            status = error.status if error.status >= 400 else 502
+            # A handshake that is none, such as one with a wrong key.
+            status = 502 if error.status == SWITCHING_PROTOCOLS else error.status
             refusal = _remove_handshake(error.headers or {})
             refusal["Content-Type"] = "text/plain"
             return RawResponse(status, refusal, error.message.encode())
+        except _RedirectedError as error:
+            error.response.close()
+            return RawResponse(error.response.status, _remove_handshake(error.response.headers), b"")
         return RawResponse(SWITCHING_PROTOCOLS, _remove_handshake(self._server._response.headers), b"")
 
     def is_streaming(self, response: RawResponse) -> bool:

@@ -62,12 +62,27 @@
     });
   }
 
+  // What is thrown may be anything: an object without a text, one whose stack is no text, or throws.
+  const getStack = (/** @type {any} */ thrown) => {
+    try {
+      const stack = thrown?.stack;
+      return typeof stack === "string" ? stack : "";
+    } catch {
+      return "";
+    }
+  };
+  const getText = (/** @type {unknown} */ thrown) => {
+    try {
+      return String(thrown);
+    } catch {
+      return `an ${typeof thrown} without a text`;
+    }
+  };
   self.addEventListener("error", ({ message, error }) => {
-    const stack = (error && error.stack) || "";
-    control.send({ event: "error", message: message.replace(/^Uncaught /, ""), stack, ...times() });
+    control.send({ event: "error", message: message.replace(/^Uncaught /, ""), stack: getStack(error), ...times() });
   });
   self.addEventListener("unhandledrejection", ({ reason }) => {
-    const stack = (reason && reason.stack) || "";
-    control.send({ event: "error", message: `Unhandled rejection: ${String(reason)}`, stack, ...times() });
+    const message = `Unhandled rejection: ${getText(reason)}`;
+    control.send({ event: "error", message, stack: getStack(reason), ...times() });
   });
 })();

@@ -28,6 +28,10 @@ const inlineWorkers = (() => {
     xhr.send(body && stringify(body));
     return xhr;
   };
+  // The browser reports what a Permissions-Policy forbids.
+  const maySendSynchronously = () => (
+    /** @type {any} */ (document).featurePolicy?.allowsFeature("sync-xhr") ?? true
+  );
   const ask = (/** @type {object} */ question) => parse(request("POST", `${own}inline`, question).responseText);
 
   // A blob: URL ends with the page that made it, perhaps before its worker has started.
@@ -75,7 +79,8 @@ const inlineWorkers = (() => {
       try {
         // Where a page enforces trusted types, it gives another type of object.
         const isPlain = typeof args[0] === "string" || args[0] instanceof NativeURL;
-        const wrapped = settings.wrapsInlineWorkers && isPlain && /^(blob|data):/.test(url) && wrap(url);
+        const isInline = settings.wrapsInlineWorkers && isPlain && /^(blob|data):/.test(url);
+        const wrapped = isInline && maySendSynchronously() && wrap(url);
         return wrapped ? [wrapped, ...args.slice(1)] : args;
       } catch {
         return args;

@@ -91,9 +91,14 @@ const messages = (() => {
       requests.end(number, isStream);
       note();
     });
+    let hasEnded = false;
     const end = () => {
+      if (hasEnded) {
+        return;
+      }
       state.isOpen = false;
       const isReconnecting = isStream && socket.readyState !== Streams.CLOSED;
+      hasEnded = !isReconnecting;
       if (isReconnecting) {
         // The gateway counts from 0 again. Time does not wait for the connection, which the browser delays.
         Object.keys(state.received).forEach((type) => { state.received[type] = 0; });
@@ -105,7 +110,8 @@ const messages = (() => {
       note();
     };
     listen("error", () => {
-      if (isStream) {
+      // A WebSocket that a policy blocks is closed without an event in Chromium.
+      if (isStream || socket.readyState === Sockets.CLOSED) {
         end();
       }
     });

@@ -1,10 +1,10 @@
 """Join the JavaScript that runs before the first line of a worker or of a page.
 
-A worker's prologue consists of the control channel (`control.js`, `evaluate.js` with `values.js`,
-`console.js` with `console-text.js`), `performance-entries.js`, `reports.js`, `offline.js`,
-`announcements.js`, `sockets.js`, the parts of virtual time where the clock is virtual (`clock.js` moves it,
-`work.js` counts what it waits for, the files between them report what the browser does for a worker), and the
-test's own init scripts. `tab.js` is their counterpart in the page.
+A worker's prologue consists of the browser's globals (`globals.js`), the control channel (`control.js`,
+`evaluate.js` with `values.js`, `console.js` with `console-text.js`), `performance-entries.js`, `reports.js`,
+`offline.js`, `announcements.js`, `sockets.js`, the parts of virtual time where the clock is virtual
+(`clock.js` moves it, `work.js` counts what it waits for, the files between them report what the browser does
+for a worker), and the test's own init scripts. `tab.js` is their counterpart in the page.
 
 A prologue is served on the line of the script's first line, so that line numbers in errors and coverage
 stay those of the script. A script without static imports may be classic or module: the prologue stands in
@@ -32,6 +32,9 @@ A named parameter would hide a variable of the module.
 _SCOPE = f"{{ evaluate: this === undefined ? {_EVALUATE} : undefined }}"
 """How `evaluate` reaches them, where the prologue is in the text of a script that may be a module."""
 
+_SELF = "this === undefined ? globalThis : this"
+"""The global object, whose name `self` a script may declare, too."""
+
 _OWN_SCOPE = "pytestSharedWorkerScope"
 """The same, where the prologue is a module of its own: the module that imports it sets `evaluate`."""
 
@@ -45,7 +48,7 @@ SOCKET_PARAMETER = "__pytest_sharedworker__"
 """Last parameter in the URL of a worker's WebSocket, up to the gateway: the worker's id and its number."""
 
 WORKER_PARTS = (
-    "values.js", "evaluate.js", "replace.js", "control.js", "console-text.js", "console.js",
+    "globals.js", "values.js", "evaluate.js", "replace.js", "control.js", "console-text.js", "console.js",
     "performance-entries.js", "reports.js", "offline.js", "announcements.js", "sockets.js",
 )  # fmt: skip
 """The parts of every prologue, in the order in which they build on one another."""
@@ -59,12 +62,16 @@ VIRTUAL_TIME_PARTS = (
 ACTIVITY_PARTS = ("activity.js",)
 """What reports a worker's messages and storage; only where an inspector shows them."""
 
-OFFLINE_PARTS = ("replace.js", "offline.js")
+OFFLINE_PARTS = ("globals.js", "replace.js", "offline.js")
 """What a worker without a prologue runs so that it can be taken offline."""
 
+VALUES_PARTS = ("globals.js", "values.js")
+EVALUATE_PARTS = (*VALUES_PARTS, "evaluate.js")
+"""What evaluates by DevTools in a worker without a prologue, and what turns values into JSON."""
+
 TAB_PARTS = (
-    "replace.js", "reports.js", "dates.js", "xhr-timeouts.js", "timers.js", "performance-entries.js",
-    "inline-workers.js", "tab.js",
+    "globals.js", "replace.js", "reports.js", "dates.js", "xhr-timeouts.js", "timers.js",
+    "performance-entries.js", "inline-workers.js", "tab.js",
 )  # fmt: skip
 """The parts of the script that runs first in a tab."""
 
@@ -115,7 +122,7 @@ def worker_prologue(
     )
     parts = WORKER_PARTS + (VIRTUAL_TIME_PARTS if virtual_clock else ())
     parts += ACTIVITY_PARTS if reports_activity else ()
-    start = f"((scope) => {{ const settings = {values}; {_join(parts)} }})({_SCOPE});"
+    start = f"((scope, self) => {{ const settings = {values}; {_join(parts)} }})({_SCOPE}, {_SELF});"
     if inline_url is not None:
         start = f"try {{ {start} }} catch {{ }}"
     return " ".join([start, *map(_isolate, init_scripts)])
@@ -133,7 +140,7 @@ def import_module(url: str) -> str:
 
 def _isolate(script: str) -> str:
     """Return an init script as a function body: its declarations stay inside, and it can fail by itself."""
-    return f"try {{ (() => {{ {script}\n}})(); }} catch (error) {{ reportError(error); }}"
+    return f"try {{ (() => {{ {script}\n}})(); }} catch (error) {{ globalThis.reportError(error); }}"
 
 
 def offline_script() -> str:
@@ -146,13 +153,13 @@ def evaluate_script() -> str:
 
     Argument and value are JSON in the form of `control.values`.
     """
-    scope = "self[Symbol.for('pytest-sharedworker.scope')] ?? {}"
-    return f"((scope) => {{ {_join(('values.js', 'evaluate.js'))} return evaluate; }})({scope})"
+    scope = "self[self.Symbol.for('pytest-sharedworker.scope')] ?? {}"
+    return f"((scope) => {{ {_join(EVALUATE_PARTS)} return evaluate; }})({scope})"
 
 
 def values_script() -> str:
     """Return an expression's text: `{encode, decode}`, which turn values into JSON of `control.values`."""
-    return f"(() => {{ {_read('values.js')} return values; }})()"
+    return f"(() => {{ {_join(VALUES_PARTS)} return values; }})()"
 
 
 def tab_script(*, counts_messages: bool, virtual_clock: bool, wraps_inline_workers: bool = True) -> str:

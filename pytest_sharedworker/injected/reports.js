@@ -1,5 +1,13 @@
 // Hides the plugin from what a browser tells scripts about the document: what `gateway/csp.py` adds to a policy (keep
-// both alike), and that `inline-workers.js` makes synchronous requests.
+// both alike), the parameter that `sockets.js` adds to a URL, and that `inline-workers.js` makes synchronous requests.
+
+/** Returns the URL of a WebSocket as the worker gave it; a page's URLs have no parameter. */
+const restoreSocketUrl = (() => {
+  const { socketParameter } = settings;
+  const parameter = socketParameter ? new RegExp(`[?&]${socketParameter}=[^&]*$`) : /$^/;
+  return (/** @type {string} */ url) => url.replace(parameter, "");
+})();
+
 (() => {
   const { getPrototypeOf } = Reflect;
   /** @type {(schemes: string) => RegExp} */
@@ -15,6 +23,9 @@
     changed, (_, before, name, own) => `${before}${name}${own || " 'none'"}`,
   );
 
+  /** What an event, or the body of a report, says about a violation. @type {[string, (value: string) => string][]} */
+  const restored = [["originalPolicy", restore], ["blockedURI", restoreSocketUrl], ["blockedURL", restoreSocketUrl]];
+
   /** @type {Set<object>} */
   const hidden = new Set();
   const hidePolicy = (/** @type {any} */ object) => {
@@ -23,12 +34,16 @@
       return;
     }
     hidden.add(prototype);
-    replace.getter(prototype, "originalPolicy", (native, self) => restore(/** @type {string} */ (native(self, []))));
+    for (const [name, restoreValue] of restored) {
+      replace.getter(prototype, name, (native, self) => restoreValue(/** @type {string} */ (native(self, []))));
+    }
     replace.method(prototype, "toJSON", (native, self, args) => {
       const json = /** @type {any} */ (native(self, args));
       for (const report of [json, json.body]) {
-        if (typeof report?.originalPolicy === "string") {
-          report.originalPolicy = restore(report.originalPolicy);
+        for (const [name, restoreValue] of restored) {
+          if (typeof report?.[name] === "string") {
+            report[name] = restoreValue(report[name]);
+          }
         }
       }
       return json;

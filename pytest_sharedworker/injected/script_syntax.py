@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 
+_REGEXP = rb"/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/"
 _NO_CODE = re.compile(
     rb"""
     (?P<comment> //[^\n]* | /\*.*?\*/ )
     | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | `(?:\\.|[^`\\])*`
-    # A slash behind one of these begins a regular expression, elsewhere it divides.
-    | (?<=[(,=:\[!&|?{};\n])[ \t]* /(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/
-    """,
+    # A slash behind one of these begins a regular expression, elsewhere it divides. Behind a parenthesis it
+    # may do both: there only what is used like a regular expression is one.
+    | (?<=[(,=:\[!&|?{};\n>])[ \t]* %(regexp)s
+    | (?<![\w$.])(?:return|typeof|case|do|else|in|of|void|delete|throw|new|instanceof|await|yield|default)\b
+        [ \t]* %(regexp)s
+    | (?<=\))[ \t]* %(regexp)s(?=[a-z]*\.(?:test|exec)\()
+    """
+    % {b"regexp": _REGEXP},
     re.DOTALL | re.VERBOSE,
 )
 """Comments, strings, templates and regular expressions: where a word is not a keyword."""
 
 _STATIC_IMPORT = re.compile(
     rb"""(?:^|[;}\n])\s*(?:
-        import\s*"" | import(?:\s+[\w$]|\s*[{*])[^()";]*\bfrom\s*""
+        import\s*"" | import(?:\s+[\w$]|\s*[{*])(?:[^()";]|"")*?\bfrom\s*""
         | export(?:\s+\w|\s*[{*])
     )""",
     re.VERBOSE,

@@ -9,11 +9,20 @@ from dataclasses import dataclass
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
 _HASHBANG, _COMMENT = "#!", "//"
+_HTML_COMMENT = re.compile(r"(\s*)-->")
+"""What is a comment of a classic script at the begin of a line only (ECMA-262 §B.1.1)."""
+
+
+_LONGEST_BLANK = 1_000
+"""How far such a comment may be from the begin."""
 
 
 @dataclass(frozen=True)
 class ScriptText:
-    """A script as it was sent: `bom`, and behind it `body` in `encoding`, with a hashbang as a comment."""
+    """A script as it was sent: `bom`, and behind it `body` in `encoding`.
+
+    A hashbang or an HTML comment at its begin is a plain comment.
+    """
 
     bom: bytes
     encoding: str
@@ -41,6 +50,9 @@ def read_script(script: bytes, content_type: str) -> ScriptText:
     hashbang = _HASHBANG.encode(encoding)
     if body.startswith(hashbang):
         body = _COMMENT.encode(encoding) + body[len(hashbang) :]
+    elif arrow := _HTML_COMMENT.match(body[:_LONGEST_BLANK].decode(encoding, "replace")):
+        start, end = (len(text.encode(encoding)) for text in (arrow[1], arrow[0]))
+        body = body[:start] + f"{_COMMENT} ".encode(encoding) + body[end:]
     return ScriptText(bom, encoding, body)
 
 

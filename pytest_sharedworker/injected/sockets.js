@@ -11,7 +11,6 @@ const sockets = (() => {
   const isOwn = (/** @type {URL} */ url) => url.host === control.host
     || (url.port === port && ["127.0.0.1", "localhost"].includes(url.hostname));
   const PROTOCOLS = ["ws:", "http:", ...(settings.hasProxy ? ["wss:", "https:"] : [])];
-  const PARAMETER = new RegExp(`[?&]${settings.socketParameter}=[^&]*$`);
 
   /** Returns the URL with the number, null where the browser has to decide about it. */
   const tag = (/** @type {string | URL} */ given, /** @type {number} */ number) => {
@@ -19,7 +18,8 @@ const sockets = (() => {
     if (!PROTOCOLS.includes(url.protocol) || url.hash || !(settings.hasProxy || isOwn(url))) {
       return null;
     }
-    const separator = url.href.endsWith("?") ? "" : url.search ? "&" : "?";
+    // Always a character of its own, so that without it the URL is what it was.
+    const separator = url.href.includes("?") ? "&" : "?";
     return `${url.href}${separator}${settings.socketParameter}=${control.id}.${number}`;
   };
   /**
@@ -59,7 +59,7 @@ const sockets = (() => {
     }
     return { changed: tagged ? [tagged, ...args.slice(1)] : args, url, scheme };
   });
-  replace.getter(self.WebSocket.prototype, "url", (native, socket) => native(socket, []).replace(PARAMETER, ""));
+  replace.getter(self.WebSocket.prototype, "url", (native, socket) => restoreSocketUrl(native(socket, [])));
   install("EventSource", (args) => ({ changed: args, url: new NativeURL(args[0], location.href) }));
 
   return {

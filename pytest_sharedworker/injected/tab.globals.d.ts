@@ -8,6 +8,8 @@ declare const settings: {
   virtualClock: boolean;
   /** Begins the paths of the gateway that belong to the plugin. */
   ownPrefix: string;
+  /** Of a worker's sockets only. */
+  socketParameter?: undefined;
   /** Whether workers of blob: and data: URLs get a prologue. */
   wrapsInlineWorkers: boolean;
 };

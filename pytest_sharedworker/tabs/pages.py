@@ -14,13 +14,13 @@ from playwright.sync_api import Error as PlaywrightError
 from pytest_sharedworker.webkitgtk.context import WebKitGtkContext
 
 _READ = """async () => {
-    const tab = window[Symbol.for("pytest-sharedworker")];
+    const tab = window[window.Symbol.for("pytest-sharedworker")];
     return tab ? { id: tab.id, clock: tab.clock(), ports: await tab.read() } : null;
 }"""
 _NO_URL = "http://127.0.0.1:1/"
 """A URL without cookies: Playwright asks the browser, and the answer is short."""
-_INTRODUCE = "(ids) => window[Symbol.for('pytest-sharedworker')]?.introduce(ids)"
-_READ_ERRORS = "() => window[Symbol.for('pytest-sharedworker')]?.errors ?? []"
+_INTRODUCE = "(ids) => window[window.Symbol.for('pytest-sharedworker')]?.introduce(ids)"
+_READ_ERRORS = "() => window[window.Symbol.for('pytest-sharedworker')]?.errors ?? []"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pytest_sharedworker.workers.shared_workers import SharedWorkers
 SPAWN_TIMEOUT = 60_000.0
 
 _SPAWN = """([url, names, options]) => {
-    const kept = (window[Symbol.for("pytest-sharedworker.spawned")] ??= []);
+    const kept = (window[window.Symbol.for("pytest-sharedworker.spawned")] ??= []);
     for (const name of names) {
         kept.push(new SharedWorker(url, { ...options, name }));
     }

@@ -304,7 +304,7 @@ class SharedWorker:
         """
         if self._channel is None:
             self.evaluate(offline_script())
-        self.evaluate("(offline) => self[Symbol.for('pytest-sharedworker.offline')](offline)", offline)
+        self.evaluate("(offline) => self[self.Symbol.for('pytest-sharedworker.offline')](offline)", offline)
 
     @contextmanager
     def offline(self) -> Iterator[None]:

@@ -80,8 +80,8 @@ class FailedStarts:
         if scheme in ("blob", "data"):
             return (
                 f"the page could not put the prologue in front of its {scheme}: script; is the page of"
-                " another origin, does it enforce trusted types, or does a Content-Security-Policy in a"
-                " <meta> forbid requests to the gateway?"
+                " another origin, does it enforce trusted types, does a Content-Security-Policy in a <meta>"
+                " forbid requests to the gateway, or a Permissions-Policy synchronous ones (sync-xhr)?"
             )
         return (
             "the gateway received no request for its script; is it of another origin, in a cache of a service"

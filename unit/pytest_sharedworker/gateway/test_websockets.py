@@ -22,7 +22,7 @@ from pytest_sharedworker.gateway.route import Route
 from pytest_sharedworker.gateway.toxics import Down, DropResponse, ResetPeer, Toxic
 from pytest_sharedworker.gateway.websockets import close_socket
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
-from unit.support.servers import Upstream
+from unit.support.servers import Upstream, send
 
 Socket: TypeAlias = "ClientWebSocketResponse[bool]"
 Talk: TypeAlias = "Callable[[Socket], Awaitable[None]]"
@@ -219,6 +219,21 @@ def test_server_without_websockets_refuses_with_its_status(
 
     with pytest.raises(WSServerHandshakeError, match="403"):
         talk(never)
+
+
+@pytest.mark.parametrize("status", [200, 302, 307])
+def test_response_that_is_no_handshake_reaches_the_browser(
+    gateway: Gateway, upstream: Upstream, status: int
+) -> None:
+    upstream.respond_later = None
+    upstream.respond = lambda _: web.Response(status=status, headers={"Location": "/elsewhere"})
+    handshake = (
+        "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )  # fmt: skip
+    reply = send(gateway, "GET /socket HTTP/1.1", *handshake)
+    assert (reply.status, reply.header("Location")) == (status, ["/elsewhere"])
+    assert [received.raw_path for received in upstream.received] == ["/socket"]
 
 
 COOKIES = [("Set-Cookie", "one=1"), ("Set-Cookie", "two=2"), ("X-Node", "7")]

@@ -143,5 +143,5 @@ def test_both_ends_of_a_port_know_the_key_of_the_plugin() -> None:
 def test_init_scripts_follow_in_order_in_separate_scopes() -> None:
     prologue = worker_prologue(SETTINGS, virtual_clock=False, init_scripts=["first(); // so", "second();"])
     bodies = ["(() => { first(); // so\n})();", "(() => { second();\n})();"]
-    isolated = [f"try {{ {body} }} catch (error) {{ reportError(error); }}" for body in bodies]
+    isolated = [f"try {{ {body} }} catch (error) {{ globalThis.reportError(error); }}" for body in bodies]
     assert prologue.endswith(" ".join(isolated))

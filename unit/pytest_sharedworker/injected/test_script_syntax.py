@@ -22,6 +22,9 @@ MODULES = {
     "export of a declaration": b"export const a = 1;",
     "export list": b"const a=1;export{a as b};",
     "export of another module": b'export*from"./a.js"',
+    "name in quotes": b"import { 'a-b' as a, c } from './a.js'; a();",
+    "quote in a pattern behind return": b"const f = (a) => { return /`/.test(a); };\nexport { f };",
+    "divisions": b"const f = (a) / 2 / 3; const g = f++ / 2; const t = `/`;\nexport { f };",
     "Windows lines": b'const a = 1;\r\nimport b from "./b.js";\r\n',
 }
 
@@ -41,6 +44,16 @@ CLASSIC_OR_UNDECIDED = {
     "string over lines": b"const code = 'a\\\nimport \"./a.js\"';",
     "template": b'const code = `\nimport a from "./a.js";\n`;',
     "regular expression": b'const code = /;import "a"/;',
+    "template behind a regular expression of an arrow": (
+        b'const hasTick = (text) => /`/.test(text);\nconst code = `\nimport a from "a";\n`;'
+    ),
+    "template behind a regular expression of return": (
+        b"function f(a) { return /`/.test(a); }\nconst code = `\nexport default {};\n`;"
+    ),
+    "template behind a regular expression of if": (
+        b"if (a) /`/g.test(a) && f();\nconst code = `\nexport default {};\n`;"
+    ),
+    "template behind typeof": b"typeof /[`]/;\nconst code = `\nexport default {};\n`;",
     "key": b"const table = {\n  import: 1,\n  export: 2,\n};",
     "member": b"module\n  .import (a)",
 }
