@@ -188,6 +188,7 @@ class OtherOrigin:
         """Listen on a free port; return the origin."""
         app = web.Application()
         app.router.add_get("/other", self._respond)
+        app.router.add_get("/throws.js", self._respond_script)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -200,6 +201,9 @@ class OtherOrigin:
     async def _respond(self, request: web.Request) -> web.Response:
         return web.Response(text="other", headers={"Access-Control-Allow-Origin": "*"})
 
+    async def _respond_script(self, request: web.Request) -> web.Response:
+        return web.Response(text="throw new Error('muted');", content_type="text/javascript")
+
 
 @pytest.fixture
 def other_origin(sharedworker_loop: LoopThread) -> Iterator[str]:
@@ -207,6 +211,18 @@ def other_origin(sharedworker_loop: LoopThread) -> Iterator[str]:
     server = OtherOrigin()
     yield sharedworker_loop.run(server.start())
     sharedworker_loop.run(server.stop())
+
+
+@PER_CLOCK
+def test_error_of_an_imported_script_of_another_origin_has_the_line_of_the_call(
+    app: App, is_virtual: bool, other_origin: str
+) -> None:
+    worker = app.start(f"""self.seen = [];
+        self.onerror = (message, file, line) => {{ seen.push([file, line]); }};
+        onconnect = () => {{}};
+        importScripts("{other_origin}/throws.js");
+    """)
+    assert worker.evaluate("seen") == [[f"{app.gateway.url}/worker.js", 4]]
 
 
 @PER_CLOCK

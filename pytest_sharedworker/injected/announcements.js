@@ -81,19 +81,23 @@ const announcements = (() => {
     return followFetch({ number, what }, response, signal);
   });
 
-  // The Referer of such a request names the worker's script, but for that of an inline worker and at another origin.
-  replace.method(self, "importScripts", (native, worker, args) => {
-    try {
-      for (const url of args.map(String)) {
-        if (settings.inlineUrl !== null || new NativeURL(url, location.href).origin !== control.origin) {
-          announce(null, "GET", url, false);
+  // The Referer of such a request names the worker's script, but for that of an inline worker and at another origin,
+  // which only a proxy sees. Elsewhere the function stays: an error in a script of another origin is reported at the
+  // line of the call, as which the browser takes the innermost one.
+  if (settings.hasProxy || settings.inlineUrl !== null) {
+    replace.method(self, "importScripts", (native, worker, args) => {
+      try {
+        for (const url of args.map(String)) {
+          if (settings.inlineUrl !== null || new NativeURL(url, location.href).origin !== control.origin) {
+            announce(null, "GET", url, false);
+          }
         }
+      } catch {
+        // The browser throws.
       }
-    } catch {
-      // The browser throws.
-    }
-    return native(worker, args);
-  });
+      return native(worker, args);
+    });
+  }
 
   const { prototype } = self.XMLHttpRequest;
   /** @type {WeakMap<XMLHttpRequest, { method: string, url: string, isSynchronous: boolean }>} */
