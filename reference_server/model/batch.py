@@ -8,6 +8,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Generic, TypeVar
 
 import msgspec
@@ -24,8 +25,12 @@ from reference_server.model.record import (
     split_by_size,
 )
 
+MAX_RECORDS = 20_000
+"""How many records a body may have. Bad ones are decoded one by one, and 8 KB of gzip could hold 4 million.
+The reference worker sends at most 500."""
+
 MAX_REJECTED_LISTED = 1000
-"""How many rejected records a response lists. A body of 8 MiB could hold millions, each with its reason."""
+"""How many rejected records a response lists: it must not be larger than the request."""
 
 CONFLICT = "Another record is stored with this tab_id and seq"
 
@@ -102,6 +107,9 @@ class _Body(msgspec.Struct, Generic[Member]):
 _BODY = msgspec.json.Decoder(_Body[msgspec.Raw])
 _VALID_BODY = msgspec.json.Decoder(_Body[Record])
 
+_TOO_LONG = "array` of at most length"
+"""A part of msgspec's message for a list that is longer than its struct."""
+
 
 def decode_batch(body: bytes) -> Batch:
     """Decode the body of a request; both lists are in order of arrival.
@@ -109,7 +117,8 @@ def decode_batch(body: bytes) -> Batch:
     An empty object is a batch without records, as for MLflow's server. An object that holds something else is
     not: its sender would delete what the server did not find.
 
-    Raise WireError 400 `body_not_json`, or 422 `records_missing` if the JSON holds no list of records.
+    Raise WireError 400 `body_not_json`; 422 `records_missing` if the JSON holds no list of records; 413
+    `too_many_records` or `body_too_large` for a body that has to be sent in parts.
     """
     _require_utf8(body)
     parts = _split(body)
@@ -193,9 +202,36 @@ def _split(body: bytes) -> _Body[msgspec.Raw]:
 def _split_shallow(body: bytes) -> _Body[msgspec.Raw]:
     """Split a body with decoders that recurse. Raise RecursionError for a body that is nested too deeply."""
     try:
+        _require_few_records(body)
         return _BODY.decode(body)
     except msgspec.DecodeError:
         return _split_leniently(body)
+
+
+def _require_few_records(body: bytes) -> None:
+    """Raise WireError 413 for more than MAX_RECORDS, msgspec.DecodeError or RecursionError as a decoder does.
+
+    To make a list of all records first would take memory for each of them.
+    """
+    if body.count(b",") < MAX_RECORDS:
+        return
+    try:
+        _get_counting_decoder().decode(body)
+    except msgspec.ValidationError as error:
+        if _TOO_LONG in str(error):
+            raise _too_many_error() from error
+        raise
+
+
+@cache
+def _get_counting_decoder() -> msgspec.json.Decoder[object]:
+    """Return a decoder that stops at the first record beyond MAX_RECORDS.
+
+    It stops early for a struct that is written as a list, but not for a list with a maximum length.
+    """
+    fields = [(f"member_{number}", msgspec.Raw, msgspec.Raw()) for number in range(MAX_RECORDS)]
+    members = msgspec.defstruct("Members", fields, array_like=True, forbid_unknown_fields=True)
+    return msgspec.json.Decoder(msgspec.defstruct("CountedBody", [("records", members)]))
 
 
 def _split_deep(body: bytes) -> _Body[msgspec.Raw]:
@@ -240,6 +276,8 @@ def _split_leniently(body: bytes) -> _Body[msgspec.Raw]:
         if value == {}:
             return _Body([])
         if isinstance(value, dict) and isinstance(value.get("records"), list):
+            if len(value["records"]) > MAX_RECORDS:
+                raise _too_many_error()
             others = {name: _encode_raw(value.get(name)) for name in ("session_id", "dropped", "filtered")}
             return _Body([_encode_raw(member) for member in value["records"]], **others)
     except ValueError as error:
@@ -254,6 +292,11 @@ def _encode_raw(value: object) -> msgspec.Raw:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _too_many_error() -> WireError:
+    message = f"The limit of a body is {MAX_RECORDS} records; send fewer records at a time."
+    return WireError(413, "too_many_records", message)
 
 
 def _not_json_error(reason: str) -> WireError:

@@ -11,6 +11,7 @@ from reference_server.model import batch as batch_module
 from reference_server.model.batch import (
     MAX_COUNT,
     MAX_DEEP_BYTES,
+    MAX_RECORDS,
     MAX_REJECTED_LISTED,
     SessionReport,
     decode_batch,
@@ -217,6 +218,37 @@ def test_large_body_with_a_deep_record_is_to_be_split() -> None:
         decode_batch(body.replace(b'"%"', DEEP))
     assert caught.value.status == 413
     assert str(MAX_DEEP_BYTES) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("member", "first"),
+    [("1", "1"), ("{}", "{}"), ('{"a":[1,2]}', "{}"), ("1", '"\\ud83d"'), ("1", DEEP.decode())],
+    ids=["numbers", "objects", "lists in objects", "half a pair", "a deep one"],
+)
+def test_number_of_records_is_bounded(member: str, first: str) -> None:
+    for count in (MAX_RECORDS - 1, MAX_RECORDS):
+        body = f'{{"records":[{",".join([first, *[member] * (count - 1)])}]}}'
+        assert decode_batch(body.encode()).rejected_count == count
+    with pytest.raises(WireError) as caught:
+        decode_batch(body.replace("[", f"[{member},", 1).encode())
+    assert (caught.value.status, caught.value.code) == (413, "too_many_records")
+    assert str(MAX_RECORDS) in caught.value.message
+
+
+def test_no_record_beyond_the_bound_is_decoded() -> None:
+    """What follows is not even looked at: it is no JSON."""
+    with pytest.raises(WireError) as caught:
+        decode_batch(b'{"records":[%s no JSON' % (b"1," * MAX_RECORDS + b"1,"))
+    assert caught.value.status == 413
+
+
+def test_commas_are_not_records() -> None:
+    params = {"numbers": list(range(3 * MAX_RECORDS))}
+    batch = decode_batch(encode_body(make_record(params=params), 5))
+    assert (batch.indexes, batch.rejected_count) == ([0], 1)
+    with pytest.raises(WireError) as caught:
+        decode_batch(json.dumps({"records": {}, "other": [0] * (2 * MAX_RECORDS)}).encode())
+    assert caught.value.code == "records_missing"
 
 
 def test_rejected_count_includes_unlisted_records() -> None:
