@@ -319,7 +319,13 @@ async def test_page_of_the_same_origin_is_served(
         ("https", "http://app.test", 403),
         ("https", "https://evil.test", 403),
         ("http", "https://app.test", 403),
-        ("https, http", "https://app.test", 400),
+        ("https, http", "https://app.test", 200),
+        ("https,http", "http://app.test", 403),
+        (" HTTPS ", "https://app.test", 200),
+        ("http, https", "http://app.test", 200),
+        ("", "http://app.test", 200),
+        ("wss", "http://app.test", 200),
+        ("https/evil.test", "https://app.test", 403),
     ],
 )
 async def test_forwarded_proto_sets_the_scheme_of_the_origin(
