@@ -27,7 +27,8 @@ CHUNK_BYTES = 256 * 1024
 DECOMPRESSED_BYTES = 64 * MIB
 BOMB_BYTES = 256 * MIB
 DEEP_LEVELS = 100_000
-MANY_INVALID_RECORDS = 100_000
+MANY_INVALID_RECORDS = 100_000, 20_000
+"""The second number for servers that bound the number of records of a batch."""
 LONG_FIELD_LETTERS = 7_000_000
 STALLED_CONNECTIONS = 100
 
@@ -235,13 +236,14 @@ def test_deep_json_and_long_numbers_cause_no_failure(server: Server) -> None:
     "server/limits/2/2",
     Level.SHOULD,
     "The response to a batch with many invalid records stays small.",
-    expected=f"{MANY_INVALID_RECORDS} invalid records: a response of less than 1 MiB",
+    expected="100,000 and 20,000 invalid records: a response of less than 1 MiB",
     source="a server must not send more than it receives",
 )
 def test_response_to_many_invalid_records_is_small(server: Server) -> None:
-    response = server.post(*[0] * MANY_INVALID_RECORDS)
-    if len(response.body) > MIB or response.status >= 500:
-        raise FindingError("less than 1 MiB", f"{len(response.body)} bytes, {response}")
+    for count in MANY_INVALID_RECORDS:
+        response = server.post(*[0] * count)
+        if len(response.body) > MIB or response.status >= 500:
+            raise FindingError("less than 1 MiB", f"{len(response.body)} bytes, {response}")
     server.account()
 
 

@@ -34,7 +34,7 @@ ERRORS = {
     403: "The request comes from a page of another origin, or is for a host that is not allowed.",
     404: "There is no such file.",
     408: "The body did not end in time.",
-    413: "The body is larger than the limit, compressed or decompressed.",
+    413: "The body is larger than the limit, compressed or decompressed, or has too many records.",
     415: "The body is not JSON by its content type, or has an unknown content encoding.",
     417: "The request expects something other than 100-continue.",
     422: "The body is JSON but holds no list of records.",

@@ -88,7 +88,8 @@ async def _read_batch(request: web.Request, load: Load) -> Batch:
     try:
         batch, decompressed_bytes = await request.app[DECODER].decode(body, encoding)
     except WireError as error:
-        await keep_refused_body(request.app[STORE], body, error)
+        if error.status != 413:  # Its sender sends the records again, in smaller bodies.
+            await keep_refused_body(request.app[STORE], body, error)
         raise
     load.grow(records=len(batch.accepted), more_bytes=decompressed_bytes - len(body))
     return batch

@@ -59,7 +59,8 @@ class LastGood:
         now = self._now_seconds()
         is_new = self._last is None or self._last.configuration != configuration
         self._last = _Saved(self._source, now, configuration)
-        if is_new or now >= self._save_at:
+        waits = 0 < self._save_at - now <= REFRESH_SECONDS  # longer: the clock was set back
+        if is_new or not waits:
             is_saved = self._save(self._last)
             self._save_at = now + (REFRESH_SECONDS if is_saved else RETRY_SECONDS)
 
@@ -67,8 +68,9 @@ class LastGood:
         """Return the configuration that holds. Raise ConfigurationUnknownError if none does."""
         if self._last is None:
             raise ConfigurationUnknownError("no configuration has been read yet")
-        if self._now_seconds() - self._last.read_at > HOLD_SECONDS:
-            raise ConfigurationUnknownError(f"the last one is older than {HOLD_SECONDS // 86_400} days")
+        # In both directions: a time in the future comes from a clock that was wrong, and says nothing.
+        if abs(self._now_seconds() - self._last.read_at) > HOLD_SECONDS:
+            raise ConfigurationUnknownError(f"the last one is not of the last {HOLD_SECONDS // 86_400} days")
         return self._last.configuration
 
     def _load(self) -> None:

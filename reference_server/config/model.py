@@ -4,6 +4,7 @@ Only a switch that is true disables telemetry, and only two that are false enabl
 unknown, which is neither: a worker that is told `disabled` deletes its records, and consent is never guessed.
 """
 
+import codecs
 import math
 from dataclasses import dataclass, field
 
@@ -33,7 +34,8 @@ def parse_configuration(text: bytes) -> tuple[Configuration, list[str]]:
     or not a boolean: what the operator wants is unclear.
     """
     try:
-        source = msgspec.json.decode(text)
+        # Some editors begin a file with a byte order mark, which a parser may ignore (RFC 8259 §8.1).
+        source = msgspec.json.decode(text.removeprefix(codecs.BOM_UTF8))
     except (ValueError, RecursionError) as error:
         raise ConfigurationUnreadableError(f"not JSON ({error})") from error
     if not isinstance(source, dict):

@@ -18,12 +18,12 @@ async def require_same_origin(request: web.Request, handler: Handler) -> web.Str
     """Pass on a request that names no origin, or the origin that it was sent to.
 
     Browsers send the page's origin with every POST; `null` stands for an origin that they hide. A proxy that
-    terminates TLS sends the scheme in `X-Forwarded-Proto`. A page cannot add this header to a cross-origin
-    request unless the server allows it (Fetch, CORS-preflight), and this server allows none.
+    terminates TLS sends the scheme in `X-Forwarded-Proto`; of several proxies, the first one wrote the first
+    member. A page cannot add this header to a cross-origin request unless the server allows it (Fetch,
+    CORS-preflight), and this server allows none.
     """
     origins = request.headers.getall("Origin", [])
-    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
-    own = parse_origin(f"{scheme}://{request.host}")
+    own = parse_origin(f"{_get_scheme(request)}://{request.host}")
     if own is None:
         raise WireError(400, "host_invalid", "The request has no valid Host.", field="Host")
     if any(parse_origin(origin) != own for origin in origins):
@@ -31,6 +31,12 @@ async def require_same_origin(request: web.Request, handler: Handler) -> web.Str
             403, "cross_origin", "Pages of another origin may not use this server.", field="Origin"
         )
     return await handler(request)
+
+
+def _get_scheme(request: web.Request) -> str:
+    """Return the scheme that the browser used. A forwarded one that no browser uses is ignored."""
+    forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+    return forwarded if forwarded in ("http", "https") else request.scheme
 
 
 class Origin(NamedTuple):

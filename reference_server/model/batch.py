@@ -5,13 +5,16 @@ decoded at once; where one of them is bad, each by itself.
 """
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Generic, TypeVar
 
 import msgspec
 
 from reference_server.errors import WireError
+from reference_server.model.nesting import find_deep_members
 from reference_server.model.record import (
     MAX_ID_CHARACTERS,
     Record,
@@ -22,10 +25,18 @@ from reference_server.model.record import (
     split_by_size,
 )
 
+MAX_RECORDS = 20_000
+"""How many records a body may have. Bad ones are decoded one by one, and 8 KB of gzip could hold 4 million.
+The reference worker sends at most 500."""
+
 MAX_REJECTED_LISTED = 1000
-"""How many rejected records a response lists. A body of 8 MiB could hold millions, each with its reason."""
+"""How many rejected records a response lists: it must not be larger than the request."""
 
 CONFLICT = "Another record is stored with this tab_id and seq"
+
+MAX_DEEP_BYTES = 1024 * 1024
+"""The largest body whose records are separated although one is nested too deeply: the scan takes 0.2 s. The
+reference worker sends at most 512 KiB."""
 
 MAX_COUNT = 2**63 - 1
 """The largest number of events that a session can report: what the store's column holds."""
@@ -96,6 +107,9 @@ class _Body(msgspec.Struct, Generic[Member]):
 _BODY = msgspec.json.Decoder(_Body[msgspec.Raw])
 _VALID_BODY = msgspec.json.Decoder(_Body[Record])
 
+_TOO_LONG = "array` of at most length"
+"""A part of msgspec's message for a list that is longer than its struct."""
+
 
 def decode_batch(body: bytes) -> Batch:
     """Decode the body of a request; both lists are in order of arrival.
@@ -103,7 +117,8 @@ def decode_batch(body: bytes) -> Batch:
     An empty object is a batch without records, as for MLflow's server. An object that holds something else is
     not: its sender would delete what the server did not find.
 
-    Raise WireError 400 `body_not_json`, or 422 `records_missing` if the JSON holds no list of records.
+    Raise WireError 400 `body_not_json`; 422 `records_missing` if the JSON holds no list of records; 413
+    `too_many_records` or `body_too_large` for a body that has to be sent in parts.
     """
     _require_utf8(body)
     parts = _split(body)
@@ -179,11 +194,74 @@ def _decode_value(raw: msgspec.Raw) -> object:
 
 def _split(body: bytes) -> _Body[msgspec.Raw]:
     try:
+        return _split_shallow(body)
+    except RecursionError:
+        return _split_deep(body)
+
+
+def _split_shallow(body: bytes) -> _Body[msgspec.Raw]:
+    """Split a body with decoders that recurse. Raise RecursionError for a body that is nested too deeply."""
+    try:
+        _require_few_records(body)
         return _BODY.decode(body)
-    except RecursionError as error:
-        raise _not_json_error("nested too deeply") from error
     except msgspec.DecodeError:
         return _split_leniently(body)
+
+
+def _require_few_records(body: bytes) -> None:
+    """Raise WireError 413 for more than MAX_RECORDS, msgspec.DecodeError or RecursionError as a decoder does.
+
+    To make a list of all records first would take memory for each of them.
+    """
+    if body.count(b",") < MAX_RECORDS:
+        return
+    try:
+        _get_counting_decoder().decode(body)
+    except msgspec.ValidationError as error:
+        if _TOO_LONG in str(error):
+            raise _too_many_error() from error
+        raise
+
+
+@cache
+def _get_counting_decoder() -> msgspec.json.Decoder[object]:
+    """Return a decoder that stops at the first record beyond MAX_RECORDS.
+
+    It stops early for a struct that is written as a list, but not for a list with a maximum length.
+    """
+    fields = [(f"member_{number}", msgspec.Raw, msgspec.Raw()) for number in range(MAX_RECORDS)]
+    members = msgspec.defstruct("Members", fields, array_like=True, forbid_unknown_fields=True)
+    return msgspec.json.Decoder(msgspec.defstruct("CountedBody", [("records", members)]))
+
+
+def _split_deep(body: bytes) -> _Body[msgspec.Raw]:
+    """Split a body with records that are nested too deeply: they must not cost the records beside them.
+
+    A short text takes the place of each such record until the body is split.
+    """
+    if len(body) > MAX_DEEP_BYTES:
+        message = (
+            f"The limit of a body that is nested too deeply is {MAX_DEEP_BYTES} bytes; "
+            "send fewer records at a time."
+        )
+        raise WireError(413, "body_too_large", message)
+    placeholder = b'"%s"' % secrets.token_hex(16).encode()  # No body can contain it.
+    texts, members, position = [], [], 0
+    for start, end in find_deep_members(body):
+        texts.append(body[position:start])
+        members.append(msgspec.Raw(body[start:end]))
+        position = end
+    texts.append(body[position:])
+    try:
+        parts = _split_shallow(placeholder.join(texts))
+    except RecursionError as error:
+        raise _not_json_error("nested too deeply") from error
+    indexes = [index for index, raw in enumerate(parts.records) if bytes(raw) == placeholder]
+    if len(indexes) < len(members):
+        raise _not_json_error("nested too deeply outside of its records")
+    for index, member in zip(indexes, members, strict=True):
+        parts.records[index] = member
+    return parts
 
 
 def _split_leniently(body: bytes) -> _Body[msgspec.Raw]:
@@ -198,9 +276,11 @@ def _split_leniently(body: bytes) -> _Body[msgspec.Raw]:
         if value == {}:
             return _Body([])
         if isinstance(value, dict) and isinstance(value.get("records"), list):
+            if len(value["records"]) > MAX_RECORDS:
+                raise _too_many_error()
             others = {name: _encode_raw(value.get(name)) for name in ("session_id", "dropped", "filtered")}
             return _Body([_encode_raw(member) for member in value["records"]], **others)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _not_json_error(str(error)) from error
     message = 'Expected an object with a list of records: {"records": [...]}.'
     raise WireError(422, "records_missing", message, field="records")
@@ -212,6 +292,11 @@ def _encode_raw(value: object) -> msgspec.Raw:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _too_many_error() -> WireError:
+    message = f"The limit of a body is {MAX_RECORDS} records; send fewer records at a time."
+    return WireError(413, "too_many_records", message)
 
 
 def _not_json_error(reason: str) -> WireError:

@@ -58,7 +58,8 @@ def _is_implausible(row: str) -> str:
     return f"({row}.logged - {row}.stored > {PLAUSIBLE_GAP})"
 
 
-def _reported(value: str) -> str:
+def reported(value: str) -> str:
+    """Return SQL: what a count that a session reported adds to the counters."""
     return f"(CASE WHEN {value} <= {PLAUSIBLE_REPORT} THEN {value} ELSE 0 END)"
 
 
@@ -122,8 +123,8 @@ _FILL_FROM_RECORDS = (
         tabs_with_gaps = (SELECT coalesce(sum({_has_gap("tabs")}), 0) FROM tabs),
         implausible_tabs = (SELECT coalesce(sum({_is_implausible("tabs")}), 0) FROM tabs),
         missing = (SELECT coalesce(sum({_missing("tabs")}), 0) FROM tabs),
-        dropped = (SELECT coalesce(sum({_reported("dropped")}), 0) FROM sessions),
-        filtered = (SELECT coalesce(sum({_reported("filtered")}), 0) FROM sessions)
+        dropped = (SELECT coalesce(sum({reported("dropped")}), 0) FROM sessions),
+        filtered = (SELECT coalesce(sum({reported("filtered")}), 0) FROM sessions)
     """,
 )
 
@@ -219,16 +220,16 @@ _OTHER_TRIGGERS = (
     CREATE TRIGGER sessions_inserted AFTER INSERT ON sessions
     BEGIN
         UPDATE totals SET
-            dropped = dropped + {_reported("new.dropped")},
-            filtered = filtered + {_reported("new.filtered")};
+            dropped = dropped + {reported("new.dropped")},
+            filtered = filtered + {reported("new.filtered")};
     END
     """,
     f"""
     CREATE TRIGGER sessions_updated AFTER UPDATE ON sessions
     BEGIN
         UPDATE totals SET
-            dropped = dropped + {_reported("new.dropped")} - {_reported("old.dropped")},
-            filtered = filtered + {_reported("new.filtered")} - {_reported("old.filtered")};
+            dropped = dropped + {reported("new.dropped")} - {reported("old.dropped")},
+            filtered = filtered + {reported("new.filtered")} - {reported("old.filtered")};
     END
     """,
     """
@@ -317,8 +318,6 @@ RECOUNTS = {
         FROM tabs""",
     "missing": f"""
         SELECT coalesce(sum({_missing("tabs")}), 0) + (SELECT forgotten_missing FROM totals) FROM tabs""",
-    "dropped": f"SELECT coalesce(sum({_reported('dropped')}), 0) FROM sessions",
-    "filtered": f"SELECT coalesce(sum({_reported('filtered')}), 0) FROM sessions",
     "dead_letters": "SELECT count(*) FROM dead_letters",
     "dead_letter_bytes": "SELECT coalesce(sum(length(content)), 0) FROM dead_letters",
 }

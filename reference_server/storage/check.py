@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
-from reference_server.storage.accounting import RECOUNTS
+from reference_server.storage import accounting, sizes
 from reference_server.storage.schema import SCHEMA_VERSION, migrate
 
 MAX_PROBLEMS = 100
@@ -98,7 +98,7 @@ def _find_wrong_content(connection: sqlite3.Connection) -> Iterator[str]:
     if rows != 1:
         yield "the counters are missing"
         return
-    for name, query in RECOUNTS.items():
+    for name, query in {**accounting.RECOUNTS, **sizes.RECOUNTS}.items():
         [(counted,)] = connection.execute(query)
         [(kept,)] = connection.execute(f"SELECT {name} FROM totals")
         if counted != kept:

@@ -40,7 +40,17 @@ def _is_conflict(connection: sqlite3.Connection, record: Record) -> bool:
 
 
 def _is_same_json(first: msgspec.Raw, second: msgspec.Raw) -> bool:
+    """Return whether two texts differ at most in spelling: spaces, escapes, the order of names.
+
+    Not by Python's ==, for which true is 1 and 1.0.
+    """
     if bytes(first) == bytes(second):
         return True
-    decoded: list[object] = [msgspec.json.decode(each) for each in (first, second)]
-    return decoded[0] == decoded[1]
+    try:
+        return _normalize(first) == _normalize(second)
+    except RecursionError:  # They can be stored, but there may be less of the stack left here.
+        return False
+
+
+def _normalize(text: msgspec.Raw) -> bytes:
+    return msgspec.json.encode(msgspec.json.decode(text), order="sorted")

@@ -63,7 +63,12 @@ def insert_letters(
     now = int(time.time())
     connection.execute("UPDATE totals SET rejected = rejected + ?", (rejected_count,))
     connection.executemany(_INSERT, (_encode_row(letter, now) for letter in letters))
-    _discard(connection, _find_excess(connection, max_total_bytes))
+    discard_excess_letters(connection, max_total_bytes)
+
+
+def discard_excess_letters(connection: sqlite3.Connection, max_total_bytes: int) -> int:
+    """Delete the oldest letters beyond the bounds and return how many. Raise sqlite3.Error."""
+    return _discard(connection, _find_excess(connection, max_total_bytes))
 
 
 def discard_old_letters(connection: sqlite3.Connection, now: float) -> int:

@@ -20,6 +20,7 @@ from reference_server.storage.retention import (
     Retention,
     delete_received_before,
     forget_identities,
+    forget_reports,
 )
 from reference_server.storage.schema import check_schema_version
 from reference_server.storage.store_files import get_store_files
@@ -56,7 +57,7 @@ class Erasure:
         self.deleted = Deleted()
 
     def delete_older_than(self, seconds: float) -> None:
-        """Delete the records and dead letters that arrived earlier, and forget identities of long ago."""
+        """Delete the records and dead letters that arrived earlier, and forget what is of long ago."""
         now = time.time()
         cutoff = now - seconds
         self._repeat(lambda: self._count_records(delete_received_before(self._connection, cutoff, STEP_ROWS)))
@@ -65,6 +66,7 @@ class Erasure:
                 "DELETE FROM dead_letters WHERE rejected_at < ?", (cutoff,)
             ).rowcount
         self._repeat(lambda: forget_identities(self._connection, Retention(), now))
+        self._repeat(lambda: forget_reports(self._connection, Retention(), now))
 
     def delete_installation(self, installation_id: str) -> None:
         """Delete the records of one installation, and the dead letters that hold its id or cannot be read.

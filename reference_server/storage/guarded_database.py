@@ -92,6 +92,7 @@ class GuardedDatabase:
         Raise StoreUnavailableError or sqlite3.Error.
         """
         self._create_file()
+        database = _read_state(self._path)
         connection = sqlite3.connect(
             self._path,
             timeout=self._lock_wait_seconds,
@@ -103,14 +104,18 @@ class GuardedDatabase:
             [(mode,)] = connection.execute(f"PRAGMA journal_mode = {JOURNAL_MODE}").fetchall()
             # FULL: a commit is on the disk when it returns, so a 200 also survives a loss of power.
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()  # creates the log
+            # Some file systems allow no WAL: then there is no log between transactions.
+            self._suffixes = (DATABASE, LOG, INDEX) if mode == "wal" else (DATABASE,)
+            self._opened_path = self._resolve_path()
+            # Before the check, which takes a second a gigabyte: time enough to replace them.
+            files = {**self._read_states(self._opened_path), DATABASE: database}
             _require_sound(connection, self._path)
         except BaseException:
             connection.close()
             raise
         self._connection = connection
-        self._opened_path = self._resolve_path()
-        # Some file systems allow no WAL: then there is no log between transactions.
-        self._suffixes = (DATABASE, LOG, INDEX) if mode == "wal" else (DATABASE,)
+        self._files = files
         self.remember_files()
 
     def close(self) -> None:
@@ -154,9 +159,16 @@ class GuardedDatabase:
         self._remember(found)
 
     def remember_files(self) -> None:
-        """Call this after maintenance that this connection did, such as VACUUM or a checkpoint."""
-        if self._path != IN_MEMORY:
-            self._remember(self._read_files())
+        """Call this after maintenance that this connection did, such as VACUUM or a checkpoint.
+
+        It does not accept a file that was replaced or deleted meanwhile: `require_usable` and
+        `confirm_commit` find that out.
+        """
+        if self._path == IN_MEMORY:
+            return
+        found = self._read_files()
+        if all(_is_same_file(state, self._files.get(suffix)) for suffix, state in found.items()):
+            self._remember(found)
 
     def _remember(self, files: "dict[str, _FileState | None]") -> None:
         self._files = files

@@ -2,6 +2,9 @@
 
 A deleted record leaves its identity behind (see `accounting.py`), so that a late repeat of it is a duplicate
 and no gap appears. After IDENTITY_DAYS the identity is forgotten too.
+
+Identities, dead letters and reports of sessions have shares of `max_bytes`. What exceeds its share goes
+before any record does.
 """
 
 import sqlite3
@@ -9,7 +12,11 @@ import time
 from dataclasses import dataclass
 
 from reference_server.storage.accounting import SECONDS_PER_DAY
-from reference_server.storage.dead_letters import MAX_TOTAL_BYTES, discard_old_letters
+from reference_server.storage.dead_letters import (
+    MAX_TOTAL_BYTES,
+    discard_excess_letters,
+    discard_old_letters,
+)
 
 STEP_ROWS = 500
 """How many rows one statement deletes."""
@@ -21,9 +28,9 @@ IDENTITY_DAYS = 90
 """How long the identity of a deleted record is remembered. A worker repeats a batch whose response was lost
 when its browser starts again: a repeat after more than 90 days would be stored as a new event."""
 
-TAB_BYTES, RANGE_BYTES = 100, 200
-"""About what the counters of a tab, and a range of its deleted identities, take in the store with their
-indexes."""
+REPORT_DAYS = 90
+"""How long a session's report is kept after the session has reported last. Its part stays in the counters, so
+a session that reports again after more than 90 days is counted anew."""
 
 MIN_MAX_BYTES = 1024 * 1024
 """The least size that a store can be limited to. The tables and indexes of an empty store take 0.1 MiB."""
@@ -37,6 +44,11 @@ _END_OF_TIME = 2**62
 _FORGET = """
 DELETE FROM deleted_identities WHERE (tab_id, first_seq) IN (
     SELECT tab_id, first_seq FROM deleted_identities WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?)
+"""
+
+_FORGET_REPORTS = """
+DELETE FROM sessions WHERE session_id IN (
+    SELECT session_id FROM sessions WHERE reported_at < ? ORDER BY reported_at LIMIT ?)
 """
 
 
@@ -62,12 +74,22 @@ class Retention:
         """The bound on all dead letters: a tenth of `max_bytes` if that is less than their own bound."""
         return MAX_TOTAL_BYTES if self.max_bytes is None else min(MAX_TOTAL_BYTES, self.max_bytes // 10)
 
+    @property
+    def max_identity_bytes(self) -> float:
+        """The bound on identities: half of `max_bytes`."""
+        return float("inf") if self.max_bytes is None else self.max_bytes / 2
+
+    @property
+    def max_report_bytes(self) -> float:
+        """The bound on the reports of sessions: a tenth of `max_bytes`."""
+        return float("inf") if self.max_bytes is None else self.max_bytes / 10
+
 
 def has_work(connection: sqlite3.Connection, retention: Retention) -> bool:
     """Return whether a step may have something to do: it takes the write lock, which others may hold."""
     if retention.max_age_seconds is not None or retention.max_bytes is not None:
         return True
-    [(found,)] = connection.execute("SELECT dead_letters > 0 OR deleted_ranges > 0 FROM totals")
+    [(found,)] = connection.execute("SELECT dead_letters + deleted_ranges + reports FROM totals")
     return bool(found)
 
 
@@ -78,9 +100,13 @@ def run_step(connection: sqlite3.Connection, retention: Retention, now: float) -
     """
     began = time.perf_counter()
     discard_old_letters(connection, now)
+    discard_excess_letters(connection, retention.max_dead_letter_bytes)
     while True:
-        deleted = _delete_too_old(connection, retention, now) + _delete_too_large(connection, retention)
         forgotten = forget_identities(connection, retention, now)
+        forgotten += forget_reports(connection, retention, now)
+        deleted = _delete_too_old(connection, retention, now)
+        if not forgotten:
+            deleted += _delete_too_large(connection, retention)
         if not deleted and not forgotten:
             return False
         if time.perf_counter() - began >= STEP_SECONDS:
@@ -146,11 +172,25 @@ def forget_identities(connection: sqlite3.Connection, retention: Retention, now:
     records.
     """
     horizon = int(now) - IDENTITY_DAYS * SECONDS_PER_DAY
-    if retention.max_bytes is not None and _estimate_identity_bytes(connection) > retention.max_bytes / 2:
+    if _read_total(connection, "identity_bytes") > retention.max_identity_bytes:
         horizon = _END_OF_TIME
     return connection.execute(_FORGET, (horizon, STEP_ROWS)).rowcount
 
 
-def _estimate_identity_bytes(connection: sqlite3.Connection) -> int:
-    [(tabs, ranges)] = connection.execute("SELECT tabs - forgotten_tabs, deleted_ranges FROM totals")
-    return int(tabs * TAB_BYTES + ranges * RANGE_BYTES)
+def forget_reports(connection: sqlite3.Connection, retention: Retention, now: float) -> int:
+    """Forget the reports of sessions that reported last long ago, at most STEP_ROWS. Return how many rows.
+
+    If reports take more than a tenth of `max_bytes`, the oldest are forgotten early.
+    """
+    horizon, limit = int(now) - REPORT_DAYS * SECONDS_PER_DAY, STEP_ROWS
+    size = _read_total(connection, "report_bytes")
+    if size > retention.max_report_bytes:
+        # No more than have to go: a session that reports again would be counted anew.
+        excess = _read_total(connection, "reports") * (1 - retention.max_report_bytes / size)
+        horizon, limit = _END_OF_TIME, min(STEP_ROWS, max(1, int(excess)))
+    return connection.execute(_FORGET_REPORTS, (horizon, limit)).rowcount
+
+
+def _read_total(connection: sqlite3.Connection, name: str) -> int:
+    [(value,)] = connection.execute(f"SELECT {name} FROM totals")
+    return int(value)

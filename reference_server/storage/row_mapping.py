@@ -26,10 +26,11 @@ INSERT_MANY = {count: _INSERT.format(", ".join([_VALUES] * count)) for count in 
 statement, the largest first. SQLite before 3.32 allows 999 parameters."""
 
 INSERT_REPORT = """
-INSERT INTO sessions (session_id, dropped, filtered) VALUES (?, ?, ?)
+INSERT INTO sessions (session_id, dropped, filtered, reported_at) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
     dropped = max(dropped, excluded.dropped),
-    filtered = max(filtered, excluded.filtered)
+    filtered = max(filtered, excluded.filtered),
+    reported_at = excluded.reported_at
 """
 
 SELECT_IDENTIFIED = f"SELECT {COLUMNS} FROM records WHERE tab_id = ? AND seq = ?"
@@ -54,6 +55,6 @@ def decode_record_row(row: Sequence[Any]) -> Record:
     return Record(installation_id, event_name, timestamp_ns, session_id, raw, tab_id, seq)
 
 
-def encode_report_row(report: SessionReport) -> tuple[object, ...]:
-    """Return the values of a row of `sessions`."""
-    return report.session_id, report.dropped, report.filtered
+def encode_report_row(report: SessionReport, reported_at: int) -> tuple[object, ...]:
+    """Return the values of `INSERT_REPORT`."""
+    return report.session_id, report.dropped, report.filtered, reported_at

@@ -27,7 +27,6 @@ from reference_server.storage.row_mapping import (
     decode_record_row,
     encode_report_row,
 )
-from reference_server.storage.schema import SCHEMA_VERSION
 from reference_server.storage.stats import read_totals
 from reference_server.storage.store import Added, CommitObserver
 
@@ -181,7 +180,8 @@ class SqliteStore:
 
     def _commit_nothing(self) -> None:
         with self._transaction():
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            [(version,)] = self._query("PRAGMA user_version")  # of a later server perhaps, by now
+            self._connection.execute(f"PRAGMA user_version = {version}")
 
     def _run_retention_step(self) -> bool:
         if not has_work(self._connection, self._retention):
@@ -243,7 +243,7 @@ class SqliteStore:
     def _insert(self, insertion: Insertion, request: _PendingAdd) -> Added:
         added = insertion.insert(request.records) if request.records else Added(0)
         if request.report is not None:
-            self._connection.execute(INSERT_REPORT, encode_report_row(request.report))
+            self._connection.execute(INSERT_REPORT, encode_report_row(request.report, int(time.time())))
         if request.letters or request.rejected_count:
             limit = self._retention.max_dead_letter_bytes
             insert_letters(self._connection, request.letters, request.rejected_count, limit)

@@ -12,6 +12,7 @@ import pytest_asyncio
 from yarl import URL
 
 from reference_server import Added, Record, ReferenceServer, SessionReport, SqliteStore
+from reference_server.model.batch import MAX_RECORDS
 from unit.reference_server.conftest import StartServer
 from unit.support.samples import ENDPOINT, encode_body, make_record
 
@@ -142,6 +143,18 @@ async def test_body_that_decompresses_above_the_limit_is_413(
     body = encode_body().ljust(100 * LIMIT_BYTES)
     async with client.post(server.url / ENDPOINT, data=body, headers=JSON, compress="gzip") as response:
         assert (response.status, (await response.json())["error"]) == (413, "body_too_large")
+
+
+async def test_body_of_too_many_records_is_413_and_no_dead_letter(
+    start_server: StartServer, client: aiohttp.ClientSession
+) -> None:
+    server = await start_server()
+    body = gzip.compress(encode_body(*[1] * (MAX_RECORDS + 1)))
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    error = await request_error(client, "POST", server.url / ENDPOINT, body, headers)
+    assert error == (413, "too_many_records")
+    totals = await server.store.read_totals()
+    assert (totals.dead_letters, totals.rejected) == (0, 0)
 
 
 async def test_body_that_is_not_gzip_is_400(server: ReferenceServer, client: aiohttp.ClientSession) -> None:
@@ -306,7 +319,13 @@ async def test_page_of_the_same_origin_is_served(
         ("https", "http://app.test", 403),
         ("https", "https://evil.test", 403),
         ("http", "https://app.test", 403),
-        ("https, http", "https://app.test", 400),
+        ("https, http", "https://app.test", 200),
+        ("https,http", "http://app.test", 403),
+        (" HTTPS ", "https://app.test", 200),
+        ("http, https", "http://app.test", 200),
+        ("", "http://app.test", 200),
+        ("wss", "http://app.test", 200),
+        ("https/evil.test", "https://app.test", 403),
     ],
 )
 async def test_forwarded_proto_sets_the_scheme_of_the_origin(

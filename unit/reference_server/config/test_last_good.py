@@ -44,6 +44,22 @@ def test_file_keeps_the_configuration_and_its_time(tmp_path: Path) -> None:
         LastGood("a", tmp_path / "last.json", now_seconds=clock).get()
 
 
+def test_time_in_the_future_does_not_hold_for_ever(tmp_path: Path) -> None:
+    """The clock was ahead by years when the configuration was read, and has been set right."""
+    clock = FakeClock()
+    clock.seconds += 100 * HOLD_SECONDS
+    LastGood("a", tmp_path / "last.json", now_seconds=clock).keep(ENABLED)
+    clock.seconds -= HOLD_SECONDS
+    assert LastGood("a", tmp_path / "last.json", now_seconds=clock).get() == ENABLED
+    clock.seconds -= 1
+    last_good = LastGood("a", tmp_path / "last.json", now_seconds=clock)
+    with pytest.raises(ConfigurationUnknownError, match="7 days"):
+        last_good.get()
+    last_good.keep(ENABLED)
+    assert last_good.get() == ENABLED
+    assert LastGood("a", tmp_path / "last.json", now_seconds=clock).get() == ENABLED
+
+
 def test_file_of_another_source_is_not_used(tmp_path: Path) -> None:
     LastGood("a", tmp_path / "last.json").keep(ENABLED)
     with pytest.raises(ConfigurationUnknownError):

@@ -27,6 +27,13 @@ def test_complete_configuration_is_kept_unchanged() -> None:
     assert problems == []
 
 
+def test_byte_order_mark_is_ignored() -> None:
+    text = json.dumps(ENABLED).encode("utf-8-sig")
+    assert parse_configuration(text) == parse(ENABLED)
+    with pytest.raises(ConfigurationUnreadableError, match="not JSON"):
+        parse_configuration(text[:3] + text)
+
+
 @pytest.mark.parametrize("values", [{}, {"error": "unavailable"}, {"ui_rollout_percentage": 100}])
 def test_object_without_a_switch_is_no_configuration(values: object) -> None:
     with pytest.raises(ConfigurationUnreadableError, match="neither"):

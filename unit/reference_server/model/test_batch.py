@@ -10,6 +10,8 @@ from reference_server.errors import WireError
 from reference_server.model import batch as batch_module
 from reference_server.model.batch import (
     MAX_COUNT,
+    MAX_DEEP_BYTES,
+    MAX_RECORDS,
     MAX_REJECTED_LISTED,
     SessionReport,
     decode_batch,
@@ -151,6 +153,102 @@ def test_report_is_read_beside_a_lone_surrogate() -> None:
     ).encode()
     batch = decode_batch(body)
     assert (len(batch.rejected), batch.report) == (1, SessionReport("s", 2, 0))
+
+
+def nest(levels: int, shape: str = "objects") -> bytes:
+    opening, closing = {"objects": (b'{"a":', b"}"), "lists": (b"[", b"]")}[shape]
+    return opening * levels + b"1" + closing * levels
+
+
+@pytest.mark.parametrize("shape", ["objects", "lists"])
+@pytest.mark.parametrize("levels", [990, 2_000, 50_000])
+@pytest.mark.parametrize("field", ["params", "unknown"])
+def test_record_nested_too_deeply_is_rejected_alone(field: str, levels: int, shape: str) -> None:
+    """However many levels a decoder has left: it is called from a stack of unknown depth."""
+    text = '"quotation \\" \\\\", ]}[{'
+    members = [make_record(number, event_name=text) for number in range(4)]
+    members[1][field] = {"deep": "%"}
+    members[3][field] = "%"
+    body = json.dumps({"records": members, "session_id": "s", "dropped": 2}).encode()
+    batch = decode_batch(body.replace(b'"%"', nest(levels, shape)))
+    assert batch.indexes == [0, 2]
+    assert [record.as_dict() for record in batch.accepted] == [members[0], members[2]]
+    assert [(each.index, each.reason) for each in batch.rejected] == [
+        (1, "Nested too deeply"),
+        (3, "Nested too deeply"),
+    ]
+    deep = json.dumps(members[1]).encode().replace(b'"%"', nest(levels, shape))
+    assert bytes(batch.rejected_contents[0]) == deep
+    assert batch.report == SessionReport("s", 2, 0)
+
+
+def test_record_nested_too_deeply_beside_half_a_pair_is_rejected_alone() -> None:
+    body = encode_body(make_record(params={"deep": "%"}), make_record(event_name="\ud83d"), make_record(2))
+    batch = decode_batch(body.replace(b'"%"', DEEP))
+    assert (batch.indexes, [each.index for each in batch.rejected]) == ([2], [0, 1])
+
+
+def test_records_less_deep_than_the_decoder_can_read_are_accepted() -> None:
+    """Also beside a record that is nested too deeply."""
+    body = encode_body(make_record(params={"deep": "%"}), make_record(params={"less": "%%"}))
+    batch = decode_batch(body.replace(b'"%"', DEEP).replace(b'"%%"', nest(500)))
+    assert (batch.indexes, [each.index for each in batch.rejected]) == ([1], [0])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"other":[%s],"records":[]}',
+        b'{"other":%s,"records":[1]}',
+        b'{"records":[%s',
+        b'{"records":[%s]]}',
+        b'{"records":[1],"session_id":%s}',
+        b'{"records":[%s],"records":[]}',
+    ],
+)
+def test_nesting_outside_of_records_refuses_the_body(body: bytes) -> None:
+    with pytest.raises(WireError) as caught:
+        decode_batch(body % DEEP)
+    assert (caught.value.status, caught.value.code) == (400, "body_not_json")
+
+
+def test_large_body_with_a_deep_record_is_to_be_split() -> None:
+    body = encode_body(make_record(params={"deep": "%"}), make_record(params={"text": "x" * MAX_DEEP_BYTES}))
+    with pytest.raises(WireError) as caught:
+        decode_batch(body.replace(b'"%"', DEEP))
+    assert caught.value.status == 413
+    assert str(MAX_DEEP_BYTES) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("member", "first"),
+    [("1", "1"), ("{}", "{}"), ('{"a":[1,2]}', "{}"), ("1", '"\\ud83d"'), ("1", DEEP.decode())],
+    ids=["numbers", "objects", "lists in objects", "half a pair", "a deep one"],
+)
+def test_number_of_records_is_bounded(member: str, first: str) -> None:
+    for count in (MAX_RECORDS - 1, MAX_RECORDS):
+        body = f'{{"records":[{",".join([first, *[member] * (count - 1)])}]}}'
+        assert decode_batch(body.encode()).rejected_count == count
+    with pytest.raises(WireError) as caught:
+        decode_batch(body.replace("[", f"[{member},", 1).encode())
+    assert (caught.value.status, caught.value.code) == (413, "too_many_records")
+    assert str(MAX_RECORDS) in caught.value.message
+
+
+def test_no_record_beyond_the_bound_is_decoded() -> None:
+    """What follows is not even looked at: it is no JSON."""
+    with pytest.raises(WireError) as caught:
+        decode_batch(b'{"records":[%s no JSON' % (b"1," * MAX_RECORDS + b"1,"))
+    assert caught.value.status == 413
+
+
+def test_commas_are_not_records() -> None:
+    params = {"numbers": list(range(3 * MAX_RECORDS))}
+    batch = decode_batch(encode_body(make_record(params=params), 5))
+    assert (batch.indexes, batch.rejected_count) == ([0], 1)
+    with pytest.raises(WireError) as caught:
+        decode_batch(json.dumps({"records": {}, "other": [0] * (2 * MAX_RECORDS)}).encode())
+    assert caught.value.code == "records_missing"
 
 
 def test_rejected_count_includes_unlisted_records() -> None:

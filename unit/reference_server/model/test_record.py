@@ -169,7 +169,7 @@ def test_params_text_is_kept_unchanged() -> None:
         b'{"records":[NaN]}',
         b'{"records":[NaN, "\\ud83d"]}',
         b"records=1",
-        b'{"records":[' + b"[" * 100_000 + b"]" * 100_000 + b"]}",
+        b'{"records":[' + b"[" * 100_000,
     ],
 )
 def test_body_that_is_not_json_is_refused(body: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from reference_server import SqliteStore
+from reference_server.model.batch import SessionReport
 from reference_server.storage import accounting, schema
 from reference_server.storage.check import find_problems
 from reference_server.storage.row_mapping import INSERT, encode_record_row
@@ -47,16 +48,24 @@ async def test_counters_are_exact_whoever_writes(tmp_path: Path, seed: int) -> N
     stores = [SqliteStore(database), SqliteStore(database)]
     for store in stores:
         await store.open()
+    reported = 0
     for _ in range(40):
         identities = [
             (f"tab-{generator.randrange(4)}", generator.randrange(60)) for _ in range(generator.randrange(9))
         ]
-        action = generator.randrange(4)
+        action = generator.randrange(6)
         if action == 0:
             execute_many(database, FOREIGN_INSERT, identities)
         elif action == 1:
             execute(database, f"DELETE FROM records WHERE id % 5 = {generator.randrange(5)}")
+        elif action == 2:
+            execute(database, f"DELETE FROM sessions WHERE dropped % 3 = {generator.randrange(3)}")
+        elif action == 3:
+            execute(database, "DELETE FROM deleted_identities WHERE first_seq % 2 = 0")
         else:
+            report = SessionReport(f"session-{generator.randrange(4)}", generator.randrange(9), 1)
+            reported = max(reported, report.dropped)
+            await generator.choice(stores).add([], report)
             batches = [identities[:4], identities[2:]]
             await asyncio.gather(
                 *(
@@ -79,6 +88,20 @@ async def test_counters_are_exact_whoever_writes(tmp_path: Path, seed: int) -> N
     [(seen, deleted)] = query(database, "SELECT sum(stored), (SELECT deleted FROM totals) FROM tabs")
     assert cast(int, seen) >= cast(int, stored) > 0
     assert cast(int, deleted) > 0
+    [(dropped, kept)] = query(database, "SELECT dropped, (SELECT max(dropped) FROM sessions) FROM totals")
+    assert cast(int, dropped) >= reported > 0
+    assert cast(int, kept or 0) <= reported
+
+
+def test_part_of_a_forgotten_report_stays(tmp_path: Path) -> None:
+    database = fill(tmp_path / "records.db")
+    reports = "INSERT INTO sessions (session_id, dropped, filtered) VALUES ('s', 3, 4), ('forged', 1e18, 5)"
+    execute(database, reports)
+    execute(database, "UPDATE sessions SET dropped = 7 WHERE session_id = 's'; DELETE FROM sessions")
+    with closing(connect(database)) as connection:
+        totals = read_totals(connection)
+    assert (totals.dropped, totals.filtered) == (7, 9)
+    expect_sound(database)
 
 
 @pytest.mark.parametrize("size", [1, 9, 10, 11, 99, 100, 101, 219, 1_000])

@@ -9,15 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from reference_server.model.batch import SessionReport
+from reference_server.storage.check import find_problems
+from reference_server.storage.dead_letters import DeadLetter, insert_letters
 from reference_server.storage.maintenance import get_pause_seconds
 from reference_server.storage.retention import (
     IDENTITY_DAYS,
     MIN_MAX_BYTES,
+    REPORT_DAYS,
     Retention,
     has_work,
     read_used_bytes,
     run_step,
 )
+from reference_server.storage.row_mapping import INSERT_REPORT, encode_report_row
 from reference_server.storage.schema import migrate
 from unit.support.command import StartCommand, run
 from unit.support.load import Load
@@ -137,6 +142,65 @@ def test_identities_do_not_displace_records(connection: sqlite3.Connection, tmp_
     assert read_used_bytes(connection) <= MIN_MAX_BYTES
     [(count,)] = connection.execute(COUNT)
     assert count > 500
+
+
+def test_identities_of_long_names_do_not_displace_records(connection: sqlite3.Connection) -> None:
+    """The longest tab ids that a record may have, which are up to 256 bytes."""
+    connection.execute("BEGIN")
+    connection.executemany(
+        "INSERT INTO records (installation_id, event_name, timestamp_ns, session_id, params, tab_id, seq) "
+        "VALUES ('i', 'e', 0, 's', 'null', ?, 0)",
+        ((f"{number:06}".ljust(64, "\U0001f600"),) for number in range(4_000)),
+    )
+    run_to_the_end(connection, Retention(max_bytes=MIN_MAX_BYTES), time.time())
+    connection.execute("COMMIT")
+    assert read_used_bytes(connection) <= MIN_MAX_BYTES
+    [(count,)] = connection.execute(COUNT)
+    assert count > 200
+
+
+@pytest.mark.parametrize("letters", [36, 800, 1_000])
+def test_reports_do_not_displace_records(
+    connection: sqlite3.Connection, tmp_path: Path, letters: int
+) -> None:
+    insert_padded(tmp_path / "records.db", 100)
+    connection.execute("BEGIN")
+    for number in range(8_000):
+        report = SessionReport(f"{number:06}".ljust(letters, "x"), dropped=1, filtered=2)
+        connection.execute(INSERT_REPORT, encode_report_row(report, number))
+    run_to_the_end(connection, Retention(max_bytes=MIN_MAX_BYTES), now=8_000)
+    connection.execute("COMMIT")
+    assert read_used_bytes(connection) <= MIN_MAX_BYTES / 2
+    assert connection.execute(COUNT).fetchone() == (100,)
+    assert connection.execute("SELECT dropped, filtered FROM totals").fetchone() == (8_000, 16_000)
+    [(first, count)] = connection.execute("SELECT min(reported_at), count(*) FROM sessions")
+    assert first == 8_000 - count  # the latest are kept
+    assert 8 <= count <= 700
+    assert list(find_problems(connection)) == []
+
+
+def test_report_is_kept_until_the_horizon_after_the_last(connection: sqlite3.Connection) -> None:
+    for dropped, reported_at in ((2, 1_000), (3, 2_000)):
+        connection.execute(INSERT_REPORT, encode_report_row(SessionReport("s", dropped), reported_at))
+    run_to_the_end(connection, Retention(), 2_000 + REPORT_DAYS * DAY_SECONDS)
+    assert connection.execute("SELECT session_id, dropped FROM sessions").fetchall() == [("s", 3)]
+    assert has_work(connection, Retention())
+    run_to_the_end(connection, Retention(), 2_001 + REPORT_DAYS * DAY_SECONDS)
+    assert connection.execute("SELECT * FROM sessions").fetchall() == []
+    assert connection.execute("SELECT dropped, filtered FROM totals").fetchone() == (3, 0)
+    assert not has_work(connection, Retention())
+
+
+def test_dead_letters_do_not_displace_records_after_a_lower_limit(
+    connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    insert_padded(tmp_path / "records.db", 100)
+    letters = [DeadLetter(b"x" * 60_000, "bad", None)] * 30
+    insert_letters(connection, letters, 30)
+    run_to_the_end(connection, Retention(max_bytes=MIN_MAX_BYTES), time.time())
+    assert connection.execute(COUNT).fetchone() == (100,)
+    [(kept,)] = connection.execute("SELECT dead_letter_bytes FROM totals")
+    assert 0 < kept <= MIN_MAX_BYTES / 10
 
 
 def test_identities_are_kept_until_the_horizon(connection: sqlite3.Connection, tmp_path: Path) -> None:

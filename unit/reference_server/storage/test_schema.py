@@ -5,12 +5,14 @@ test_store.py covers the migration from version 1, and a migration that fails.
 
 import signal
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from reference_server import StoreUnavailableError
+from reference_server import SqliteStore, StoreUnavailableError
+from reference_server.storage.check import find_problems
 from reference_server.storage.schema import SCHEMA_VERSION, migrate
 from reference_server.storage.stats import read_totals
 from unit.support.command import Command, StartCommand, run
@@ -26,6 +28,26 @@ def test_migration_counts_what_the_store_holds(tmp_path: Path) -> None:
     assert (totals.events, totals.identified, totals.accepted) == (4, 3, 4)
     assert (totals.tabs, totals.tabs_with_gaps, totals.implausible_tabs) == (2, 2, 1)
     assert (totals.missing, totals.dropped, totals.filtered) == (3, 2, 1)
+
+
+def test_migrated_reports_count_as_received_at_the_migration(tmp_path: Path) -> None:
+    execute(tmp_path / "records.db", VERSION_2)
+    before = int(time.time())
+    with closing(connect(tmp_path / "records.db")) as connection:
+        migrate(connection, "records.db")
+        [(reported_at,)] = connection.execute("SELECT reported_at FROM sessions")
+        assert before <= reported_at <= time.time()
+        assert list(find_problems(connection)) == []
+
+
+async def test_check_of_an_earlier_server_does_not_change_the_version(tmp_path: Path) -> None:
+    """It had the database open while a later server migrated it."""
+    store = SqliteStore(tmp_path / "records.db")
+    await store.open()
+    execute(tmp_path / "records.db", f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    await store.check_writable()
+    await store.close()
+    assert query(tmp_path / "records.db", "PRAGMA user_version") == [(SCHEMA_VERSION + 1,)]
 
 
 def test_migrated_store_is_sound_and_goes_on(

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -221,6 +222,27 @@ async def test_same_params_in_another_spelling_are_a_duplicate(store: SqliteStor
             b'{"here": 0}', text
         )
         assert await store.add(decode_batch(body).accepted) == expected
+
+
+def make_params(text: str) -> Record:
+    """Return a record with an identity and this text as its params."""
+    [record] = decode_batch(encode_body(make_record(0, tab_id="a", seq=0))).accepted
+    return msgspec.structs.replace(record, params=msgspec.Raw(text.encode()))
+
+
+@pytest.mark.parametrize("stored", ["true", "1", "1.0", '"1"', "[1]", '{"1":1}'])
+async def test_params_that_are_only_equal_for_python_are_a_conflict(store: SqliteStore, stored: str) -> None:
+    assert await store.add([make_params(f'{{"a":[{stored}]}}')]) == Added(1)
+    for value in ("true", "1", "1.0", '"1"', "[1]", "[true]", '{"1":1}', '{"1":1.0}'):
+        expected = Added(0) if value == stored else Added(0, (0,))
+        assert await store.add([make_params(f'{{"a": [{value}]}}')]) == expected
+
+
+async def test_params_too_deep_to_be_compared_are_a_conflict(store: SqliteStore) -> None:
+    deep = '{"a":' * 5_000 + "1" + "}" * 5_000
+    assert await store.add([make_params(deep)]) == Added(1)
+    assert await store.add([make_params(deep)]) == Added(0)
+    assert await store.add([make_params(deep + " ")]) == Added(0, (0,))
 
 
 async def test_record_without_identity_is_stored_every_time(store: SqliteStore) -> None:
