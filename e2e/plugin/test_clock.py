@@ -47,6 +47,31 @@ def test_cleared_timers_do_not_fire(worker: SharedWorker, clock: Clock) -> None:
     assert clock.pending_timers == []
 
 
+def test_ids_of_timers_are_converted_as_in_browsers(worker: SharedWorker, clock: Clock) -> None:
+    worker.evaluate("""() => {
+        clearTimeout(setTimeout(note, 10, "fraction") + 0.5);
+        clearTimeout(String(setTimeout(note, 10, "text")));
+        clearTimeout(2 ** 32 + setTimeout(note, 10, "long"));
+        for (const id of [1n, Symbol()]) {
+            try { clearTimeout(id); } catch ({ name }) { note(name); }
+        }
+    }""")
+    clock.run_for(100)
+    assert read_log(worker) == [["TypeError", 0], ["TypeError", 0]]
+
+
+def test_clearing_all_timers_keeps_the_waits_of_other_functions(worker: SharedWorker, clock: Clock) -> None:
+    worker.evaluate("""() => {
+        setTimeout(note, 10, "timer");
+        AbortSignal.timeout(100).onabort = () => note("signal");
+        if (self.scheduler) scheduler.postTask(() => note("task"), { delay: 100 });
+        for (let id = setTimeout(() => {}); id >= -1000; id--) clearTimeout(id);
+    }""")
+    clock.run_for(200)
+    expected = ["signal", "task"] if worker.evaluate("'scheduler' in self") else ["signal"]
+    assert read_log(worker) == [[each, 100] for each in expected]
+
+
 def test_loop_of_zero_delays_ends(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { const loop = () => { note(0); setTimeout(loop, 0); }; setTimeout(loop, 0); }")
     clock.run_for(20)

@@ -55,8 +55,15 @@ const makeTimers = (
     timers.set(timer.id, timer);
     return timer.id;
   };
-  const clear = (/** @type {unknown} */ id) => {
-    timers.delete(Number(id));
+  const remove = (/** @type {number} */ id) => {
+    timers.delete(id);
+  };
+  const clear = (/** @type {any} */ given) => {
+    // Converted as by the browser, which throws for a BigInt or a symbol.
+    const id = given | 0;
+    if (id > 0) {
+      remove(id);
+    }
   };
   const clearNative = scope.clearTimeout.bind(scope);
   // Called on another object, or without a callback, these throw as the browser's own do.
@@ -80,9 +87,11 @@ const makeTimers = (
   for (const name of ["clearTimeout", "clearInterval"]) {
     replace.method(scope, name, (native, self, args) => (isScope(self) ? clear(args[0]) : native(self, args)));
   }
-  // Delays of other APIs: not rounded, not nested, of any length.
+  // Delays of other APIs: not rounded, not nested, of any length. Their ids are negative, so that an app that clears
+  // all its timers by counting does not end them.
+  let nextWaitId = -1;
   const wait = (/** @type {() => void} */ callback, /** @type {number} */ delayMs) => {
-    const id = nextTimerId++;
+    const id = nextWaitId--;
     const timer = { callback, args: [], nesting: 0, repeat: false, delay: delayMs };
     timers.set(id, { ...timer, id, dueMs: nowMs + delayMs, order: nextOrder++ });
     return id;
@@ -108,7 +117,7 @@ const makeTimers = (
       await new Promise((resolve, reject) => {
         const id = wait(() => resolve(undefined), delay);
         signal?.addEventListener("abort", () => {
-          clear(id);
+          remove(id);
           reject(signal.reason);
         }, { once: true });
       });
@@ -128,14 +137,14 @@ const makeTimers = (
     const ended = new Promise((resolve) => {
       const id = wait(() => resolve("timed-out"), timeout);
       waiting.value.then((/** @type {string} */ result) => {
-        clear(id);
+        remove(id);
         resolve(result);
       });
     });
     return { async: true, value: ended };
   });
 
-  installXhrTimeouts(scope, { nowMs: () => nowMs, wait, clear }, onXhrDue);
+  installXhrTimeouts(scope, { nowMs: () => nowMs, wait, clear: remove }, onXhrDue);
   installDates(scope, { nowMs: () => nowMs, dateMs: () => originMs + nowMs, epochMs });
 
   const sort = () => [...timers.values()].sort((a, b) => a.dueMs - b.dueMs || a.order - b.order);
