@@ -74,8 +74,7 @@
       return callback.apply(undefined, values);
     };
     const promise = native(self, [task, ...rest]);
-    promise.catch(() => work.end(item));
-    return promise;
+    return work.untilSettled(promise, () => work.end(item));
   });
   waitFor(self, "createImageBitmap", (promise) => work.until("createImageBitmap()", promise));
   for (const name of ["compile", "instantiate"]) {

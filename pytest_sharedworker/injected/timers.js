@@ -106,14 +106,28 @@ const makeTimers = (
     wait(() => controller.abort(new DOMException("signal timed out", "TimeoutError")), Math.trunc(delay));
     return controller.signal;
   });
-  replace.method(/** @type {any} */ (scope).Scheduler?.prototype, "postTask", (native, self, args) => {
-    const [callback, { delay = 0, ...options } = {}] = args;
-    if (!(delay > 0)) {
+  const { AbortSignal: NativeAbortSignal, Scheduler: NativeScheduler } = /** @type {any} */ (scope);
+  const PRIORITIES = [undefined, "background", "user-blocking", "user-visible"];
+  const toTaskDelay = (/** @type {any} */ delay) => {
+    try {
+      return Math.trunc(+delay);
+    } catch {
+      return NaN;
+    }
+  };
+  replace.method(NativeScheduler?.prototype, "postTask", (native, self, args) => {
+    const [callback, options] = args;
+    const { delay: given, priority, signal } = options ?? {};
+    const delay = given === undefined ? 0 : toTaskDelay(given);
+    if (
+      !(delay > 0 && delay <= Number.MAX_SAFE_INTEGER) || !(self instanceof NativeScheduler)
+      || typeof callback !== "function" || !PRIORITIES.includes(priority)
+      || !(signal === undefined || (signal instanceof NativeAbortSignal && !signal.aborted))
+    ) {
+      // Without a delay, or it rejects.
       return native(self, args);
     }
     const postDelayed = async () => {
-      const { signal } = options;
-      signal?.throwIfAborted();
       await new Promise((resolve, reject) => {
         const id = wait(() => resolve(undefined), delay);
         signal?.addEventListener("abort", () => {
@@ -121,7 +135,7 @@ const makeTimers = (
           reject(signal.reason);
         }, { once: true });
       });
-      return native(self, [callback, options]);
+      return native(self, [callback, { priority, signal }]);
     };
     return postDelayed();
   });
