@@ -1,4 +1,4 @@
-// Methods of the browser that return a promise, and FileReader: time waits until they have settled; for a limited
+// Methods of the browser that return a promise or read a list, and FileReader: time waits until they have settled; for a limited
 // real time where they read what a script or a server fills, which may wait for a timer.
 (() => {
   // As for a request, see requests.js.
@@ -14,6 +14,9 @@
     FileSystemWritableFileStream: ["abort", "close", "seek", "truncate", "write"],
     IDBFactory: ["databases"],
     LockManager: ["query"],
+    OffscreenCanvas: ["convertToBlob"],
+    StorageBucket: ["estimate", "expires", "getDirectory", "persist", "persisted", "setExpires"],
+    StorageBucketManager: ["delete", "keys", "open"],
     StorageManager: ["estimate", "getDirectory", "persisted"],
     SubtleCrypto: [
       "decrypt", "deriveBits", "deriveKey", "digest", "encrypt", "exportKey", "generateKey", "importKey",
@@ -39,6 +42,39 @@
       ));
     }
   }
+  const { FileSystemWritableFileStream: FileStream, WritableStreamDefaultWriter: Writer } = types;
+  /** @type {WeakSet<object>} */
+  const fileWriters = new WeakSet();
+  if (FileStream) {
+    waitFor(FileStream.prototype, "getWriter", (writer, self) => {
+      if (self instanceof FileStream) {
+        fileWriters.add(writer);
+      }
+      return writer;
+    });
+    for (const name of ["abort", "close", "write"]) {
+      waitFor(Writer.prototype, name, (promise, self) => (
+        fileWriters.has(self) ? work.until(`FileSystemWritableFileStream.${name}()`, promise) : promise
+      ));
+    }
+  }
+  // A loop over a folder calls `next` of the iterator. All iterators have one prototype.
+  const { prototype: folder } = types.FileSystemDirectoryHandle ?? {};
+  let followsFolders = false;
+  for (const name of ["entries", "keys", "values"]) {
+    waitFor(folder, name, (iterator) => {
+      if (!followsFolders) {
+        followsFolders = true;
+        waitFor(iterator, "next", (promise) => work.until("reading a folder", promise));
+      }
+      return iterator;
+    });
+  }
+  // One function under two names.
+  const iteration = folder && Object.getOwnPropertyDescriptor(folder, Symbol.asyncIterator);
+  if (iteration) {
+    Object.defineProperty(folder, Symbol.asyncIterator, { ...iteration, value: folder.entries });
+  }
   for (const name of BODY) {
     waitFor(Request.prototype, name, (promise) => work.whilePatient(`Request.${name}()`, promise));
   }
@@ -60,6 +96,9 @@
   }
   for (const name of ["compileStreaming", "instantiateStreaming"]) {
     waitForRequest(self.WebAssembly, name, "WebAssembly");
+  }
+  for (const type of ["FontFace", "FontFaceSet"]) {
+    waitForRequest(types[type]?.prototype, "load", type);
   }
   waitFor(types.Scheduler?.prototype, "yield", (promise) => work.until("scheduler.yield()", promise));
   replace.method(types.Scheduler?.prototype, "postTask", (native, self, args) => {
@@ -91,7 +130,7 @@
         : WAIT_FOR_BODY[source]("reading the response of the worker itself", promise);
     });
   }
-  for (const name of ["readAsArrayBuffer", "readAsDataURL", "readAsText"]) {
+  for (const name of ["readAsArrayBuffer", "readAsBinaryString", "readAsDataURL", "readAsText"]) {
     waitFor(FileReader.prototype, name, (_, reader) => {
       work.untilEvent(`FileReader.${name}()`, reader, ["loadend"]);
     });

@@ -120,14 +120,18 @@ const streams = (() => {
   /**
    * @param {ReadableStream} stream not locked
    * @param {(stream: ReadableStream) => Promise<void>} start the browser's pipe; it rejects wrong arguments
+   * @param {boolean} isToFile
    */
-  const pipe = (stream, start) => {
+  const pipe = (stream, start, isToFile) => {
     /** @type {ReadableStreamDefaultReader<any>} */
     let reader;
     /** @type {Promise<ReadableStreamReadResult<any>> | undefined} */
     let chunk;
     /** @type {ReadableStreamDefaultController<any> | undefined} */
     let controller;
+    // The browser writes a file without calling `write`. Time waits for it while no chunk is awaited.
+    /** @type {WorkItem | undefined} */
+    let writing;
     const read = () => {
       const next = reader.read();
       next.catch(() => {});
@@ -137,7 +141,9 @@ const streams = (() => {
       start: (given) => { controller = given; },
       pull: async () => {
         chunk ??= read();
+        work.setHeld(writing, true);
         const { done, value } = await chunk;
+        work.setHeld(writing, false);
         chunk = undefined;
         if (done) {
           controller?.close();
@@ -152,6 +158,7 @@ const streams = (() => {
       // The pipe has not begun.
       return piped;
     }
+    writing = isToFile ? work.begin("writing a file") : undefined;
     reader = stream.getReader();
     // The browser reads at once, too: from now on, the body is used.
     chunk = read();
@@ -160,14 +167,21 @@ const streams = (() => {
       await chunk?.catch(() => {});
       controller?.error(error);
     });
-    return work.untilSettled(piped, () => reader.releaseLock());
+    return work.untilSettled(piped, () => {
+      work.end(writing);
+      reader.releaseLock();
+    });
   };
-  replace.method(prototype, "pipeTo", (native, stream, args) => (
-    sources.has(stream) && !stream.locked ? pipe(stream, (copy) => native(copy, args)) : native(stream, args)
-  ));
+  const types = /** @type {Record<string, any>} */ (self);
+  const FileStream = types.FileSystemWritableFileStream;
+  replace.method(prototype, "pipeTo", (native, stream, args) => {
+    const isToFile = Boolean(FileStream) && args[0] instanceof FileStream;
+    return stream instanceof NativeStream && !stream.locked && (isToFile || sources.has(stream))
+      ? pipe(stream, (copy) => native(copy, args), isToFile)
+      : native(stream, args);
+  });
 
   // The browser's own, which wait for no timer.
-  const types = /** @type {Record<string, any>} */ (self);
   const transforms = ["CompressionStream", "DecompressionStream", "TextDecoderStream", "TextEncoderStream"]
     .map((name) => types[name])
     .filter(Boolean);
