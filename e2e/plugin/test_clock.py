@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from e2e.plugin.app import read_log
+from e2e.plugin.app import App, read_log
 from pytest_sharedworker import Clock, ClockError, SharedWorker, Timer
 
 # --- timers ---------------------------------------------------------------------------------------
@@ -96,6 +96,34 @@ def test_callback_can_be_a_string(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { setTimeout('note(\"text\")', 10); }")
     clock.run_for(10)
     assert read_log(worker) == [["text", 10]]
+
+
+THROWS = """
+self.seen = [];
+self.onerror = (message, _, line, column, error) => { seen.push([message, line, column, String(error)]); };
+onconnect = () => {};
+setTimeout(() => { throw "text"; }, 1);
+setTimeout(() => { throw undefined; }, 2);
+setTimeout(() => { throw new DOMException("aborted", "AbortError"); }, 3);
+setTimeout(() => { throw new RangeError("range"); }, 4);
+setTimeout(() => { null.member; }, 5);
+"""
+SEEN = "seen.map(([message, line, , text]) => [message, line, text])"
+
+
+def test_exceptions_are_reported_as_in_real_time(app: App) -> None:
+    worker = app.start(THROWS)
+    worker.clock.run_for(10)
+    native = app.context.pages[0].evaluate(
+        """async (script) => {
+            const source = `${script}; setTimeout(() => postMessage(seen), 50);`;
+            const worker = new Worker(URL.createObjectURL(new Blob([source])));
+            return await new Promise((resolve) => { worker.onmessage = ({ data }) => resolve(data); });
+        }""",
+        THROWS,
+    )
+    assert worker.evaluate(SEEN) == [[message, line, text] for message, line, _, text in native]
+    assert [line for _, line, _ in worker.evaluate(SEEN)] == [5, 6, 7, 8, 9]
 
 
 def test_exception_in_a_callback_does_not_stop_other_timers(worker: SharedWorker, clock: Clock) -> None:

@@ -36,6 +36,18 @@ const makeTimers = (
   let nextOrder = 0;
   let currentNesting = 0;
 
+  // Callbacks run as listeners: the browser itself reports what one throws, with its own text and the place in the
+  // app's script, and the other timers fire. In a page the listener is in a shadow tree, so that `window.event` stays
+  // empty, as in a timer.
+  const { apply } = scope.Reflect;
+  const { Event: NativeEvent, EventTarget: NativeEventTarget, document } = /** @type {any} */ (scope);
+  const host = document?.createElementNS("http://www.w3.org/1999/xhtml", "div");
+  /** @type {EventTarget} */
+  const target = host?.attachShadow({ mode: "closed" }) ?? new NativeEventTarget();
+  const dispatch = target.dispatchEvent.bind(target);
+  let run = () => {};
+  target.addEventListener("timer", () => run());
+
   const clampDelay = (/** @type {number} */ delay, /** @type {number} */ nesting) => {
     const integerMs = Math.max(0, delay | 0);
     return nesting > FREE_NESTING ? Math.max(MINIMUM_NESTED_DELAY_MS, integerMs) : integerMs;
@@ -193,16 +205,9 @@ const makeTimers = (
         timers.delete(timer.id);
       }
       currentNesting = timer.nesting;
-      try {
-        if (typeof timer.callback === "function") {
-          timer.callback.apply(scope, timer.args);
-        } else {
-          (0, eval)(timer.callback);
-        }
-      } catch (error) {
-        // As in real time: the exception is reported, and the other timers fire.
-        scope.reportError(error);
-      }
+      const { callback, args } = timer;
+      run = () => (typeof callback === "function" ? apply(callback, scope, args) : (0, eval)(callback));
+      dispatch(new NativeEvent("timer"));
     },
     /** Ends the task that `fire` began; call it when the callback's promises have run. */
     endTask: () => {
