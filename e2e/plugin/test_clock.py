@@ -98,6 +98,40 @@ def test_callback_can_be_a_string(worker: SharedWorker, clock: Clock) -> None:
     assert read_log(worker) == [["text", 10]]
 
 
+def test_text_of_a_timer_is_a_script(worker: SharedWorker, clock: Clock) -> None:
+    worker.evaluate("""() => {
+        const timer = setInterval("let five = 5; clearInterval(text)", 10);
+        self.text = timer;
+        setTimeout(() => note("function"), 10);
+        setTimeout("note(five); setTimeout('note(six)', 5); const six = 6", 10);
+        const nested = "Promise.resolve().then(() => { setTimeout(note, 1, 'nested'); });";
+        setTimeout(`${nested} throw new Error("thrown")`, 20);
+    }""")
+    clock.run_for(1_000)
+    assert read_log(worker) == [["function", 10], [5, 10], [6, 15], ["nested", 21]]
+    assert [error.message for error in worker.errors()] == ["Error: thrown"]
+
+
+def test_text_of_a_timer_may_be_trusted(app: App) -> None:
+    script = """
+        onconnect = ({ ports: [port] }) => {
+            const policy = self.trustedTypes?.createPolicy("text", { createScript: (text) => text });
+            self.post = (value) => port.postMessage([value, performance.now()]);
+            setTimeout(policy ? policy.createScript("post('trusted')") : "post('trusted')", 5);
+            try { setTimeout("post('text')", 6); } catch ({ name }) { post(name); }
+        };
+    """
+    headers = {"Content-Security-Policy": "require-trusted-types-for 'script'"}
+    app.gateway.serve("/trusted.js", script, headers=headers)
+    page = app.open()
+    app.connect(page, "/trusted.js")
+    app.workers.wait_for("/trusted.js").clock.run_for(10)
+    page.wait_for_function("messages.length >= 2")
+    has_types = page.evaluate("'trustedTypes' in self")
+    expected = [["TypeError", 0], ["trusted", 5]] if has_types else [["trusted", 5], ["text", 6]]
+    assert page.evaluate("messages") == expected
+
+
 THROWS = """
 self.seen = [];
 self.onerror = (message, _, line, column, error) => { seen.push([message, line, column, String(error)]); };

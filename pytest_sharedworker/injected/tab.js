@@ -71,8 +71,7 @@
       timers.postponeTo(runToMs);
     }
     for (let timer = timers.next(); timer && timer.dueMs <= runToMs; timer = timers.next()) {
-      timers.fire(timer);
-      await null;
+      await timers.fire(timer);
       timers.endTask();
     }
     timers.setNow(runToMs);

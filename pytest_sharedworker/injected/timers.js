@@ -6,7 +6,7 @@
 /**
  * @typedef {object} VirtualTimer
  * @property {number} id
- * @property {Function | string} callback
+ * @property {Function | string} callback a text may be a TrustedScript
  * @property {unknown[]} args
  * @property {number} nesting
  * @property {boolean} repeat
@@ -37,13 +37,14 @@ const makeTimers = (
   let currentNesting = 0;
 
   // Callbacks run as listeners: the browser itself reports what one throws, with its own text and the place in the
-  // app's script, and the other timers fire. In a page the listener is in a shadow tree, so that `window.event` stays
-  // empty, as in a timer.
+  // app's script, and the other timers fire. In a page the listener is in a shadow tree, so that the event does not
+  // become `window.event`.
   const { apply } = scope.Reflect;
   const { Event: NativeEvent, EventTarget: NativeEventTarget, document } = /** @type {any} */ (scope);
-  const host = document?.createElementNS("http://www.w3.org/1999/xhtml", "div");
+  const makeElement = () => document.createElementNS("http://www.w3.org/1999/xhtml", "div");
   /** @type {EventTarget} */
-  const target = host?.attachShadow({ mode: "closed" }) ?? new NativeEventTarget();
+  const target = document ? makeElement().attachShadow({ mode: "closed" }).appendChild(makeElement())
+    : new NativeEventTarget();
   const dispatch = target.dispatchEvent.bind(target);
   let run = () => {};
   target.addEventListener("timer", () => run());
@@ -77,7 +78,9 @@ const makeTimers = (
       remove(id);
     }
   };
+  const setNative = scope.setTimeout.bind(scope);
   const clearNative = scope.clearTimeout.bind(scope);
+  const { TrustedScript } = /** @type {any} */ (scope);
   // Called on another object, or without a callback, these throw as the browser's own do.
   const isScope = (/** @type {unknown} */ self) => self === undefined || self === null || self === scope;
   for (const [name, repeats] of /** @type {[string, boolean][]} */ ([["setTimeout", false], ["setInterval", true]])) {
@@ -89,7 +92,7 @@ const makeTimers = (
       if (typeof callback === "function") {
         return add(callback, delay, rest, repeats);
       }
-      const text = String(callback);
+      const text = TrustedScript && callback instanceof TrustedScript ? callback : String(callback);
       // The page's policy may forbid to run text: then the browser makes no timer, and reports it.
       const id = native(self, [text, LONGEST_DELAY_MS]);
       clearNative(id);
@@ -195,6 +198,7 @@ const makeTimers = (
       }
       return first;
     },
+    /** Calls the callback. The browser runs a text, as a script of its own: await the promise. */
     fire: (/** @type {VirtualTimer} */ timer) => {
       nowMs = Math.max(nowMs, timer.dueMs);
       if (timer.repeat) {
@@ -206,8 +210,13 @@ const makeTimers = (
       }
       currentNesting = timer.nesting;
       const { callback, args } = timer;
-      run = () => (typeof callback === "function" ? apply(callback, scope, args) : (0, eval)(callback));
+      if (typeof callback !== "function") {
+        setNative(callback, 0);
+        return new Promise((resolve) => { setNative(resolve, 0); });
+      }
+      run = () => apply(callback, scope, args);
       dispatch(new NativeEvent("timer"));
+      return undefined;
     },
     /** Ends the task that `fire` began; call it when the callback's promises have run. */
     endTask: () => {
