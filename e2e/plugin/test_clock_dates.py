@@ -128,6 +128,18 @@ def test_event_keeps_the_time_at_which_it_was_handled(worker: SharedWorker) -> N
     assert read_log(worker) == [[HOUR_MS + 1_000, HOUR_MS + 1_000], [HOUR_MS + 1_000, HOUR_MS + 1_500]]
 
 
+def test_signal_times_out_with_the_reason_of_the_browser(app: App, worker: SharedWorker) -> None:
+    abort = """() => new Promise((resolve) => {
+        self.signal = AbortSignal.timeout(5);
+        signal.onabort = () => resolve([signal.reason.name, signal.reason.message, signal.reason.code]);
+    })"""
+    native = app.context.pages[0].evaluate(abort)
+    worker.evaluate("() => { self.signal = AbortSignal.timeout(5); }")
+    worker.clock.run_for(5)
+    reason = worker.evaluate("[signal.reason.name, signal.reason.message, signal.reason.code]")
+    assert reason == native
+
+
 def test_posted_tasks_wait_for_their_delay(worker: SharedWorker) -> None:
     if not worker.evaluate("'scheduler' in self"):
         pytest.skip("this browser has no scheduler")

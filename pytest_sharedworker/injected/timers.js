@@ -111,14 +111,18 @@ const makeTimers = (
     timers.set(id, { ...timer, id, dueMs: nowMs + delayMs, order: nextOrder++ });
     return id;
   };
+  const { AbortController: NativeAbortController, DOMException: NativeException } = scope;
+  // It aborts at once, with the text of this browser.
+  const sample = scope.AbortSignal.timeout(0);
+  const makeTimeoutError = () => new NativeException(sample.reason?.message ?? "signal timed out", "TimeoutError");
   replace.method(scope.AbortSignal, "timeout", (native, self, args) => {
     const delay = Number(args[0]);
     if (args.length === 0 || !(delay >= 0 && delay <= Number.MAX_SAFE_INTEGER)) {
       // It throws.
       return native(self, args);
     }
-    const controller = new AbortController();
-    wait(() => controller.abort(new DOMException("signal timed out", "TimeoutError")), Math.trunc(delay));
+    const controller = new NativeAbortController();
+    wait(() => controller.abort(makeTimeoutError()), Math.trunc(delay));
     return controller.signal;
   });
   const { AbortSignal: NativeAbortSignal, Scheduler: NativeScheduler } = /** @type {any} */ (scope);
