@@ -75,9 +75,22 @@
   if (iteration) {
     Object.defineProperty(folder, Symbol.asyncIterator, { ...iteration, value: folder.entries });
   }
-  for (const name of BODY) {
-    waitFor(Request.prototype, name, (promise) => work.whilePatient(`Request.${name}()`, promise));
-  }
+  /**
+   * A body that is refused rejects at once, before a microtask could notice that it is followed.
+   *
+   * @param {any} Type
+   * @param {(promise: any, owner: any, name: string) => unknown} wait
+   */
+  const waitForBodies = (Type, wait) => {
+    for (const name of BODY) {
+      replace.method(Type.prototype, name, (native, owner, args) => {
+        const isRefused = !(owner instanceof Type) || streams.isUsed(owner);
+        const promise = native(owner, args);
+        return isRefused ? promise : wait(promise, owner, name);
+      });
+    }
+  };
+  waitForBodies(self.Request, (promise, _, name) => work.whilePatient(`Request.${name}()`, promise));
   const whileRequesting = (/** @type {string} */ what, /** @type {Promise<unknown>} */ promise) => (
     work.beginPatiently(what, promise, REQUEST_PATIENCE_MS).outcome
   );
@@ -119,17 +132,15 @@
   for (const name of ["compile", "instantiate"]) {
     waitFor(self.WebAssembly, name, (promise) => work.until(`WebAssembly.${name}()`, promise));
   }
-  for (const name of BODY) {
-    waitFor(Response.prototype, name, (promise, response) => {
-      if (!(response instanceof NativeResponse) || announcements.isAborted(response)) {
-        // It rejects at once.
-        return promise;
-      }
-      const source = streams.getSource(response);
-      return source === "server" ? requests.whileReading(response, promise)
-        : WAIT_FOR_BODY[source]("reading the response of the worker itself", promise);
-    });
-  }
+  waitForBodies(NativeResponse, (promise, response) => {
+    if (announcements.isAborted(response)) {
+      // It rejects at once.
+      return promise;
+    }
+    const source = streams.getSource(response);
+    return source === "server" ? requests.whileReading(response, promise)
+      : WAIT_FOR_BODY[source]("reading the response of the worker itself", promise);
+  });
   for (const name of ["readAsArrayBuffer", "readAsBinaryString", "readAsDataURL", "readAsText"]) {
     waitFor(FileReader.prototype, name, (_, reader) => {
       work.untilEvent(`FileReader.${name}()`, reader, ["loadend"]);

@@ -45,8 +45,20 @@ const streams = (() => {
     }
     return response.type === "default" ? "data" : "server";
   };
+  /** The bodies that a script has seen. @type {WeakMap<object, ReadableStream>} */
+  const bodies = new WeakMap();
+  replace.getter(Request.prototype, "body", (native, request) => {
+    const opened = native(request, []);
+    if (opened) {
+      bodies.set(request, opened);
+    }
+    return opened;
+  });
   replace.getter(Response.prototype, "body", (native, response) => {
     const opened = native(response, []);
+    if (opened) {
+      bodies.set(response, opened);
+    }
     const source = opened && getSource(response);
     if (source && source !== "script") {
       sources.set(opened, source);
@@ -207,5 +219,9 @@ const streams = (() => {
     return readable;
   });
 
-  return { getSource };
+  return {
+    getSource,
+    /** Whether reading a body is refused. */
+    isUsed: (/** @type {Request | Response} */ owner) => owner.bodyUsed || bodies.get(owner)?.locked === true,
+  };
 })();
