@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from e2e.plugin.app import read_log
+from e2e.plugin.app import App, read_log
 from pytest_sharedworker import Clock, ClockError, SharedWorker, Timer
 
 # --- timers ---------------------------------------------------------------------------------------
@@ -47,6 +47,31 @@ def test_cleared_timers_do_not_fire(worker: SharedWorker, clock: Clock) -> None:
     assert clock.pending_timers == []
 
 
+def test_ids_of_timers_are_converted_as_in_browsers(worker: SharedWorker, clock: Clock) -> None:
+    worker.evaluate("""() => {
+        clearTimeout(setTimeout(note, 10, "fraction") + 0.5);
+        clearTimeout(String(setTimeout(note, 10, "text")));
+        clearTimeout(2 ** 32 + setTimeout(note, 10, "long"));
+        for (const id of [1n, Symbol()]) {
+            try { clearTimeout(id); } catch ({ name }) { note(name); }
+        }
+    }""")
+    clock.run_for(100)
+    assert read_log(worker) == [["TypeError", 0], ["TypeError", 0]]
+
+
+def test_clearing_all_timers_keeps_the_waits_of_other_functions(worker: SharedWorker, clock: Clock) -> None:
+    worker.evaluate("""() => {
+        setTimeout(note, 10, "timer");
+        AbortSignal.timeout(100).onabort = () => note("signal");
+        if (self.scheduler) scheduler.postTask(() => note("task"), { delay: 100 });
+        for (let id = setTimeout(() => {}); id >= -1000; id--) clearTimeout(id);
+    }""")
+    clock.run_for(200)
+    expected = ["signal", "task"] if worker.evaluate("'scheduler' in self") else ["signal"]
+    assert read_log(worker) == [[each, 100] for each in expected]
+
+
 def test_loop_of_zero_delays_ends(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { const loop = () => { note(0); setTimeout(loop, 0); }; setTimeout(loop, 0); }")
     clock.run_for(20)
@@ -71,6 +96,68 @@ def test_callback_can_be_a_string(worker: SharedWorker, clock: Clock) -> None:
     worker.evaluate("() => { setTimeout('note(\"text\")', 10); }")
     clock.run_for(10)
     assert read_log(worker) == [["text", 10]]
+
+
+def test_text_of_a_timer_is_a_script(worker: SharedWorker, clock: Clock) -> None:
+    worker.evaluate("""() => {
+        const timer = setInterval("let five = 5; clearInterval(text)", 10);
+        self.text = timer;
+        setTimeout(() => note("function"), 10);
+        setTimeout("note(five); setTimeout('note(six)', 5); const six = 6", 10);
+        const nested = "Promise.resolve().then(() => { setTimeout(note, 1, 'nested'); });";
+        setTimeout(`${nested} throw new Error("thrown")`, 20);
+    }""")
+    clock.run_for(1_000)
+    assert read_log(worker) == [["function", 10], [5, 10], [6, 15], ["nested", 21]]
+    assert [error.message for error in worker.errors()] == ["Error: thrown"]
+
+
+def test_text_of_a_timer_may_be_trusted(app: App) -> None:
+    script = """
+        onconnect = ({ ports: [port] }) => {
+            const policy = self.trustedTypes?.createPolicy("text", { createScript: (text) => text });
+            self.post = (value) => port.postMessage([value, performance.now()]);
+            setTimeout(policy ? policy.createScript("post('trusted')") : "post('trusted')", 5);
+            try { setTimeout("post('text')", 6); } catch ({ name }) { post(name); }
+        };
+    """
+    headers = {"Content-Security-Policy": "require-trusted-types-for 'script'"}
+    app.gateway.serve("/trusted.js", script, headers=headers)
+    page = app.open()
+    app.connect(page, "/trusted.js")
+    app.workers.wait_for("/trusted.js").clock.run_for(10)
+    page.wait_for_function("messages.length >= 2")
+    has_types = page.evaluate("'trustedTypes' in self")
+    expected = [["TypeError", 0], ["trusted", 5]] if has_types else [["trusted", 5], ["text", 6]]
+    assert page.evaluate("messages") == expected
+
+
+THROWS = """
+self.seen = [];
+self.onerror = (message, _, line, column, error) => { seen.push([message, line, column, String(error)]); };
+onconnect = () => {};
+setTimeout(() => { throw "text"; }, 1);
+setTimeout(() => { throw undefined; }, 2);
+setTimeout(() => { throw new DOMException("aborted", "AbortError"); }, 3);
+setTimeout(() => { throw new RangeError("range"); }, 4);
+setTimeout(() => { null.member; }, 5);
+"""
+SEEN = "seen.map(([message, line, , text]) => [message, line, text])"
+
+
+def test_exceptions_are_reported_as_in_real_time(app: App) -> None:
+    worker = app.start(THROWS)
+    worker.clock.run_for(10)
+    native = app.context.pages[0].evaluate(
+        """async (script) => {
+            const source = `${script}; setTimeout(() => postMessage(seen), 50);`;
+            const worker = new Worker(URL.createObjectURL(new Blob([source])));
+            return await new Promise((resolve) => { worker.onmessage = ({ data }) => resolve(data); });
+        }""",
+        THROWS,
+    )
+    assert worker.evaluate(SEEN) == [[message, line, text] for message, line, _, text in native]
+    assert [line for _, line, _ in worker.evaluate(SEEN)] == [5, 6, 7, 8, 9]
 
 
 def test_exception_in_a_callback_does_not_stop_other_timers(worker: SharedWorker, clock: Clock) -> None:

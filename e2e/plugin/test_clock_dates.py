@@ -44,7 +44,7 @@ TIMES = """[
     performance.mark("mark", { detail: 1 }).startTime,
     new PerformanceMark("mark").startTime,
     performance.measure("measure").duration,
-    performance.measure("measure", { detail: 1 }).duration,
+    performance.measure("measure", { start: 0, detail: 1 }).duration,
     (performance.mark("begin", { startTime: 0 }), performance.measure("measure", "begin").duration),
     performance.measure("measure", { start: 0 }).duration,
     new Event("event").timeStamp,
@@ -93,6 +93,20 @@ def test_measures_with_given_ends_are_kept(worker: SharedWorker) -> None:
     }""") == [[5, 7], [0, 12], [5, 2], [10, 2], [5, 7]]
 
 
+WRONG_MEASURES = """() => {
+    const all = [{ detail: 1 }, { duration: 5 }, { detail: null }, { start: 1, end: 2, duration: 1 }, {}];
+    return all.map((options) => {
+        try { performance.measure("measure", options); return "measured"; } catch ({ name }) { return name; }
+    });
+}"""
+
+
+def test_measures_without_start_and_end_throw_as_in_browsers(app: App, worker: SharedWorker) -> None:
+    names = worker.evaluate(WRONG_MEASURES)
+    assert names == app.context.pages[0].evaluate(WRONG_MEASURES)
+    assert names[:2] == ["TypeError"] * 2
+
+
 def test_time_origin_is_the_date_of_the_start(app: App) -> None:
     app.workers.clock.set_system_time(BEGIN)
     worker = app.start()
@@ -114,6 +128,18 @@ def test_event_keeps_the_time_at_which_it_was_handled(worker: SharedWorker) -> N
     assert read_log(worker) == [[HOUR_MS + 1_000, HOUR_MS + 1_000], [HOUR_MS + 1_000, HOUR_MS + 1_500]]
 
 
+def test_signal_times_out_with_the_reason_of_the_browser(app: App, worker: SharedWorker) -> None:
+    abort = """() => new Promise((resolve) => {
+        self.signal = AbortSignal.timeout(5);
+        signal.onabort = () => resolve([signal.reason.name, signal.reason.message, signal.reason.code]);
+    })"""
+    native = app.context.pages[0].evaluate(abort)
+    worker.evaluate("() => { self.signal = AbortSignal.timeout(5); }")
+    worker.clock.run_for(5)
+    reason = worker.evaluate("[signal.reason.name, signal.reason.message, signal.reason.code]")
+    assert reason == native
+
+
 def test_posted_tasks_wait_for_their_delay(worker: SharedWorker) -> None:
     if not worker.evaluate("'scheduler' in self"):
         pytest.skip("this browser has no scheduler")
@@ -131,6 +157,50 @@ def test_posted_tasks_wait_for_their_delay(worker: SharedWorker) -> None:
     assert read_log(worker) == [["at once", HOUR_MS], ["aborted", HOUR_MS + 500], ["slept", HOUR_MS + 2_000]]
     worker.clock.run_for(1)
     assert read_log(worker)[3:] == [["late", HOUR_MS + 30_000], ["value", HOUR_MS + 30_000]]
+
+
+TASK_OPTIONS = """async () => {
+    const outcomes = [];
+    const post = (callback, options) => scheduler.postTask(callback, options)
+        .then((value) => value, ({ name }) => name);
+    const call = () => "called";
+    for (const options of [null, undefined, { delay: null }, { delay: "0" }, { priority: "background" }]) {
+        outcomes.push(await post(call, options));
+    }
+    for (const delay of [Infinity, NaN, -1, 1n, 2 ** 53]) {
+        outcomes.push(await post(call, { delay }));
+    }
+    for (const options of [5, { signal: null }, { signal: AbortSignal.abort() }, { priority: "none" }]) {
+        outcomes.push(await post(call, typeof options === "object" ? { ...options, delay: 50 } : options));
+    }
+    outcomes.push(await post(5, { delay: 50 }));
+    return outcomes;
+}"""
+
+
+def test_options_of_posted_tasks_are_converted_as_in_browsers(app: App, worker: SharedWorker) -> None:
+    if not worker.evaluate("'scheduler' in self"):
+        pytest.skip("this browser has no scheduler")
+    assert worker.evaluate(TASK_OPTIONS) == app.context.pages[0].evaluate(TASK_OPTIONS)
+    worker.evaluate("""() => {
+        scheduler.postTask(() => note(Date.now() % 1000), { delay: 2.5 });
+        scheduler.postTask(() => note("text"), { delay: "20" });
+    }""")
+    worker.clock.run_for(100)
+    assert read_log(worker) == [[2, HOUR_MS + 2], ["text", HOUR_MS + 20]]
+
+
+def test_failure_of_a_posted_task_is_reported(worker: SharedWorker) -> None:
+    if not worker.evaluate("'scheduler' in self"):
+        pytest.skip("this browser has no scheduler")
+    worker.evaluate("""() => {
+        self.addEventListener("unhandledrejection", ({ reason }) => note(reason.message));
+        scheduler.postTask(() => { throw new Error("at once"); });
+        scheduler.postTask(() => { throw new Error("late"); }, { delay: 20 });
+    }""")
+    worker.clock.run_for(100)
+    worker.wait_for_function("log.length === 2")
+    assert [value for value, _ in read_log(worker)] == ["at once", "late"]
 
 
 def test_asynchronous_wait_times_out(worker: SharedWorker) -> None:

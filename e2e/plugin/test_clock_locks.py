@@ -131,3 +131,17 @@ def test_unhandled_rejections_are_errors_of_the_worker(worker: SharedWorker, clo
     }""")
     clock.settle()
     assert sorted(error.message.split(":")[1] for error in worker.errors()) == [" RangeError", " TypeError"]
+
+
+NAMES = "navigator.locks.query().then(({ held, pending }) => [...held, ...pending].map(({ name }) => name))"
+
+
+def test_query_lists_only_locks_of_the_app(app: App, worker: SharedWorker) -> None:
+    names = worker.evaluate(f"() => navigator.locks.request('outbox', () => {NAMES})")
+    assert names == ["outbox"]
+    own = """() => new Promise((resolve) => {
+        navigator.locks.request("pytest-sharedworker 1", () => { resolve(); return new Promise(() => {}); });
+    })"""
+    worker.evaluate(own)
+    assert worker.evaluate(NAMES) == []
+    assert app.context.pages[0].evaluate(NAMES) == []

@@ -32,6 +32,16 @@ PROMISES = {
         reader.onload = () => resolve(reader.result);
         reader.readAsText(new Blob(["x".repeat(1e6)]));
     })).length""",
+    "FileReader, binary": """(await new Promise((resolve) => {
+        const reader = new FileReader();
+        reader.onload = () => resolve(reader.result);
+        reader.readAsBinaryString(new Blob([new Uint8Array(2e7)]));
+    })).length""",
+    "OffscreenCanvas": """await (async () => {
+        const canvas = new OffscreenCanvas(2000, 2000);
+        canvas.getContext("2d").fillRect(0, 0, 9, 9);
+        return (await canvas.convertToBlob()).size;
+    })()""",
     "Response": "(await new Response(new Blob(['x'.repeat(1e6)])).text()).length",
     "SubtleCrypto": "(await crypto.subtle.digest('SHA-256', new Uint8Array(1e7))).byteLength",
     "WebAssembly": "(await WebAssembly.compile(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]))) ? 1 : 0",
@@ -43,6 +53,33 @@ PROMISES = {
         await writable.close();
         return (await file.getFile()).size;
     })()""",
+    "private file's writer": """await (async () => {
+        const root = await navigator.storage.getDirectory();
+        const file = await root.getFileHandle("stored", { create: true });
+        const writer = (await file.createWritable()).getWriter();
+        await writer.write(new Uint8Array(1e6));
+        await writer.close();
+        return (await file.getFile()).size;
+    })()""",
+    "private folder": """await (async () => {
+        const root = await navigator.storage.getDirectory();
+        for (let number = 0; number < 30; number++) await root.getFileHandle(`f${number}`, { create: true });
+        let count = 0;
+        for await (const [name] of root) count += name.length;
+        for await (const name of root.keys()) count += name.length;
+        for await (const { name } of root.values()) count += name.length;
+        return count;
+    })()""",
+    "storage buckets": """await (async () => {
+        const bucket = await navigator.storageBuckets.open("bucket");
+        return (await bucket.estimate()).quota + (await navigator.storageBuckets.keys()).length;
+    })()""",
+}
+NEEDS = {
+    "private files": "storage",  # WebKitGTK has none.
+    "private file's writer": "storage",
+    "private folder": "storage",
+    "storage buckets": "storageBuckets",
 }
 
 
@@ -53,8 +90,8 @@ def read_new_log(worker: SharedWorker, begin_ms: float) -> list[Any]:
 
 def test_clock_waits_for_promises_of_the_browser(worker: SharedWorker, clock: Clock) -> None:
     for title, promise in PROMISES.items():
-        if title == "private files" and not worker.evaluate("'storage' in navigator"):
-            continue  # WebKitGTK has none.
+        if title in NEEDS and not worker.evaluate(f"'{NEEDS[title]}' in navigator"):
+            continue
         begin_ms = clock.now
         worker.evaluate(f"""() => {{
             setTimeout(async () => {{ for (let count = 0; count < 3; count++) note({promise}); }}, 1000);
@@ -184,6 +221,70 @@ def test_clock_waits_for_the_chunks_of_a_stream(
         assert read_new_log(worker, begin_ms) == [[SIZE, 1_000], ["after", 1_001]], title
 
 
+FILE_SOURCES = {
+    "response": "(await fetch('/data')).body",
+    "blob": "new Blob([await (await fetch('/data')).blob()]).stream()",
+    "packed": "(await fetch('/data')).body.pipeThrough(new CompressionStream('gzip'))"
+    ".pipeThrough(new DecompressionStream('gzip'))",
+    "script": "(await fetch('/data')).body.pipeThrough(new TransformStream())",
+}
+
+
+@pytest.mark.parametrize("source", FILE_SOURCES)
+def test_clock_waits_for_a_pipe_into_a_file(
+    app: App, worker: SharedWorker, clock: Clock, source: str
+) -> None:
+    if not worker.evaluate("'storage' in navigator"):
+        pytest.skip("WebKitGTK has no private files")
+    app.gateway.serve("/data", b"x" * 20 * SIZE, content_type="application/octet-stream")
+    worker.evaluate(f"""() => {{
+        setTimeout(async () => {{
+            const root = await navigator.storage.getDirectory();
+            const file = await root.getFileHandle("file", {{ create: true }});
+            const stream = {FILE_SOURCES[source]};
+            await stream.pipeTo(await file.createWritable());
+            note((await file.getFile()).size);
+        }}, 1000);
+        setInterval(() => {{}}, 1);
+    }}""")
+    clock.run_for(2_000)
+    assert worker.errors() == []
+    assert read_log(worker) == [[20 * SIZE, 1_000]]
+    assert clock.state()["pending"] == []
+
+
+def test_pipe_of_a_timer_into_a_file_does_not_stop_the_clock(worker: SharedWorker, clock: Clock) -> None:
+    if not worker.evaluate("'storage' in navigator"):
+        pytest.skip("WebKitGTK has no private files")
+    worker.evaluate("""async () => {
+        const root = await navigator.storage.getDirectory();
+        const file = await root.getFileHandle("file", { create: true });
+        const writable = await file.createWritable();
+        let count = 0;
+        const pull = (controller) => new Promise((resolve) => {
+            setTimeout(() => {
+                count += 1;
+                if (count === 5) controller.close(); else controller.enqueue("x");
+                resolve();
+            }, 1000);
+        });
+        new ReadableStream({ pull }, { highWaterMark: 0 }).pipeTo(writable).then(() => note(count));
+    }""")
+    clock.run_for(60_000, timeout=10_000)
+    assert read_log(worker) == [[5, 5_000]]
+
+
+def test_clock_waits_for_a_font(app: App, worker: SharedWorker, clock: Clock) -> None:
+    worker.evaluate("""() => {
+        const load = () => new FontFace("font", "url(/font.woff2)").load().catch(({ name }) => name);
+        setTimeout(async () => note(await load()), 1000);
+        setInterval(() => {}, 1);
+    }""")
+    app.gateway.serve("/font.woff2", "no font")
+    clock.run_for(3_000)
+    assert [time for _, time in read_log(worker)] == [1_000]
+
+
 PACKED = "new Response(stream.pipeThrough(new CompressionStream('gzip')))"
 SLOW_READINGS = {
     "own response": f"const stream = new Response(data).body; await {PACKED}.blob();",
@@ -297,6 +398,85 @@ def test_idle_response_stream_does_not_stop_the_clock(
     )
     clock.run_for(3_600_000)
     assert wait_for_console(worker, "first").virtual_time == 1_000
-    assert clock.state()["pending"] == [{"what": "reading a stream", "held": True}]
+    # Both ends of the pipe.
+    assert clock.state()["pending"] == [{"what": "reading a stream", "held": True}] * 2
     sharedworker_loop.run(server.send("second"))
     assert wait_for_console(worker, "second").virtual_time == 3_600_000
+
+
+# --- locks of streams -----------------------------------------------------------------------------
+
+USES = {
+    "loop that gives the body back": """
+        let size = 0;
+        for await (const chunk of body.values({ preventCancel: true })) { size += chunk.length; break; }
+        const { locked } = body;
+        for await (const chunk of body) size += chunk.length;
+        return [locked, size];
+    """,
+    "loop that ends early": """
+        for await (const chunk of body) break;
+        return [body.locked, (await body.getReader().read()).done];
+    """,
+    "pipe": """
+        const piped = body.pipeTo(new WritableStream());
+        const before = [body.locked, response.bodyUsed];
+        await piped;
+        return [...before, body.locked];
+    """,
+    "pipe through a transform": """
+        const piped = body.pipeThrough(new TextDecoderStream());
+        const before = [body.locked, response.bodyUsed];
+        let size = 0;
+        for await (const text of piped) size += text.length;
+        return [...before, size, body.locked];
+    """,
+    "aborted pipe that gives the body back": """
+        const controller = new AbortController();
+        const write = () => { controller.abort(); };
+        const options = { preventCancel: true, signal: controller.signal };
+        const name = await body.pipeTo(new WritableStream({ write }), options).catch(({ name }) => name);
+        return [name, body.locked, typeof (await body.getReader().read()).done];
+    """,
+    "pipe to nothing": """
+        const names = [];
+        for (const call of [() => body.pipeThrough({}), () => body.pipeThrough(), () => body.pipeTo({})]) {
+            try { await call(); } catch ({ name }) { names.push(name); }
+        }
+        return [...names, body.locked, response.bodyUsed, (await response.text()).length];
+    """,
+    "pipe to a locked stream": """
+        const transform = new TransformStream();
+        transform.writable.getWriter();
+        const names = [await body.pipeTo(transform.writable).catch(({ name }) => name)];
+        try { body.pipeThrough(transform); } catch ({ name }) { names.push(name); }
+        return [...names, body.locked, (await response.text()).length];
+    """,
+    "pipe into a stream that fails": """
+        const write = () => { throw new RangeError("full"); };
+        const name = await body.pipeTo(new WritableStream({ write })).catch(({ name }) => name);
+        return [name, body.locked, (await body.getReader().read()).done];
+    """,
+    "pipe that does not close": """
+        let closed = 0;
+        const stream = new WritableStream({ close: () => { closed += 1; } });
+        await body.pipeTo(stream, { preventClose: true });
+        return [closed, stream.locked, body.locked];
+    """,
+    "branches": """
+        const branches = body.tee();
+        const texts = await Promise.all(branches.map((branch) => new Response(branch).text()));
+        return [body.locked, response.bodyUsed, ...texts.map(({ length }) => length)];
+    """,
+}
+
+
+@pytest.mark.parametrize("title", USES)
+def test_body_is_locked_and_free_as_in_real_time(app: App, worker: SharedWorker, title: str) -> None:
+    require_iteration(worker)
+    app.gateway.serve("/data", "x" * SIZE, content_type="text/plain")
+    script = (
+        f"async () => {{ const response = await fetch('/data'); const {{ body }} = response; {USES[title]} }}"
+    )
+    native = app.context.pages[0].evaluate(script)
+    assert worker.evaluate(script) == native

@@ -144,6 +144,33 @@ def test_rejection_of_an_aborted_request_comes_at_once(app: App) -> None:
     assert worker.evaluate(script) == ["aborted", "microtask"]
 
 
+REFUSED_BODIES = """async () => {
+    const log = [];
+    const used = await fetch("/page.html");
+    await used.text();
+    const locked = await fetch("/page.html");
+    locked.body.getReader();
+    const own = new Response("own");
+    await own.text();
+    const request = new Request("/", { method: "POST", body: "body" });
+    await request.text();
+    for (const [name, body] of Object.entries({ used, locked, own, request })) {
+        const refused = body.text().catch(() => log.push(`${name} refused`));
+        await null;
+        log.push(name);
+        await refused;
+    }
+    return log;
+}"""
+
+
+def test_rejection_of_a_used_body_comes_at_once(app: App) -> None:
+    worker = app.start()
+    log = worker.evaluate(REFUSED_BODIES)
+    assert log == app.context.pages[0].evaluate(REFUSED_BODIES)
+    assert log[:2] == ["used refused", "used"]
+
+
 def test_policy_against_text_forbids_timers_of_text(app: App, browser_name: str) -> None:
     if browser_name == "webkit":
         pytest.skip("WebKit fires no event for a timer that a worker's policy forbids")

@@ -167,7 +167,7 @@
       timers.setNow(dueMs);
       requests.resume(resume.request);
     } else if (timer) {
-      timers.fire(timer);
+      await timers.fire(timer);
     }
     return true;
   };

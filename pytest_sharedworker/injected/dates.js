@@ -73,6 +73,11 @@ const installDates = (/** @type {typeof globalThis} */ scope, /** @type {ScopeTi
       return native(self, args);
     }
     const isObject = typeof start === "object" && start;
+    if (isObject && start.start === undefined && start.end === undefined
+      && (start.detail !== undefined || start.duration !== undefined)) {
+      // It throws.
+      return native(self, args);
+    }
     const options = isObject ? start : { start: start === undefined || start === null ? 0 : String(start) };
     const isOpen = options.end === undefined && (options.start === undefined || options.duration === undefined);
     return native(self, [name, isOpen ? { ...options, end: nowMs() } : options]);

@@ -26,8 +26,9 @@ const locks = (() => {
   let clients = new Set();
 
   // The browser lists who stands in line by client; a lock that only this worker requests shows its client.
+  const OWN_PREFIX = "pytest-sharedworker ";
   const findOwnClientId = () => {
-    const ownName = `pytest-sharedworker ${control.id}`;
+    const ownName = `${OWN_PREFIX}${control.id}`;
     return request.call(manager, ownName, async () => {
       const { held = [] } = await query.call(manager);
       return held.find(({ name }) => name === ownName)?.clientId;
@@ -88,6 +89,14 @@ const locks = (() => {
     return pendingLocks.size > 0;
   };
 
+  replace.method(self.LockManager.prototype, "query", async (native, self, args) => {
+    const snapshot = await native(self, args);
+    // The lock of `findOwnClientId`, of this worker or another one, is not the app's.
+    for (const kind of ["held", "pending"]) {
+      snapshot[kind] = snapshot[kind]?.filter((/** @type {LockInfo} */ { name }) => !name?.startsWith(OWN_PREFIX));
+    }
+    return snapshot;
+  });
   replace.method(LockManager.prototype, "request", (native, self, args) => {
     const callback = args[args.length - 1];
     const [name, ...rest] = args.slice(0, -1);

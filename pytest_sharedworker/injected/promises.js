@@ -1,4 +1,4 @@
-// Methods of the browser that return a promise, and FileReader: time waits until they have settled; for a limited
+// Methods of the browser that return a promise or read a list, and FileReader: time waits until they have settled; for a limited
 // real time where they read what a script or a server fills, which may wait for a timer.
 (() => {
   // As for a request, see requests.js.
@@ -14,6 +14,9 @@
     FileSystemWritableFileStream: ["abort", "close", "seek", "truncate", "write"],
     IDBFactory: ["databases"],
     LockManager: ["query"],
+    OffscreenCanvas: ["convertToBlob"],
+    StorageBucket: ["estimate", "expires", "getDirectory", "persist", "persisted", "setExpires"],
+    StorageBucketManager: ["delete", "keys", "open"],
     StorageManager: ["estimate", "getDirectory", "persisted"],
     SubtleCrypto: [
       "decrypt", "deriveBits", "deriveKey", "digest", "encrypt", "exportKey", "generateKey", "importKey",
@@ -39,9 +42,55 @@
       ));
     }
   }
-  for (const name of BODY) {
-    waitFor(Request.prototype, name, (promise) => work.whilePatient(`Request.${name}()`, promise));
+  const { FileSystemWritableFileStream: FileStream, WritableStreamDefaultWriter: Writer } = types;
+  /** @type {WeakSet<object>} */
+  const fileWriters = new WeakSet();
+  if (FileStream) {
+    waitFor(FileStream.prototype, "getWriter", (writer, self) => {
+      if (self instanceof FileStream) {
+        fileWriters.add(writer);
+      }
+      return writer;
+    });
+    for (const name of ["abort", "close", "write"]) {
+      waitFor(Writer.prototype, name, (promise, self) => (
+        fileWriters.has(self) ? work.until(`FileSystemWritableFileStream.${name}()`, promise) : promise
+      ));
+    }
   }
+  // A loop over a folder calls `next` of the iterator. All iterators have one prototype.
+  const { prototype: folder } = types.FileSystemDirectoryHandle ?? {};
+  let followsFolders = false;
+  for (const name of ["entries", "keys", "values"]) {
+    waitFor(folder, name, (iterator) => {
+      if (!followsFolders) {
+        followsFolders = true;
+        waitFor(iterator, "next", (promise) => work.until("reading a folder", promise));
+      }
+      return iterator;
+    });
+  }
+  // One function under two names.
+  const iteration = folder && Object.getOwnPropertyDescriptor(folder, Symbol.asyncIterator);
+  if (iteration) {
+    Object.defineProperty(folder, Symbol.asyncIterator, { ...iteration, value: folder.entries });
+  }
+  /**
+   * A body that is refused rejects at once, before a microtask could notice that it is followed.
+   *
+   * @param {any} Type
+   * @param {(promise: any, owner: any, name: string) => unknown} wait
+   */
+  const waitForBodies = (Type, wait) => {
+    for (const name of BODY) {
+      replace.method(Type.prototype, name, (native, owner, args) => {
+        const isRefused = !(owner instanceof Type) || streams.isUsed(owner);
+        const promise = native(owner, args);
+        return isRefused ? promise : wait(promise, owner, name);
+      });
+    }
+  };
+  waitForBodies(self.Request, (promise, _, name) => work.whilePatient(`Request.${name}()`, promise));
   const whileRequesting = (/** @type {string} */ what, /** @type {Promise<unknown>} */ promise) => (
     work.beginPatiently(what, promise, REQUEST_PATIENCE_MS).outcome
   );
@@ -61,6 +110,9 @@
   for (const name of ["compileStreaming", "instantiateStreaming"]) {
     waitForRequest(self.WebAssembly, name, "WebAssembly");
   }
+  for (const type of ["FontFace", "FontFaceSet"]) {
+    waitForRequest(types[type]?.prototype, "load", type);
+  }
   waitFor(types.Scheduler?.prototype, "yield", (promise) => work.until("scheduler.yield()", promise));
   replace.method(types.Scheduler?.prototype, "postTask", (native, self, args) => {
     const [callback, ...rest] = args;
@@ -74,25 +126,22 @@
       return callback.apply(undefined, values);
     };
     const promise = native(self, [task, ...rest]);
-    promise.catch(() => work.end(item));
-    return promise;
+    return work.untilSettled(promise, () => work.end(item));
   });
   waitFor(self, "createImageBitmap", (promise) => work.until("createImageBitmap()", promise));
   for (const name of ["compile", "instantiate"]) {
     waitFor(self.WebAssembly, name, (promise) => work.until(`WebAssembly.${name}()`, promise));
   }
-  for (const name of BODY) {
-    waitFor(Response.prototype, name, (promise, response) => {
-      if (!(response instanceof NativeResponse) || announcements.isAborted(response)) {
-        // It rejects at once.
-        return promise;
-      }
-      const source = streams.getSource(response);
-      return source === "server" ? requests.whileReading(response, promise)
-        : WAIT_FOR_BODY[source]("reading the response of the worker itself", promise);
-    });
-  }
-  for (const name of ["readAsArrayBuffer", "readAsDataURL", "readAsText"]) {
+  waitForBodies(NativeResponse, (promise, response) => {
+    if (announcements.isAborted(response)) {
+      // It rejects at once.
+      return promise;
+    }
+    const source = streams.getSource(response);
+    return source === "server" ? requests.whileReading(response, promise)
+      : WAIT_FOR_BODY[source]("reading the response of the worker itself", promise);
+  });
+  for (const name of ["readAsArrayBuffer", "readAsBinaryString", "readAsDataURL", "readAsText"]) {
     waitFor(FileReader.prototype, name, (_, reader) => {
       work.untilEvent(`FileReader.${name}()`, reader, ["loadend"]);
     });

@@ -253,20 +253,20 @@ const requests = (() => {
      * @param {Promise<Value>} promise
      */
     whileReading: (response, promise) => {
+      const number = numbers.get(response);
       const { item, outcome } = work.beginPatiently(
         `reading the response of ${response.url}`, promise, PATIENCE_MS,
+        () => {
+          if (number !== undefined && readings.get(number) === item) {
+            readings.delete(number);
+          }
+        },
       );
-      const number = numbers.get(response);
-      if (number === undefined) {
-        return outcome;
+      if (number !== undefined) {
+        readings.set(number, item);
+        work.setHeld(item, ignored.has(number));
       }
-      readings.set(number, item);
-      work.setHeld(item, ignored.has(number));
-      return work.untilSettled(outcome, () => {
-        if (readings.get(number) === item) {
-          readings.delete(number);
-        }
-      });
+      return outcome;
     },
   };
 })();

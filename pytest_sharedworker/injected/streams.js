@@ -45,8 +45,20 @@ const streams = (() => {
     }
     return response.type === "default" ? "data" : "server";
   };
+  /** The bodies that a script has seen. @type {WeakMap<object, ReadableStream>} */
+  const bodies = new WeakMap();
+  replace.getter(Request.prototype, "body", (native, request) => {
+    const opened = native(request, []);
+    if (opened) {
+      bodies.set(request, opened);
+    }
+    return opened;
+  });
   replace.getter(Response.prototype, "body", (native, response) => {
     const opened = native(response, []);
+    if (opened) {
+      bodies.set(response, opened);
+    }
     const source = opened && getSource(response);
     if (source && source !== "script") {
       sources.set(opened, source);
@@ -75,59 +87,141 @@ const streams = (() => {
     });
   }
 
-  /** @type {{ type?: any }} */
-  const byteStream = { type: "bytes" };
-  try {
-    new NativeStream(byteStream);
-  } catch {
-    // WebKit's scripts make no byte streams.
-    delete byteStream.type;
-  }
-
-  // In pipeTo, tee and async iteration the browser reads without calling `read`. It gets this stream instead, which
-  // calls `read` on the source for each chunk.
-  const wrap = (/** @type {ReadableStream<Uint8Array>} */ source) => {
-    const reader = source.getReader();
-    return new NativeStream({
-      ...byteStream,
-      pull: async (/** @type {any} */ controller) => {
-        const { done, value } = await reader.read();
-        if (!done) {
-          controller.enqueue(value);
-          return;
-        }
-        controller.close();
-        if (controller.byobRequest) {
-          controller.byobRequest.respond(0);
-        }
-      },
-      cancel: (reason) => reader.cancel(reason),
-    }, { highWaterMark: 0 });
+  // --- iterators and branches -----------------------------------------------------------------
+  // A loop calls `next` of the iterator, which reads. All iterators have one prototype.
+  let followsIterators = false;
+  const followIterators = (/** @type {any} */ iterator) => {
+    if (!followsIterators) {
+      followsIterators = true;
+      replace.method(iterator, "next", (native, each, args) => {
+        const chunk = native(each, args);
+        const source = readers.get(each);
+        return source ? waitForChunk(source, chunk) : chunk;
+      });
+    }
   };
-  // The browser's own, which wait for no timer. They read from a wrapped stream.
-  /** @type {WeakSet<ReadableStream>} */
-  const transformed = new WeakSet();
-  const types = /** @type {Record<string, any>} */ (self);
-  const transforms = ["CompressionStream", "DecompressionStream", "TextDecoderStream", "TextEncoderStream"]
-    .map((name) => types[name])
-    .filter(Boolean);
-  for (const name of ["pipeThrough", "pipeTo", "tee", "values"]) {
-    replace.method(prototype, name, (native, stream, args) => {
-      const source = sources.get(stream);
-      const isWrapped = source && !transformed.has(stream) && !stream.locked;
-      const piped = native(isWrapped ? wrap(stream) : stream, args);
-      if (source && name === "pipeThrough" && transforms.some((Transform) => args[0] instanceof Transform)) {
-        sources.set(piped, source);
-        transformed.add(piped);
-      }
-      return piped;
-    });
-  }
+  replace.method(prototype, "values", (native, stream, args) => {
+    const iterator = native(stream, args);
+    const source = sources.get(stream);
+    if (source) {
+      followIterators(iterator);
+      readers.set(iterator, source);
+    }
+    return iterator;
+  });
   // One function under two names.
   const iterator = Object.getOwnPropertyDescriptor(prototype, Symbol.asyncIterator);
   if (iterator) {
     Object.defineProperty(prototype, Symbol.asyncIterator, { ...iterator, value: prototype.values });
   }
+  replace.method(prototype, "tee", (native, stream, args) => {
+    const branches = native(stream, args);
+    const source = sources.get(stream);
+    if (source) {
+      for (const branch of branches) {
+        sources.set(branch, source);
+      }
+    }
+    return branches;
+  });
 
-  return { getSource };
+  // --- pipes ----------------------------------------------------------------------------------
+  const { AbortSignal: NativeAbortSignal, WritableStream: NativeWritableStream } = self;
+  // In a pipe the browser reads without calling `read`. It gets another stream instead, which calls `read` on the
+  // source for each chunk. The source is locked, and free again, when it is in the browser's own pipe.
+  /**
+   * @param {ReadableStream} stream not locked
+   * @param {(stream: ReadableStream) => Promise<void>} start the browser's pipe; it rejects wrong arguments
+   * @param {boolean} isToFile
+   */
+  const pipe = (stream, start, isToFile) => {
+    /** @type {ReadableStreamDefaultReader<any>} */
+    let reader;
+    /** @type {Promise<ReadableStreamReadResult<any>> | undefined} */
+    let chunk;
+    /** @type {ReadableStreamDefaultController<any> | undefined} */
+    let controller;
+    // The browser writes a file without calling `write`. Time waits for it while no chunk is awaited.
+    /** @type {WorkItem | undefined} */
+    let writing;
+    const read = () => {
+      const next = reader.read();
+      next.catch(() => {});
+      return next;
+    };
+    const copy = new NativeStream({
+      start: (given) => { controller = given; },
+      pull: async () => {
+        chunk ??= read();
+        work.setHeld(writing, true);
+        const { done, value } = await chunk;
+        work.setHeld(writing, false);
+        chunk = undefined;
+        if (done) {
+          controller?.close();
+        } else {
+          controller?.enqueue(value);
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    }, { highWaterMark: 0 });
+    const piped = start(copy);
+    if (!copy.locked) {
+      // The pipe has not begun.
+      return piped;
+    }
+    writing = isToFile ? work.begin("writing a file") : undefined;
+    reader = stream.getReader();
+    // The browser reads at once, too: from now on, the body is used.
+    chunk = read();
+    // An error ends the pipe before the next chunk is wanted, behind the chunk that is on its way.
+    reader.closed.catch(async (error) => {
+      await chunk?.catch(() => {});
+      controller?.error(error);
+    });
+    return work.untilSettled(piped, () => {
+      work.end(writing);
+      reader.releaseLock();
+    });
+  };
+  const types = /** @type {Record<string, any>} */ (self);
+  const FileStream = types.FileSystemWritableFileStream;
+  replace.method(prototype, "pipeTo", (native, stream, args) => {
+    const isToFile = Boolean(FileStream) && args[0] instanceof FileStream;
+    return stream instanceof NativeStream && !stream.locked && (isToFile || sources.has(stream))
+      ? pipe(stream, (copy) => native(copy, args), isToFile)
+      : native(stream, args);
+  });
+
+  // The browser's own, which wait for no timer.
+  const transforms = ["CompressionStream", "DecompressionStream", "TextDecoderStream", "TextEncoderStream"]
+    .map((name) => types[name])
+    .filter(Boolean);
+  const { pipeTo } = prototype;
+  replace.method(prototype, "pipeThrough", (native, stream, args) => {
+    const source = sources.get(stream);
+    const [transform, options] = args;
+    const { preventAbort, preventCancel, preventClose, signal } = options ?? {};
+    const { readable, writable } = transform ?? {};
+    if (
+      !source || stream.locked
+      || !(readable instanceof NativeStream && writable instanceof NativeWritableStream && !writable.locked)
+      || !(options === undefined || options === null || typeof options === "object" || typeof options === "function")
+      || !(signal === undefined || signal instanceof NativeAbortSignal)
+    ) {
+      return native(stream, args);
+    }
+    pipeTo.call(stream, writable, { preventAbort, preventCancel, preventClose, signal }).catch(() => {});
+    if (transforms.some((Transform) => transform instanceof Transform)) {
+      // Whoever prevents its end may write more later.
+      sources.set(readable, preventAbort || preventClose ? "server" : source);
+    }
+    return readable;
+  });
+
+  return {
+    getSource,
+    /** Whether reading a body is refused. */
+    isUsed: (/** @type {Request | Response} */ owner) => owner.bodyUsed || bodies.get(owner)?.locked === true,
+  };
 })();

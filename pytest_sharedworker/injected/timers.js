@@ -6,7 +6,7 @@
 /**
  * @typedef {object} VirtualTimer
  * @property {number} id
- * @property {Function | string} callback
+ * @property {Function | string} callback a text may be a TrustedScript
  * @property {unknown[]} args
  * @property {number} nesting
  * @property {boolean} repeat
@@ -36,6 +36,19 @@ const makeTimers = (
   let nextOrder = 0;
   let currentNesting = 0;
 
+  // Callbacks run as listeners: the browser itself reports what one throws, with its own text and the place in the
+  // app's script, and the other timers fire. In a page the listener is in a shadow tree, so that the event does not
+  // become `window.event`.
+  const { apply } = scope.Reflect;
+  const { Event: NativeEvent, EventTarget: NativeEventTarget, document } = /** @type {any} */ (scope);
+  const makeElement = () => document.createElementNS("http://www.w3.org/1999/xhtml", "div");
+  /** @type {EventTarget} */
+  const target = document ? makeElement().attachShadow({ mode: "closed" }).appendChild(makeElement())
+    : new NativeEventTarget();
+  const dispatch = target.dispatchEvent.bind(target);
+  let run = () => {};
+  target.addEventListener("timer", () => run());
+
   const clampDelay = (/** @type {number} */ delay, /** @type {number} */ nesting) => {
     const integerMs = Math.max(0, delay | 0);
     return nesting > FREE_NESTING ? Math.max(MINIMUM_NESTED_DELAY_MS, integerMs) : integerMs;
@@ -55,10 +68,19 @@ const makeTimers = (
     timers.set(timer.id, timer);
     return timer.id;
   };
-  const clear = (/** @type {unknown} */ id) => {
-    timers.delete(Number(id));
+  const remove = (/** @type {number} */ id) => {
+    timers.delete(id);
   };
+  const clear = (/** @type {any} */ given) => {
+    // Converted as by the browser, which throws for a BigInt or a symbol.
+    const id = given | 0;
+    if (id > 0) {
+      remove(id);
+    }
+  };
+  const setNative = scope.setTimeout.bind(scope);
   const clearNative = scope.clearTimeout.bind(scope);
+  const { TrustedScript } = /** @type {any} */ (scope);
   // Called on another object, or without a callback, these throw as the browser's own do.
   const isScope = (/** @type {unknown} */ self) => self === undefined || self === null || self === scope;
   for (const [name, repeats] of /** @type {[string, boolean][]} */ ([["setTimeout", false], ["setInterval", true]])) {
@@ -70,7 +92,7 @@ const makeTimers = (
       if (typeof callback === "function") {
         return add(callback, delay, rest, repeats);
       }
-      const text = String(callback);
+      const text = TrustedScript && callback instanceof TrustedScript ? callback : String(callback);
       // The page's policy may forbid to run text: then the browser makes no timer, and reports it.
       const id = native(self, [text, LONGEST_DELAY_MS]);
       clearNative(id);
@@ -80,39 +102,59 @@ const makeTimers = (
   for (const name of ["clearTimeout", "clearInterval"]) {
     replace.method(scope, name, (native, self, args) => (isScope(self) ? clear(args[0]) : native(self, args)));
   }
-  // Delays of other APIs: not rounded, not nested, of any length.
+  // Delays of other APIs: not rounded, not nested, of any length. Their ids are negative, so that an app that clears
+  // all its timers by counting does not end them.
+  let nextWaitId = -1;
   const wait = (/** @type {() => void} */ callback, /** @type {number} */ delayMs) => {
-    const id = nextTimerId++;
+    const id = nextWaitId--;
     const timer = { callback, args: [], nesting: 0, repeat: false, delay: delayMs };
     timers.set(id, { ...timer, id, dueMs: nowMs + delayMs, order: nextOrder++ });
     return id;
   };
+  const { AbortController: NativeAbortController, DOMException: NativeException } = scope;
+  // It aborts at once, with the text of this browser.
+  const sample = scope.AbortSignal.timeout(0);
+  const makeTimeoutError = () => new NativeException(sample.reason?.message ?? "signal timed out", "TimeoutError");
   replace.method(scope.AbortSignal, "timeout", (native, self, args) => {
     const delay = Number(args[0]);
     if (args.length === 0 || !(delay >= 0 && delay <= Number.MAX_SAFE_INTEGER)) {
       // It throws.
       return native(self, args);
     }
-    const controller = new AbortController();
-    wait(() => controller.abort(new DOMException("signal timed out", "TimeoutError")), Math.trunc(delay));
+    const controller = new NativeAbortController();
+    wait(() => controller.abort(makeTimeoutError()), Math.trunc(delay));
     return controller.signal;
   });
-  replace.method(/** @type {any} */ (scope).Scheduler?.prototype, "postTask", (native, self, args) => {
-    const [callback, { delay = 0, ...options } = {}] = args;
-    if (!(delay > 0)) {
+  const { AbortSignal: NativeAbortSignal, Scheduler: NativeScheduler } = /** @type {any} */ (scope);
+  const PRIORITIES = [undefined, "background", "user-blocking", "user-visible"];
+  const toTaskDelay = (/** @type {any} */ delay) => {
+    try {
+      return Math.trunc(+delay);
+    } catch {
+      return NaN;
+    }
+  };
+  replace.method(NativeScheduler?.prototype, "postTask", (native, self, args) => {
+    const [callback, options] = args;
+    const { delay: given, priority, signal } = options ?? {};
+    const delay = given === undefined ? 0 : toTaskDelay(given);
+    if (
+      !(delay > 0 && delay <= Number.MAX_SAFE_INTEGER) || !(self instanceof NativeScheduler)
+      || typeof callback !== "function" || !PRIORITIES.includes(priority)
+      || !(signal === undefined || (signal instanceof NativeAbortSignal && !signal.aborted))
+    ) {
+      // Without a delay, or it rejects.
       return native(self, args);
     }
     const postDelayed = async () => {
-      const { signal } = options;
-      signal?.throwIfAborted();
       await new Promise((resolve, reject) => {
         const id = wait(() => resolve(undefined), delay);
         signal?.addEventListener("abort", () => {
-          clear(id);
+          remove(id);
           reject(signal.reason);
         }, { once: true });
       });
-      return native(self, [callback, options]);
+      return native(self, [callback, { priority, signal }]);
     };
     return postDelayed();
   });
@@ -128,14 +170,14 @@ const makeTimers = (
     const ended = new Promise((resolve) => {
       const id = wait(() => resolve("timed-out"), timeout);
       waiting.value.then((/** @type {string} */ result) => {
-        clear(id);
+        remove(id);
         resolve(result);
       });
     });
     return { async: true, value: ended };
   });
 
-  installXhrTimeouts(scope, { nowMs: () => nowMs, wait, clear }, onXhrDue);
+  installXhrTimeouts(scope, { nowMs: () => nowMs, wait, clear: remove }, onXhrDue);
   installDates(scope, { nowMs: () => nowMs, dateMs: () => originMs + nowMs, epochMs });
 
   const sort = () => [...timers.values()].sort((a, b) => a.dueMs - b.dueMs || a.order - b.order);
@@ -160,6 +202,7 @@ const makeTimers = (
       }
       return first;
     },
+    /** Calls the callback. The browser runs a text, as a script of its own: await the promise. */
     fire: (/** @type {VirtualTimer} */ timer) => {
       nowMs = Math.max(nowMs, timer.dueMs);
       if (timer.repeat) {
@@ -170,16 +213,14 @@ const makeTimers = (
         timers.delete(timer.id);
       }
       currentNesting = timer.nesting;
-      try {
-        if (typeof timer.callback === "function") {
-          timer.callback.apply(scope, timer.args);
-        } else {
-          (0, eval)(timer.callback);
-        }
-      } catch (error) {
-        // As in real time: the exception is reported, and the other timers fire.
-        scope.reportError(error);
+      const { callback, args } = timer;
+      if (typeof callback !== "function") {
+        setNative(callback, 0);
+        return new Promise((resolve) => { setNative(resolve, 0); });
       }
+      run = () => apply(callback, scope, args);
+      dispatch(new NativeEvent("timer"));
+      return undefined;
     },
     /** Ends the task that `fire` began; call it when the callback's promises have run. */
     endTask: () => {

@@ -61,13 +61,15 @@ const work = (() => {
    * @param {string} what
    * @param {Promise<Value>} promise
    * @param {number} patienceMs
+   * @param {() => void} done called when it has ended
    */
-  const beginPatiently = (what, promise, patienceMs) => {
+  const beginPatiently = (what, promise, patienceMs, done = () => {}) => {
     const item = begin(what);
     const patience = setRealTimeout(setHeld, patienceMs, item, true);
     const outcome = untilSettled(promise, () => {
       clearRealTimeout(patience);
       end(item);
+      done();
     });
     return { item, outcome };
   };
@@ -111,6 +113,7 @@ const work = (() => {
      * @param {string} what
      * @param {Promise<Value>} promise
      * @param {number} patienceMs
+     * @param {() => void} [done] called when it has ended
      */
     beginPatiently,
     /**
