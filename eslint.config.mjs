@@ -12,7 +12,7 @@ const [, read] = readFileSync(new URL(`${INJECTED}/globals.js`, import.meta.url)
 const shared = `announcements control evaluate eval formatConsoleText hideEntries inlineWorkers installDates
   installXhrTimeouts locks makeTimers messages ports replace requests restoreSocketUrl
   scope settings sockets streams values work
-  self window document undefined Infinity`;
+  self window document undefined Infinity NaN`;
 const names = [...read.split("}")[0].matchAll(/\w+/g), ...shared.matchAll(/\w+/g)].map(String);
 const unknown = Object.getOwnPropertyNames(globalThis).map((name) => [name, "off"]);
 const globals = Object.fromEntries([...unknown, ...names.map((name) => [name, "readonly"])]);

@@ -135,15 +135,10 @@ const streams = (() => {
    * @param {boolean} isToFile
    */
   const pipe = (stream, start, isToFile) => {
-    /** @type {ReadableStreamDefaultReader<any>} */
-    let reader;
     /** @type {Promise<ReadableStreamReadResult<any>> | undefined} */
     let chunk;
     /** @type {ReadableStreamDefaultController<any> | undefined} */
     let controller;
-    // The browser writes a file without calling `write`. Time waits for it while no chunk is awaited.
-    /** @type {WorkItem | undefined} */
-    let writing;
     const read = () => {
       const next = reader.read();
       next.catch(() => {});
@@ -170,8 +165,9 @@ const streams = (() => {
       // The pipe has not begun.
       return piped;
     }
-    writing = isToFile ? work.begin("writing a file") : undefined;
-    reader = stream.getReader();
+    // The browser writes a file without calling `write`. Time waits for it while no chunk is awaited.
+    const writing = isToFile ? work.begin("writing a file") : undefined;
+    const reader = stream.getReader();
     // The browser reads at once, too: from now on, the body is used.
     chunk = read();
     // An error ends the pipe before the next chunk is wanted, behind the chunk that is on its way.
