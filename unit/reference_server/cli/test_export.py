@@ -117,7 +117,7 @@ def test_export_replaces_an_existing_file(command: Command, tmp_path: Path) -> N
 
 def test_stats_print_stored_and_missing_events(command: Command, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "records.db")) as connection, connection:
-        connection.execute("INSERT INTO sessions VALUES ('another', 1, 1)")
+        connection.execute("INSERT INTO sessions (session_id, dropped, filtered) VALUES ('another', 1, 1)")
     result = run("stats", "--database", tmp_path / "records.db")
     read_metrics = {
         line.strip().rsplit(maxsplit=1)[0]: line.split()[-1] for line in result.stdout.splitlines()[:9]
