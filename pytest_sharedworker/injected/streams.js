@@ -10,7 +10,7 @@ const streams = (() => {
   /** Responses whose body a script fills. @type {WeakSet<Response>} */
   const filledByScript = new WeakSet();
 
-  replace.method(Blob.prototype, "stream", (native, blob, args) => {
+  replace.method(self.Blob.prototype, "stream", (native, blob, args) => {
     const opened = native(blob, args);
     sources.set(opened, "data");
     return opened;
@@ -27,7 +27,7 @@ const streams = (() => {
     }
     return response;
   });
-  replace.method(Response.prototype, "clone", (native, response, args) => {
+  replace.method(self.Response.prototype, "clone", (native, response, args) => {
     const copy = native(response, args);
     if (filledByScript.has(response)) {
       filledByScript.add(copy);
@@ -47,14 +47,14 @@ const streams = (() => {
   };
   /** The bodies that a script has seen. @type {WeakMap<object, ReadableStream>} */
   const bodies = new WeakMap();
-  replace.getter(Request.prototype, "body", (native, request) => {
+  replace.getter(self.Request.prototype, "body", (native, request) => {
     const opened = native(request, []);
     if (opened) {
       bodies.set(request, opened);
     }
     return opened;
   });
-  replace.getter(Response.prototype, "body", (native, response) => {
+  replace.getter(self.Response.prototype, "body", (native, response) => {
     const opened = native(response, []);
     if (opened) {
       bodies.set(response, opened);
@@ -135,17 +135,17 @@ const streams = (() => {
    * @param {boolean} isToFile
    */
   const pipe = (stream, start, isToFile) => {
-    /** @type {ReadableStreamDefaultReader<any>} */
+    /** @type {ReadableStreamDefaultReader<any> | undefined} */
     let reader;
+    const lock = () => (reader ??= stream.getReader());
     /** @type {Promise<ReadableStreamReadResult<any>> | undefined} */
     let chunk;
     /** @type {ReadableStreamDefaultController<any> | undefined} */
     let controller;
     // The browser writes a file without calling `write`. Time waits for it while no chunk is awaited.
-    /** @type {WorkItem | undefined} */
-    let writing;
+    const writing = isToFile ? work.begin("writing a file") : undefined;
     const read = () => {
-      const next = reader.read();
+      const next = lock().read();
       next.catch(() => {});
       return next;
     };
@@ -163,25 +163,22 @@ const streams = (() => {
           controller?.enqueue(value);
         }
       },
-      cancel: (reason) => reader.cancel(reason),
+      cancel: (reason) => lock().cancel(reason),
     }, { highWaterMark: 0 });
     const piped = start(copy);
-    if (!copy.locked) {
-      // The pipe has not begun.
-      return piped;
+    // Unless the browser has refused the arguments.
+    if (copy.locked) {
+      // The browser reads at once, too: from now on, the body is used.
+      chunk = read();
+      // An error ends the pipe before the next chunk is wanted, behind the chunk that is on its way.
+      lock().closed.catch(async (error) => {
+        await chunk?.catch(() => {});
+        controller?.error(error);
+      });
     }
-    writing = isToFile ? work.begin("writing a file") : undefined;
-    reader = stream.getReader();
-    // The browser reads at once, too: from now on, the body is used.
-    chunk = read();
-    // An error ends the pipe before the next chunk is wanted, behind the chunk that is on its way.
-    reader.closed.catch(async (error) => {
-      await chunk?.catch(() => {});
-      controller?.error(error);
-    });
     return work.untilSettled(piped, () => {
       work.end(writing);
-      reader.releaseLock();
+      reader?.releaseLock();
     });
   };
   const types = /** @type {Record<string, any>} */ (self);
