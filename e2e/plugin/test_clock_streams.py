@@ -438,6 +438,15 @@ USES = {
         const name = await body.pipeTo(new WritableStream({ write }), options).catch(({ name }) => name);
         return [name, body.locked, typeof (await body.getReader().read()).done];
     """,
+    "pipe that is aborted already": """
+        const ends = [];
+        const makeOptions = (options) => ({ signal: AbortSignal.abort(), ...options });
+        for (const options of [{ preventCancel: true, preventAbort: true }, { preventCancel: true }, {}]) {
+            const piped = body.pipeTo(new WritableStream(), makeOptions(options));
+            ends.push(body.locked, await piped.catch(({ name }) => name), body.locked, response.bodyUsed);
+        }
+        return [...ends, (await body.getReader().read()).done];
+    """,
     "pipe to nothing": """
         const names = [];
         for (const call of [() => body.pipeThrough({}), () => body.pipeThrough(), () => body.pipeTo({})]) {

@@ -1,14 +1,14 @@
 // Web Locks: time waits for a request of the worker until the lock is granted, or until the request is seen
 // to stand in line behind a holder that may never release it. A lock that the worker holds is not waited for.
 const locks = (() => {
-  const manager = navigator.locks;
+  const manager = self.navigator.locks;
   if (!manager) {
     return { recheck: () => false };
   }
   // When a tab or worker has gone, the browser may take a moment, of real time, to release its locks.
   const PATIENCE_MS = 500;
-  const { query } = LockManager.prototype;
-  const request = /** @type {Function} */ (LockManager.prototype.request);
+  const { query } = self.LockManager.prototype;
+  const request = /** @type {Function} */ (self.LockManager.prototype.request);
 
   /**
    * @typedef {object} PendingLock
@@ -97,7 +97,7 @@ const locks = (() => {
     }
     return snapshot;
   });
-  replace.method(LockManager.prototype, "request", (native, self, args) => {
+  replace.method(self.LockManager.prototype, "request", (native, self, args) => {
     const callback = args[args.length - 1];
     const [name, ...rest] = args.slice(0, -1);
     if (args.length < 2 || typeof callback !== "function" || typeof name === "symbol") {

@@ -142,7 +142,7 @@
       : WAIT_FOR_BODY[source]("reading the response of the worker itself", promise);
   });
   for (const name of ["readAsArrayBuffer", "readAsBinaryString", "readAsDataURL", "readAsText"]) {
-    waitFor(FileReader.prototype, name, (_, reader) => {
+    waitFor(self.FileReader.prototype, name, (_, reader) => {
       work.untilEvent(`FileReader.${name}()`, reader, ["loadend"]);
     });
   }

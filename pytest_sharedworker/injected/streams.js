@@ -10,7 +10,7 @@ const streams = (() => {
   /** Responses whose body a script fills. @type {WeakSet<Response>} */
   const filledByScript = new WeakSet();
 
-  replace.method(Blob.prototype, "stream", (native, blob, args) => {
+  replace.method(self.Blob.prototype, "stream", (native, blob, args) => {
     const opened = native(blob, args);
     sources.set(opened, "data");
     return opened;
@@ -27,7 +27,7 @@ const streams = (() => {
     }
     return response;
   });
-  replace.method(Response.prototype, "clone", (native, response, args) => {
+  replace.method(self.Response.prototype, "clone", (native, response, args) => {
     const copy = native(response, args);
     if (filledByScript.has(response)) {
       filledByScript.add(copy);
@@ -47,14 +47,14 @@ const streams = (() => {
   };
   /** The bodies that a script has seen. @type {WeakMap<object, ReadableStream>} */
   const bodies = new WeakMap();
-  replace.getter(Request.prototype, "body", (native, request) => {
+  replace.getter(self.Request.prototype, "body", (native, request) => {
     const opened = native(request, []);
     if (opened) {
       bodies.set(request, opened);
     }
     return opened;
   });
-  replace.getter(Response.prototype, "body", (native, response) => {
+  replace.getter(self.Response.prototype, "body", (native, response) => {
     const opened = native(response, []);
     if (opened) {
       bodies.set(response, opened);
@@ -135,12 +135,17 @@ const streams = (() => {
    * @param {boolean} isToFile
    */
   const pipe = (stream, start, isToFile) => {
+    /** @type {ReadableStreamDefaultReader<any> | undefined} */
+    let reader;
+    const lock = () => (reader ??= stream.getReader());
     /** @type {Promise<ReadableStreamReadResult<any>> | undefined} */
     let chunk;
     /** @type {ReadableStreamDefaultController<any> | undefined} */
     let controller;
+    // The browser writes a file without calling `write`. Time waits for it while no chunk is awaited.
+    const writing = isToFile ? work.begin("writing a file") : undefined;
     const read = () => {
-      const next = reader.read();
+      const next = lock().read();
       next.catch(() => {});
       return next;
     };
@@ -158,33 +163,37 @@ const streams = (() => {
           controller?.enqueue(value);
         }
       },
-      cancel: (reason) => reader.cancel(reason),
+      cancel: (reason) => lock().cancel(reason),
     }, { highWaterMark: 0 });
     const piped = start(copy);
-    if (!copy.locked) {
-      // The pipe has not begun.
-      return piped;
+    // Unless the browser has refused the arguments.
+    if (copy.locked) {
+      // The browser reads at once, too: from now on, the body is used.
+      chunk = read();
+      // An error ends the pipe before the next chunk is wanted, behind the chunk that is on its way.
+      lock().closed.catch(async (error) => {
+        await chunk?.catch(() => {});
+        controller?.error(error);
+      });
     }
-    // The browser writes a file without calling `write`. Time waits for it while no chunk is awaited.
-    const writing = isToFile ? work.begin("writing a file") : undefined;
-    const reader = stream.getReader();
-    // The browser reads at once, too: from now on, the body is used.
-    chunk = read();
-    // An error ends the pipe before the next chunk is wanted, behind the chunk that is on its way.
-    reader.closed.catch(async (error) => {
-      await chunk?.catch(() => {});
-      controller?.error(error);
-    });
     return work.untilSettled(piped, () => {
       work.end(writing);
-      reader.releaseLock();
+      reader?.releaseLock();
     });
   };
   const types = /** @type {Record<string, any>} */ (self);
   const FileStream = types.FileSystemWritableFileStream;
+  // Only a stream tells whether it is locked.
+  const isFree = (/** @type {any} */ stream) => {
+    try {
+      return stream instanceof NativeStream && !stream.locked;
+    } catch {
+      return false;
+    }
+  };
   replace.method(prototype, "pipeTo", (native, stream, args) => {
     const isToFile = Boolean(FileStream) && args[0] instanceof FileStream;
-    return stream instanceof NativeStream && !stream.locked && (isToFile || sources.has(stream))
+    return (isToFile || sources.has(stream)) && isFree(stream)
       ? pipe(stream, (copy) => native(copy, args), isToFile)
       : native(stream, args);
   });
@@ -196,12 +205,19 @@ const streams = (() => {
   const { pipeTo } = prototype;
   replace.method(prototype, "pipeThrough", (native, stream, args) => {
     const source = sources.get(stream);
+    if (!source || !isFree(stream)) {
+      return native(stream, args);
+    }
     const [transform, options] = args;
+    const readable = transform?.readable;
+    if (!(readable instanceof NativeStream)) {
+      // It throws, before it reads the rest.
+      return native(stream, [{ readable }, options]);
+    }
+    const { writable } = transform;
     const { preventAbort, preventCancel, preventClose, signal } = options ?? {};
-    const { readable, writable } = transform ?? {};
     if (
-      !source || stream.locked
-      || !(readable instanceof NativeStream && writable instanceof NativeWritableStream && !writable.locked)
+      !(writable instanceof NativeWritableStream && !writable.locked)
       || !(options === undefined || options === null || typeof options === "object" || typeof options === "function")
       || !(signal === undefined || signal instanceof NativeAbortSignal)
     ) {

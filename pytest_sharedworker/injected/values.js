@@ -3,7 +3,7 @@
 const values = (() => {
   // Saved before the worker's script runs: replacing these must not change what a test sees.
   const { keys } = Object;
-  const NativeDate = Date;
+  const { Date: NativeDate, URL: NativeURL } = self;
 
   const encodeNumber = (/** @type {number} */ value) => {
     const isJson = Number.isFinite(value) && !Object.is(value, -0);
@@ -82,7 +82,7 @@ const values = (() => {
     if (value instanceof RegExp) {
       return String(value);
     }
-    if (value instanceof URL) {
+    if (value instanceof NativeURL) {
       return { type: "url", value: value.href };
     }
     if (value instanceof Error) {
@@ -106,9 +106,9 @@ const values = (() => {
       case "bigint":
         return BigInt(wire.value);
       case "date":
-        return new Date(wire.ms);
+        return new NativeDate(wire.ms);
       case "url":
-        return new URL(wire.value);
+        return new NativeURL(wire.value);
       case "error":
         return Object.assign(new Error(wire.message), { name: wire.name });
       case "reference":
