@@ -250,7 +250,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   /** @param {import("./protocol.js").ShutdownMessage} [shutdown] ends the session for all tabs */
   const disconnect = (shutdown) => {
     stopWatchdog();
-    connection?.close(shutdown);
+    connection?.close(shutdown, isEnabled());
     connection = undefined;
     isReady = false;
   };
@@ -270,21 +270,22 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   };
 
   /**
-   * Drop all events, and end the session for all tabs unless consent has been given again since.
+   * Drop all events, and end the session: a worker's only if consent has not been given again since, because other tabs
+   * share it.
    *
-   * @param {import("./protocol.js").ShutdownMessage} shutdown
+   * @param {import("./protocol.js").ShutdownMessage} [shutdown] default: this tab has only read of the opt-out
    */
-  const stop = (shutdown) => {
+  const stop = (shutdown = { type: SHUTDOWN, unstored: isOptedOutInPage, echo: true }) => {
     unacknowledged = [];
     unsent = [];
     refused = 0;
-    disconnect(isEnabled() ? undefined : shutdown);
+    disconnect(shutdown);
     notifyState();
   };
 
   /** Another context of the origin has withdrawn consent: this session has ended, even if it has been given again. */
   const onOptOut = () => {
-    stop({ type: SHUTDOWN, unstored: isOptedOutInPage, echo: true });
+    stop();
     hadConsent = false;
     syncConsent();
   };
@@ -295,7 +296,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     const hasConsent = isEnabled();
     if (hasConsent && !connection) start();
     if (!hasConsent && hadConsent) {
-      stop({ type: SHUTDOWN, unstored: isOptedOutInPage, echo: true });
+      stop();
       deleteOutboxes(options);
     }
     return (hadConsent = hasConsent);

@@ -215,6 +215,24 @@ def test_opt_out_in_a_frame_holds_in_its_page(
     expect_nothing_sent(app, shared_workers)
 
 
+def test_opt_out_elsewhere_holds_in_a_busy_page_session(app: App) -> None:
+    """The page learns of the opt-out and of the consent that follows it at the end of a long task."""
+    page, other = open_page(app, "page"), open_page(app, "page")
+    log(page, "before")
+    wait_until_on_disk(page, "before")
+    page.evaluate(
+        """() => {
+            states.length = 0;
+            setTimeout(() => { for (const end = Date.now() + 300; Date.now() < end; ); });
+        }"""
+    )
+    other.evaluate("() => { telemetry.optOut(); telemetry.optIn(); }")
+    page.wait_for_function("() => states.includes('off') && telemetry.state() === 'page'")
+    log(page, "after")
+    wait_until_on_disk(page, "after")
+    assert read_outbox(page) == ["after"]
+
+
 @pytest.mark.parametrize("opts_in", [False, True], ids=["off", "off-and-on"])
 @pytest.mark.parametrize("kind", ["worker", "page"])
 def test_opt_out_elsewhere_holds_in_a_cached_page(
