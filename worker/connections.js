@@ -104,7 +104,7 @@ export function connectInPage(options, mayPost, listener) {
   const end = (shutdown) => {
     isOver = true;
     channel.close();
-    if (shutdown) session.close();
+    if (shutdown) session.close(shutdown.timeMs);
     else session.end();
   };
   return {

@@ -229,11 +229,16 @@ export function createOutbox(options, rewriteAll) {
       scheduleCommit();
     },
 
-    /** Delete the records of all sessions, and discard the pending changes. */
-    clear() {
-      puts.clear();
+    /**
+     * Remove, at once, the records of all sessions that began before `timeMs`. It may come late or be repeated: what later
+     * sessions have confirmed stays.
+     *
+     * @param {number} [timeMs] as of `Date.now()`; default: when this session began
+     */
+    clear(timeMs = NaN) {
+      const last = timeMs <= Date.now() ? `${timeMs}` : owner;
       // Every key is an array, and the empty one is the first.
-      deletions = [IDBKeyRange.lowerBound([])];
+      deletions.push(IDBKeyRange.bound([], [last, []]));
       lastCommit = Promise.all([lastCommit, commit()]);
     },
 

@@ -177,12 +177,16 @@ export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled
       entries.forEach(outbox.put);
     },
 
-    /** Drop all records, in memory and on disk. */
-    clear() {
+    /**
+     * Drop all records, in memory and on disk.
+     *
+     * @param {number} [timeMs] those of other sessions only if they began before, see the outbox
+     */
+    clear(timeMs) {
       queue.isActive = false;
-      entries.clear();
-      queuedBytes = 0;
-      outbox.clear();
+      // Whatever the clock says: it may have been set back since this session began.
+      removeEntries([...entries.values()]);
+      outbox.clear(timeMs);
     },
 
     /** Shorten a backoff, because the browser is online again. */

@@ -377,7 +377,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     optOut() {
       isOptedOutInPage = !storeOptOut();
       /** @type {import("./protocol.js").ShutdownMessage} */
-      const shutdown = { type: SHUTDOWN, id: tabId + createUuid(), unstored: isOptedOutInPage };
+      const shutdown = { type: SHUTDOWN, id: tabId + createUuid(), unstored: isOptedOutInPage, timeMs: Date.now() };
       broadcast(shutdown);
       stop(shutdown);
       announceConsent("false");

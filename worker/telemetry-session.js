@@ -51,11 +51,13 @@ export function createSession(options, mayPost = () => !hasGlobalPrivacyControl(
   /**
    * Drop all events, queued, on disk and future ones, and abort the request in flight. The lock is still held: tabs take
    * a free lock for a worker that has terminated, and would start another session.
+   *
+   * @param {number} [timeMs] see `close`
    */
-  const stop = () => {
+  const stop = (timeMs) => {
     closing.abort();
     withdrawal.abort();
-    queue.clear();
+    queue.clear(timeMs);
   };
   const queue = createQueue(options, outbox, {
     losses,
@@ -203,9 +205,14 @@ export function createSession(options, mayPost = () => !hasGlobalPrivacyControl(
       outbox.close();
     },
 
-    /** Drop all events, and release the lock and the database. */
-    close() {
-      stop();
+    /**
+     * Drop all events, and release the lock and the database.
+     *
+     * @param {number} [timeMs] when consent was withdrawn, as of `Date.now()`; default: when this session began. Sessions
+     *   that began later keep what they have on disk
+     */
+    close(timeMs) {
+      stop(timeMs);
       outbox.close();
     },
   };
