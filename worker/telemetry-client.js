@@ -59,16 +59,17 @@ import { createUuid } from "./uuid.js";
 const NANOSECONDS_PER_MILLISECOND = 1e6;
 
 /**
- * Copy an event. Primitive values need no deep copy, and most events have no others.
+ * Copy an event. Primitive values need no deep copy, and most events have no others. Of others only what JSON can express
+ * leaves the tab: what the worker cannot receive, such as a WebAssembly.Module, takes the whole message with it.
  *
  * @param {object} details
  * @returns {any}
- * @throws what getters throw, and where a value cannot be cloned
+ * @throws what getters throw, and where a value cannot be cloned or expressed in JSON
  */
 const snapshot = (details) => {
   const copy = { ...details };
-  const isFlat = Object.values(copy).every((value) => Object(value) !== value && typeof value !== "symbol");
-  return isFlat ? copy : structuredClone(copy);
+  const isFlat = Object.values(copy).every((value) => Object(value) !== value && !/sy|bi/.test(typeof value));
+  return isFlat ? copy : JSON.parse(JSON.stringify(structuredClone(copy)));
 };
 
 /**
