@@ -242,9 +242,13 @@ export function createOutbox(options, rewriteAll) {
       lastCommit = Promise.all([lastCommit, commit()]);
     },
 
-    /** Release the locks and the database after the pending changes: the session is over. */
+    /**
+     * Release the locks and the database after the pending changes: the session is over. If they fail, only deletions are
+     * repeated: nobody would tell this session of an opt-out that has come meanwhile.
+     */
     close() {
       isClosed = true;
+      rewriteAll = () => puts.clear();
       scheduleCommit().then(() => closing.abort());
     },
 

@@ -359,6 +359,27 @@ def test_opt_out_holds_in_the_worker_of_a_frozen_tab(
         devtools.send("Page.setWebLifecycleState", {"state": "active"})
 
 
+def test_failed_write_of_an_ended_session_is_not_repeated(app: App, gateway: Gateway) -> None:
+    """A page was in the cache: its session ended then, and an opt-out ends the next one."""
+    gateway.add_toxic(HttpStatus(503), on=POST, optional=True)
+    app.context.clock.install()
+    page = open_page(app, "page")
+    page.evaluate(
+        """() => {
+            self.realPut = IDBObjectStore.prototype.put;
+            IDBObjectStore.prototype.put = () => { throw new DOMException("full", "QuotaExceededError"); };
+        }"""
+    )
+    log(page, "before")
+    page.wait_for_function("() => warnings.some((warning) => warning.includes('in memory only'))")
+    for kind in ("pagehide", "pageshow"):
+        page.evaluate("(kind) => dispatchEvent(new PageTransitionEvent(kind, { persisted: true }))", kind)
+    wait_for_state(page, "page")
+    page.evaluate("() => { IDBObjectStore.prototype.put = realPut; telemetry.optOut(); }")
+    page.clock.run_for(10_000)
+    assert read_outbox(page) == []
+
+
 def test_opt_out_leaves_no_locks(app: App, gateway: Gateway, shared_workers: SharedWorkers) -> None:
     page, other = app.open(), app.open()
     before = count_locks(page)
