@@ -281,7 +281,7 @@ export function createOutbox(options, rewriteAll) {
        * @returns {Promise<Entry[]>}
        */
       const read = async (range) =>
-        (await transact(RECORDS, "readonly", (store) => store.getAll(range)).catch(() => undefined)) ?? [];
+        ((await transact(RECORDS, "readonly", (store) => store.getAll(range)).catch(() => undefined)) ?? []).filter(isEntry);
       const others = [...new Set((await read()).map(({ key }) => key[0]))].filter((other) => other !== owner);
       others.forEach(async (other, index) => {
         const isYoungest = index === others.length - 1;
@@ -292,6 +292,14 @@ export function createOutbox(options, rewriteAll) {
     },
   };
 }
+
+/**
+ * Return whether this build has written a record. One of another shape stays for the build that has.
+ *
+ * @param {any} record
+ */
+const isEntry = ({ id, text, bytes, key }) =>
+  [id, text, key[0]].every((value) => typeof value === "string") && Number.isFinite(bytes);
 
 /**
  * Return the name of the database. A URL has no spaces: what follows one tells apps with a consent of their own apart.

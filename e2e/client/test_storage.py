@@ -6,7 +6,7 @@ Real databases, real quota, real deletion; only the worker's time is virtual.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,6 +69,13 @@ READ_STORES = """(name) => new Promise((resolve) => {
     }
     database.close();
     resolve(contents);
+  };
+})"""
+PUT_RECORD = """(name) => new Promise((resolve) => {
+  indexedDB.open(name).onsuccess = ({ target: { result } }) => {
+    const transaction = result.transaction("records", "readwrite");
+    transaction.objectStore("records").put(RECORD);
+    transaction.oncomplete = () => { result.close(); resolve(); };
   };
 })"""
 DELETE_ALL = """async () => {
@@ -247,6 +254,39 @@ def test_two_builds_share_one_outbox(app: App, gateway: Gateway, shared_workers:
     drain(shared_workers.clock)
     assert Counter(get_components(gateway)) == Counter(expected)
     wait_for_outbox(page, shared_workers.clock)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param("{ key: ['0-a-later-build', 0], payload: new Uint8Array(3) }", id="another-shape"),
+        pytest.param("{ key: ['0-a-later-build', 0], id: 'x/0', text: '{}', bytes: '2' }", id="another-type"),
+        pytest.param("{ key: [7, 0], id: 'x/0', text: '{}', bytes: 2 }", id="owner-without-a-name"),
+        pytest.param("{ key: 7, id: 'x/0', text: '{}', bytes: 2 }", id="key-without-an-owner"),
+    ],
+)
+def test_record_of_another_build_in_the_outbox_is_left_there(
+    app: App,
+    gateway: Gateway,
+    shared_workers: SharedWorkers,
+    read_stored: Callable[[], list[str]],
+    record: str,
+) -> None:
+    with gateway.add_toxic(HttpStatus(503), on="POST **/ui-telemetry", optional=True):
+        page = app.open()
+        log(page, "before", count=3)
+        expected = [f"before/{number}" for number in range(3)]
+        wait_for_outbox(page, shared_workers.clock, *expected)
+        app.leave(page)
+        for worker in shared_workers.alive:
+            worker.terminate()
+    name = OUTBOX.format(origin=gateway.url)
+    page.evaluate(PUT_RECORD.replace("RECORD", record), name)
+    page = app.open()
+    log(page, "after")
+    drain(shared_workers.clock)
+    assert read_stored() == ["after", *expected]
+    assert page.evaluate(READ_STORES, name) == {"config": 1, "records": 1}
 
 
 def test_repeated_deletion_keeps_what_the_next_session_has_stored(
