@@ -89,7 +89,7 @@ export function connectToWorker(createWorker, type, listener) {
  * Run a session in the page. Browsers throttle timers of hidden pages, so a flush may be up to a minute late.
  *
  * @param {import("./options.js").ResolvedOptions} options
- * @param {() => boolean} mayPost called before every POST; false closes the session
+ * @param {() => boolean} mayPost called before every POST; false when it has closed the session
  * @param {Listener} listener
  * @returns {Connection}
  */

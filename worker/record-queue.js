@@ -15,8 +15,7 @@ import { MAX_KEEPALIVE_BYTES, MIN_BACKOFF_MS, MIN_PAUSE_MS } from "./protocol.js
  *
  * @typedef {object} QueueContext
  * @property {import("./protocol.js").Losses} losses posted with every batch; the queue counts dropped records here
- * @property {() => boolean} mayPost called before every POST; false ends the session
- * @property {() => void} stop ends the session; must abort `signal` and clear the queue
+ * @property {() => boolean} mayPost called before every POST; false drops what is queued
  * @property {() => void} onDisabled called when a response disables telemetry; must end the session
  * @property {AbortSignal} signal aborts the POST in flight
  */
@@ -28,7 +27,7 @@ import { MAX_KEEPALIVE_BYTES, MIN_BACKOFF_MS, MIN_PAUSE_MS } from "./protocol.js
  * @param {import("./outbox.js").Outbox} outbox
  * @param {QueueContext} context
  */
-export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled, signal }) {
+export function createQueue(options, outbox, { losses, mayPost, onDisabled, signal }) {
   /**
    * By the event's identity, oldest first. An event that a tab sends again is already here.
    *
@@ -96,7 +95,10 @@ export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled
   const sendBatch = async () => {
     remaining = Math.min(remaining, entries.size);
     if (!queue.isActive || remaining <= 0 || !pace.begin()) return;
-    if (!mayPost()) return stop();
+    if (!mayPost()) {
+      queue.clear();
+      return pace.end(MIN_PAUSE_MS);
+    }
     const batch = nextBatch(
       Math.min(remaining, batchRecords, options.maxBatchRecords),
       isUnloading ? Math.min(MAX_KEEPALIVE_BYTES, batchBytes) : batchBytes,
@@ -196,7 +198,6 @@ export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled
      * @param {number} [timeMs] those of other sessions only if they began before, see the outbox
      */
     clear(timeMs) {
-      queue.isActive = false;
       // Whatever the clock says: it may have been set back since this session began.
       removeEntries([...entries.values()]);
       outbox.clear(timeMs);

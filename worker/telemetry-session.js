@@ -22,7 +22,7 @@ import { createUuid } from "./uuid.js";
  * The flush interval starts here, and the sampling value is drawn here.
  *
  * @param {import("./options.js").ResolvedOptions} options
- * @param {() => boolean} [mayPost] called before every POST; false closes the session
+ * @param {() => boolean} [mayPost] called before every POST; false drops the events so far, on disk too
  */
 export function createSession(options, mayPost = () => !hasGlobalPrivacyControl()) {
   const { endpoint } = options;
@@ -57,12 +57,12 @@ export function createSession(options, mayPost = () => !hasGlobalPrivacyControl(
   const stop = (timeMs) => {
     closing.abort();
     withdrawal.abort();
+    queue.isActive = false;
     queue.clear(timeMs);
   };
   const queue = createQueue(options, outbox, {
     losses,
     mayPost,
-    stop,
     onDisabled() {
       stop();
       outbox.writeConfig({ "disable_ui_telemetry": true });

@@ -13,6 +13,7 @@ from playwright.sync_api import Page
 from e2e.client.app import (
     CONSENT_KEY,
     FILL_STORAGE,
+    FLUSH_INTERVAL_MS,
     OTHER_BUILD,
     STEAL_SESSION_LOCKS,
     App,
@@ -377,6 +378,26 @@ def test_failed_write_of_an_ended_session_is_not_repeated(app: App, gateway: Gat
     wait_for_state(page, "page")
     page.evaluate("() => { IDBObjectStore.prototype.put = realPut; telemetry.optOut(); }")
     page.clock.run_for(10_000)
+    assert read_outbox(page) == []
+
+
+def test_privacy_control_for_a_while_drops_only_what_was_logged_before(
+    app: App, shared_workers: SharedWorkers, read_stored: Callable[[], list[str]]
+) -> None:
+    """The tab has logged nothing meanwhile, and so has not ended the session."""
+    page = app.open()
+    log(page, "before")
+    shared_workers.clock.settle()
+    worker = shared_workers.wait_for()
+    control = (
+        "() => Object.defineProperty(navigator, 'globalPrivacyControl', {{ value: {}, configurable: true }})"
+    )
+    worker.evaluate(control.format("true"))
+    shared_workers.clock.run_for(FLUSH_INTERVAL_MS)
+    worker.evaluate(control.format("false"))
+    log(page, "after")
+    drain(shared_workers.clock)
+    assert read_stored() == ["after"]
     assert read_outbox(page) == []
 
 
