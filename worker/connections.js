@@ -32,8 +32,8 @@ import { holdLock } from "./web-lock.js";
  * @property {(hidden: boolean, dropped: number) => void} setVisibility reports the page visibility of this tab, and how
  *   many events it has refused since the last report
  * @property {() => void} suspend lets the page go into the back/forward cache
- * @property {(shutdown?: ShutdownMessage) => void} close disconnects; with a message it also ends the session for all
- *   tabs
+ * @property {(shutdown: ShutdownMessage | undefined, hasConsent: boolean) => void} close disconnects; a message also drops
+ *   the events of the session: of the page's own, or without consent of all tabs
  */
 
 /**
@@ -76,9 +76,9 @@ export function connectToWorker(createWorker, type, listener) {
     setVisibility: (hidden, dropped) => post({ type: VISIBILITY, hidden, dropped }),
     // Browsers do not cache a page with a lock. The port stays open for events that the page logs on its way.
     suspend: () => closing.abort(),
-    close(shutdown) {
+    close(shutdown, hasConsent) {
       // These messages do not wait for READY: the worker may already hold events of other tabs.
-      post(shutdown ?? { type: VISIBILITY, hidden: true });
+      post((!hasConsent && shutdown) || { type: VISIBILITY, hidden: true });
       closing.abort();
       port.close();
     },
@@ -89,7 +89,7 @@ export function connectToWorker(createWorker, type, listener) {
  * Run a session in the page. Browsers throttle timers of hidden pages, so a flush may be up to a minute late.
  *
  * @param {import("./options.js").ResolvedOptions} options
- * @param {() => boolean} mayPost called before every POST; false closes the session
+ * @param {() => boolean} mayPost called before every POST; false when it has closed the session
  * @param {Listener} listener
  * @returns {Connection}
  */
@@ -104,7 +104,7 @@ export function connectInPage(options, mayPost, listener) {
   const end = (shutdown) => {
     isOver = true;
     channel.close();
-    if (shutdown) session.close();
+    if (shutdown) session.close(shutdown.timeMs);
     else session.end();
   };
   return {

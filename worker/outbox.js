@@ -229,17 +229,26 @@ export function createOutbox(options, rewriteAll) {
       scheduleCommit();
     },
 
-    /** Delete the records of all sessions, and discard the pending changes. */
-    clear() {
-      puts.clear();
+    /**
+     * Remove, at once, the records of all sessions that began before `timeMs`. It may come late or be repeated: what later
+     * sessions have confirmed stays.
+     *
+     * @param {number} [timeMs] as of `Date.now()`; default: when this session began
+     */
+    clear(timeMs = NaN) {
+      const last = timeMs <= Date.now() ? `${timeMs}` : owner;
       // Every key is an array, and the empty one is the first.
-      deletions = [IDBKeyRange.lowerBound([])];
+      deletions.push(IDBKeyRange.bound([], [last, []]));
       lastCommit = Promise.all([lastCommit, commit()]);
     },
 
-    /** Release the locks and the database after the pending changes: the session is over. */
+    /**
+     * Release the locks and the database after the pending changes: the session is over. If they fail, only deletions are
+     * repeated: nobody would tell this session of an opt-out that has come meanwhile.
+     */
     close() {
       isClosed = true;
+      rewriteAll = () => puts.clear();
       scheduleCommit().then(() => closing.abort());
     },
 
@@ -272,7 +281,7 @@ export function createOutbox(options, rewriteAll) {
        * @returns {Promise<Entry[]>}
        */
       const read = async (range) =>
-        (await transact(RECORDS, "readonly", (store) => store.getAll(range)).catch(() => undefined)) ?? [];
+        ((await transact(RECORDS, "readonly", (store) => store.getAll(range)).catch(() => undefined)) ?? []).filter(isEntry);
       const others = [...new Set((await read()).map(({ key }) => key[0]))].filter((other) => other !== owner);
       others.forEach(async (other, index) => {
         const isYoungest = index === others.length - 1;
@@ -283,6 +292,14 @@ export function createOutbox(options, rewriteAll) {
     },
   };
 }
+
+/**
+ * Return whether this build has written a record. One of another shape stays for the build that has.
+ *
+ * @param {any} record
+ */
+const isEntry = ({ id, text, bytes, key }) =>
+  [id, text, key[0]].every((value) => typeof value === "string") && Number.isFinite(bytes);
 
 /**
  * Return the name of the database. A URL has no spaces: what follows one tells apps with a consent of their own apart.

@@ -10,7 +10,10 @@ import { POST_TIMEOUT_MS } from "./protocol.js";
 
 /** The server says that it has the records: remove them. */
 export const ACCEPTED = 1;
-/** 400, 415, 422: the server never accepts this batch. Remove its records and count them as dropped. */
+/**
+ * 400, 415, 422: the server never accepts this batch. Send a smaller one, to find the record that is wrong. Remove and count
+ * as dropped what is rejected then.
+ */
 export const REJECTED = 2;
 /** 413: the body is too large. Send a smaller batch. */
 export const TOO_LARGE = 3;

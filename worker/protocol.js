@@ -132,7 +132,9 @@ export const VISIBILITY = "VISIBILITY";
  * Tab → all workers of the origin, on a BroadcastChannel named like the consent's key in localStorage: the same, for
  * workers of other builds and those without a tab. `id` tells that two messages are one opt-out and whose it is;
  * `unstored` that localStorage is full, so that the tabs cannot read it there; `echo` that the tab has only read of
- * the opt-out, which came with its id within {@link ECHO_MS} if it was a tab of this build that withdrew consent.
+ * the opt-out, which came with its id within {@link ECHO_MS} if it was a tab of this build that withdrew consent;
+ * `timeMs` when consent was withdrawn, as of `Date.now()`, where the tab knows it: a worker that hears of it late deletes
+ * no records of sessions that began later. By default, that is later than its own.
  */
 export const SHUTDOWN = "SHUTDOWN";
 
@@ -181,7 +183,7 @@ export const SHUTDOWN = "SHUTDOWN";
 
 /** @typedef {{type: typeof VISIBILITY, hidden: boolean, dropped?: number}} VisibilityMessage */
 
-/** @typedef {{type: typeof SHUTDOWN, id?: string, unstored?: boolean, echo?: true}} ShutdownMessage */
+/** @typedef {{type: typeof SHUTDOWN, id?: string, unstored?: boolean, echo?: true, timeMs?: number}} ShutdownMessage */
 
 /** @typedef {(LogEventMessage | LogEventsMessage | VisibilityMessage | ShutdownMessage) & {lock?: string}} ToWorker */
 

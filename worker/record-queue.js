@@ -5,7 +5,7 @@
  */
 
 import { createPace } from "./pace.js";
-import { ACCEPTED, DISABLED, FAILED, FORBIDDEN, postBatch, TOO_LARGE } from "./post-batch.js";
+import { ACCEPTED, DISABLED, FAILED, FORBIDDEN, postBatch, REJECTED, TOO_LARGE } from "./post-batch.js";
 import { MAX_KEEPALIVE_BYTES, MIN_BACKOFF_MS, MIN_PAUSE_MS } from "./protocol.js";
 
 /** @typedef {import("./outbox.js").Entry} Entry */
@@ -15,8 +15,7 @@ import { MAX_KEEPALIVE_BYTES, MIN_BACKOFF_MS, MIN_PAUSE_MS } from "./protocol.js
  *
  * @typedef {object} QueueContext
  * @property {import("./protocol.js").Losses} losses posted with every batch; the queue counts dropped records here
- * @property {() => boolean} mayPost called before every POST; false ends the session
- * @property {() => void} stop ends the session; must abort `signal` and clear the queue
+ * @property {() => boolean} mayPost called before every POST; false drops what is queued
  * @property {() => void} onDisabled called when a response disables telemetry; must end the session
  * @property {AbortSignal} signal aborts the POST in flight
  */
@@ -28,7 +27,7 @@ import { MAX_KEEPALIVE_BYTES, MIN_BACKOFF_MS, MIN_PAUSE_MS } from "./protocol.js
  * @param {import("./outbox.js").Outbox} outbox
  * @param {QueueContext} context
  */
-export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled, signal }) {
+export function createQueue(options, outbox, { losses, mayPost, onDisabled, signal }) {
   /**
    * By the event's identity, oldest first. An event that a tab sends again is already here.
    *
@@ -38,6 +37,10 @@ export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled
   let queuedBytes = 0;
   // Halved by every 413.
   let batchBytes = options.maxBatchBytes;
+  // Halved by every 400 until the server accepts a batch, so that one bad record costs no others.
+  let batchRecords = Infinity;
+  // Number of batches dropped because of a 400 since the server has accepted one.
+  let rejections = 0;
   // Number of records that the current flush has still to post. A flush is a sequence of batches with pauses.
   let remaining = 0;
   let isUnloading = false;
@@ -92,13 +95,16 @@ export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled
   const sendBatch = async () => {
     remaining = Math.min(remaining, entries.size);
     if (!queue.isActive || remaining <= 0 || !pace.begin()) return;
-    if (!mayPost()) return stop();
+    if (!mayPost()) {
+      queue.clear();
+      return pace.end(MIN_PAUSE_MS);
+    }
     const batch = nextBatch(
-      Math.min(remaining, options.maxBatchRecords),
+      Math.min(remaining, batchRecords, options.maxBatchRecords),
       isUnloading ? Math.min(MAX_KEEPALIVE_BYTES, batchBytes) : batchBytes,
     );
     const bytes = batch.reduce((sum, entry) => sum + entry.bytes, 0);
-    const [outcome, retryAfterMs] = await postBatch(
+    let [outcome, retryAfterMs] = await postBatch(
       options.endpoint,
       `{"records":[${batch.map(({ text }) => text)}],${JSON.stringify(losses).slice(1)}`,
       batch.length,
@@ -117,12 +123,21 @@ export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled
       batchBytes = bytes / 2;
       return pace.end(Math.max(MIN_BACKOFF_MS, retryAfterMs));
     }
+    if (outcome === REJECTED && batch.length > 1 && !rejections) {
+      batchRecords = batch.length >> 1;
+      outcome = FAILED;
+    }
     if (outcome !== FAILED) {
       if (outcome !== ACCEPTED) losses.dropped += batch.length;
+      // Four batches of one record, then four of two, and so on: a server that rejects everything gets few requests.
+      batchRecords = outcome === ACCEPTED ? Infinity : 2 ** (rejections++ >> 2);
       removeEntries(batch);
       remaining -= batch.length;
     }
-    if (outcome === ACCEPTED) return pace.end(MIN_PAUSE_MS);
+    if (outcome === ACCEPTED) {
+      rejections = 0;
+      return pace.end(MIN_PAUSE_MS);
+    }
     // What waits at the end of the backoff leaves together.
     remaining = Infinity;
     pace.fail(retryAfterMs);
@@ -177,12 +192,15 @@ export function createQueue(options, outbox, { losses, mayPost, stop, onDisabled
       entries.forEach(outbox.put);
     },
 
-    /** Drop all records, in memory and on disk. */
-    clear() {
-      queue.isActive = false;
-      entries.clear();
-      queuedBytes = 0;
-      outbox.clear();
+    /**
+     * Drop all records, in memory and on disk.
+     *
+     * @param {number} [timeMs] those of other sessions only if they began before, see the outbox
+     */
+    clear(timeMs) {
+      // Whatever the clock says: it may have been set back since this session began.
+      removeEntries([...entries.values()]);
+      outbox.clear(timeMs);
     },
 
     /** Shorten a backoff, because the browser is online again. */

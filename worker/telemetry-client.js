@@ -59,16 +59,17 @@ import { createUuid } from "./uuid.js";
 const NANOSECONDS_PER_MILLISECOND = 1e6;
 
 /**
- * Copy an event. Primitive values need no deep copy, and most events have no others.
+ * Copy an event. Primitive values need no deep copy, and most events have no others. Of others only what JSON can express
+ * leaves the tab: what the worker cannot receive, such as a WebAssembly.Module, takes the whole message with it.
  *
  * @param {object} details
  * @returns {any}
- * @throws what getters throw, and where a value cannot be cloned
+ * @throws what getters throw, and where a value cannot be cloned or expressed in JSON
  */
 const snapshot = (details) => {
   const copy = { ...details };
-  const isFlat = Object.values(copy).every((value) => Object(value) !== value && typeof value !== "symbol");
-  return isFlat ? copy : structuredClone(copy);
+  const isFlat = Object.values(copy).every((value) => Object(value) !== value && !/sy|bi/.test(typeof value));
+  return isFlat ? copy : JSON.parse(JSON.stringify(structuredClone(copy)));
 };
 
 /**
@@ -250,7 +251,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   /** @param {import("./protocol.js").ShutdownMessage} [shutdown] ends the session for all tabs */
   const disconnect = (shutdown) => {
     stopWatchdog();
-    connection?.close(shutdown);
+    connection?.close(shutdown, isEnabled());
     connection = undefined;
     isReady = false;
   };
@@ -270,21 +271,22 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
   };
 
   /**
-   * Drop all events, and end the session for all tabs unless consent has been given again since.
+   * Drop all events, and end the session: a worker's only if consent has not been given again since, because other tabs
+   * share it.
    *
-   * @param {import("./protocol.js").ShutdownMessage} shutdown
+   * @param {import("./protocol.js").ShutdownMessage} [shutdown] default: this tab has only read of the opt-out
    */
-  const stop = (shutdown) => {
+  const stop = (shutdown = { type: SHUTDOWN, unstored: isOptedOutInPage, echo: true }) => {
     unacknowledged = [];
     unsent = [];
     refused = 0;
-    disconnect(isEnabled() ? undefined : shutdown);
+    disconnect(shutdown);
     notifyState();
   };
 
   /** Another context of the origin has withdrawn consent: this session has ended, even if it has been given again. */
   const onOptOut = () => {
-    stop({ type: SHUTDOWN, unstored: isOptedOutInPage, echo: true });
+    stop();
     hadConsent = false;
     syncConsent();
   };
@@ -295,7 +297,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     const hasConsent = isEnabled();
     if (hasConsent && !connection) start();
     if (!hasConsent && hadConsent) {
-      stop({ type: SHUTDOWN, unstored: isOptedOutInPage, echo: true });
+      stop();
       deleteOutboxes(options);
     }
     return (hadConsent = hasConsent);
@@ -376,7 +378,7 @@ export function createTelemetryClient({ workerUrl = "", createWorker, type, onSt
     optOut() {
       isOptedOutInPage = !storeOptOut();
       /** @type {import("./protocol.js").ShutdownMessage} */
-      const shutdown = { type: SHUTDOWN, id: tabId + createUuid(), unstored: isOptedOutInPage };
+      const shutdown = { type: SHUTDOWN, id: tabId + createUuid(), unstored: isOptedOutInPage, timeMs: Date.now() };
       broadcast(shutdown);
       stop(shutdown);
       announceConsent("false");

@@ -22,7 +22,7 @@ import { createUuid } from "./uuid.js";
  * The flush interval starts here, and the sampling value is drawn here.
  *
  * @param {import("./options.js").ResolvedOptions} options
- * @param {() => boolean} [mayPost] called before every POST; false closes the session
+ * @param {() => boolean} [mayPost] called before every POST; false drops the events so far, on disk too
  */
 export function createSession(options, mayPost = () => !hasGlobalPrivacyControl()) {
   const { endpoint } = options;
@@ -51,16 +51,18 @@ export function createSession(options, mayPost = () => !hasGlobalPrivacyControl(
   /**
    * Drop all events, queued, on disk and future ones, and abort the request in flight. The lock is still held: tabs take
    * a free lock for a worker that has terminated, and would start another session.
+   *
+   * @param {number} [timeMs] see `close`
    */
-  const stop = () => {
+  const stop = (timeMs) => {
     closing.abort();
     withdrawal.abort();
-    queue.clear();
+    queue.isActive = false;
+    queue.clear(timeMs);
   };
   const queue = createQueue(options, outbox, {
     losses,
     mayPost,
-    stop,
     onDisabled() {
       stop();
       outbox.writeConfig({ "disable_ui_telemetry": true });
@@ -203,9 +205,14 @@ export function createSession(options, mayPost = () => !hasGlobalPrivacyControl(
       outbox.close();
     },
 
-    /** Drop all events, and release the lock and the database. */
-    close() {
-      stop();
+    /**
+     * Drop all events, and release the lock and the database.
+     *
+     * @param {number} [timeMs] when consent was withdrawn, as of `Date.now()`; default: when this session began. Sessions
+     *   that began later keep what they have on disk
+     */
+    close(timeMs) {
+      stop(timeMs);
       outbox.close();
     },
   };

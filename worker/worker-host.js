@@ -62,7 +62,7 @@ export function serveTabs(options = {}) {
    */
   const shutDown = (message) => {
     isShutDown = true;
-    session.close();
+    session.close(message.timeMs);
     for (const port of ports.keys()) port.postMessage(message);
     onTabsChange();
   };

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.client.app import FLUSH_INTERVAL_MS, App, drain, get_dropped, log
-from e2e.client.page import get_components
+from e2e.client.page import POST, get_components
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
@@ -29,6 +29,9 @@ REFUSED = {
     "window": "window",
     "element-as-value": "({ target: document.body })",
     "promise": "({ value: Promise.resolve() })",
+    "bigint": "({ value: 1n })",
+    "deep-bigint": "({ details: { value: 1n } })",
+    "cycle": "(() => { const value = {}; value.value = value; return { value }; })()",
 }
 
 ACCEPTED = {
@@ -40,6 +43,31 @@ ACCEPTED = {
     "half-an-emoji": "({ value: 'a\\ud83d', ['\\ude00']: ['\\ud83d\\ude00', '\\\\ud83d'] })",
     "own-identity": "({ tab_id: undefined, seq: undefined, installation_id: 'theirs' })",
     "json-in-json": "({ toJSON: 1, value: '\\u2028 \\u0000' })",
+}
+
+# A value that can be cloned and that no worker can receive.
+MODULE = "new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]))"
+
+VALUES = """({
+    date: new Date(0),
+    invalid: new Date(NaN),
+    boxed: [new String("text"), new Number(1), new Boolean(false)],
+    missing: undefined,
+    list: [undefined, NaN, -0, , "\\u0000"],
+    containers: [new Map([[1, 2]]), new Set([1]), new ArrayBuffer(1), new Uint8Array([1, 2])],
+    others: [new Error("text"), /pattern/g, new File(["text"], "name"), new (class Click { value = 1; })()],
+    ["__proto__"]: { value: 1 },
+})"""
+"""What is not flat, and `STORED_VALUES`, what JSON makes of it."""
+
+STORED_VALUES = {
+    "date": "1970-01-01T00:00:00.000Z",
+    "invalid": None,
+    "boxed": ["text", 1, False],
+    "list": [None, None, 0, None, "\x00"],
+    "containers": [{}, {}, {}, {"0": 1, "1": 2}],
+    "others": [{}, {}, {}, {"value": 1}],
+    "__proto__": {"value": 1},
 }
 
 
@@ -66,6 +94,28 @@ def test_unusual_events_are_stored(app: App, gateway: Gateway, shared_workers: S
         assert page.evaluate(script, name) is True, name
     drain(shared_workers.clock)
     assert get_components(gateway) == sorted(ACCEPTED)
+    assert get_dropped(gateway) == 0
+
+
+def test_values_are_stored_as_json(app: App, gateway: Gateway, shared_workers: SharedWorkers) -> None:
+    page = app.open()
+    assert page.evaluate(f"() => telemetry.logEvent({VALUES})") is True
+    drain(shared_workers.clock)
+    (post,) = gateway.journal.select(POST)
+    assert [record["params"] for record in post.json()["records"]] == [STORED_VALUES]
+
+
+def test_event_that_no_worker_can_receive_harms_no_other(
+    app: App, gateway: Gateway, shared_workers: SharedWorkers
+) -> None:
+    page = app.open()
+    page.evaluate(
+        f"""() => ["first", "second", {MODULE}, "last"].forEach((value) =>
+            telemetry.logEvent({{ componentId: String(value), value }}))"""
+    )
+    log(page, "later")
+    drain(shared_workers.clock)
+    assert get_components(gateway) == ["[object WebAssembly.Module]", "first", "last", "later", "second"]
     assert get_dropped(gateway) == 0
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import Page
 
-from e2e.client.app import CONSENT_KEY, FLUSH_INTERVAL_MS, App, log
-from e2e.client.page import get_components
+from e2e.client.app import CONSENT_KEY, FLUSH_INTERVAL_MS, App, drain, get_dropped, log, read_outbox
+from e2e.client.page import POST, get_components
+from pytest_sharedworker import Route
 from pytest_sharedworker.errors import UnsupportedError
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.crash import crash
@@ -98,3 +101,40 @@ def test_crash_of_a_tab_right_after_a_burst_loses_nothing(
         pytest.skip(str(reason))
     shared_workers.clock.run_for(2 * FLUSH_INTERVAL_MS)
     assert get_components(gateway) == sorted(f"burst/{number}" for number in range(BURST))
+
+
+def test_record_that_the_server_rejects_costs_no_other(
+    app: App, gateway: Gateway, shared_workers: SharedWorkers, read_stored: Callable[[], list[str]]
+) -> None:
+    """It rejects the whole body, as one that does not check each record."""
+
+    def reject(route: Route) -> None:
+        if b"poison" in route.exchange.decoded_body:
+            route.fulfill(status=422, json={"error": "poison"})
+        else:
+            route.fallback()
+
+    gateway.route(POST, reject)
+    page = app.open()
+    log(page, "before", count=20)
+    log(page, "poison")
+    log(page, "after", count=20)
+    for _ in range(4):
+        drain(shared_workers.clock)
+    assert read_stored() == sorted(f"{name}/{number}" for name in ("before", "after") for number in range(20))
+    log(page, "later")
+    drain(shared_workers.clock)
+    assert get_dropped(gateway) == 1
+
+
+def test_server_that_rejects_everything_gets_few_requests(
+    app: App, gateway: Gateway, shared_workers: SharedWorkers
+) -> None:
+    gateway.route(POST, lambda route: route.fulfill(status=400))
+    page = app.open()
+    log(page, "rejected", count=100)
+    for _ in range(28):
+        drain(shared_workers.clock)
+    assert read_outbox(page) == []
+    # Six to find one record, then four with each number of records: 1, 2, 4, 8, 16.
+    assert len(gateway.journal.select(POST)) <= 26

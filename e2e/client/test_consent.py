@@ -13,6 +13,7 @@ from playwright.sync_api import Page
 from e2e.client.app import (
     CONSENT_KEY,
     FILL_STORAGE,
+    FLUSH_INTERVAL_MS,
     OTHER_BUILD,
     STEAL_SESSION_LOCKS,
     App,
@@ -215,6 +216,24 @@ def test_opt_out_in_a_frame_holds_in_its_page(
     expect_nothing_sent(app, shared_workers)
 
 
+def test_opt_out_elsewhere_holds_in_a_busy_page_session(app: App) -> None:
+    """The page learns of the opt-out and of the consent that follows it at the end of a long task."""
+    page, other = open_page(app, "page"), open_page(app, "page")
+    log(page, "before")
+    wait_until_on_disk(page, "before")
+    page.evaluate(
+        """() => {
+            states.length = 0;
+            setTimeout(() => { for (const end = Date.now() + 300; Date.now() < end; ); });
+        }"""
+    )
+    other.evaluate("() => { telemetry.optOut(); telemetry.optIn(); }")
+    page.wait_for_function("() => states.includes('off') && telemetry.state() === 'page'")
+    log(page, "after")
+    wait_until_on_disk(page, "after")
+    assert read_outbox(page) == ["after"]
+
+
 @pytest.mark.parametrize("opts_in", [False, True], ids=["off", "off-and-on"])
 @pytest.mark.parametrize("kind", ["worker", "page"])
 def test_opt_out_elsewhere_holds_in_a_cached_page(
@@ -339,6 +358,47 @@ def test_opt_out_holds_in_the_worker_of_a_frozen_tab(
         opt_out(page)
         expect_nothing_sent(app, shared_workers)
         devtools.send("Page.setWebLifecycleState", {"state": "active"})
+
+
+def test_failed_write_of_an_ended_session_is_not_repeated(app: App, gateway: Gateway) -> None:
+    """A page was in the cache: its session ended then, and an opt-out ends the next one."""
+    gateway.add_toxic(HttpStatus(503), on=POST, optional=True)
+    app.context.clock.install()
+    page = open_page(app, "page")
+    page.evaluate(
+        """() => {
+            self.realPut = IDBObjectStore.prototype.put;
+            IDBObjectStore.prototype.put = () => { throw new DOMException("full", "QuotaExceededError"); };
+        }"""
+    )
+    log(page, "before")
+    page.wait_for_function("() => warnings.some((warning) => warning.includes('in memory only'))")
+    for kind in ("pagehide", "pageshow"):
+        page.evaluate("(kind) => dispatchEvent(new PageTransitionEvent(kind, { persisted: true }))", kind)
+    wait_for_state(page, "page")
+    page.evaluate("() => { IDBObjectStore.prototype.put = realPut; telemetry.optOut(); }")
+    page.clock.run_for(10_000)
+    assert read_outbox(page) == []
+
+
+def test_privacy_control_for_a_while_drops_only_what_was_logged_before(
+    app: App, shared_workers: SharedWorkers, read_stored: Callable[[], list[str]]
+) -> None:
+    """The tab has logged nothing meanwhile, and so has not ended the session."""
+    page = app.open()
+    log(page, "before")
+    shared_workers.clock.settle()
+    worker = shared_workers.wait_for()
+    control = (
+        "() => Object.defineProperty(navigator, 'globalPrivacyControl', {{ value: {}, configurable: true }})"
+    )
+    worker.evaluate(control.format("true"))
+    shared_workers.clock.run_for(FLUSH_INTERVAL_MS)
+    worker.evaluate(control.format("false"))
+    log(page, "after")
+    drain(shared_workers.clock)
+    assert read_stored() == ["after"]
+    assert read_outbox(page) == []
 
 
 def test_opt_out_leaves_no_locks(app: App, gateway: Gateway, shared_workers: SharedWorkers) -> None:

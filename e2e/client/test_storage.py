@@ -6,7 +6,7 @@ Real databases, real quota, real deletion; only the worker's time is virtual.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from e2e.client.app import (
     wait_for_state,
 )
 from e2e.client.page import get_components
+from pytest_sharedworker import HttpStatus
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
@@ -68,6 +69,13 @@ READ_STORES = """(name) => new Promise((resolve) => {
     }
     database.close();
     resolve(contents);
+  };
+})"""
+PUT_RECORD = """(name) => new Promise((resolve) => {
+  indexedDB.open(name).onsuccess = ({ target: { result } }) => {
+    const transaction = result.transaction("records", "readwrite");
+    transaction.objectStore("records").put(RECORD);
+    transaction.oncomplete = () => { result.close(); resolve(); };
   };
 })"""
 DELETE_ALL = """async () => {
@@ -246,3 +254,87 @@ def test_two_builds_share_one_outbox(app: App, gateway: Gateway, shared_workers:
     drain(shared_workers.clock)
     assert Counter(get_components(gateway)) == Counter(expected)
     wait_for_outbox(page, shared_workers.clock)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param("{ key: ['0-a-later-build', 0], payload: new Uint8Array(3) }", id="another-shape"),
+        pytest.param("{ key: ['0-a-later-build', 0], id: 'x/0', text: '{}', bytes: '2' }", id="another-type"),
+        pytest.param("{ key: [7, 0], id: 'x/0', text: '{}', bytes: 2 }", id="owner-without-a-name"),
+        pytest.param("{ key: 7, id: 'x/0', text: '{}', bytes: 2 }", id="key-without-an-owner"),
+    ],
+)
+def test_record_of_another_build_in_the_outbox_is_left_there(
+    app: App,
+    gateway: Gateway,
+    shared_workers: SharedWorkers,
+    read_stored: Callable[[], list[str]],
+    record: str,
+) -> None:
+    with gateway.add_toxic(HttpStatus(503), on="POST **/ui-telemetry", optional=True):
+        page = app.open()
+        log(page, "before", count=3)
+        expected = [f"before/{number}" for number in range(3)]
+        wait_for_outbox(page, shared_workers.clock, *expected)
+        app.leave(page)
+        for worker in shared_workers.alive:
+            worker.terminate()
+    name = OUTBOX.format(origin=gateway.url)
+    page.evaluate(PUT_RECORD.replace("RECORD", record), name)
+    page = app.open()
+    log(page, "after")
+    drain(shared_workers.clock)
+    assert read_stored() == ["after", *expected]
+    assert page.evaluate(READ_STORES, name) == {"config": 1, "records": 1}
+
+
+def test_repeated_deletion_keeps_what_the_next_session_has_stored(
+    app: App, gateway: Gateway, shared_workers: SharedWorkers
+) -> None:
+    """The browser does not write at the moment of an opt-out; the worker deletes again some seconds later."""
+    gateway.add_toxic(HttpStatus(503), on="POST **/ui-telemetry", optional=True)
+    page = app.open()
+    log(page, "before")
+    shared_workers.clock.run_for(1_000)
+    worker = shared_workers.wait_for()
+    worker.evaluate(
+        """() => {
+            self.realDelete = IDBObjectStore.prototype.delete;
+            IDBObjectStore.prototype.delete = () => { throw new DOMException("full", "QuotaExceededError"); };
+        }"""
+    )
+    page.evaluate("() => telemetry.optOut()")
+    shared_workers.clock.settle()
+    worker.evaluate("() => { IDBObjectStore.prototype.delete = realDelete; }")
+    page.evaluate("() => telemetry.optIn()")
+    wait_for_state(page, "worker")
+    log(page, "stored")
+    shared_workers.clock.run_for(10_000)
+    assert read_outbox(page) == ["stored"]
+
+
+@pytest.mark.parametrize("message", ["{ id: 'late', timeMs }", "{ echo: true }", "{}"])
+def test_opt_out_that_arrives_late_keeps_what_a_later_session_has_stored(
+    app: App, gateway: Gateway, shared_workers: SharedWorkers, message: str
+) -> None:
+    """A busy worker of another build hears of an opt-out when the next session runs."""
+    gateway.add_toxic(HttpStatus(503), on="POST **/ui-telemetry", optional=True)
+    other = app.open(OTHER_BUILD)
+    log(other, "before")
+    shared_workers.clock.run_for(1_000)
+    late_worker = shared_workers.wait_for()
+    opt_out_ms = late_worker.evaluate("() => Date.now()")
+    shared_workers.clock.run_for(1_000)
+    page = app.open()
+    log(page, "stored")
+    wait_for_outbox(page, shared_workers.clock, "before", "stored")
+    late_worker.evaluate(
+        f"""(timeMs) => {{
+            const {{ port1, port2 }} = new MessageChannel();
+            dispatchEvent(new MessageEvent("connect", {{ ports: [port1] }}));
+            port2.postMessage({{ type: "SHUTDOWN", ...{message} }});
+        }}""",
+        opt_out_ms,
+    )
+    wait_for_outbox(page, shared_workers.clock, "stored")
