@@ -104,7 +104,7 @@ export function createQueue(options, outbox, { losses, mayPost, onDisabled, sign
       isUnloading ? Math.min(MAX_KEEPALIVE_BYTES, batchBytes) : batchBytes,
     );
     const bytes = batch.reduce((sum, entry) => sum + entry.bytes, 0);
-    let [outcome, retryAfterMs] = await postBatch(
+    const [outcome, retryAfterMs] = await postBatch(
       options.endpoint,
       `{"records":[${batch.map(({ text }) => text)}],${JSON.stringify(losses).slice(1)}`,
       batch.length,
@@ -123,11 +123,8 @@ export function createQueue(options, outbox, { losses, mayPost, onDisabled, sign
       batchBytes = bytes / 2;
       return pace.end(Math.max(MIN_BACKOFF_MS, retryAfterMs));
     }
-    if (outcome === REJECTED && batch.length > 1 && !rejections) {
-      batchRecords = batch.length >> 1;
-      outcome = FAILED;
-    }
-    if (outcome !== FAILED) {
+    if (outcome === REJECTED && batch.length > 1 && !rejections) batchRecords = batch.length >> 1;
+    else if (outcome !== FAILED) {
       if (outcome !== ACCEPTED) losses.dropped += batch.length;
       // Four batches of one record, then four of two, and so on: a server that rejects everything gets few requests.
       batchRecords = outcome === ACCEPTED ? Infinity : 2 ** (rejections++ >> 2);
