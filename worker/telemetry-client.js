@@ -68,6 +68,7 @@ const NANOSECONDS_PER_MILLISECOND = 1e6;
  */
 const snapshot = (details) => {
   const copy = { ...details };
+  // JSON expresses neither symbols nor bigints.
   const isFlat = Object.values(copy).every((value) => Object(value) !== value && !/sy|bi/.test(typeof value));
   return isFlat ? copy : JSON.parse(JSON.stringify(structuredClone(copy)));
 };
