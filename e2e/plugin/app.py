@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from pytest_sharedworker import ConsoleMessage, Gateway, SharedWorker, SharedWorkers
@@ -46,6 +47,12 @@ def wait_for_console(worker: SharedWorker, text: str, *, timeout: float = 5_000)
                 return message
         time.sleep(0.01)
     raise AssertionError(f"no message with {text!r} within {timeout:g} ms: {read_console(worker)}")
+
+
+def require_iteration(worker: SharedWorker) -> None:
+    """Skip a test that reads a stream by `for await` in browsers without it."""
+    if not worker.evaluate("Symbol.asyncIterator in ReadableStream.prototype"):
+        pytest.skip("WebKit has no async iteration of streams")
 
 
 class App:

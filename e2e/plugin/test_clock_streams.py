@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from e2e.plugin.app import App, read_log, wait_for_console
+from e2e.plugin.app import App, read_log, require_iteration, wait_for_console
 from pytest_sharedworker import Clock, SharedWorker
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
@@ -183,12 +183,6 @@ SOURCES = {
 }
 
 
-def require_iteration(worker: SharedWorker) -> None:
-    """Skip a test that reads a stream by `for await` in browsers without it."""
-    if not worker.evaluate("Symbol.asyncIterator in ReadableStream.prototype"):
-        pytest.skip("WebKit has no async iteration of streams")
-
-
 def list_readers(worker: SharedWorker) -> dict[str, str]:
     """Return the READERS that the browser has: WebKit's streams have no iteration and are no byte streams."""
     has_iteration = worker.evaluate("Symbol.asyncIterator in ReadableStream.prototype")
@@ -219,59 +213,6 @@ def test_clock_waits_for_the_chunks_of_a_stream(
         clock.run_for(2_000)
         assert worker.errors() == [], title
         assert read_new_log(worker, begin_ms) == [[SIZE, 1_000], ["after", 1_001]], title
-
-
-FILE_SOURCES = {
-    "response": "(await fetch('/data')).body",
-    "blob": "new Blob([await (await fetch('/data')).blob()]).stream()",
-    "packed": "(await fetch('/data')).body.pipeThrough(new CompressionStream('gzip'))"
-    ".pipeThrough(new DecompressionStream('gzip'))",
-    "script": "(await fetch('/data')).body.pipeThrough(new TransformStream())",
-}
-
-
-@pytest.mark.parametrize("source", FILE_SOURCES)
-def test_clock_waits_for_a_pipe_into_a_file(
-    app: App, worker: SharedWorker, clock: Clock, source: str
-) -> None:
-    if not worker.evaluate("'storage' in navigator"):
-        pytest.skip("WebKitGTK has no private files")
-    app.gateway.serve("/data", b"x" * 20 * SIZE, content_type="application/octet-stream")
-    worker.evaluate(f"""() => {{
-        setTimeout(async () => {{
-            const root = await navigator.storage.getDirectory();
-            const file = await root.getFileHandle("file", {{ create: true }});
-            const stream = {FILE_SOURCES[source]};
-            await stream.pipeTo(await file.createWritable());
-            note((await file.getFile()).size);
-        }}, 1000);
-        setInterval(() => {{}}, 1);
-    }}""")
-    clock.run_for(2_000)
-    assert worker.errors() == []
-    assert read_log(worker) == [[20 * SIZE, 1_000]]
-    assert clock.state()["pending"] == []
-
-
-def test_pipe_of_a_timer_into_a_file_does_not_stop_the_clock(worker: SharedWorker, clock: Clock) -> None:
-    if not worker.evaluate("'storage' in navigator"):
-        pytest.skip("WebKitGTK has no private files")
-    worker.evaluate("""async () => {
-        const root = await navigator.storage.getDirectory();
-        const file = await root.getFileHandle("file", { create: true });
-        const writable = await file.createWritable();
-        let count = 0;
-        const pull = (controller) => new Promise((resolve) => {
-            setTimeout(() => {
-                count += 1;
-                if (count === 5) controller.close(); else controller.enqueue("x");
-                resolve();
-            }, 1000);
-        });
-        new ReadableStream({ pull }, { highWaterMark: 0 }).pipeTo(writable).then(() => note(count));
-    }""")
-    clock.run_for(60_000, timeout=10_000)
-    assert read_log(worker) == [[5, 5_000]]
 
 
 def test_clock_waits_for_a_font(app: App, worker: SharedWorker, clock: Clock) -> None:
@@ -402,90 +343,3 @@ def test_idle_response_stream_does_not_stop_the_clock(
     assert clock.state()["pending"] == [{"what": "reading a stream", "held": True}] * 2
     sharedworker_loop.run(server.send("second"))
     assert wait_for_console(worker, "second").virtual_time == 3_600_000
-
-
-# --- locks of streams -----------------------------------------------------------------------------
-
-USES = {
-    "loop that gives the body back": """
-        let size = 0;
-        for await (const chunk of body.values({ preventCancel: true })) { size += chunk.length; break; }
-        const { locked } = body;
-        for await (const chunk of body) size += chunk.length;
-        return [locked, size];
-    """,
-    "loop that ends early": """
-        for await (const chunk of body) break;
-        return [body.locked, (await body.getReader().read()).done];
-    """,
-    "pipe": """
-        const piped = body.pipeTo(new WritableStream());
-        const before = [body.locked, response.bodyUsed];
-        await piped;
-        return [...before, body.locked];
-    """,
-    "pipe through a transform": """
-        const piped = body.pipeThrough(new TextDecoderStream());
-        const before = [body.locked, response.bodyUsed];
-        let size = 0;
-        for await (const text of piped) size += text.length;
-        return [...before, size, body.locked];
-    """,
-    "aborted pipe that gives the body back": """
-        const controller = new AbortController();
-        const write = () => { controller.abort(); };
-        const options = { preventCancel: true, signal: controller.signal };
-        const name = await body.pipeTo(new WritableStream({ write }), options).catch(({ name }) => name);
-        return [name, body.locked, typeof (await body.getReader().read()).done];
-    """,
-    "pipe that is aborted already": """
-        const ends = [];
-        const makeOptions = (options) => ({ signal: AbortSignal.abort(), ...options });
-        for (const options of [{ preventCancel: true, preventAbort: true }, { preventCancel: true }, {}]) {
-            const piped = body.pipeTo(new WritableStream(), makeOptions(options));
-            ends.push(body.locked, await piped.catch(({ name }) => name), body.locked, response.bodyUsed);
-        }
-        return [...ends, (await body.getReader().read()).done];
-    """,
-    "pipe to nothing": """
-        const names = [];
-        for (const call of [() => body.pipeThrough({}), () => body.pipeThrough(), () => body.pipeTo({})]) {
-            try { await call(); } catch ({ name }) { names.push(name); }
-        }
-        return [...names, body.locked, response.bodyUsed, (await response.text()).length];
-    """,
-    "pipe to a locked stream": """
-        const transform = new TransformStream();
-        transform.writable.getWriter();
-        const names = [await body.pipeTo(transform.writable).catch(({ name }) => name)];
-        try { body.pipeThrough(transform); } catch ({ name }) { names.push(name); }
-        return [...names, body.locked, (await response.text()).length];
-    """,
-    "pipe into a stream that fails": """
-        const write = () => { throw new RangeError("full"); };
-        const name = await body.pipeTo(new WritableStream({ write })).catch(({ name }) => name);
-        return [name, body.locked, (await body.getReader().read()).done];
-    """,
-    "pipe that does not close": """
-        let closed = 0;
-        const stream = new WritableStream({ close: () => { closed += 1; } });
-        await body.pipeTo(stream, { preventClose: true });
-        return [closed, stream.locked, body.locked];
-    """,
-    "branches": """
-        const branches = body.tee();
-        const texts = await Promise.all(branches.map((branch) => new Response(branch).text()));
-        return [body.locked, response.bodyUsed, ...texts.map(({ length }) => length)];
-    """,
-}
-
-
-@pytest.mark.parametrize("title", USES)
-def test_body_is_locked_and_free_as_in_real_time(app: App, worker: SharedWorker, title: str) -> None:
-    require_iteration(worker)
-    app.gateway.serve("/data", "x" * SIZE, content_type="text/plain")
-    script = (
-        f"async () => {{ const response = await fetch('/data'); const {{ body }} = response; {USES[title]} }}"
-    )
-    native = app.context.pages[0].evaluate(script)
-    assert worker.evaluate(script) == native
