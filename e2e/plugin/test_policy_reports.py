@@ -28,16 +28,16 @@ VIOLATE = "() => { fetch('http://127.0.0.1:1/').catch(() => {}); }"
 pytestmark = pytest.mark.skip_browser("webkit")
 
 
-def take_reports(app: App) -> list[str]:
-    """Return the list that gets the policies of all reports to `/reports`."""
-    policies: list[str] = []
+def take_reports(app: App, key: str = "original-policy") -> list[str]:
+    """Return the list that gets the policies, or what `key` names, of all reports to `/reports`."""
+    values: list[str] = []
 
     def take(route: Any) -> None:
-        policies.append(json.loads(route.request.post_data)["csp-report"]["original-policy"])
+        values.append(json.loads(route.request.post_data)["csp-report"][key])
         route.fulfill(status=204)
 
     app.gateway.route("/reports", take)
-    return policies
+    return values
 
 
 def normalize(app: App, policy: str) -> str:
@@ -70,13 +70,7 @@ setTimeout(() => console.log("later"), 1000);
 
 
 def test_blocked_socket_is_named_as_given_and_does_not_stop_the_clock(app: App) -> None:
-    blocked: list[str] = []
-
-    def take(route: Any) -> None:
-        blocked.append(json.loads(route.request.post_data)["csp-report"]["blocked-uri"])
-        route.fulfill(status=204)
-
-    app.gateway.route("/reports", take)
+    blocked = take_reports(app, "blocked-uri")
     policy = {"Content-Security-Policy": "connect-src 'none'; report-uri /reports"}
     app.gateway.serve("/worker.js", BLOCKED, headers=policy)
     with app.gateway.expect_response("/reports"):

@@ -12,14 +12,20 @@ from collections.abc import Callable
 from aiohttp import web
 
 from pytest_sharedworker.gateway.csp import restore_policy
-from pytest_sharedworker.gateway.sender import restore_socket_url
+from pytest_sharedworker.gateway.sender import split_socket_url
 
 _CONTENT_TYPES = ("application/csp-report", "application/reports+json")
+
+
+def _restore_socket_url(url: str) -> str:
+    return split_socket_url(url)[0]
+
+
 _RESTORED: dict[str, Callable[[str], str]] = {
     "original-policy": restore_policy,
     "originalPolicy": restore_policy,
-    "blocked-uri": restore_socket_url,
-    "blockedURL": restore_socket_url,
+    "blocked-uri": _restore_socket_url,
+    "blockedURL": _restore_socket_url,
 }
 """Of `report-uri` (CSP 3, "deprecated serialize violation") and of the Reporting API."""
 

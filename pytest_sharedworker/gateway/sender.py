@@ -51,17 +51,17 @@ class Opener(NamedTuple):
 
 def take_opener(request: web.Request) -> tuple[web.Request, Opener | None]:
     """Return a request without the parameter in the URL of a worker's WebSocket, and what that says."""
-    target, mark, opener = request.raw_path.rpartition(f"{SOCKET_PARAMETER}=")
+    target, opener = split_socket_url(request.raw_path)
     worker_id, _, number = opener.partition(".")
-    if "Upgrade" not in request.headers or not mark or not number.isdecimal():
+    if "Upgrade" not in request.headers or not number.isdecimal():
         return request, None
-    return request.clone(rel_url=URL(target[:-1], encoded=True)), Opener(worker_id, int(number))
+    return request.clone(rel_url=URL(target, encoded=True)), Opener(worker_id, int(number))
 
 
-def restore_socket_url(url: str) -> str:
-    """Return the URL of a WebSocket without that parameter."""
-    target, mark, _ = url.rpartition(f"{SOCKET_PARAMETER}=")
-    return target[:-1] if mark else url
+def split_socket_url(url: str) -> tuple[str, str]:
+    """Return the URL of a WebSocket without that parameter, and its value, "" where there is none."""
+    target, mark, opener = url.rpartition(f"{SOCKET_PARAMETER}=")
+    return (target[:-1], opener) if mark else (url, "")
 
 
 class Identity(NamedTuple):

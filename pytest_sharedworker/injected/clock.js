@@ -115,7 +115,7 @@
   })();
 
   // --- moving time ----------------------------------------------------------------------------
-  const channel = new self.MessageChannel();
+  const channel = new MessageChannel();
   /** @type {((value?: unknown) => void)[]} */
   const turns = [];
   channel.port1.onmessage = () => turns.shift()?.();

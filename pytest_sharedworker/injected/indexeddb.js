@@ -28,7 +28,7 @@
     }
   };
   for (const [method, doing] of [["open", "opening"], ["deleteDatabase", "deleting"]]) {
-    replace.method(self.IDBFactory.prototype, method, (native, self, args) => {
+    replace.method(IDBFactory.prototype, method, (native, self, args) => {
       /** @type {IDBOpenDBRequest} */
       const request = native(self, args);
       const queue = getQueue(String(args[0]));
@@ -53,7 +53,7 @@
     });
   }
 
-  replace.method(self.IDBDatabase.prototype, "transaction", (native, self, args) => {
+  replace.method(IDBDatabase.prototype, "transaction", (native, self, args) => {
     /** @type {IDBTransaction} */
     const begun = native(self, args);
     work.untilEvent(

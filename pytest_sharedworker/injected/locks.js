@@ -1,14 +1,14 @@
 // Web Locks: time waits for a request of the worker until the lock is granted, or until the request is seen
 // to stand in line behind a holder that may never release it. A lock that the worker holds is not waited for.
 const locks = (() => {
-  const manager = self.navigator.locks;
+  const manager = navigator.locks;
   if (!manager) {
     return { recheck: () => false };
   }
   // When a tab or worker has gone, the browser may take a moment, of real time, to release its locks.
   const PATIENCE_MS = 500;
-  const { query } = self.LockManager.prototype;
-  const request = /** @type {Function} */ (self.LockManager.prototype.request);
+  const { query } = LockManager.prototype;
+  const request = /** @type {Function} */ (LockManager.prototype.request);
 
   /**
    * @typedef {object} PendingLock
@@ -26,9 +26,8 @@ const locks = (() => {
   let clients = new Set();
 
   // The browser lists who stands in line by client; a lock that only this worker requests shows its client.
-  const OWN_PREFIX = "pytest-sharedworker ";
   const findOwnClientId = () => {
-    const ownName = `${OWN_PREFIX}${control.id}`;
+    const ownName = ownLocks.makeName(control.id);
     return request.call(manager, ownName, async () => {
       const { held = [] } = await query.call(manager);
       return held.find(({ name }) => name === ownName)?.clientId;
@@ -89,15 +88,9 @@ const locks = (() => {
     return pendingLocks.size > 0;
   };
 
-  replace.method(self.LockManager.prototype, "query", async (native, self, args) => {
-    const snapshot = await native(self, args);
-    // The lock of `findOwnClientId`, of this worker or another one, is not the app's.
-    for (const kind of ["held", "pending"]) {
-      snapshot[kind] = snapshot[kind]?.filter((/** @type {LockInfo} */ { name }) => !name?.startsWith(OWN_PREFIX));
-    }
-    return snapshot;
-  });
-  replace.method(self.LockManager.prototype, "request", (native, self, args) => {
+  // The lock of `findOwnClientId`, of this worker or another one, is not the app's.
+  ownLocks.hide();
+  replace.method(LockManager.prototype, "request", (native, self, args) => {
     const callback = args[args.length - 1];
     const [name, ...rest] = args.slice(0, -1);
     if (args.length < 2 || typeof callback !== "function" || typeof name === "symbol") {

@@ -91,14 +91,12 @@ const messages = (() => {
       requests.end(number, isStream);
       note();
     });
-    let hasEnded = false;
     const end = () => {
-      if (hasEnded) {
+      if (!states.has(number)) {
         return;
       }
       state.isOpen = false;
       const isReconnecting = isStream && socket.readyState !== Streams.CLOSED;
-      hasEnded = !isReconnecting;
       if (isReconnecting) {
         // The gateway counts from 0 again. Time does not wait for the connection, which the browser delays.
         Object.keys(state.received).forEach((type) => { state.received[type] = 0; });

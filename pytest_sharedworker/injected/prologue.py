@@ -55,7 +55,7 @@ WORKER_PARTS = (
 
 VIRTUAL_TIME_PARTS = (
     "dates.js", "xhr-timeouts.js", "timers.js", "work.js", "ports.js", "requests.js", "messages.js",
-    "indexeddb.js", "locks.js", "streams.js", "promises.js", "clock.js",
+    "indexeddb.js", "own-locks.js", "locks.js", "streams.js", "promises.js", "clock.js",
 )  # fmt: skip
 """The parts of virtual time, which follow WORKER_PARTS."""
 
@@ -71,7 +71,7 @@ EVALUATE_PARTS = (*VALUES_PARTS, "evaluate.js")
 
 TAB_PARTS = (
     "globals.js", "replace.js", "reports.js", "dates.js", "xhr-timeouts.js", "timers.js",
-    "performance-entries.js", "inline-workers.js", "tab.js",
+    "performance-entries.js", "inline-workers.js", "own-locks.js", "tab.js",
 )  # fmt: skip
 """The parts of the script that runs first in a tab."""
 

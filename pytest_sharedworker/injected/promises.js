@@ -1,5 +1,5 @@
-// Methods of the browser that return a promise or read a list, and FileReader: time waits until they have settled; for a limited
-// real time where they read what a script or a server fills, which may wait for a timer.
+// Methods of the browser that return a promise or read a list, and FileReader: time waits until they have settled;
+// for a limited real time where they read what a script or a server fills, which may wait for a timer.
 (() => {
   // As for a request, see requests.js.
   const REQUEST_PATIENCE_MS = 5000;
@@ -70,11 +70,7 @@
       return iterator;
     });
   }
-  // One function under two names.
-  const iteration = folder && Object.getOwnPropertyDescriptor(folder, Symbol.asyncIterator);
-  if (iteration) {
-    Object.defineProperty(folder, Symbol.asyncIterator, { ...iteration, value: folder.entries });
-  }
+  replace.alias(folder, Symbol.asyncIterator, "entries");
   /**
    * A body that is refused rejects at once, before a microtask could notice that it is followed.
    *
@@ -90,7 +86,7 @@
       });
     }
   };
-  waitForBodies(self.Request, (promise, _, name) => work.whilePatient(`Request.${name}()`, promise));
+  waitForBodies(Request, (promise, _, name) => work.whilePatient(`Request.${name}()`, promise));
   const whileRequesting = (/** @type {string} */ what, /** @type {Promise<unknown>} */ promise) => (
     work.beginPatiently(what, promise, REQUEST_PATIENCE_MS).outcome
   );
@@ -142,7 +138,7 @@
       : WAIT_FOR_BODY[source]("reading the response of the worker itself", promise);
   });
   for (const name of ["readAsArrayBuffer", "readAsBinaryString", "readAsDataURL", "readAsText"]) {
-    waitFor(self.FileReader.prototype, name, (_, reader) => {
+    waitFor(FileReader.prototype, name, (_, reader) => {
       work.untilEvent(`FileReader.${name}()`, reader, ["loadend"]);
     });
   }

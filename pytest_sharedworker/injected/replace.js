@@ -62,6 +62,19 @@ const replace = (() => {
     /** @type {(object: any, name: PropertyKey, act: (native: NativeCall, self: any, args: any[]) => void) => void} */
     setter: (object, name, act) => replaceFunction("set", object, name, act),
     /**
+     * Gives a replaced method its second name, which is a property of its own.
+     *
+     * @param {any} object
+     * @param {PropertyKey} alias
+     * @param {PropertyKey} name
+     */
+    alias: (object, alias, name) => {
+      const descriptor = object && getOwnPropertyDescriptor(object, alias);
+      if (descriptor) {
+        defineProperty(object, alias, { ...descriptor, value: object[name] });
+      }
+    },
+    /**
      * @param {any} object has the constructor, if the browser has it
      * @param {string} name
      * @param {(create: (args: any[]) => any, args: any[]) => object} act

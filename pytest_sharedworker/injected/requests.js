@@ -116,7 +116,7 @@ const requests = (() => {
   const { URL: NativeURL } = self;
   const getHost = (/** @type {string} */ what) => {
     try {
-      return new NativeURL(what.slice(what.indexOf(" ") + 1), self.location.href).host;
+      return new NativeURL(what.slice(what.indexOf(" ") + 1), location.href).host;
     } catch {
       return null;
     }
@@ -166,7 +166,7 @@ const requests = (() => {
     },
     { begin: ({ number, what }) => begin(number, what), end: (number) => end(number) },
   );
-  replace.method(self.Response.prototype, "clone", (native, response, args) => {
+  replace.method(Response.prototype, "clone", (native, response, args) => {
     const copy = native(response, args);
     const number = numbers.get(response);
     if (number !== undefined) {

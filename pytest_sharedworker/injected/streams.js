@@ -10,7 +10,7 @@ const streams = (() => {
   /** Responses whose body a script fills. @type {WeakSet<Response>} */
   const filledByScript = new WeakSet();
 
-  replace.method(self.Blob.prototype, "stream", (native, blob, args) => {
+  replace.method(Blob.prototype, "stream", (native, blob, args) => {
     const opened = native(blob, args);
     sources.set(opened, "data");
     return opened;
@@ -27,7 +27,7 @@ const streams = (() => {
     }
     return response;
   });
-  replace.method(self.Response.prototype, "clone", (native, response, args) => {
+  replace.method(Response.prototype, "clone", (native, response, args) => {
     const copy = native(response, args);
     if (filledByScript.has(response)) {
       filledByScript.add(copy);
@@ -47,14 +47,14 @@ const streams = (() => {
   };
   /** The bodies that a script has seen. @type {WeakMap<object, ReadableStream>} */
   const bodies = new WeakMap();
-  replace.getter(self.Request.prototype, "body", (native, request) => {
+  replace.getter(Request.prototype, "body", (native, request) => {
     const opened = native(request, []);
     if (opened) {
       bodies.set(request, opened);
     }
     return opened;
   });
-  replace.getter(self.Response.prototype, "body", (native, response) => {
+  replace.getter(Response.prototype, "body", (native, response) => {
     const opened = native(response, []);
     if (opened) {
       bodies.set(response, opened);
@@ -109,11 +109,7 @@ const streams = (() => {
     }
     return iterator;
   });
-  // One function under two names.
-  const iterator = Object.getOwnPropertyDescriptor(prototype, Symbol.asyncIterator);
-  if (iterator) {
-    Object.defineProperty(prototype, Symbol.asyncIterator, { ...iterator, value: prototype.values });
-  }
+  replace.alias(prototype, Symbol.asyncIterator, "values");
   replace.method(prototype, "tee", (native, stream, args) => {
     const branches = native(stream, args);
     const source = sources.get(stream);

@@ -47,16 +47,7 @@
       usesLocks = true;
       return native(self, args);
     });
-    // A worker's own lock, see locks.js, is not the app's.
-    replace.method(LockManager.prototype, "query", async (native, self, args) => {
-      const snapshot = await native(self, args);
-      for (const kind of ["held", "pending"]) {
-        snapshot[kind] = snapshot[kind]?.filter((/** @type {LockInfo} */ { name }) => (
-          !name?.startsWith("pytest-sharedworker ")
-        ));
-      }
-      return snapshot;
-    });
+    ownLocks.hide();
   }
 
   const timers = settings.virtualClock ? makeTimers(window, Date.now()) : null;
