@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from e2e.call_stacks import install_quick_stacks
 from e2e.conformance import selection
 from e2e.conformance.report import plugin as report
 from e2e.worker.driver.environments import add_plain_host
@@ -17,8 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Install the report."""
+    """Install the report, and make Playwright's calls quick."""
     report.install(config)
+    install_quick_stacks()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
