@@ -88,6 +88,9 @@ def test_consent_given_again_takes_effect_without_reload(
     for tab in (page, other):
         expect(tab.locator("#state")).to_have_text(CONNECTED)
     click(page, "Delete")
+    other.evaluate(
+        "addEventListener('storage', ({ key }) => { if (key === 'last-toggle') window.hasHeardAll = true; })"
+    )
     page.evaluate(
         """async (ms) => {
             const toggle = document.getElementById("enabled");
@@ -95,10 +98,12 @@ def test_consent_given_again_takes_effect_without_reload(
                 toggle.click();
                 if (ms) await new Promise((resolve) => setTimeout(resolve, ms));
             }
+            localStorage.setItem("last-toggle", "");
             document.querySelector("[data-component-id='demo.search']").click();
         }""",
         spacing_ms,
     )
+    other.wait_for_function("window.hasHeardAll")
     for tab in (page, other):
         # A tab whose session has just ended waits for up to 5 s before it connects again.
         expect(tab.locator("#state")).to_have_text(CONNECTED, timeout=20_000)

@@ -12,14 +12,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SECOND_RUN_LIMIT_SECONDS = 2.0
 
 DISCOVERY = ("__init__.py", "errors.py", "terminal_text.py", "browsers/__init__.py", "browsers/discovery.py")
 """The modules of the plugin that find a browser."""
@@ -148,10 +146,8 @@ def test_first_run_installs_and_reports_progress(checkout: Checkout) -> None:
     assert run.stdout.endswith(", Dummy Browser 1.2.3)\n")
 
 
-def test_second_run_is_fast_and_changes_nothing(ready_checkout: Checkout) -> None:
-    started = time.monotonic()
+def test_second_run_only_checks(ready_checkout: Checkout) -> None:
     run = ready_checkout.run_setup()
-    assert time.monotonic() - started < SECOND_RUN_LIMIT_SECONDS
     assert run.returncode == 0
     assert run.stderr == ""
     assert ready_checkout.marker.exists()

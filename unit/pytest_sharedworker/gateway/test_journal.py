@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import re
 import threading
-import time
 from datetime import datetime, timezone
 from typing import Any
 
@@ -90,10 +89,8 @@ def test_failed_wait_shows_what_was_seen_instead() -> None:
     journal = Journal(Origin(ORIGIN), ExplainedWorkers())
     for number in range(1, 4):
         journal.add(exchange(number, "POST" if number > 1 else "GET"))
-    started = time.monotonic()
     with pytest.raises(WaitTimeoutError) as error:
         journal.wait_for("POST **", count=3, timeout=SHORT)
-    assert time.monotonic() - started < 1
     text = str(error.value)
     assert text.startswith("waited 50 ms for 3 of 'POST **', saw 2.")
     assert "The journal's last 3 of 3 exchanges:" in text
