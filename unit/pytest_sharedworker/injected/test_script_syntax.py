@@ -26,6 +26,9 @@ MODULES = {
     "quote in a pattern behind return": b"const f = (a) => { return /`/.test(a); };\nexport { f };",
     "divisions": b"const f = (a) / 2 / 3; const g = f++ / 2; const t = `/`;\nexport { f };",
     "Windows lines": b'const a = 1;\r\nimport b from "./b.js";\r\n',
+    "behind a comment that a carriage return ends": b'// comment\rimport a from "./a.js";\r',
+    "behind nested templates": b'const a = `${ { b: `}` }.b }`; const c = `\\${`;\nimport d from "./d.js";',
+    "behind a dollar sign in a template": b'const a = `$`, b = `{`;\nimport c from "./c.js";',
 }
 
 CLASSIC_OR_UNDECIDED = {
@@ -43,6 +46,15 @@ CLASSIC_OR_UNDECIDED = {
     "string": b"const code = 'x;import \"./a.js\"';",
     "string over lines": b"const code = 'a\\\nimport \"./a.js\"';",
     "template": b'const code = `\nimport a from "./a.js";\n`;',
+    "template in a template": b"const code = `a ${ `\nimport a from 'b';\n` }`;",
+    "templates that a function in a template makes": (
+        b"const code = `${a.map((b) => { return `\nexport const b;\n`; })}`;"
+    ),
+    "template behind an object in a template": b"const code = `${ { a: `}` }.a }\nimport a from 'b';\n`;",
+    "template behind a regular expression in a template": (
+        b"const c = `${/[`}]/.test(a) ? `\nexport {};\n` : 1}`;"
+    ),
+    "template without an end": b"const code = `${ `\nimport a from 'b';",
     "regular expression": b'const code = /;import "a"/;',
     "template behind a regular expression of an arrow": (
         b'const hasTick = (text) => /`/.test(text);\nconst code = `\nimport a from "a";\n`;'
@@ -99,6 +111,11 @@ def test_strict_script_begins_with_the_directive(script: bytes, strict: bool) ->
         b"'use strict'\n!function () {}()",
         b"'use strict' /* c */ ;",
         b"'use strict'\n++a",
+        b"'use strict'\ra()",
+        b"// a\r'use strict'\ra()",
+        "'use strict'\u2028a()".encode(),
+        "// a\u2029'use strict'\u2029a()".encode(),
+        "\u00a0\u3000\ufeff'use strict'\u00a0;".encode(),
         b"'use strict'\ninside()",
     ],
 )
