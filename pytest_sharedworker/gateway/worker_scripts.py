@@ -36,6 +36,9 @@ try {
 """.replace("\n", " ")
 """Runs a classic script that the gateway cannot decode."""
 
+_DECODING = ("Content-Encoding", "Content-Type")
+"""By which a browser decodes a script."""
+
 
 class WorkerScripts:
     """The worker scripts of one gateway."""
@@ -152,7 +155,9 @@ class WorkerScripts:
 
     def _serve_own(self, name: str, response: RawResponse) -> str:
         for path, own in self._own.items():
-            if own.body == response.body:
+            if own.body == response.body and all(
+                own.headers.get(header) == response.headers.get(header) for header in _DECODING
+            ):
                 return path
         path = f"{OWN_PREFIX}{name}-{len(self._own)}.js"
         self._own[path] = response
