@@ -63,6 +63,21 @@ def test_replaced_functions_look_native(app: App) -> None:
     assert {name: own[name] for name in common if own[name] != native[name]} == {}
 
 
+LIST_OWN_KEYS = """() => {
+    const own = [
+        ...Object.getOwnPropertySymbols(self), ...Reflect.ownKeys(self),
+        ...Reflect.ownKeys(Object.getOwnPropertyDescriptors(self)),
+    ];
+    return own.map(String).filter((key) => key.includes("pytest") || key.startsWith("Symbol("));
+}"""
+
+
+def test_no_list_of_global_properties_has_the_plugins(app: App) -> None:
+    worker = app.start()
+    assert worker.evaluate(LIST_OWN_KEYS) == []
+    assert app.context.pages[0].evaluate(LIST_OWN_KEYS) == []
+
+
 WRONG_CALLS = [
     "setTimeout.call({}, () => {})",
     "setTimeout()",

@@ -30,7 +30,7 @@ const control = (() => {
 
   // A synchronous request: the plugin can act before the worker's first line runs.
   const start = post("/start", {
-    token: settings.token, name: self.name, url: settings.inlineUrl ?? location.href, host, atMs: realNow(),
+    token: settings.token, name: typeof self.name === "string" ? self.name : "", url: settings.inlineUrl ?? location.href, host, atMs: realNow(),
   });
   if (start.status !== 200) {
     throw new Error(`pytest-sharedworker: the control server rejected this worker: ${start.responseText}`);
@@ -130,9 +130,9 @@ const control = (() => {
   };
 
   // By this name the plugin tells this worker from others of the same script.
-  Object.defineProperty(self, Symbol.for("pytest-sharedworker"), { value: id });
+  replace.addOwn(Symbol.for("pytest-sharedworker"), id);
   // By this one DevTools evaluate in a module.
-  Object.defineProperty(self, Symbol.for("pytest-sharedworker.scope"), { value: scope });
+  replace.addOwn(Symbol.for("pytest-sharedworker.scope"), scope);
 
   const channel = {
     id, host, origin, base: `http${base}`, epochMs, methods, send, announce, realNow,

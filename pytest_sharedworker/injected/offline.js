@@ -39,12 +39,10 @@
 
   replace.getter(WorkerNavigator.prototype, "onLine", (native, navigator) => native(navigator, []) && !isOffline);
 
-  Object.defineProperty(self, SWITCH, {
-    value: (/** @type {boolean} */ value) => {
-      if (value !== isOffline) {
-        isOffline = value;
-        self.dispatchEvent(new Event(isOffline ? "offline" : "online"));
-      }
-    },
+  replace.addOwn(SWITCH, (/** @type {boolean} */ value) => {
+    if (value !== isOffline) {
+      isOffline = value;
+      self.dispatchEvent(new Event(isOffline ? "offline" : "online"));
+    }
   });
 })();

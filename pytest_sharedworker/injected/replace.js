@@ -7,6 +7,38 @@
 
 /** @typedef {(self: any, args: any[]) => any} NativeCall */
 
+/**
+ * Returns what to pass to the browser in place of a dictionary that the plugin reads, too. Both read each member once:
+ * a getter may return something else the next time.
+ *
+ * @param {any} dictionary
+ * @param {Record<PropertyKey, unknown>} [defaults] for members that are undefined
+ * @returns {any} the same if it is no object
+ */
+const readOnce = (dictionary, defaults = {}) => {
+  if (dictionary === null || !["object", "function"].includes(typeof dictionary)) {
+    return dictionary;
+  }
+  /** @type {Map<PropertyKey, unknown>} */
+  const members = new Map();
+  return new Proxy({}, {
+    get: (_, name) => {
+      if (!members.has(name)) {
+        const value = dictionary[name];
+        members.set(name, value === undefined ? defaults[name] : value);
+      }
+      return members.get(name);
+    },
+  });
+};
+/**
+ * Converts the first arguments to text, once: an object may return another text the next time.
+ *
+ * @param {any[]} args
+ * @param {number} count
+ */
+const toTexts = (args, count) => args.map((each, index) => (index < count ? `${each}` : each));
+
 const replace = (() => {
   const { apply, construct, defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Reflect;
   const nativeText = Function.prototype.toString;
@@ -54,7 +86,33 @@ const replace = (() => {
     native(natives.get(self) ?? self, args)
   ));
 
+  /** The plugin's own properties of the global object, which no list of its properties shows. @type {Set<PropertyKey>} */
+  const ownKeys = new Set();
+  for (const [owner, name] of /** @type {[any, string][]} */ ([[Object, "getOwnPropertySymbols"], [Reflect, "ownKeys"]])) {
+    replaceFunction("value", owner, name, (native, receiver, args) => {
+      const keys = native(receiver, args);
+      return args[0] === self ? keys.filter((/** @type {PropertyKey} */ key) => !ownKeys.has(key)) : keys;
+    });
+  }
+  replaceFunction("value", Object, "getOwnPropertyDescriptors", (native, receiver, args) => {
+    const descriptors = native(receiver, args);
+    if (args[0] === self) {
+      ownKeys.forEach((key) => delete descriptors[key]);
+    }
+    return descriptors;
+  });
+
   return {
+    /**
+     * Defines a property of the global object that scripts do not notice.
+     *
+     * @param {symbol} key
+     * @param {unknown} value
+     */
+    addOwn: (key, value) => {
+      ownKeys.add(key);
+      defineProperty(self, key, { value });
+    },
     /** @type {(object: any, name: PropertyKey, act: (native: NativeCall, self: any, args: any[]) => unknown) => void} */
     method: (object, name, act) => replaceFunction("value", object, name, act),
     /** @type {(object: any, name: PropertyKey, act: (native: NativeCall, self: any) => unknown) => void} */

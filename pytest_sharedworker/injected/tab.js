@@ -166,7 +166,8 @@
       return "";
     }
   };
-  replace.constructor(window, "SharedWorker", (create, args) => {
+  replace.constructor(window, "SharedWorker", (create, given) => {
+    const args = given.map((each, index) => (index === 1 ? readOnce(each) : each));
     /** @type {SharedWorker} */
     const worker = create(inlineWorkers.wrap(args, toUrl(args[0])));
     const url = toUrl(args[0]);
@@ -193,29 +194,27 @@
     return worker;
   });
 
-  Object.defineProperty(window, HANDLE, {
-    value: {
-      id: makeId(),
-      errors,
-      /** The ports whose workers did not fail to start. */
-      read: async () => {
-        if (usesLocks) {
-          await waitForLocks();
+  replace.addOwn(HANDLE, {
+    id: makeId(),
+    errors,
+    /** The ports whose workers did not fail to start. */
+    read: async () => {
+      if (usesLocks) {
+        await waitForLocks();
+      }
+      const live = [...ports.values()].filter(({ hasFailed }) => !hasFailed);
+      return live.map(({ id, url, name, createdMs, postedCount, isClosed }) => (
+        { id, url, name, createdMs, postedCount, isClosed }
+      ));
+    },
+    clock: () => timers && { nowMs: timers.nowMs(), nextDueMs: nextDueMs() },
+    introduce: (/** @type {string[]} */ ids) => {
+      for (const id of ids) {
+        const state = ports.get(id);
+        if (state) {
+          introduce(state);
         }
-        const live = [...ports.values()].filter(({ hasFailed }) => !hasFailed);
-        return live.map(({ id, url, name, createdMs, postedCount, isClosed }) => (
-          { id, url, name, createdMs, postedCount, isClosed }
-        ));
-      },
-      clock: () => timers && { nowMs: timers.nowMs(), nextDueMs: nextDueMs() },
-      introduce: (/** @type {string[]} */ ids) => {
-        for (const id of ids) {
-          const state = ports.get(id);
-          if (state) {
-            introduce(state);
-          }
-        }
-      },
+      }
     },
   });
 })();
