@@ -56,25 +56,28 @@ const announcements = (() => {
   );
 
   replace.method(self, "fetch", (native, worker, args) => {
-    const [input, init] = args;
     const number = nextNumber++;
-    const request = input instanceof NativeRequest ? input : null;
+    const request = args[0] instanceof NativeRequest ? args[0] : null;
+    let passed = args;
     let what = "";
     let signal = null;
     try {
-      const url = request ? request.url : String(input);
+      const [input, given, ...rest] = request ? args : toTexts(args, 1);
+      const init = readOnce(given);
+      passed = [input, init, ...rest].slice(0, args.length);
+      const url = request ? request.url : input;
       const method = String(init?.method ?? request?.method ?? "GET");
       what = `${method} ${url}`;
       signal = init?.signal === undefined ? request?.signal : init.signal;
       if (signal?.aborted) {
         // No request is made; the promise rejects before another microtask could notice that it is followed.
-        return native(worker, args);
+        return native(worker, passed);
       }
       announce(number, method, url, isOwnReferrer(init) || isOwnReferrer(request));
     } catch {
       // fetch rejects, as it does without a URL.
     }
-    const response = native(worker, args);
+    const response = native(worker, passed);
     if (signal && settings.virtualClock) {
       response.then((/** @type {Response} */ value) => signals.set(value, signal), () => {});
     }
@@ -112,11 +115,12 @@ const announcements = (() => {
     }
   };
   replace.method(prototype, "open", (native, xhr, args) => {
-    native(xhr, args);
+    const texts = toTexts(args, 2);
+    native(xhr, texts);
     // Without an event, this has ended a request that was under way.
     end(xhr);
-    const [method, url, ...rest] = args;
-    opened.set(xhr, { method: String(method), url: String(url), isSynchronous: rest.length > 0 && !rest[0] });
+    const [method, url, ...rest] = texts;
+    opened.set(xhr, { method, url, isSynchronous: rest.length > 0 && !rest[0] });
   });
   replace.method(prototype, "abort", (native, xhr, args) => {
     native(xhr, args);

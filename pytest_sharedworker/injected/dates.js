@@ -62,7 +62,7 @@ const installDates = (/** @type {typeof globalThis} */ scope, /** @type {ScopeTi
     if (args.length === 0 || !(options === undefined || options === null || typeof options === "object")) {
       return args;
     }
-    return [name, { ...options, startTime: options?.startTime === undefined ? nowMs() : options.startTime }];
+    return [name, readOnce(options ?? {}, { startTime: nowMs() })];
   };
   replace.method(performance, "mark", (native, self, args) => native(self, withStart(args)));
   // `new PerformanceMark()` takes the time by itself too.
@@ -73,14 +73,14 @@ const installDates = (/** @type {typeof globalThis} */ scope, /** @type {ScopeTi
       return native(self, args);
     }
     const isObject = typeof start === "object" && start;
-    if (isObject && start.start === undefined && start.end === undefined
-      && (start.detail !== undefined || start.duration !== undefined)) {
+    const options = isObject ? readOnce(start) : { start: start === undefined || start === null ? 0 : String(start) };
+    if (isObject && options.start === undefined && options.end === undefined
+      && (options.detail !== undefined || options.duration !== undefined)) {
       // It throws.
-      return native(self, args);
+      return native(self, [name, options]);
     }
-    const options = isObject ? start : { start: start === undefined || start === null ? 0 : String(start) };
     const isOpen = options.end === undefined && (options.start === undefined || options.duration === undefined);
-    return native(self, [name, isOpen ? { ...options, end: nowMs() } : options]);
+    return native(self, [name, isOpen ? readOnce(options, { end: nowMs() }) : options]);
   });
 
   // --- events and files -----------------------------------------------------------------------
@@ -98,6 +98,6 @@ const installDates = (/** @type {typeof globalThis} */ scope, /** @type {ScopeTi
     if (args.length < 2 || !(options === undefined || options === null || typeof options === "object")) {
       return create(args);
     }
-    return create([bits, name, { ...options, lastModified: options?.lastModified ?? dateMs() }]);
+    return create([bits, name, readOnce(options ?? {}, { lastModified: dateMs() })]);
   });
 };

@@ -29,10 +29,12 @@
   };
   for (const [method, doing] of [["open", "opening"], ["deleteDatabase", "deleting"]]) {
     replace.method(IDBFactory.prototype, method, (native, self, args) => {
+      const texts = toTexts(args, 1);
+      const [name] = texts;
       /** @type {IDBOpenDBRequest} */
-      const request = native(self, args);
-      const queue = getQueue(String(args[0]));
-      const item = work.begin(`${doing} the database ${args[0]}`);
+      const request = native(self, texts);
+      const queue = getQueue(name);
+      const item = work.begin(`${doing} the database ${name}`);
       queue.items.add(item);
       work.setHeld(item, queue.isBlocked);
       request.addEventListener("blocked", () => setBlocked(queue, true));

@@ -92,14 +92,26 @@ const locks = (() => {
   ownLocks.hide();
   replace.method(LockManager.prototype, "request", (native, self, args) => {
     const callback = args[args.length - 1];
-    const [name, ...rest] = args.slice(0, -1);
-    if (args.length < 2 || typeof callback !== "function" || typeof name === "symbol") {
+    /** @type {string} */
+    let name;
+    /** @type {any[]} */
+    let rest;
+    /** @type {boolean} */
+    let queues;
+    try {
+      [name, ...rest] = toTexts(args.slice(0, -1), 1);
+      rest = rest.map((each) => readOnce(each));
+      const { ifAvailable, steal } = rest[0] ?? {};
+      queues = !ifAvailable && !steal;
+    } catch {
       // It rejects.
       return native(self, args);
     }
-    const { ifAvailable, steal } = rest[0] || {};
+    if (args.length < 2 || typeof callback !== "function") {
+      return native(self, args);
+    }
     const pendingLock = {
-      name: String(name), item: work.begin(`the lock ${name}`), queues: !ifAvailable && !steal,
+      name, item: work.begin(`the lock ${name}`), queues,
     };
     pendingLocks.add(pendingLock);
     const endRequest = () => {

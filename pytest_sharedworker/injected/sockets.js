@@ -34,7 +34,8 @@ const sockets = (() => {
       /** @type {string | undefined} */
       let scheme;
       try {
-        ({ changed, url, scheme } = prepare(args, number));
+        changed = toTexts(args, 1);
+        ({ changed, url, scheme } = prepare(changed, number));
       } catch {
         // The browser throws.
       }
