@@ -12,6 +12,15 @@ from pytest_sharedworker import ConsoleMessage, Gateway, SharedWorker, SharedWor
 
 PAGE = "/page.html"
 
+PER_CLOCK = pytest.mark.parametrize(
+    "is_virtual",
+    [
+        pytest.param(True, marks=pytest.mark.worker_clock("virtual"), id="virtual"),
+        pytest.param(False, marks=pytest.mark.worker_clock("real"), id="real"),
+    ],
+)
+"""Runs a test, which gets `is_virtual`, on the virtual and on the real clock."""
+
 ECHO = """
 self.log = [];
 self.note = (value) => { log.push([value, performance.now()]); };

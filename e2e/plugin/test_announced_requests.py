@@ -11,18 +11,11 @@ import pytest
 from aiohttp import web
 from playwright.sync_api import Page
 
-from e2e.plugin.app import App
+from e2e.plugin.app import PER_CLOCK, App
 from pytest_sharedworker import Exchange, SharedWorker
 from pytest_sharedworker.gateway import sender
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
-PER_CLOCK = pytest.mark.parametrize(
-    "is_virtual",
-    [
-        pytest.param(True, marks=pytest.mark.worker_clock("virtual"), id="virtual"),
-        pytest.param(False, marks=pytest.mark.worker_clock("real"), id="real"),
-    ],
-)
 XHR = """() => new Promise((resolve) => {
     const request = new XMLHttpRequest();
     request.onload = () => resolve(request.status);
@@ -360,27 +353,6 @@ def test_init_script_that_replaces_natives_leaves_the_channel(app: App, is_virtu
     assert worker.evaluate("1 + 1") == 2
     assert worker.evaluate("fetch('/data').then((response) => response.text())") == "data"
     assert app.gateway.journal.select("/data")[0].worker_id == worker.id
-
-
-@PER_CLOCK
-@pytest.mark.parametrize("script", ["", "import '/module.js';"])
-def test_resource_timing_shows_no_request_of_the_plugin(app: App, script: str, is_virtual: bool) -> None:
-    app.gateway.serve("/data", "data", content_type="text/plain")
-    app.gateway.serve("/module.js", "")
-    worker = app.start(
-        f"""{script}
-        self.observed = [];
-        new PerformanceObserver((list) => observed.push(...list.getEntries().map(({{ name }}) => name)))
-            .observe({{ type: 'resource', buffered: true }});
-        onconnect = () => {{}};
-        """,
-        **({"type": "module"} if script else {}),
-    )
-    worker.evaluate("fetch('/data', { referrer: '/elsewhere' }).then((response) => response.text())")
-    names = "performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname)"
-    worker.wait_for_function("observed.some((name) => name.endsWith('/data'))")
-    assert set(worker.evaluate(names)) <= {"/data", "/module.js"}
-    assert {urlsplit(name).path for name in worker.evaluate("observed")} <= {"/data", "/module.js"}
 
 
 @PER_CLOCK

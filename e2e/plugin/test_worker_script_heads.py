@@ -10,7 +10,7 @@ from itertools import product
 
 import pytest
 
-from e2e.plugin.app import App
+from e2e.plugin.app import PER_CLOCK, App
 
 SCRIPT = """self.text = "é";
 self.isStrict = (function () { return this === undefined; })();
@@ -28,13 +28,6 @@ ENCODINGS = {
     "br": base64.b64decode("CxOAc2VsZi50ZXh0ID0gIsOpIjsgb25jb25uZWN0ID0gKCkgPT4ge307Aw=="),
     "zstd": base64.b64decode("KLUv/QRYOQEAc2VsZi50ZXh0ID0gIsOpIjsgb25jb25uZWN0ID0gKCkgPT4ge307yAoT0g=="),
 }
-PER_CLOCK = pytest.mark.parametrize(
-    "is_virtual",
-    [
-        pytest.param(True, marks=pytest.mark.worker_clock("virtual"), id="virtual"),
-        pytest.param(False, marks=pytest.mark.worker_clock("real"), id="real"),
-    ],
-)
 
 
 @PER_CLOCK

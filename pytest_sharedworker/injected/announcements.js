@@ -2,8 +2,7 @@
 // the gateway knows the sender, its number of the request and its virtual time. The requests themselves stay as
 // the script made them. requests.js follows them, so that virtual time waits for them.
 const announcements = (() => {
-  hideEntries(({ name }) => name.startsWith(`${control.base}/`)
-    || name.startsWith(`${control.origin}${settings.ownPrefix}`));
+  hideEntries(({ name }) => control.isOwnUrl(name));
 
   /**
    * @typedef {object} SentRequest

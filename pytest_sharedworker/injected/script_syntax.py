@@ -49,7 +49,7 @@ def has_static_imports(script: bytes) -> bool:
 def _remove_text(script: bytes) -> bytes:
     """Return a script with a blank for each comment, and "" for each string, template and pattern."""
     script = script.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    parts = []
+    parts: list[bytes] = []
     position = 0
     while found := _NOT_CODE.search(script, position):
         parts += script[position : found.start()], b" " if found["comment"] else b'""'
