@@ -108,9 +108,10 @@ def test_script_of_an_unknown_encoding_is_left_to_the_browser(gateway: Gateway, 
 
 def test_scripts_of_one_text_keep_their_encodings(gateway: Gateway, upstream: Upstream) -> None:
     gateway._attach(Prologue())
+    headers = {"Content-Type": "text/javascript"}
+    upstream.respond = lambda _: web.Response(body=b"packed", headers=headers)
     for encoding in ("x-unknown", "gzip"):
-        headers = {"Content-Encoding": encoding, "Content-Type": "text/javascript"}
-        upstream.respond = lambda _, headers=headers: web.Response(body=b"packed", headers=headers)
+        headers["Content-Encoding"] = encoding
         reply = send(gateway, "GET /w.js HTTP/1.1", *WORKER_HEADERS)
         path = reply.body.partition(b'importScripts("')[2].partition(b'"')[0].decode()
         assert send(gateway, f"GET {path} HTTP/1.1").header("Content-Encoding") == [encoding]
