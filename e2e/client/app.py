@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, CDPSession, Page
 
 from e2e.conformance.paths import CHECKOUT
 from e2e.worker.driver.waiting import MAX_BACKOFF_MS
-from pytest_sharedworker import Clock, UnsupportedError
+from pytest_sharedworker import Clock
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
@@ -89,13 +89,6 @@ STEAL_SESSION_LOCKS = """async () => {
     await navigator.locks.request(name, { steal: true }, () => {});
   }
 }"""
-
-
-def end_workers(shared_workers: SharedWorkers) -> None:
-    """End the workers after a test: with an extended lifetime they outlive their context."""
-    for worker in shared_workers.alive:
-        with suppress(UnsupportedError):  # In WebKit, which has no extended lifetime.
-            worker.terminate()
 
 
 class App:

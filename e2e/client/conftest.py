@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, BrowserType
 
-from e2e.client.app import App, end_workers
+from e2e.client.app import App
 from e2e.worker.driver.environments import PLAIN_HOST
 from e2e.worker.driver.system import ENABLED
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
@@ -26,13 +26,6 @@ from reference_server import ReferenceServer
 def enable_telemetry(config_file: Path) -> None:
     """Let the server enable telemetry for every event."""
     config_file.write_text(json.dumps(ENABLED), encoding="utf-8")
-
-
-@pytest.fixture
-def shared_workers(shared_workers: SharedWorkers) -> Iterator[SharedWorkers]:
-    """End the workers after the test: with an extended lifetime they outlive their context."""
-    yield shared_workers
-    end_workers(shared_workers)
 
 
 @pytest.fixture

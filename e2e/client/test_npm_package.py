@@ -7,13 +7,11 @@ development server, and older bundlers. `unit/worker/test_package.py` checks opt
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from e2e.client.app import end_workers
 from e2e.client.npm_app import create_app, pack, run
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
@@ -46,13 +44,6 @@ def vite_build(app: Path) -> Path:
 def webpack_build(app: Path) -> Path:
     run("npx", "webpack", cwd=app)
     return app / "dist"
-
-
-@pytest.fixture(autouse=True)
-def end_all_workers(shared_workers: SharedWorkers) -> Iterator[None]:
-    """End the workers of a test, which may outlive their tabs."""
-    yield
-    end_workers(shared_workers)
 
 
 def open_tab(gateway: Gateway, context: BrowserContext, page: str, component: str) -> Page:

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from e2e.client.app import end_workers
 from e2e.conformance.paths import CHECKOUT
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.webkitgtk.context import WebKitGtkContext
@@ -77,16 +76,13 @@ CreateApp = Callable[..., ConfiguredApp]
 
 
 @pytest.fixture
-def create_app(
-    gateway: Gateway, context: BrowserContext, shared_workers: SharedWorkers
-) -> Iterator[CreateApp]:
-    """Return a function that serves an app with options; end its workers, which may outlive their tabs."""
+def create_app(gateway: Gateway, context: BrowserContext) -> CreateApp:
+    """Return a function that serves an app with options."""
 
     def create(**options: Any) -> ConfiguredApp:
         return ConfiguredApp(gateway, context, **options)
 
-    yield create
-    end_workers(shared_workers)
+    return create
 
 
 def test_endpoint_and_flush_interval_hold_in_the_worker(

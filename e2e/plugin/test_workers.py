@@ -148,6 +148,20 @@ def test_tab_closed_at_once_does_not_stop_the_clock(app: App) -> None:
     assert other.clock.now == 1_000
 
 
+def test_worker_without_tabs_ends_with_its_context(app: App, new_context: NewContext) -> None:
+    context = new_context()
+    app.workers.watch(context)
+    app.gateway.serve("/worker.js", ECHO)
+    page = app.open(context)
+    app.connect(page, extendedLifetime=True)
+    worker = app.workers.wait_for()
+    app.workers.clock.settle()
+    page.close()
+    app.workers.clock.run_for(1_000)
+    context.close()  # As a test's end does: no worker of it runs on beside the next tests.
+    worker.wait_for_close()
+
+
 # --- delivery -------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ other cases start the same worker without the option, so that it ends with its l
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -51,8 +50,8 @@ READS_OPTION = """() => {
 
 
 @pytest.fixture
-def extended(telemetry: Telemetry) -> Iterator[Telemetry]:
-    """Return the system under test; skip without extended lifetime. Terminate what goes on without tabs."""
+def extended(telemetry: Telemetry) -> Telemetry:
+    """Return the system under test; skip without extended lifetime."""
     if telemetry.implementation.worker.extended_name is None:
         pytest.skip("the worker does not ask for an extended lifetime")
     require_virtual_time(telemetry)
@@ -62,9 +61,7 @@ def extended(telemetry: Telemetry) -> Iterator[Telemetry]:
     page.close()
     if not knows_option:
         pytest.skip("the browser ends every worker with its last tab")
-    yield telemetry
-    for worker in telemetry.workers.alive:
-        worker.terminate()
+    return telemetry
 
 
 def open_tab(telemetry: Telemetry) -> ReportingTab:
