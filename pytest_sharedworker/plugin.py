@@ -159,7 +159,13 @@ def gateway(
 
     Where the browser's context ignores errors of https, the server's certificate need not be valid.
     """
-    gateway = Gateway(sharedworker_loop, sharedworker_control, gateway_upstream, sharedworker_certificates)
+    gateway = Gateway(
+        sharedworker_loop,
+        sharedworker_control,
+        gateway_upstream,
+        sharedworker_certificates,
+        launch_options.get_proxy_address(request.config),
+    )
     if (gateway_upstream or "").startswith("https:") and _ignores_https_errors(request):
         gateway._upstream.accept_any_certificate()
     gateway._start()

@@ -2,7 +2,8 @@
 
 The server is a real `playwright run-server`. It finds a browser in Playwright's folder of builds; the run
 that uses it finds none on its machine. The example project passes only if pages, worker, control channel and
-DevTools work over the connection. Not covered: Firefox, because the server needs Playwright's own build.
+DevTools work over the connection, the one with https only if the proxy's address and certificates reach the
+browser. Not covered: Firefox, because the server needs Playwright's own build.
 """
 
 from __future__ import annotations
@@ -38,8 +39,35 @@ with sync_playwright() as playwright:
 """
 
 
+HTTPS_PROJECT = """
+def test_worker_of_an_https_app_posts_to_another_origin(gateway_app, page, gateway, shared_workers):
+    assert gateway.context_options["proxy"]["server"].startswith("http://localhost:")
+    page.goto("https://app.example.test/")
+    worker = shared_workers.wait_for("**/worker.js")
+    with gateway.expect_response("POST https://api.example.test/save"):
+        worker.evaluate("send()")
+"""
+HTTPS_APP = """
+import pytest
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
+def gateway_app(gateway):
+    app = gateway.origin("https://app.example.test")
+    app.serve("/", "<script>new SharedWorker('/worker.js').port.start()</script>", content_type="text/html")
+    app.serve("/worker.js", "onconnect = () => {}; self.send = () => { fetch("
+              "'https://api.example.test/save', { method: 'POST', mode: 'no-cors' }); };")
+    gateway.origin("https://api.example.test").serve("/save")
+"""
+
+
+@pytest.fixture
+def server_options() -> list[str]:
+    """Return no options of the server; a test may override them."""
+    return []
+
+
+@pytest.fixture
+def server(tmp_path: Path, server_options: list[str]) -> Iterator[str]:
     """Start a Playwright server with a Chromium; return its address."""
     environment = {**os.environ, "PLAYWRIGHT_BROWSERS_PATH": str(tmp_path / "builds")}
     result = subprocess.run(
@@ -51,7 +79,10 @@ def server(tmp_path: Path) -> Iterator[str]:
     build.write_text(REMOTE_CHROMIUM.format(chromium=chromium, closed_port=CLOSED_PORT))
     build.chmod(0o755)
     process = subprocess.Popen(
-        [sys.executable, "-m", "playwright", "run-server", "--host", "127.0.0.1", "--port", "0"],
+        [
+            *(sys.executable, "-m", "playwright", "run-server", "--host", "127.0.0.1", "--port", "0"),
+            *server_options,
+        ],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -68,17 +99,17 @@ def server(tmp_path: Path) -> Iterator[str]:
         process.stdout.close()
 
 
-def run_example(endpoint: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the example where no local browser can start; `--browser-channel` selects the server's."""
+def run_example(endpoint: str, *options: str, project: Path = EXAMPLE) -> subprocess.CompletedProcess[str]:
+    """Run a project where no local browser can start; `--browser-channel` selects the server's."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     environment |= {"CHROMIUM": "/no/browser/here", "PLAYWRIGHT_BROWSERS_PATH": "/no/browsers/here"}
     return subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", str(EXAMPLE)),
+            *(sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", str(project)),
             *("--browser-ws-endpoint", endpoint, "--browser-channel", "chromium", *options),
         ],
         env=environment,
-        cwd=EXAMPLE,
+        cwd=project,
         capture_output=True,
         text=True,
         timeout=RUN_TIMEOUT_SECONDS,
@@ -90,6 +121,33 @@ def test_example_passes_in_a_remote_browser(server: str, browser_name: str, tmp_
     run = run_example(server, "--output", str(tmp_path / "results"))
     assert "4 passed" in run.stdout, run.stdout
     assert run.returncode == pytest.ExitCode.OK
+
+
+@pytest.fixture
+def https_project(tmp_path: Path) -> Path:
+    """Return a folder with a test that needs the gateway's proxy, and its certificates."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "conftest.py").write_text(HTTPS_APP)
+    (project / "test_https.py").write_text(HTTPS_PROJECT)
+    return project
+
+
+@pytest.mark.usefixtures("once_a_run")
+@pytest.mark.parametrize("server_options", [["--unsafe"]])
+def test_https_origins_work_in_a_remote_browser(server: str, browser_name: str, https_project: Path) -> None:
+    run = run_example(server, "--gateway-proxy-host", "localhost", project=https_project)
+    assert "1 passed" in run.stdout, run.stdout
+    assert run.returncode == pytest.ExitCode.OK
+
+
+@pytest.mark.usefixtures("once_a_run")
+def test_server_that_passes_on_no_arguments_is_named(
+    server: str, browser_name: str, https_project: Path
+) -> None:
+    run = run_example(server, "--gateway-proxy-host", "localhost", project=https_project)
+    assert "run-server --unsafe" in run.stdout, run.stdout
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.mark.usefixtures("once_a_run")

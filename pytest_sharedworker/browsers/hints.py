@@ -19,6 +19,32 @@ _RELATIVE_TARGET = re.compile(r'navigating to "(?:/[^"]*|[^":]*)"')
 _UNKNOWN_COMMANDS = ("emulation.setMediaFeaturesOverride", "unknown command")
 
 
+_UNREACHABLE_PROXY = re.compile(
+    "ERR_PROXY_CONNECTION_FAILED|ERR_TUNNEL_CONNECTION_FAILED|ERR_ADDRESS_UNREACHABLE|ERR_CONNECTION_TIMED_OUT"
+    "|NS_ERROR_PROXY_CONNECTION_REFUSED|NS_ERROR_UNKNOWN_PROXY_HOST|NS_ERROR_NET_TIMEOUT"
+)
+_UNTRUSTED = re.compile("ERR_TOO_MANY_RETRIES|ERR_CERT_|Failed to load 'https://")
+"""What Chromium says of a certificate, the last of them in a SharedWorker."""
+
+
+def find_remote_hint(error: str, browser_name: str, proxy_host: str) -> str | None:
+    """Return what to do about an error with a browser of --browser-ws-endpoint, None where nothing is known.
+
+    `proxy_host`: this machine's address, as that browser's proxy has it.
+    """
+    if _UNREACHABLE_PROXY.search(error):
+        return (
+            f"The browser's machine cannot use the gateway's proxy at {proxy_host}: give the name or address"
+            " under which it reaches this machine by --gateway-proxy-host"
+        )
+    if browser_name == "chromium" and _UNTRUSTED.search(error):
+        return (
+            "The remote Chromium does not trust the gateway's certificates, which takes an argument that"
+            " Playwright's server passes on only if it is started by `playwright run-server --unsafe`"
+        )
+    return None
+
+
 def find_hint(error: str, browser_name: str, *, uses_installed: bool) -> str | None:
     """Return what to do about an error of Playwright, None where nothing is known.
 

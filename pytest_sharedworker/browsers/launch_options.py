@@ -18,8 +18,9 @@ from playwright.sync_api import Browser, BrowserContext, BrowserType
 from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker.browsers.discovery import get_launch_arguments
-from pytest_sharedworker.browsers.hints import find_hint
-from pytest_sharedworker.errors import BrowserNotFoundError
+from pytest_sharedworker.browsers.hints import find_hint, find_remote_hint
+from pytest_sharedworker.browsers.remote import ProxyAddress, check_proxy_host, find_proxy_address
+from pytest_sharedworker.errors import BrowserNotFoundError, SharedWorkerError
 
 PROXY_MARKER = "gateway_proxy"
 _PROXY_LOCALHOST = "network.proxy.allow_hijacking_localhost"
@@ -43,6 +44,14 @@ def add_options(group: pytest.OptionGroup) -> None:
         " origins: a suite with --base-url sees, times and breaks the SharedWorkers of a deployed app",
     )
     group.addoption(
+        "--gateway-proxy-host",
+        metavar="HOST",
+        help="the name or address of this machine under which the browsers of --browser-ws-endpoint reach the"
+        " gateway's proxy (gateway.origin, --gateway-proxy); every machine that reaches it can send requests"
+        " through it while a test runs. Default: the address from which this machine connects to theirs, for"
+        " their machine only",
+    )
+    group.addoption(
         "--installed-browser",
         action="store_true",
         help="start a browser found on this machine ($CHROMIUM or $FIREFOX, an installed browser,"
@@ -64,6 +73,20 @@ def check_options(config: pytest.Config) -> None:
             f"--browser-ws-endpoint {endpoint}: give an address as `playwright run-server` prints it,"
             " for example ws://browsers.example:3000/"
         )
+    host: str | None = config.getoption("--gateway-proxy-host")
+    problem = None if host is None else check_proxy_host(host)
+    if problem is not None:
+        raise pytest.UsageError(
+            f"--gateway-proxy-host {host}: {problem}; give the name or address of this machine under which"
+            " browsers reach it"
+        )
+
+
+def get_proxy_address(config: pytest.Config) -> ProxyAddress:
+    """Return where the gateway's proxy listens."""
+    return find_proxy_address(
+        config.getoption("--gateway-proxy-host"), config.getoption("--browser-ws-endpoint")
+    )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -72,14 +95,24 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add what to do about a browser that Playwright cannot start or drive."""
     report = yield
-    if call.excinfo is not None and isinstance(call.excinfo.value, PlaywrightError):
+    if call.excinfo is not None and isinstance(call.excinfo.value, (PlaywrightError, SharedWorkerError)):
         callspec = getattr(item, "callspec", None)
         browser_name = str(callspec.params.get("browser_name", "chromium")) if callspec else "chromium"
-        uses_installed: bool = item.config.getoption("--installed-browser")
-        hint = find_hint(call.excinfo.value.message, browser_name, uses_installed=uses_installed)
+        hint = _find_hint(call.excinfo.value, browser_name, item.config)
         if hint is not None:
             report.sections.append(("browser", hint))
     return report
+
+
+def _find_hint(error: Exception, browser_name: str, config: pytest.Config) -> str | None:
+    if config.getoption("--browser-ws-endpoint") is not None:
+        hint = find_remote_hint(str(error), browser_name, get_proxy_address(config).host)
+        if hint is not None:
+            return hint
+    if isinstance(error, PlaywrightError):
+        uses_installed: bool = config.getoption("--installed-browser")
+        return find_hint(error.message, browser_name, uses_installed=uses_installed)
+    return None
 
 
 @pytest.fixture(scope="session")

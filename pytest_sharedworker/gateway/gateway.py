@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from pytest_sharedworker.browsers.remote import ProxyAddress
 from pytest_sharedworker.control.server import ControlServer
 from pytest_sharedworker.control.session import ControlChannel
 from pytest_sharedworker.errors import GatewayError
@@ -64,10 +65,11 @@ class Gateway:
         control: ControlServer,
         upstream: str | None = None,
         certificates: CertificateAuthority | None = None,
+        proxy_address: ProxyAddress | None = None,
     ) -> None:
         """Make a gateway in front of the origin `upstream` (None: no server). Raise GatewayError.
 
-        `certificates` are for the origins behind names.
+        `certificates` are for the origins behind names, `proxy_address` is where their proxy listens.
         """
         self._loop_thread = loop_thread
         self._control = control
@@ -105,7 +107,9 @@ class Gateway:
         sources = ScriptSources(loop_thread, self._origin, self.journal, self._origins)
         self._script_maps = ScriptMaps(sources.find_script, sources.fetch)
         self._listener = Listener(self._handle)
-        self._proxy = ProxyListener(self._handle_proxied, certificates or CertificateAuthority())
+        self._proxy = ProxyListener(
+            self._handle_proxied, certificates or CertificateAuthority(), proxy_address or ProxyAddress()
+        )
         self._has_direct_context = False
 
     # --- start and stop ---------------------------------------------------------------------------
@@ -197,7 +201,7 @@ class Gateway:
         """
         self._start_proxy()
         return {
-            "proxy": {"server": f"http://127.0.0.1:{self._proxy.port}"},
+            "proxy": {"server": self._proxy.url},
             "ignore_https_errors": True,
         }
 

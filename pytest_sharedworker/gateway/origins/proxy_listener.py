@@ -15,11 +15,11 @@ from weakref import WeakSet
 
 from aiohttp import web
 
+from pytest_sharedworker.browsers.remote import ProxyAddress
 from pytest_sharedworker.gateway.origins.certificates import CertificateAuthority
 from pytest_sharedworker.gateway.origins.urls import make_origin, split_authority
 from pytest_sharedworker.gateway.request_parser import RequestServer
 
-_HOST = "127.0.0.1"
 _CONNECT = b"CONNECT "
 _END_OF_HEAD = b"\r\n\r\n"
 _LONGEST_HEAD = 1 << 16
@@ -36,20 +36,23 @@ class ProxyListener:
         self,
         handle: Callable[[web.Request], Awaitable[web.StreamResponse]],
         certificates: CertificateAuthority,
+        address: ProxyAddress,
     ) -> None:
         self._handle = handle
+        self._address = address
         self._certificates = certificates
         self._servers: dict[str | None, RequestServer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._transports: WeakSet[asyncio.BaseTransport] = WeakSet()
         self._socket: socket.socket | None = None
-        self.port = 0
+        self.url = ""
+        """Where it listens."""
 
     async def start(self) -> None:
-        """Listen on a free port of 127.0.0.1."""
-        self._socket = socket.create_server((_HOST, 0), backlog=512)
+        """Listen on a free port. Raise OSError."""
+        self._socket = self._address.open_socket()
         self._socket.setblocking(False)
-        self.port = self._socket.getsockname()[1]
+        self.url = f"http://{self._address.url_host}:{self._socket.getsockname()[1]}"
         self._spawn(self._accept(self._socket))
 
     async def stop(self) -> None:
@@ -77,8 +80,11 @@ class ProxyListener:
 
     async def _accept(self, listening: socket.socket) -> None:
         while True:
-            connection, _ = await asyncio.get_running_loop().sock_accept(listening)
-            self._spawn(self._serve(connection))
+            connection, peer = await asyncio.get_running_loop().sock_accept(listening)
+            if self._address.accepts(peer[0]):
+                self._spawn(self._serve(connection))
+            else:
+                connection.close()
 
     async def _serve(self, connection: socket.socket) -> None:
         """Hand a connection, and what it tunnels, over to a server."""

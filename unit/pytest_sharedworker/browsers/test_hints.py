@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sharedworker.browsers.hints import FIREFOX_PLAYWRIGHT, find_hint
+from pytest_sharedworker.browsers.hints import FIREFOX_PLAYWRIGHT, find_hint, find_remote_hint
 
 pytest_plugins = ["pytester"]
 
@@ -48,6 +48,34 @@ def test_firefox_that_lacks_a_command_gets_the_version_of_playwright() -> None:
     hint = find_hint(UNKNOWN_COMMAND, "firefox", uses_installed=True)
     assert hint is not None
     assert f"pip install playwright=={FIREFOX_PLAYWRIGHT}" in hint
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("chromium", "Page.goto: net::ERR_PROXY_CONNECTION_FAILED at https://app.example.test/"),
+        ("firefox", "Page.goto: NS_ERROR_PROXY_CONNECTION_REFUSED"),
+    ],
+)
+def test_remote_browser_that_reaches_no_proxy_gets_the_option(name: str, error: str) -> None:
+    hint = find_remote_hint(error, name, "192.0.2.1")
+    assert hint is not None
+    assert "192.0.2.1" in hint
+    assert "--gateway-proxy-host" in hint
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "Page.goto: net::ERR_CERT_AUTHORITY_INVALID at https://app.example.test/",
+        "NetworkError: Failed to load 'https://app.example.test:40301/start'.",
+    ],
+)
+def test_remote_chromium_without_trust_gets_the_servers_option(error: str) -> None:
+    hint = find_remote_hint(error, "chromium", "192.0.2.1")
+    assert hint is not None
+    assert "playwright run-server --unsafe" in hint
+    assert find_remote_hint(error, "firefox", "192.0.2.1") is None
 
 
 @pytest.mark.parametrize("target", ["/", "/app/?a=b:c", "app.html", "./", ""])
