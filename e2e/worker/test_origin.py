@@ -6,6 +6,7 @@ import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
+from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_one_session
 from e2e.worker.driver.environments import (
     embed,
@@ -166,9 +167,13 @@ def test_worker_runs_at_an_https_name(telemetry: Telemetry, gateway_upstream: st
     expected="all events stored once, whether the browser gives the two sites one worker or two",
     source="web standards: browsers partition a third party's workers and storage by the top-level site",
 )
-def test_app_in_iframes_of_two_sites_sends_all_events(telemetry: Telemetry, gateway_upstream: str) -> None:
+def test_app_in_iframes_of_two_sites_sends_all_events(
+    telemetry: Telemetry, gateway_upstream: str, observations: Observations
+) -> None:
     url = serve_under_name(telemetry, "https://app.example.test", gateway_upstream)
     for site in ("https://one.test", "https://two.test"):
         telemetry.add_tab(embed(telemetry, site, url)).log(3)
     telemetry.flush(2)
+    workers = len(telemetry.workers.history)
+    observations(f"the two sites have {workers} worker{'' if workers == 1 else 's'}")
     telemetry.account()

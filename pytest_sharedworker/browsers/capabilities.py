@@ -24,6 +24,8 @@ class Capabilities:
     """A worker ends by `self.close()` while tabs are connected, and the next tab starts another one."""
     keeps_workers: bool
     """A worker lives as long as any tab is connected to it, also when the tab that started it closes."""
+    keeps_connect_order: bool
+    """A worker reads what a tab has posted on one port before the `connect` of a port that it opens then."""
 
 
 CAPABILITIES = MappingProxyType(
@@ -37,6 +39,7 @@ CAPABILITIES = MappingProxyType(
                 can_crash_pages=True,
                 can_end_workers=True,
                 keeps_workers=True,
+                keeps_connect_order=True,
             ),
             Capabilities(
                 "firefox",
@@ -45,6 +48,7 @@ CAPABILITIES = MappingProxyType(
                 can_crash_pages=False,
                 can_end_workers=True,
                 keeps_workers=True,
+                keeps_connect_order=True,
             ),
             Capabilities(
                 "webkit",
@@ -53,6 +57,7 @@ CAPABILITIES = MappingProxyType(
                 can_crash_pages=False,
                 can_end_workers=False,
                 keeps_workers=False,
+                keeps_connect_order=False,
             ),
         )
     }

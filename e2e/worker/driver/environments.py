@@ -65,7 +65,7 @@ def embed(telemetry: Telemetry, top_origin: str, url: str) -> Frame:
     )
     page = telemetry.context.new_page()
     page.goto(top_origin)
-    frame = page.frame(url=url)
+    frame = next((each for each in page.frames if each.url == url), None)
     assert frame is not None, f"{top_origin} has no frame of {url}"
     return frame
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from playwright.sync_api import Error as PlaywrightError
@@ -44,6 +44,16 @@ CONNECT = """({ url, options, ready }) => {
         };
     });
 }"""
+
+_CONNECT_ALL = f"""(starts) => {{
+    window.ports = [];
+    const starting = starts.map((start) => {{
+        ({CONNECT})(start);
+        window.ports.push(window.port);
+        return window.ready;
+    }});
+    window.ready = Promise.all(starting);
+}}"""
 
 _LOG = """({ type, tab, first, count, installation, component, interval_ms, tab_id }) => {
     let sequence = first;
@@ -100,8 +110,24 @@ class Tab:
 
     def connect(self, worker_name: str | None = None) -> None:
         """Start or join the worker and wait for READY. Raise HandshakeError if READY does not arrive."""
-        protocol = self._implementation.protocol
         self.start_worker(worker_name)
+        self._wait_until_ready()
+
+    def connect_all(self, worker_names: Sequence[str]) -> None:
+        """Start a worker of each name, all at once, and wait for READY of each. Raise HandshakeError.
+
+        `use_worker` chooses the one to which the tab then logs.
+        """
+        self._record(self.name, Kind.OPENED, f"connects to {len(worker_names)} workers")
+        self.page.evaluate(_CONNECT_ALL, [self.get_start_arguments(name) for name in worker_names])
+        self._wait_until_ready()
+
+    def use_worker(self, index: int) -> None:
+        """Log to this worker of those that `connect_all` has started from now on."""
+        self.page.evaluate("(index) => { window.port = window.ports[index]; }", index)
+
+    def _wait_until_ready(self) -> None:
+        protocol = self._implementation.protocol
         try:
             self.page.wait_for_function("() => window.ready", timeout=READY_TIMEOUT_MS)
         except PlaywrightTimeout:
