@@ -60,6 +60,19 @@ def test_inline_worker_is_found_by_name_and_glob(app: App, make_url: str) -> Non
     assert worker.evaluate("name") == "inline"
 
 
+def test_script_imported_from_the_cache_announces_no_request_of_a_tab(app: App) -> None:
+    script, headers = "self.n = (self.n ?? 0) + 1;", {"Cache-Control": "max-age=1000"}
+    app.gateway.serve("/imported.js", script, headers=headers)
+    page = app.open()
+    connect(page, BLOB)
+    worker = app.workers.wait_for("blob:**")
+    url = f"{app.gateway.url}/imported.js"
+    assert worker.evaluate("(url) => { importScripts(url); importScripts(url); return n; }", url) == 2
+    page.evaluate("(url) => fetch(url, { cache: 'reload', referrerPolicy: 'no-referrer' })", url)
+    senders = [each.sender for each in app.gateway.journal.select("/imported.js")]
+    assert senders == ["worker", "unknown"]
+
+
 @pytest.mark.parametrize("make_url", [BLOB, DATA], ids=["blob", "data"])
 def test_requests_of_an_inline_worker_meet_toxics_and_wait_in_virtual_time(app: App, make_url: str) -> None:
     app.gateway.serve("/data.json", "{}", headers={"Access-Control-Allow-Origin": "*"})

@@ -102,8 +102,11 @@ class AnnouncedRequests:
         self._append(following)
         return following
 
-    def remove(self, number: int) -> None:
-        """Remove those with a number: the worker has its response, or has abandoned the request."""
+    def remove(self, number: int | None) -> None:
+        """Remove those with a number: the worker has its response, or has abandoned the request.
+
+        None: those without a number, for which the worker stood still.
+        """
         self._requests = [each for each in self._requests if each.number != number]
 
     def _append(self, request: AnnouncedRequest) -> None:

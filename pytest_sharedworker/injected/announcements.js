@@ -97,7 +97,12 @@ const announcements = (() => {
       } catch {
         // The browser throws.
       }
-      return native(worker, args);
+      try {
+        return native(worker, args);
+      } finally {
+        // What the browser's cache has answered is nobody else's request.
+        control.send({ event: "requestEnd", request: null });
+      }
     });
   }
 
