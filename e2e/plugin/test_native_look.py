@@ -78,6 +78,37 @@ def test_no_list_of_global_properties_has_the_plugins(app: App) -> None:
     assert app.context.pages[0].evaluate(LIST_OWN_KEYS) == []
 
 
+COUNT_CALLS = """async () => {
+    const calls = [];
+    const wrap = (prototype, name) => {
+        const native = prototype[name];
+        prototype[name] = function (...args) {
+            calls.push(name);
+            return native.apply(this, args);
+        };
+        return () => { prototype[name] = native; };
+    };
+    const restore = [wrap(EventTarget.prototype, "addEventListener"), wrap(Promise.prototype, "then")];
+    const request = new XMLHttpRequest();
+    request.open("GET", "/page.html");
+    request.send();
+    indexedDB.open("database");
+    new FileReader().readAsText(new Blob([]));
+    const { signal } = new AbortController();
+    const response = await fetch("/page.html", { signal });
+    await response.text();
+    await navigator.locks.request("lock", () => {});
+    await new Blob(["text"]).stream().pipeTo(new WritableStream());
+    restore.forEach((act) => act());
+    return calls;
+}"""
+
+
+def test_script_that_replaces_functions_sees_no_calls_of_the_plugin(app: App) -> None:
+    worker = app.start()
+    assert worker.evaluate(COUNT_CALLS) == app.context.pages[0].evaluate(COUNT_CALLS)
+
+
 WRONG_CALLS = [
     "setTimeout.call({}, () => {})",
     "setTimeout()",

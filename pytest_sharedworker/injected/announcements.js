@@ -78,7 +78,7 @@ const announcements = (() => {
     }
     const response = native(worker, passed);
     if (signal && settings.virtualClock) {
-      response.then((/** @type {Response} */ value) => signals.set(value, signal), () => {});
+      then(response, (/** @type {Response} */ value) => { signals.set(value, signal); }, () => {});
     }
     return followFetch({ number, what }, response, signal);
   });
@@ -156,7 +156,7 @@ const announcements = (() => {
   // Before the listeners of the script, which may stop the event.
   replace.constructor(self, "XMLHttpRequest", (create, args) => {
     const xhr = create(args);
-    xhr.addEventListener("loadend", () => end(xhr), true);
+    listen(xhr, "loadend", () => end(xhr), true);
     return xhr;
   });
 

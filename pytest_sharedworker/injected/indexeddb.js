@@ -37,15 +37,15 @@
       const item = work.begin(`${doing} the database ${name}`);
       queue.items.add(item);
       work.setHeld(item, queue.isBlocked);
-      request.addEventListener("blocked", () => setBlocked(queue, true));
-      request.addEventListener("upgradeneeded", () => setBlocked(queue, false));
+      listen(request, "blocked", () => setBlocked(queue, true));
+      listen(request, "upgradeneeded", () => setBlocked(queue, false));
       const end = () => {
         queue.items.delete(item);
         work.end(item);
         setBlocked(queue, false);
       };
-      request.addEventListener("success", end);
-      request.addEventListener("error", ({ target }) => {
+      listen(request, "success", end);
+      listen(request, "error", ({ target }) => {
         // Errors of an upgrade's own requests do not come here, they bubble to the database.
         if (target === request) {
           end();

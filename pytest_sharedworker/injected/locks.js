@@ -131,7 +131,7 @@ const locks = (() => {
       endRequest();
       try {
         const result = Promise.resolve(callback(lock));
-        result.then(beginRelease, beginRelease);
+        then(result, beginRelease, beginRelease);
         return result;
       } catch (error) {
         beginRelease();
@@ -146,7 +146,7 @@ const locks = (() => {
         // The browser answers this query behind the release: now others, elsewhere too, can get the lock.
         const item = releasing;
         const endRelease = () => work.end(item);
-        query.call(manager).then(endRelease, endRelease);
+        then(query.call(manager), endRelease, endRelease);
       }
       // The request behind it may be next.
       recheck();

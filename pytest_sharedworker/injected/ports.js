@@ -45,7 +45,7 @@ const ports = (() => {
     states.push(state);
     byPort.set(port, state);
     wake();
-    port.addEventListener("message", (message) => {
+    listen(port, "message", (message) => {
       const own = message.data && message.data[settings.mark];
       if (own) {
         message.stopImmediatePropagation();
@@ -62,7 +62,7 @@ const ports = (() => {
       }
       wake();
     });
-    port.addEventListener("messageerror", () => {
+    listen(port, "messageerror", () => {
       state.readCount += 1;
       wake();
     });

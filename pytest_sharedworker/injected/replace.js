@@ -7,6 +7,27 @@
 
 /** @typedef {(self: any, args: any[]) => any} NativeCall */
 
+// What the parts call later is what the browser has now: a script that replaces it does not see their calls.
+const { listen, then } = (() => {
+  const { apply } = Reflect;
+  const { addEventListener } = EventTarget.prototype;
+  const { then: nativeThen } = Promise.prototype;
+  return {
+    /**
+     * @param {EventTarget} target
+     * @param {[type: string, act: (event: any) => unknown, options?: AddEventListenerOptions | boolean]} args
+     */
+    listen: (target, ...args) => apply(addEventListener, target, args),
+    /**
+     * @template Value, Result
+     * @param {Promise<Value>} promise
+     * @param {[ok: (value: Value) => Result, failed: (error: any) => Result]} args
+     * @returns {Promise<Result>}
+     */
+    then: (promise, ...args) => apply(nativeThen, promise, args),
+  };
+})();
+
 /**
  * Returns what to pass to the browser in place of a dictionary that the plugin reads, too. Both read each member once:
  * a getter may return something else the next time.

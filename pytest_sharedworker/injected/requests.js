@@ -158,10 +158,10 @@ const requests = (() => {
   announcements.follow(
     ({ number, what }, response, signal) => {
       if (signal) {
-        signal.addEventListener("abort", () => abandon(number));
+        listen(signal, "abort", () => abandon(number));
       }
       begin(number, what);
-      response.then((value) => numbers.set(value, number), () => {});
+      then(response, (value) => { numbers.set(value, number); }, () => {});
       return work.untilSettled(response, () => end(number));
     },
     { begin: ({ number, what }) => begin(number, what), end: (number) => end(number) },

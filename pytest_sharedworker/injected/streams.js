@@ -142,7 +142,7 @@ const streams = (() => {
     const writing = isToFile ? work.begin("writing a file") : undefined;
     const read = () => {
       const next = lock().read();
-      next.catch(() => {});
+      then(next, () => {}, () => {});
       return next;
     };
     const copy = new NativeStream({
@@ -167,8 +167,8 @@ const streams = (() => {
       // The browser reads at once, too: from now on, the body is used.
       chunk = read();
       // An error ends the pipe before the next chunk is wanted, behind the chunk that is on its way.
-      lock().closed.catch(async (error) => {
-        await chunk?.catch(() => {});
+      then(lock().closed, () => {}, async (error) => {
+        await (chunk && then(chunk, () => {}, () => {}));
         controller?.error(error);
       });
     }
@@ -219,7 +219,7 @@ const streams = (() => {
     ) {
       return native(stream, args);
     }
-    pipeTo.call(stream, writable, { preventAbort, preventCancel, preventClose, signal }).catch(() => {});
+    then(pipeTo.call(stream, writable, { preventAbort, preventCancel, preventClose, signal }), () => {}, () => {});
     if (transforms.some((Transform) => transform instanceof Transform)) {
       // Whoever prevents its end may write more later.
       sources.set(readable, preventAbort || preventClose ? "server" : source);

@@ -107,7 +107,7 @@
    * @param {MessagePort} port
    */
   const followClock = (timers, state, port) => {
-    port.addEventListener("message", async (event) => {
+    listen(port, "message", async (event) => {
       const order = event.data && event.data[settings.mark];
       if (order) {
         event.stopImmediatePropagation();
@@ -181,7 +181,7 @@
     byPort.set(worker.port, state);
     // An error of an earlier attempt does not count: this is the next one.
     errors.splice(0, Infinity, ...errors.filter((error) => error.url !== url || error.name !== name));
-    worker.addEventListener("error", (event) => {
+    listen(worker, "error", (event) => {
       // An ErrorEvent comes from a worker that runs, and reports it itself.
       if (!(event instanceof ErrorEvent)) {
         errors.push({ url, name });

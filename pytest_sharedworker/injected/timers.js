@@ -149,10 +149,12 @@ const makeTimers = (
     const postDelayed = async () => {
       await new Promise((resolve, reject) => {
         const id = wait(() => resolve(undefined), delay);
-        signal?.addEventListener("abort", () => {
-          remove(id);
-          reject(signal.reason);
-        }, { once: true });
+        if (signal) {
+          listen(signal, "abort", () => {
+            remove(id);
+            reject(signal.reason);
+          }, { once: true });
+        }
       });
       return native(self, [callback, { priority, signal }]);
     };
@@ -169,10 +171,10 @@ const makeTimers = (
     }
     const ended = new Promise((resolve) => {
       const id = wait(() => resolve("timed-out"), timeout);
-      waiting.value.then((/** @type {string} */ result) => {
+      then(waiting.value, (/** @type {string} */ result) => {
         remove(id);
         resolve(result);
-      });
+      }, () => {});
     });
     return { async: true, value: ended };
   });

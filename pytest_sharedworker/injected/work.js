@@ -45,7 +45,8 @@ const work = (() => {
    * @param {() => void} done
    * @returns {Promise<Value>} to use in place of `promise`, so that an unhandled rejection is still reported
    */
-  const untilSettled = (promise, done) => promise.then(
+  const untilSettled = (promise, done) => then(
+    promise,
     (value) => {
       done();
       return value;
@@ -100,7 +101,7 @@ const work = (() => {
       const item = begin(what);
       const patience = patienceMs && setRealTimeout(setHeld, patienceMs, item, true);
       for (const type of types) {
-        target.addEventListener(type, () => {
+        listen(target, type, () => {
           clearRealTimeout(patience);
           end(item);
         }, { once: true });
