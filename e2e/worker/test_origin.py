@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from e2e.conformance.accounting import Fate
 from e2e.conformance.case import FindingError, Level, case
+from e2e.conformance.preconditions import require_exercised, require_supported
 from e2e.conformance.report.observations import Observations
 from e2e.worker.driver.assertions import expect_one_session
 from e2e.worker.driver.environments import (
@@ -13,9 +16,10 @@ from e2e.worker.driver.environments import (
     limit_bodies,
     serve_on_plain_host,
     serve_under_name,
+    serve_with_endpoint,
     serve_with_policy,
 )
-from e2e.worker.driver.system import Telemetry
+from e2e.worker.driver.system import ANY_QUERY, Telemetry
 from e2e.worker.driver.waiting import (
     MAX_BACKOFF_MS,
     MAX_REFUSALS,
@@ -25,6 +29,8 @@ from e2e.worker.driver.waiting import (
 )
 from pytest_sharedworker import HttpStatus
 
+APP = "https://app.example.test"
+API = "https://api.example.test"
 PREFIX = "/some/prefix"
 STRICT_POLICY = "default-src 'self'"
 """Neither unsafe-inline nor unsafe-eval, and no other origin (W3C, Content Security Policy Level 3)."""
@@ -151,7 +157,7 @@ def test_batch_redirected_to_a_login_page_is_sent_again(telemetry: Telemetry) ->
     source="wire protocol, endpoint: relative to its own script; web standards: a secure context",
 )
 def test_worker_runs_at_an_https_name(telemetry: Telemetry, gateway_upstream: str) -> None:
-    url = serve_under_name(telemetry, "https://app.example.test", gateway_upstream)
+    url = serve_under_name(telemetry, APP, gateway_upstream)
     for _ in range(2):
         telemetry.open_tab(url=url).log(3)
     telemetry.flush(2)
@@ -170,10 +176,37 @@ def test_worker_runs_at_an_https_name(telemetry: Telemetry, gateway_upstream: st
 def test_app_in_iframes_of_two_sites_sends_all_events(
     telemetry: Telemetry, gateway_upstream: str, observations: Observations
 ) -> None:
-    url = serve_under_name(telemetry, "https://app.example.test", gateway_upstream)
+    url = serve_under_name(telemetry, APP, gateway_upstream)
     for site in ("https://one.test", "https://two.test"):
         telemetry.add_tab(embed(telemetry, site, url)).log(3)
     telemetry.flush(2)
     workers = len(telemetry.workers.history)
     observations(f"the two sites have {workers} worker{'' if workers == 1 else 's'}")
+    telemetry.account()
+
+
+@pytest.mark.gateway_proxy
+@case(
+    "origin/8/1",
+    Level.MUST,
+    "A worker whose endpoint is at another origin reads its configuration and sends its batches there.",
+    expected="one POST after its preflight, all stored in one session, nothing at the app's own origin",
+    source="web standards: Fetch, a POST of JSON to another origin needs a preflight",
+)
+def test_worker_uses_an_endpoint_at_another_origin(telemetry: Telemetry, gateway_upstream: str) -> None:
+    script = telemetry.implementation.worker.with_endpoint
+    require_supported(script, "the worker has no setting for an endpoint at another origin")
+    assert script is not None
+    url = serve_with_endpoint(telemetry, APP, script, API, gateway_upstream)
+    for _ in range(2):
+        telemetry.open_tab(url=url).log(3)
+    telemetry.flush()
+    strays = telemetry.gateway.journal.select(f"{APP}{urlsplit(telemetry.endpoint).path}{ANY_QUERY}")
+    if strays:
+        raise FindingError(f"requests to {telemetry.endpoint}", f"{len(strays)} requests to {APP}")
+    telemetry.expect_batches(1, "after one interval")
+    require_exercised(
+        telemetry.gateway.journal.select(f"OPTIONS {telemetry.endpoint}{ANY_QUERY}"), "no preflight"
+    )
+    expect_one_session(telemetry)
     telemetry.account()

@@ -27,6 +27,7 @@ WORKERS = Path(__file__).resolve().parent / "workers"
 OBTAIN_TIMEOUT_SECONDS = 600
 OUTPUT_TAIL_LINES = 5
 DEFAULT_STATIC_PATH = "static-files"
+ENDPOINT_PLACE = "{endpoint}"
 SOURCE_SUFFIXES = (".ts", ".mts", ".cts", ".tsx", ".jsx", ".vue", ".svelte", ".coffee")
 """Of files that a build step turns into JavaScript."""
 
@@ -50,6 +51,8 @@ class WorkerFiles:
     beside the script (a module worker imports its siblings); None serves the script alone.
     `static_path` is the folder of the URL, below the application's prefix. `extended_name` is the name under
     which a page starts it with `extendedLifetime: true`; None for a worker that ends with its last tab.
+    `with_endpoint` is the text of a script beside it that starts it with another endpoint, an absolute URL in
+    place of `{endpoint}`; None for a worker whose endpoint is fixed.
     """
 
     script: Path
@@ -58,6 +61,7 @@ class WorkerFiles:
     directory: Path | None = None
     static_path: str = DEFAULT_STATIC_PATH
     extended_name: str | None = None
+    with_endpoint: str | None = None
 
 
 class Protocol(Table, frozen=True):
@@ -106,6 +110,7 @@ class _WorkerTable(Table, frozen=True, kw_only=True):
     directory: str | None = None
     static_path: str = DEFAULT_STATIC_PATH
     extended_name: str | None = None
+    with_endpoint: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,6 +121,8 @@ class _WorkerTable(Table, frozen=True, kw_only=True):
             raise ValueError(
                 f'static_path: expected a path of plain names, like "static-files", not {self.static_path!r}'
             )
+        if self.with_endpoint is not None and ENDPOINT_PLACE not in self.with_endpoint:
+            raise ValueError(f"with_endpoint: expected a script with {ENDPOINT_PLACE} in it")
 
 
 class _WorkerFile(TargetTable, frozen=True, kw_only=True):
@@ -204,7 +211,9 @@ def _resolve_files(path: Path, content: _WorkerFile) -> WorkerFiles:
             raise ImplementationError(f"{path}: worker.directory: {expected}, not {worker.directory!r}")
     name = worker.name or content.name
     kind = cast("WorkerType", worker.type)
-    return WorkerFiles(script, kind, name, directory, worker.static_path, worker.extended_name)
+    return WorkerFiles(
+        script, kind, name, directory, worker.static_path, worker.extended_name, worker.with_endpoint
+    )
 
 
 def _find_script(path: Path, pattern: str) -> Path | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from playwright.sync_api import Frame
 
+from e2e.conformance.targets.worker import ENDPOINT_PLACE
 from e2e.worker.driver.app import TAB_PATH, serve_app
 from e2e.worker.driver.system import Telemetry
 from pytest_sharedworker import AsyncRoute, Gateway, Route
@@ -53,6 +54,38 @@ def serve_under_name(telemetry: Telemetry, origin: str, upstream: str) -> str:
     telemetry.endpoint = origin + paths.endpoint
     telemetry.script_path = origin + paths.script
     return origin + paths.tab
+
+
+def serve_with_endpoint(telemetry: Telemetry, origin: str, script: str, api: str, upstream: str) -> str:
+    """Serve the app at an origin, its endpoint at another one, `api`; return the URL of the tabs' page.
+
+    `script` is the text of a script that starts the worker with the endpoint in place of `{endpoint}`.
+    """
+    url = serve_under_name(telemetry, origin, upstream)
+    telemetry.endpoint = api + urlsplit(telemetry.endpoint).path
+    telemetry.script_path = urljoin(telemetry.script_path, "with-endpoint.js")
+    telemetry.gateway.origin(origin).serve(
+        urlsplit(telemetry.script_path).path, script.replace(ENDPOINT_PLACE, telemetry.endpoint)
+    )
+    allowed = {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Headers": "*",
+        "Access-Control-Allow-Methods": "GET, POST",
+    }
+
+    async def allow(route: AsyncRoute) -> None:
+        if route.exchange.method == "OPTIONS":
+            route.fulfill(status=204, headers=allowed)
+            return
+        # The server behind it serves pages of its own origin only.
+        own = {
+            name: text for name, text in route.exchange.request_headers.items() if name.lower() != "origin"
+        }
+        response = await route.fetch(headers=own)
+        route.fulfill(response=response, headers={**response.headers, **allowed})
+
+    telemetry.gateway.origin(api, upstream=upstream).route("**", allow)
+    return url
 
 
 def embed(telemetry: Telemetry, top_origin: str, url: str) -> Frame:
