@@ -148,6 +148,8 @@ CHANGES = {
 def test_timeout_may_change_while_the_request_is_pending(
     app: App, worker: SharedWorker, clock: Clock, browser_name: str, title: str
 ) -> None:
+    if browser_name == "webkit" and title == "set later":
+        pytest.skip("WebKit ignores a timeout that a request gets after it was sent without one")
     change, outcome, due = CHANGES[title]
     app.gateway.serve("/data.json", "{}")
     app.gateway.add_toxic(Latency(latency=5_000), on="/data.json")

@@ -1,4 +1,5 @@
-// The timeout of an XMLHttpRequest in virtual time: the browser gets none, and a very short one when it is due.
+// The timeout of an XMLHttpRequest in virtual time: the browser gets a very long one, and a very short one when it
+// is due. WebKit ignores a timeout that is set on a request that was sent without one.
 
 /**
  * @typedef {object} TimeoutClock
@@ -19,6 +20,7 @@ const installXhrTimeouts = (
    * @property {number | null} sentMs null: it is not under way
    * @property {number | null} timer
    */
+  const longestMs = 2 ** 31 - 1;
   /** @type {WeakMap<XMLHttpRequest, TimeoutState>} */
   const states = new WeakMap();
   const { prototype } = scope.XMLHttpRequest;
@@ -68,7 +70,7 @@ const installXhrTimeouts = (
     const state = getState(xhr);
     state.timeoutMs = native.get?.call(xhr);
     if (!state.isSynchronous) {
-      setNative(xhr, 0);
+      setNative(xhr, state.timeoutMs && longestMs);
       start(xhr, state);
     }
   });
@@ -76,7 +78,7 @@ const installXhrTimeouts = (
     const isSynchronous = args.length > 2 && !args[2];
     const state = getState(xhr);
     if (state.timeoutMs && !isSynchronous) {
-      setNative(xhr, 0);
+      setNative(xhr, longestMs);
     }
     open(xhr, args);
     stop(xhr);
