@@ -6,6 +6,7 @@ A missing browser, one that does not match, or a path in a context without a bas
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 
 from pytest_sharedworker.browsers.discovery import find_browser
 from pytest_sharedworker.errors import BrowserNotFoundError
@@ -16,7 +17,7 @@ FIREFOX_PLAYWRIGHT = "1.61.0"
 _NO_EXECUTABLE = "Executable doesn't exist"
 _RELATIVE_TARGET = re.compile(r'navigating to "(?:/[^"]*|[^":]*)"')
 """In the log of `page.goto`, which has the whole URL where the context has a base URL."""
-_UNKNOWN_COMMANDS = ("emulation.setMediaFeaturesOverride", "unknown command")
+_UNKNOWN_COMMAND = re.compile(r"Protocol error \(([\w.]+)\): unknown command")
 
 
 _UNREACHABLE_PROXY = re.compile(
@@ -65,13 +66,12 @@ def find_hint(error: str, browser_name: str, *, uses_installed: bool) -> str | N
             " that of `gateway` where the test or one of its fixtures names it as an argument; for another"
             " one call browser.new_context(base_url=gateway.url)"
         )
-    if (
-        browser_name == "firefox"
-        and uses_installed
-        and any(command in error for command in _UNKNOWN_COMMANDS)
-    ):
+    unknown = _UNKNOWN_COMMAND.search(error)
+    if browser_name == "firefox" and uses_installed and unknown is not None:
+        own = version("playwright")
         return (
-            "This version of Playwright sends a command that the installed Firefox does not know: run"
-            f" `pip install playwright=={FIREFOX_PLAYWRIGHT}`, or install a newer Firefox"
+            f"Playwright {own} sends the command {unknown[1]}, which the installed Firefox does not know: run"
+            f" `pip install 'playwright<{own}'`, again where that does not fit either"
+            f" ({FIREFOX_PLAYWRIGHT} fits Firefox ESR 153), or install a newer Firefox"
         )
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,9 @@ def test_machine_without_a_browser_gets_the_command_that_installs_one(machine: P
 def test_firefox_that_lacks_a_command_gets_the_version_of_playwright() -> None:
     hint = find_hint(UNKNOWN_COMMAND, "firefox", uses_installed=True)
     assert hint is not None
-    assert f"pip install playwright=={FIREFOX_PLAYWRIGHT}" in hint
+    assert "emulation.setMediaFeaturesOverride" in hint
+    assert f"pip install 'playwright<{version('playwright')}'" in hint
+    assert f"{FIREFOX_PLAYWRIGHT} fits" in hint
 
 
 @pytest.mark.parametrize(
