@@ -73,6 +73,7 @@ def test_example_passes_with_the_wheel(python: Path, project: Path, browser_name
     assert Path(plugin).is_relative_to(python.parents[1])
 
 
+@pytest.mark.usefixtures("needs_locators")
 def test_example_passes_in_two_processes(python: Path, project: Path, browser_name: str) -> None:
     options = ("--installed-browser", "--browser", browser_name)
     output = run(python, "-m", "pytest", "-v", "--numprocesses", "2", *options, cwd=project)

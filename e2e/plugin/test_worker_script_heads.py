@@ -54,9 +54,11 @@ def test_script_in_utf_16_runs_where_the_browser_reads_it(app: App, browser_name
     assert app.workers.wait_for().evaluate("text") == "é"
 
 
-def test_compressed_script_runs(app: App) -> None:
+def test_compressed_script_runs(app: App, browser_name: str) -> None:
     page = app.open()
     for encoding, script in ENCODINGS.items():
+        if browser_name == "webkit" and encoding == "zstd":
+            continue  # WebKitGTK does not decode it.
         path = f"/{encoding}.js"
         headers = {"Content-Encoding": encoding}
         app.gateway.serve(path, script, content_type="text/javascript", headers=headers)
