@@ -53,7 +53,7 @@ _Message = list[Comparison] | str
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = _make_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     checkout = Path(options.path).expanduser().absolute()
     if not (checkout / "tools" / "serve").is_dir():
         parser.error(f"{checkout} has no tools/serve: it is no checkout of web-platform-tests")
