@@ -5,11 +5,11 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from reference_server.errors import StoreUnavailableError
 from reference_server.model.batch import SessionReport
@@ -36,17 +36,17 @@ LOCK_WAIT_SECONDS = 2.0
 KEEP_ALL = Retention()
 
 Result = TypeVar("Result")
+_Outcome: TypeAlias = "tuple[asyncio.Future[Added], Added | BaseException]"
 
 
 @dataclass
 class _PendingAdd:
-    """One call that waits for its commit. `stored` gets its result."""
+    """One call that waits for its commit."""
 
     records: Sequence[Record]
     report: SessionReport | None = None
     letters: Sequence[DeadLetter] = ()
     rejected_count: int = 0
-    stored: "Future[Added]" = field(default_factory=Future)
 
 
 class SqliteStore:
@@ -73,7 +73,9 @@ class SqliteStore:
         self.path = None if self._database == IN_MEMORY else Path(database)
         """The file of the database; None if it is in memory."""
         self._guarded = GuardedDatabase(self._database, lock_wait_seconds)
-        self._pending: deque[_PendingAdd] = deque()
+        self._pending: deque[tuple[_PendingAdd, asyncio.Future[Added]]] = deque()
+        self._is_commit_queued = False
+        """Whether the writer thread will begin a commit that takes everything in `_pending`."""
         self._writer: ThreadPoolExecutor | None = None
         self._reader: ThreadPoolExecutor | None = None
         self._observer: CommitObserver | None = None
@@ -87,6 +89,7 @@ class SqliteStore:
         if self._writer is not None:
             raise RuntimeError("the store is already open")
         self._observer = observer
+        self._is_commit_queued = False
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-store")
         try:
             await self._run(self._guarded.open)
@@ -105,9 +108,12 @@ class SqliteStore:
 
     async def _add(self, request: _PendingAdd) -> Added:
         writer = self._require_writer()
-        self._pending.append(request)
-        writer.submit(self._commit_pending)
-        return await asyncio.wrap_future(request.stored)
+        stored: asyncio.Future[Added] = asyncio.get_running_loop().create_future()
+        self._pending.append((request, stored))
+        if not self._is_commit_queued:
+            self._is_commit_queued = True
+            writer.submit(self._commit_pending)
+        return await stored
 
     async def read_records(self) -> list[Record]:
         """Return all stored records in order of arrival."""
@@ -194,24 +200,24 @@ class SqliteStore:
 
     def _commit_pending(self) -> None:
         """Commit all pending requests, except those that were canceled."""
-        waiting = []
+        self._is_commit_queued = False  # First: whoever adds a request from here on queues a commit for it.
+        waiting, futures = [], []
         while self._pending:
-            request = self._pending.popleft()
-            if request.stored.set_running_or_notify_cancel():
+            request, stored = self._pending.popleft()
+            if not stored.cancelled():
                 waiting.append(request)
+                futures.append(stored)
         if not waiting:
             return
+        outcomes: Sequence[Added | BaseException]
         try:
-            results = self._store(waiting)
+            outcomes = self._store(waiting)
         except BaseException as error:
             failure: BaseException = error
             if isinstance(error, sqlite3.Error):
                 failure = StoreUnavailableError(f"database {self._database}: {error}")
-            for request in waiting:
-                request.stored.set_exception(failure)
-        else:
-            for request, added in zip(waiting, results, strict=True):
-                request.stored.set_result(added)
+            outcomes = [failure] * len(waiting)
+        _resolve(list(zip(futures, outcomes, strict=True)))
 
     def _store(self, requests: Sequence[_PendingAdd]) -> list[Added]:
         """Commit requests in one transaction. Return the result of each."""
@@ -251,3 +257,23 @@ class SqliteStore:
 
     def _query(self, statement: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement).fetchall()
+
+
+def _resolve(outcomes: Sequence[_Outcome]) -> None:
+    """Give each request its outcome, from the writer thread: each event loop wakes up once a transaction."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
+    for outcome in outcomes:
+        by_loop.setdefault(outcome[0].get_loop(), []).append(outcome)
+    for loop, part in by_loop.items():
+        with suppress(RuntimeError):  # The loop is closed: nobody waits.
+            loop.call_soon_threadsafe(_set_results, part)
+
+
+def _set_results(outcomes: Sequence[_Outcome]) -> None:
+    for stored, outcome in outcomes:
+        if stored.done():  # Canceled meanwhile.
+            continue
+        if isinstance(outcome, BaseException):
+            stored.set_exception(outcome)
+        else:
+            stored.set_result(outcome)

@@ -88,6 +88,49 @@ async def test_request_canceled_before_its_commit_is_not_stored(store: SqliteSto
     assert await store.read_records() == make_records(1, 3)
 
 
+async def test_request_during_a_commit_gets_the_next_one(tmp_path: Path) -> None:
+    store, later = SqliteStore(tmp_path / "records.db"), list[asyncio.Task[Added]]()
+    loop = asyncio.get_running_loop()
+
+    class AddsMore:
+        def observe_commit(self, seconds: float) -> None:
+            if not later:
+                asyncio.run_coroutine_threadsafe(self.add_more(), loop).result()
+
+        async def add_more(self) -> None:
+            later.append(asyncio.ensure_future(store.add(make_records(2))))
+            await asyncio.sleep(0)  # Now it waits, and the writer is still in the first transaction.
+
+    await store.open(AddsMore())
+    await store.add(make_records(1))
+    assert await asyncio.wait_for(later[0], 20) == Added(1)
+    assert store.transactions == 2
+    await store.close()
+
+
+async def test_requests_of_several_event_loops_share_a_transaction(store: SqliteStore) -> None:
+    async with block_writer(store):
+        own = asyncio.ensure_future(store.add(make_records(1)))
+        await asyncio.sleep(0)
+        other = asyncio.ensure_future(asyncio.to_thread(asyncio.run, store.add(make_records(2))))
+        while len(store._pending) < 2:  # noqa: ASYNC110 - the other loop sets no event of this one
+            await asyncio.sleep(0.01)
+    added = await asyncio.wait_for(asyncio.gather(own, other), 20)
+    assert list(added) == [Added(1), Added(1)]
+    assert store.transactions == 1
+
+
+async def test_records_that_triggers_count_stay_in_order(store: SqliteStore) -> None:
+    await store.add(make_identified("b", 0))
+    await store._run(lambda: store._connection.execute("DELETE FROM records"))
+    a, b = make_identified("a", 0, 1, 2), make_identified("b", 0, 1, 2)
+    interleaved = [a[0], b[0], a[1], b[1], b[2], a[2]]
+    assert await store.add(interleaved) == Added(5)
+    assert await store.read_records() == [interleaved[0], *interleaved[2:]]
+    totals = await store.read_totals()
+    assert (totals.events, totals.identified, totals.tabs, totals.missing) == (5, 5, 2, 0)
+
+
 async def test_locked_database_fails_only_the_current_request(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "records.db", lock_wait_seconds=0.01)
     await store.open()
