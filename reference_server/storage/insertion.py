@@ -2,8 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
-from itertools import chain, islice
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
 
 from reference_server.model.record import Record
 from reference_server.storage.accounting import (
@@ -13,16 +13,8 @@ from reference_server.storage.accounting import (
     read_last_id,
 )
 from reference_server.storage.conflicts import find_conflicts
-from reference_server.storage.row_mapping import (
-    COUNT_RECEIVED,
-    INSERT,
-    INSERT_MANY,
-    encode_record_row,
-)
+from reference_server.storage.row_mapping import COUNT_RECEIVED, INSERTS, encode_records
 from reference_server.storage.store import Added
-
-_ROWS_AT_ONCE = max(INSERT_MANY)
-"""How many rows are in memory at once, beside their records."""
 
 
 class Insertion:
@@ -42,9 +34,8 @@ class Insertion:
         now = int(time.time())
         tab_ids = {record.tab_id for record in records if record.tab_id is not None}
         by_triggers = find_tabs_with_deletions(self._connection, tab_ids)
-        new_count = self._insert_rows(
-            encode_record_row(record, now, record.tab_id not in by_triggers) for record in records
-        )
+        parts = _split_by_counting(records, by_triggers)
+        new_count = sum(self._insert_rows(part, now, counted) for counted, part in parts)
         conflicts: tuple[int, ...] = ()
         if new_count < len(records):
             conflicts = find_conflicts(self._connection, records)
@@ -72,16 +63,22 @@ class Insertion:
             if record.tab_id is not None and record.seq is not None:
                 self._seqs.setdefault(record.tab_id, []).append(record.seq)
 
-    def _insert_rows(self, rows: Iterable[tuple[object, ...]]) -> int:
-        """Return how many rows are new."""
-        waiting = iter(rows)
-        new_count = 0
-        while part := list(islice(waiting, _ROWS_AT_ONCE)):
-            for size, statement in INSERT_MANY.items():
-                while len(part) >= size:
-                    values = tuple(chain.from_iterable(part[:size]))
-                    new_count += self._connection.execute(statement, values).rowcount
-                    del part[:size]
-            # The rowcount of executemany is the sum of all statements, without conflicting rows.
-            new_count += max(0, self._connection.executemany(INSERT, part).rowcount)
+    def _insert_rows(self, records: Sequence[Record], received_at: int, counted: bool) -> int:
+        """Return how many records are new."""
+        new_count = position = 0
+        for size, statement in INSERTS.items():
+            while len(records) - position >= size:
+                values = encode_records(records[position : position + size], received_at, counted)
+                new_count += self._connection.execute(statement, values).rowcount
+                position += size
         return new_count
+
+
+def _split_by_counting(
+    records: Sequence[Record], by_triggers: Collection[str]
+) -> Iterable[tuple[bool, Sequence[Record]]]:
+    """Return the records in their order, in parts that the triggers count (False) or not (True)."""
+    if not by_triggers:
+        return [(True, records)]
+    parts = groupby(records, lambda record: record.tab_id not in by_triggers)
+    return ((counted, list(part)) for counted, part in parts)

@@ -1,6 +1,6 @@
 """The mapping between records or reports and the rows of the tables in `schema.py`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,18 +12,25 @@ COLUMNS = "installation_id, event_name, timestamp_ns, session_id, params, tab_id
 
 SELECT_ALL = f"SELECT {COLUMNS} FROM records ORDER BY id"
 
-_INSERT = f"""
-INSERT INTO records ({COLUMNS}, received_at, counted) VALUES {{}}
-ON CONFLICT DO NOTHING
-"""
-_VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CONSTANTS = 2
+"""The parameters that all rows of a statement share: `received_at` and `counted`."""
 
-INSERT = _INSERT.format(_VALUES)
-"""Skips a record whose identity is already stored. A record without an identity is never skipped."""
 
-INSERT_MANY = {count: _INSERT.format(", ".join([_VALUES] * count)) for count in (100, 10)}
-"""The same for several records: SQLite begins and ends a statement once for all of them. Their number → the
-statement, the largest first. SQLite before 3.32 allows 999 parameters."""
+def _build_insert(rows: int) -> str:
+    width = len(COLUMNS.split(","))
+    firsts = range(_CONSTANTS + 1, _CONSTANTS + 1 + rows * width, width)
+    values = ("?1, ?2, " + ", ".join(f"?{first + column}" for column in range(width)) for first in firsts)
+    return f"""
+        INSERT INTO records (received_at, counted, {COLUMNS}) VALUES ({"), (".join(values)})
+        ON CONFLICT DO NOTHING
+    """
+
+
+INSERTS = {rows: _build_insert(rows) for rows in (100, 10, 1)}
+"""Insert so many records: SQLite begins and ends a statement once for all of them. Their number → the
+statement, the largest first. SQLite before 3.32 allows 999 parameters.
+
+A record whose identity is already stored is skipped. A record without an identity is never skipped."""
 
 INSERT_REPORT = """
 INSERT INTO sessions (session_id, dropped, filtered, reported_at) VALUES (?, ?, ?, ?)
@@ -38,14 +45,15 @@ SELECT_IDENTIFIED = f"SELECT {COLUMNS} FROM records WHERE tab_id = ? AND seq = ?
 COUNT_RECEIVED = "UPDATE totals SET accepted = accepted + ?, duplicates = duplicates + ?"
 
 
-def encode_record_row(record: Record, received_at: int, counted: bool) -> tuple[object, ...]:
-    """Return the values of `INSERT` for a record. `counted`: see `accounting.count_new_records`."""
-    r = record
-    params = bytes(r.params).decode()
-    return (
-        r.installation_id, r.event_name, r.timestamp_ns, r.session_id, params, r.tab_id, r.seq,
-        received_at, counted,
-    )  # fmt: skip
+def encode_records(records: Iterable[Record], received_at: int, counted: bool) -> list[object]:
+    """Return the values of one of INSERTS. `counted`: see `accounting.count_new_records`."""
+    values: list[object] = [received_at, counted]
+    for r in records:
+        params = str(r.params, "utf-8")
+        values += (
+            r.installation_id, r.event_name, r.timestamp_ns, r.session_id, params, r.tab_id, r.seq
+        )  # fmt: skip
+    return values
 
 
 def decode_record_row(row: Sequence[Any]) -> Record:

@@ -13,7 +13,7 @@ from reference_server import SqliteStore
 from reference_server.model.batch import SessionReport
 from reference_server.storage import accounting, schema
 from reference_server.storage.check import find_problems
-from reference_server.storage.row_mapping import INSERT, encode_record_row
+from reference_server.storage.row_mapping import INSERTS, encode_records
 from reference_server.storage.stats import read_totals
 from unit.support.samples import make_record
 from unit.support.stores import connect, execute, fill, query, to_records
@@ -200,7 +200,8 @@ def insert(
     members = ({} if tab_id is None else {"tab_id": tab_id, "seq": number} for number in range(count))
     records = to_records(*(make_record(number, **member) for number, member in enumerate(members)))
     last_id = accounting.read_last_id(connection)
-    connection.executemany(INSERT, (encode_record_row(record, 1_700_000_000, counted) for record in records))
+    for record in records:
+        connection.execute(INSERTS[1], encode_records([record], 1_700_000_000, counted))
     accounting.count_new_records(connection, last_id)
 
 
