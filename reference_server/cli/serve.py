@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
             max_waiting_bytes=options.max_waiting_bytes,
             metrics_token=read_token(options),
             allowed_hosts=options.allowed_host or get_default_hosts(options.host),
+            environ=dict(os.environ),  # os.environ takes 50 µs to search; nothing changes it in this process
         )
     except ValueError as error:
         parser.error(str(error))

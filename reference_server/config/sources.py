@@ -98,7 +98,7 @@ class FileSource:
         try:
             if not self._path.is_file():  # a pipe or a directory would block, or have no end
                 raise ConfigurationUnreadableError("no such file")
-            with self._path.open("rb") as file:
+            with self._path.open("rb", buffering=0) as file:  # a buffer takes three more calls of the system
                 text = file.read(USUAL_SOURCE_BYTES)
                 if len(text) == USUAL_SOURCE_BYTES:
                     text += file.read(MAX_SOURCE_BYTES + 1 - USUAL_SOURCE_BYTES)
