@@ -1,6 +1,7 @@
 """A scrape of the reference server's metrics, with stores of several sizes.
 
-The server runs in this process, on loopback, with an SQLite file on disk. A tab has 20 events.
+The server runs in this process, on loopback, with an SQLite file on disk. A tab has 20 events, a session
+100.
 """
 
 from __future__ import annotations
@@ -15,24 +16,32 @@ import aiohttp
 
 from bench.report import Samples
 from reference_server import ReferenceServer
+from reference_server.storage.accounting import add_new_records
 
 EVENTS_PER_TAB = 20
+EVENTS_PER_SESSION = 100
 SCRAPES = 50
 
 FILL = """
 WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ?)
-INSERT INTO records (installation_id, event_name, timestamp_ns, session_id, params, tab_id, seq)
-SELECT 'an-installation', 'ui_event', n, 'a-session', '{"componentId": "a.button"}',
-    printf('%036d', n / ?), n % ?
+INSERT INTO records (installation_id, event_name, timestamp_ns, session_id, params, tab_id, seq, counted)
+SELECT 'an-installation', 'ui_event', n, printf('a-session-%d', n / ?), '{"componentId": "a.button"}',
+    printf('%036d', n / ?), n % ?, 1
 FROM numbers
 """
 
 
 def fill_store(database: Path, size: int) -> None:
-    """Create a store with so many records."""
+    """Create a store with so many records, a multiple of the records of a session."""
     asyncio.run(_create_store(database))
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute(FILL, (size, EVENTS_PER_TAB, EVENTS_PER_TAB))
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -256000"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        connection.execute("BEGIN")
+        connection.execute(FILL, (size, EVENTS_PER_SESSION, EVENTS_PER_TAB, EVENTS_PER_TAB))
+        tabs = (f"{tab:036d}" for tab in range(size // EVENTS_PER_TAB))
+        add_new_records(connection, size, dict.fromkeys(tabs, range(EVENTS_PER_TAB)))
+        connection.execute("COMMIT")
 
 
 def measure_scrapes(database: Path) -> Samples:
