@@ -26,12 +26,12 @@ from bench.server.load import (
     measure_config_latency,
     post_batches,
 )
-from bench.server.metrics import fill_store, measure_scrapes
+from bench.server.metrics import fill_store, measure_scrapes, measure_stats
 from bench.server.subjects import RECORDS_FILE, SERVERS, RunningServer, measure_floor, run_reference
 from e2e.interop.mlflow_server import PYTHON_VARIABLE, read_version
 
 CONNECTIONS = (1, 8)
-SIZES = (10_000, 100_000, 1_000_000)
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 FLOOR = "floor: msgspec and SQLite in a loop"
 SATURATION_SECONDS = 6.0
 SIZE_ROUNDS, SIZE_POSTS = 3, 100
@@ -149,13 +149,17 @@ def _measure_sizes(report: Report, folder: Path) -> None:
         own.mkdir()
         fill_store(own / RECORDS_FILE, size)
         scrapes = measure_scrapes(own / RECORDS_FILE)
+        stats = measure_stats(own / RECORDS_FILE)
         with run_reference(own) as server:
             cpu = Samples(tuple(_measure_posts(server)))
-        rows.append([f"{size:,}", cpu.format(2), scrapes.format()])
-        report.data[f"{size} records"] = {"cpu_ms": cpu.as_dict(), "scrape_ms": scrapes.as_dict()}
+        (own / RECORDS_FILE).unlink()
+        rows.append([f"{size:,}", cpu.format(2), scrapes.format(), stats.format(0)])
+        report.data[f"{size} records"] = {
+            "cpu_ms": cpu.as_dict(), "scrape_ms": scrapes.as_dict(), "stats_cpu_ms": stats.as_dict()
+        }  # fmt: skip
     report.print_table(
         f"By the number of stored records: POSTs over {CONNECTIONS[-1]} connections, scrapes of /metrics",
-        ["records", "CPU ms a POST", "ms a scrape"],
+        ["records", "CPU ms a POST", "ms a scrape", "CPU ms of stats"],
         rows,
     )
 

@@ -1,4 +1,4 @@
-"""A scrape of the reference server's metrics, with stores of several sizes.
+"""A scrape of the reference server's metrics, and its statistics, with stores of several sizes.
 
 The server runs in this process, on loopback, with an SQLite file on disk. A tab has 20 events, a session
 100.
@@ -16,11 +16,15 @@ import aiohttp
 
 from bench.report import Samples
 from reference_server import ReferenceServer
+from reference_server.cli.stats import GAPS_SHOWN
 from reference_server.storage.accounting import add_new_records
+from reference_server.storage.readonly import open_readonly
+from reference_server.storage.stats import read_largest_gaps, read_summary
 
 EVENTS_PER_TAB = 20
 EVENTS_PER_SESSION = 100
 SCRAPES = 50
+STATS_ROUNDS = 3
 
 FILL = """
 WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ?)
@@ -47,6 +51,18 @@ def fill_store(database: Path, size: int) -> None:
 def measure_scrapes(database: Path) -> Samples:
     """Return the milliseconds of the scrapes of a store."""
     return asyncio.run(_measure_scrapes(database))
+
+
+def measure_stats(database: Path) -> Samples:
+    """Return the milliseconds of CPU time that the figures of the command `stats` take."""
+    milliseconds = []
+    for _ in range(STATS_ROUNDS):
+        began = time.thread_time()
+        with open_readonly(database) as connection:
+            read_summary(connection)
+            read_largest_gaps(connection, GAPS_SHOWN)
+        milliseconds.append((time.thread_time() - began) * 1000)
+    return Samples(tuple(milliseconds))
 
 
 async def _create_store(database: Path) -> None:
