@@ -97,11 +97,15 @@ def pack(folder: Path) -> Path:
     return tarball
 
 
+def read_blocks() -> dict[str, str]:
+    """Return the text of each file of docs/worker.md by its path."""
+    return dict(_BLOCK.findall(DOCUMENT.read_text(encoding="utf-8")))
+
+
 def create_app(folder: Path, tarball: Path) -> None:
     """Write the app of docs/worker.md to `folder`, and install the package and the bundlers."""
-    documented = _BLOCK.findall(DOCUMENT.read_text(encoding="utf-8"))
     files = {
-        **dict(documented),
+        **read_blocks(),
         "package.json": json.dumps({"name": "app", "private": True, "type": "module"}),
         "tsconfig.json": json.dumps(_TSCONFIG),
         "vite.config.js": f"export default {json.dumps(_VITE_CONFIG)};",

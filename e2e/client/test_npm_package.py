@@ -1,18 +1,23 @@
 """The worker as an npm package in an app: type-checked, built by Vite and by webpack, run in browsers.
 
-The app is the one of docs/worker.md, in an empty folder, with the packed tarball. Not covered: Vite's
-development server, and older bundlers. `unit/worker/test_package.py` checks options and package content.
+The app is the one of docs/worker.md, in an empty folder, with the packed tarball; docs/how-to/vite.md tests it in
+Vite's development server. Not covered: older bundlers. `unit/worker/test_package.py` checks options and package content.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
+import sys
+from contextlib import closing
 from pathlib import Path
+from socket import create_server
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from e2e.client.npm_app import create_app, pack, run
+from e2e.client.npm_app import create_app, pack, read_blocks, run
+from e2e.conformance.paths import CHECKOUT
 from pytest_sharedworker.gateway.gateway import Gateway
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 from reference_server.api.telemetry import ENDPOINT
@@ -89,6 +94,26 @@ def test_tabs_of_a_webpack_build_share_a_worker(
     gateway: Gateway, shared_workers: SharedWorkers, context: BrowserContext, webpack_build: Path
 ) -> None:
     check_tabs_share_a_worker(gateway, shared_workers, context, webpack_build, "index.html")
+
+
+@pytest.mark.timeout(INSTALL_TIMEOUT_SECONDS)
+def test_how_to_page_of_vite_passes_in_the_development_server(
+    app: Path, browser_name: str, tmp_path: Path
+) -> None:
+    if browser_name != "chromium":
+        pytest.skip("the page starts its own Chromium; it runs once, with --browser chromium")
+    text = (CHECKOUT / "docs" / "how-to" / "vite.md").read_text(encoding="utf-8")
+    conftest, test = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    with closing(create_server(("127.0.0.1", 0))) as probe:
+        port = str(probe.getsockname()[1])
+    shutil.copy(app / "factory.html", tmp_path / "index.html")
+    shutil.copytree(app / "src", tmp_path / "src")
+    (tmp_path / "vite.config.js").write_text(read_blocks()["vite.config.js"], encoding="utf-8")
+    (tmp_path / "node_modules").symlink_to(app / "node_modules")
+    (tmp_path / "conftest.py").write_text(conftest.replace('"5174"', repr(port)), encoding="utf-8")
+    (tmp_path / "test_page.py").write_text(test, encoding="utf-8")
+    output = run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--installed-browser", cwd=tmp_path)
+    assert "1 passed" in output
 
 
 @pytest.mark.timeout(INSTALL_TIMEOUT_SECONDS)

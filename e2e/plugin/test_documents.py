@@ -1,6 +1,6 @@
 """Every Python block with a test in docs/plugin.md and docs/how-to passes unchanged, in a separate project.
 
-Not covered: docs/how-to/vite.md, which needs an app; `e2e/programs/test_vite_dev_server.py` has one.
+Not covered: docs/how-to/vite.md, which needs an app; `e2e/client/test_npm_package.py` has one.
 """
 
 from __future__ import annotations

@@ -207,6 +207,7 @@ def test_person_steps_time_adds_a_toxic_and_resumes(
         resume.click()
         # With the option each test is paused at its end, too.
         expect(inspector.get_by_role("status").first).to_contain_text("Paused: the test has ended")
+        expect(inspector.locator("#result")).to_have_text("")
         resume.click()
         expect(inspector.get_by_text("The test has ended.")).to_be_visible()
     assert "1 passed" in run.wait()

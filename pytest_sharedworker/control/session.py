@@ -23,6 +23,7 @@ from pytest_sharedworker.control.announced_requests import AnnouncedRequest, Ann
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerActivity, WorkerError
 from pytest_sharedworker.control.socket_counts import SocketCounts
 from pytest_sharedworker.control.state_notifier import StateNotifier
+from pytest_sharedworker.control.titles import describe_worker
 from pytest_sharedworker.errors import EvaluationError, WorkerClosedError
 from pytest_sharedworker.integration.event_loop_thread import LoopThread
 
@@ -290,7 +291,7 @@ class ControlChannel:
         self.changes.notify()
 
     def __str__(self) -> str:
-        return f"worker {self.name or self.url!r}"
+        return describe_worker(self.name, self.url)
 
 
 @dataclass

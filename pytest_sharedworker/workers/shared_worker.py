@@ -14,6 +14,7 @@ from playwright.sync_api import Error as PlaywrightError
 from pytest_sharedworker.clock.base import Clock
 from pytest_sharedworker.control.messages import ConsoleMessage, WorkerActivity, WorkerError
 from pytest_sharedworker.control.session import ControlChannel
+from pytest_sharedworker.control.titles import describe_worker
 from pytest_sharedworker.control.values import parse_value, serialize_argument
 from pytest_sharedworker.devtools.connections import DevToolsConnections
 from pytest_sharedworker.devtools.target import WorkerTarget
@@ -98,8 +99,8 @@ class SharedWorker:
 
     @property
     def label(self) -> str:
-        """A short title for people: the name, else the script."""
-        return f"worker {self.name or self.url!r}"
+        """A short title for people: the name, else the script's file name."""
+        return describe_worker(self.name, self.url)
 
     @property
     def _source(self) -> ControlChannel | WorkerTarget:

@@ -1,4 +1,4 @@
-"""The how-to pages: their YAML is YAML, and the server's unit and nginx's configuration do what they say.
+"""The how-to pages: their YAML is YAML; what the server needs, its unit and nginx's configuration do what they say.
 
 Not covered: the Python blocks, which `e2e/plugin/test_documents.py` runs, and the services of CI.
 """
@@ -11,6 +11,8 @@ import re
 import shlex
 import shutil
 import ssl
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from socket import create_server
@@ -24,7 +26,8 @@ from yarl import URL
 from reference_server import ReferenceServer
 from reference_server.cli.serve_options import create_serve_parser
 
-PAGES = Path(__file__).resolve().parents[2] / "docs" / "how-to"
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ROOT / "docs" / "how-to"
 HOST = "app.example.com"
 POST = {
     "records": [
@@ -63,10 +66,30 @@ def test_service_runs_the_server_with_options_that_it_has() -> None:
     assert URL(check).host in options.allowed_host
 
 
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_finds_nothing_in_the_unit(tmp_path: Path) -> None:
+    (block,) = find_blocks("ini")
+    unit = tmp_path / "telemetry.service"
+    # The program of the page is on the reader's machine; systemd looks whether it is executable.
+    unit.write_text(re.sub(r"(?<=ExecStart=)\S+", sys.executable, block), encoding="utf-8")
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")
+
+
+def test_page_installs_what_the_server_imports() -> None:
+    (line,) = re.findall(r"pip install -c constraints\.txt (.+)$", "".join(find_blocks("sh")), re.MULTILINE)
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "reference_server").rglob("*.py")]
+    imports = re.findall(r"^(?:from|import) (\w+)", "\n".join(sources), re.MULTILINE)
+    foreign = {name for name in imports if name not in sys.stdlib_module_names} - {"reference_server"}
+    assert set(line.split()) == foreign - {"yarl"}  # aiohttp brings it.
+
+
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 async def test_page_behind_nginx_posts_its_batch(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
-    config.write_text('{"disable_telemetry": false, "disable_ui_telemetry": false}', encoding="utf-8")
+    (block,) = find_blocks("json")
+    config.write_text(block, encoding="utf-8")
     server = ReferenceServer(config=config, prefix="/app", allowed_hosts=[HOST], environ={})
     base = await server.start()
     try:
