@@ -1,7 +1,8 @@
 """The worker as an npm package in an app: type-checked, built by Vite and by webpack, run in browsers.
 
-The app is the one of docs/worker.md, in an empty folder, with the packed tarball; docs/how-to/vite.md tests it in
-Vite's development server. Not covered: older bundlers. `unit/worker/test_package.py` checks options and package content.
+The app is the one of docs/worker.md, in an empty folder, with the packed tarball; docs/how-to/vite.md tests
+it in Vite's development server. Not covered: older bundlers. `unit/worker/test_package.py` checks options and
+package content.
 """
 
 from __future__ import annotations
@@ -112,7 +113,9 @@ def test_how_to_page_of_vite_passes_in_the_development_server(
     (tmp_path / "node_modules").symlink_to(app / "node_modules")
     (tmp_path / "conftest.py").write_text(conftest.replace('"5174"', repr(port)), encoding="utf-8")
     (tmp_path / "test_page.py").write_text(test, encoding="utf-8")
-    output = run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--installed-browser", cwd=tmp_path)
+    output = run(
+        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--installed-browser", cwd=tmp_path
+    )
     assert "1 passed" in output
 
 

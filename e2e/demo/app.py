@@ -100,7 +100,9 @@ class Demo:
         return {
             "events of all tabs": self._count_events,
             "waiting in the queue": self._count_queue,
-            "in the outbox on disk": lambda: len(read_outbox(self._first_page)),
+            "in a request under way": self._count_sent,
+            "in the outbox on disk": self._count_outbox,
+            "next flush": self._describe_flush_timer,
             "next timer": self._describe_timer,
             "last flush": self._describe_flush,
             "records in the store": self._server.count_records,
@@ -127,19 +129,28 @@ class Demo:
             applied.remove()
         return "no fault is in force"
 
+    def _count_outbox(self) -> int:
+        return len(read_outbox(self._first_page))
+
     def _count_queue(self) -> int:
-        """Count what tabs have handed over and no response has acknowledged."""
-        posts = self._gateway.journal.select(FLUSH)
-        sent = sum(len(post.json()["records"]) for post in posts if post.status == 200)
-        return max(0, self._count_events() - sent)
+        """Count what waits for a request: the outbox holds the records of the queue and of requests."""
+        return max(0, self._count_outbox() - self._count_sent())
+
+    def _count_sent(self) -> int:
+        posts = [post for post in self._gateway.journal.select(FLUSH) if not post.ended]
+        return sum(len(post.json()["records"]) for post in posts if post.request_body)
 
     def _count_events(self) -> int:
         return sum(int(page.evaluate("count")) for page in self._context.pages)
 
-    def _describe_timer(self) -> str:
+    def _describe_timer(self, *, repeats: bool = False) -> str:
         clock = self._manager.clock
-        timers = clock.pending_timers
+        timers = [timer for timer in clock.pending_timers if timer.interval is not None or not repeats]
         return f"in {(timers[0].due - clock.now) / 1000:.1f} s" if timers else "none"
+
+    def _describe_flush_timer(self) -> str:
+        """Say when the next flush is due: its timer is the only one of the worker that repeats."""
+        return self._describe_timer(repeats=True)
 
     def _describe_flush(self) -> str:
         posts = self._gateway.journal.select(FLUSH)

@@ -1,9 +1,12 @@
 """Fixtures of the plugin's browser tests: an app with a page and small workers, without telemetry."""
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import BrowserContext
 
 from e2e.plugin.app import App
+from e2e.plugin.inspected_run import Run
 from pytest_sharedworker import Clock, Gateway, SharedWorker, SharedWorkers
 
 
@@ -36,3 +39,12 @@ def clock(worker: SharedWorker) -> Clock:
     """Return the virtual clock of `worker`."""
     assert worker.clock.kind == "virtual"
     return worker.clock
+
+
+@pytest.fixture
+def runs() -> Iterator[list[Run]]:
+    """Return an empty list: the runs that a test puts there end with it."""
+    runs: list[Run] = []
+    yield runs
+    for run in runs:
+        run.end()

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Browser, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
 
 from e2e.conformance.paths import CHECKOUT
 
@@ -45,31 +46,135 @@ def demo(browser_name: str) -> Iterator[subprocess.Popen[str]]:
     process.stdout.close()
 
 
-def test_demo_shows_a_flush_fail_and_ends_on_ctrl_c(browser: Browser, demo: subprocess.Popen[str]) -> None:
+class DemoPage:
+    """The inspector of the demonstration: a person clicks, and reads what is shown."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.events = page.get_by_role("listbox", name="Events")
+
+    def click(self, name: str, result: str) -> None:
+        """Click the button of this name and wait for its result."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+        expect(self.page.locator("#result")).to_contain_text(result)
+
+    def flush(self) -> None:
+        """Move time to the next flush."""
+        self.click("+30 s", "moved by 30000 ms")
+
+    def start_session(self) -> None:
+        """End the session and start another one, which reads the configuration."""
+        self.click("Opt out", "Opt out: done")
+        self.click("Opt in", "Opt in: done")
+
+    def expect_watch(self, name: str, value: str) -> None:
+        """Wait until the watch of this name has the value."""
+        row = self.page.locator("#watches > div").filter(has=self.page.get_by_text(name, exact=True))
+        expect(row.locator("dd")).to_have_text(value)
+
+
+@pytest.fixture
+def inspector(browser: Browser, demo: subprocess.Popen[str]) -> Iterator[DemoPage]:
     assert demo.stdout is not None
     head = "".join(demo.stdout.readline() for _ in range(3))
     (url,) = re.findall(r"inspector: (http://\S+/)\n", head)
     context = browser.new_context()
-    inspector = context.new_page()
-    inspector.goto(url)
-    shown = inspector.get_by_label("Of this test")
-
-    def click(name: str, result: str) -> None:
-        inspector.get_by_role("button", name=name, exact=True).click()
-        expect(inspector.locator("#result")).to_contain_text(result)
-
-    click("Save in each tab", "an event of each of 3 tabs")
-    expect(shown).to_contain_text("in the outbox on disk3")
-    click("503", "every flush meets http_status status=503")
-    click("+30 s", "moved by 30000 ms")
-    expect(shown).to_contain_text("last flush503")
-    expect(shown).to_contain_text("waiting in the queue3")
-    click("No faults", "no fault is in force")
-    click("+30 s", "moved by 30000 ms")
-    expect(shown).to_contain_text("records in the store3")
-    expect(shown).to_contain_text("in the outbox on disk0")
-    click("Opt out", "Opt out: done")
+    page = context.new_page()
+    page.goto(url)
+    yield DemoPage(page)
     context.close()
-
     demo.send_signal(signal.SIGINT)
     assert demo.wait() == 0
+
+
+def test_demo_shows_a_flush_fail(inspector: DemoPage) -> None:
+    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.expect_watch("in the outbox on disk", "3")
+    inspector.click("503", "every flush meets http_status status=503")
+    inspector.flush()
+    expect(inspector.page.locator("#watches")).to_contain_text("last flush503")
+    inspector.expect_watch("waiting in the queue", "3")
+    inspector.click("No faults", "no fault is in force")
+    inspector.flush()
+    inspector.expect_watch("records in the store", "3")
+    inspector.expect_watch("in the outbox on disk", "0")
+    inspector.click("Open a tab", "a tab has opened")
+    inspector.click("Save in each tab", "an event of each of 4 tabs")
+    inspector.expect_watch("events of all tabs", "7")
+
+
+def test_demo_shows_a_flush_hang_and_the_countdown(inspector: DemoPage) -> None:
+    inspector.click("Hang", "every flush meets timeout")
+    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.expect_watch("waiting in the queue", "3")
+    inspector.expect_watch("next flush", "in 30.0 s")
+    inspector.click("+1 s", "moved by 1000 ms")
+    inspector.expect_watch("next flush", "in 29.0 s")
+    inspector.flush()
+    inspector.expect_watch("last flush", "under way [timeout]")
+    inspector.expect_watch("in a request under way", "3")
+    inspector.expect_watch("waiting in the queue", "0")
+    inspector.expect_watch("in the outbox on disk", "3")
+    inspector.flush()  # The worker gives the request up after 30 s, and its pause begins.
+    inspector.click("No faults", "no fault is in force")
+    inspector.flush()
+    inspector.flush()
+    inspector.expect_watch("records in the store", "3")
+    inspector.expect_watch("in the outbox on disk", "0")
+
+
+def test_demo_changes_the_configuration(inspector: DemoPage) -> None:
+    inspector.click("Rollout 0 %", "the configuration has changed")
+    inspector.start_session()
+    expect(inspector.events).to_contain_text('"ui_rollout_percentage":0')
+    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.expect_watch("events of all tabs", "3")
+    inspector.expect_watch("waiting in the queue", "0")  # The worker drops what is not sampled.
+    inspector.flush()
+    inspector.expect_watch("last flush", "none yet")
+    inspector.click("Rollout 50 %", "the configuration has changed")
+    inspector.start_session()
+    expect(inspector.events).to_contain_text('"ui_rollout_percentage":50')
+    inspector.click("Rollout 100 %", "the configuration has changed")
+    inspector.start_session()
+    expect(inspector.events).to_contain_text('"ui_rollout_percentage":100')
+    inspector.click("Configuration gone", "the configuration is gone: the last one holds")
+    inspector.start_session()
+    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.expect_watch("in the outbox on disk", "3")
+    inspector.flush()
+    inspector.expect_watch("records in the store", "3")
+
+
+def test_demo_opts_out(inspector: DemoPage) -> None:
+    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.expect_watch("in the outbox on disk", "3")
+    inspector.click("Opt out", "Opt out: done")
+    inspector.expect_watch("in the outbox on disk", "0")
+    inspector.expect_watch("waiting in the queue", "0")
+    inspector.expect_watch("next flush", "none")
+    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.expect_watch("events of all tabs", "3")  # The client takes none.
+    inspector.flush()
+    inspector.expect_watch("last flush", "none yet")
+    inspector.expect_watch("records in the store", "0")
+    inspector.click("Opt in", "Opt in: done")
+    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.expect_watch("in the outbox on disk", "3")
+    inspector.flush()
+    inspector.expect_watch("records in the store", "3")
+
+
+def test_app_of_the_demo_counts_clicks_and_is_accessible(
+    browser: Browser, demo: subprocess.Popen[str]
+) -> None:
+    assert demo.stdout is not None
+    (url,) = re.findall(r"app: +(http://\S+)\n", demo.stdout.readline())
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(url)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("events of this tab: 1")
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    context.close()

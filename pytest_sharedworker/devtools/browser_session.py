@@ -56,10 +56,15 @@ class BrowserSession:
         workers_only = [{"type": "shared_worker", "exclude": False}, {"exclude": True}]
         self._session.send("Target.setDiscoverTargets", {"discover": True, "filter": workers_only})
 
-    def attach(self, target: WorkerTarget) -> WorkerDevToolsSession:
-        """Open a session to a worker, which collects its console and errors. Raise WorkerClosedError."""
+    def attach(self, target: WorkerTarget, *, replays: bool = False) -> WorkerDevToolsSession:
+        """Open a session to a worker. Raise WorkerClosedError.
+
+        With `replays` it collects the console and errors, those of the past first. A worker that writes much
+        would keep any other session busy: its replies stand behind a thousand old lines and all new ones.
+        """
         session = self._open(target)
-        session.call("Runtime.enable")
+        if replays:
+            session.call("Runtime.enable")
         return session
 
     def terminate(self, target: WorkerTarget) -> None:

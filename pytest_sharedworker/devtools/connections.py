@@ -67,9 +67,12 @@ class DevToolsConnections:
                         return target
         return None
 
-    def attach(self, target: WorkerTarget) -> WorkerDevToolsSession:
-        """Open a session to a worker. Raise WorkerClosedError."""
-        return self._get_session(target).attach(target)
+    def attach(self, target: WorkerTarget, *, replays: bool = False) -> WorkerDevToolsSession:
+        """Open a session to a worker, which with `replays` collects console and errors.
+
+        Raise WorkerClosedError.
+        """
+        return self._get_session(target).attach(target, replays=replays)
 
     def terminate(self, target: WorkerTarget) -> None:
         """End a worker at once; neither it nor its tabs are notified. Raise WorkerClosedError."""

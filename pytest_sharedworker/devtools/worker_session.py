@@ -31,7 +31,10 @@ class ScriptCoverage:
 
 
 class WorkerDevToolsSession:
-    """A DevTools session to one worker; console and errors are complete from the worker's first line on."""
+    """A DevTools session to one worker.
+
+    While the domain Runtime is enabled, console and errors are complete from the worker's first line on.
+    """
 
     def __init__(self, session_id: str, target: WorkerTarget) -> None:
         self.target = target

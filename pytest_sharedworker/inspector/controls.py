@@ -192,7 +192,8 @@ class Controls:
         if action not in self.actions:
             raise SharedWorkerError(f"the test offers no {action!r}")
         result = self.actions[action]()
-        return f"{action}: done" if result is None else str(result)
+        # What Playwright returns, such as the response of `page.reload`, says nothing to a person.
+        return str(result) if isinstance(result, str | int | float | list | dict) else f"{action}: done"
 
 
 def id_of(value: object) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -17,6 +17,16 @@ from pytest_sharedworker.workers.shared_worker import SharedWorker
 
 STATE_TIMEOUT_MS = 500.0
 """How long a worker may take to report its clock; a stuck one must not stop the inspector."""
+
+MAX_CLOSED = 20
+"""How many workers that have ended are shown: a page that reloads all the time leaves one each time."""
+
+
+def select_shown(workers: Sequence[SharedWorker]) -> list[SharedWorker]:
+    """Return the living workers and the newest of those that have ended, in their order."""
+    closed = [worker for worker in workers if worker.is_closed()]
+    gone = {worker.id for worker in closed[:-MAX_CLOSED]}
+    return [worker for worker in workers if worker.id not in gone]
 
 
 class StateReader:
@@ -47,7 +57,7 @@ class StateReader:
             "clock": {"kind": clock.kind, "now": clock.now, "date": clock.date.isoformat()},
             "isPlaying": self._controls.is_playing,
             "canCrash": self._can_crash,
-            "workers": [self._describe(worker) for worker in self._manager.history],
+            "workers": [self._describe(worker) for worker in select_shown(self._manager.history)],
             "tabs": [
                 {"title": title, "url": _read(partial(getattr, page, "url"))}
                 for page, title in self._manager.tab_console.tabs.items()

@@ -342,14 +342,14 @@ class SharedWorker:
         return target
 
     @contextmanager
-    def _open_devtools(self) -> Iterator[WorkerDevToolsSession]:
+    def _open_devtools(self, *, replays: bool = False) -> Iterator[WorkerDevToolsSession]:
         """Open a DevTools session for the block.
 
         A session must not outlive its worker: Chromium hands it to the next worker of the same script and
         name, and stops that one before its first line, as if for a debugger.
         """
         target = self._require_target()
-        session = self._connections.attach(target)
+        session = self._connections.attach(target, replays=replays)
         try:
             yield session
         finally:
@@ -357,7 +357,7 @@ class SharedWorker:
 
     def _replay(self) -> None:
         """Read console and errors, which the browser replays from the worker's start for each session."""
-        with suppress(WorkerClosedError), self._open_devtools() as devtools:
+        with suppress(WorkerClosedError), self._open_devtools(replays=True) as devtools:
             devtools.pump()
             self._replayed_console, self._replayed_errors = devtools.console, devtools.errors
 

@@ -114,7 +114,7 @@ class FailedStarts:
             for target in self._connections.list_targets():
                 if target.url == url:
                     with suppress(WorkerClosedError):
-                        session = self._connections.attach(target)
+                        session = self._connections.attach(target, replays=True)
                         session.pump()
                         session.detach()
                         if session.errors:

@@ -1,4 +1,4 @@
-"""The how-to pages: their YAML is YAML; what the server needs, its unit and nginx's configuration do what they say.
+"""The how-to pages: their YAML is YAML; the server's packages, its unit and nginx's configuration are right.
 
 Not covered: the Python blocks, which `e2e/plugin/test_documents.py` runs, and the services of CI.
 """

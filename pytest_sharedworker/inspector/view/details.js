@@ -13,7 +13,9 @@ export const showDetails = (panel, event) => {
   }
   const virtual = event.virtual === null ? "" : `, virtual ${formatTime(event.virtual)}`;
   panel.append(makeParagraph(`real ${formatTime(event.at)}${virtual}`, "muted"));
-  panel.append(makeParagraph(event.text, "summary"));
+  const summary = makeParagraph(event.text, "summary");
+  summary.tabIndex = 0; // A long one scrolls, by keyboard too.
+  panel.append(summary);
   for (const [title, text] of Object.entries(event.details)) {
     const label = document.createElement("h3");
     label.textContent = title;

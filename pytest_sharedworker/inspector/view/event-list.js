@@ -1,9 +1,10 @@
 // The list of events: only the rows that are in view exist. The list has the focus; arrows select, Enter opens.
-import { formatTime, getTime, shortenText } from "./model.js";
+import { formatTime, getTime, shortenMiddle, shortenText } from "./model.js";
 /** @import { EventModel, InspectorEvent, Axis } from "./model.js" */
 
 const LIST_ROW_HEIGHT = 26;
 const SPARE_ROWS = 8;
+const LANE_LENGTH = 24;
 
 export class EventList {
   /**
@@ -140,6 +141,6 @@ const fillRow = (row, event, index, size, isSelected, axis) => {
   row.setAttribute("aria-setsize", String(size));
   time.textContent = formatTime(getTime(event, axis));
   kind.textContent = event.kind;
-  lane.textContent = event.lane;
+  lane.textContent = shortenMiddle(event.lane, LANE_LENGTH);
   text.textContent = shortenText(event);
 };

@@ -1,6 +1,6 @@
 // The lanes on a canvas: it stays fast with thousands of marks. The list of events beside it has the same events
 // for keyboards and screen readers.
-import { getTime } from "./model.js";
+import { getTime, shortenMiddle } from "./model.js";
 /** @import { EventModel, InspectorEvent, Axis } from "./model.js" */
 /** @import { TimeScale } from "./scale.js" */
 
@@ -258,9 +258,9 @@ const fitText = (
   if (pen.measureText(text).width <= width) {
     return text;
   }
-  let shown = text.slice(0, 60);
-  while (shown && pen.measureText(`${shown}…`).width > width) {
-    shown = shown.slice(0, -1);
+  let length = Math.min(60, text.length - 1);
+  while (length > 1 && pen.measureText(shortenMiddle(text, length)).width > width) {
+    length -= 1;
   }
-  return `${shown}…`;
+  return shortenMiddle(text, length);
 };

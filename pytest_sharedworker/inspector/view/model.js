@@ -89,5 +89,13 @@ export const formatTime = (/** @type {number} */ ms) => `${(ms / 1000).toFixed(3
 /** Returns the text of an event without the title of its lane, which stands beside it. */
 export const shortenText = (/** @type {InspectorEvent} */ { text, lane }) => {
   const line = text.split("\n", 1)[0];
-  return line.startsWith(`${lane} `) ? line.slice(lane.length + 1) : line;
+  const title = `${lane.replace(/ \(\d+\)$/, "")} `; // The second worker of a title is "title (2)".
+  const [number = ""] = /^#\d+ /.exec(line) ?? [];
+  return line.startsWith(title, number.length) ? number + line.slice(number.length + title.length) : line;
+};
+
+/** Returns a text of at most `length` characters: the middle is left out, for the end tells lanes apart. */
+export const shortenMiddle = (/** @type {string} */ text, /** @type {number} */ length) => {
+  const tail = Math.floor((length - 1) / 2);
+  return text.length > length ? `${text.slice(0, length - 1 - tail)}…${text.slice(text.length - tail)}` : text;
 };

@@ -14,7 +14,7 @@ export const createWorkerCard = ({ id, label, url }, run) => {
     type: "text", "aria-label": `Evaluate in ${label}`, placeholder: "JavaScript, for example self.name",
     spellcheck: "false", autocomplete: "off",
   });
-  const output = make("output", { class: "value" });
+  const output = make("output", { class: "value", tabindex: "0" });
   const form = make("form", { class: "evaluate" }, input, make("button", { type: "submit" }, "Evaluate"));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -13,7 +13,11 @@ from pytest_sharedworker.control.titles import describe_worker
         ("queue", "http://127.0.0.1:8000/worker.js", "worker 'queue'"),
         ("", "http://127.0.0.1:8000/static/worker.js?v=2#x", "worker 'worker.js'"),
         ("", "https://app.example.test/", "worker 'https://app.example.test/'"),
-        ("", "data:text/javascript,onconnect = () => undefined", "worker 'data:text/javascript,onconnect = () => …'"),
+        (
+            "",
+            "data:text/javascript,onconnect = () => undefined",
+            "worker 'data:text/javascript,onconnect = () => …'",
+        ),
         ("n" * 60, "http://127.0.0.1:8000/worker.js", f"worker '{'n' * 60}'"),
     ],
 )
