@@ -186,6 +186,11 @@ def test_view_of_many_events_finds_one_and_shows_few_rows(browser: Browser, tmp_
         expect(rows.last).to_contain_text("event 20009")  # The list follows the newest.
         view.get_by_label("Find").fill("event 1234")
         expect(rows).to_have_count(11)
+        rows.first.click()
+        view.get_by_label("Find").fill("")
+        selected = view.get_by_role("option", selected=True)
+        expect(selected).to_be_in_viewport()  # Among the others, it is still the one in view.
+        expect(selected).to_contain_text("event 1234")
         view.get_by_label("Find").fill("nothing")
         expect(rows).to_have_count(0)
         view.get_by_label("Find").fill("")

@@ -21,6 +21,7 @@ export class EventList {
     /** @type {InspectorEvent | null} */
     this.selected = null;
     this.isFollowing = true;
+    this.isRevealing = false; // A filter has changed: the selected event may stand elsewhere.
     this.rows = document.createElement("div");
     this.rows.className = "rows";
     this.rows.setAttribute("role", "presentation");
@@ -95,6 +96,10 @@ export class EventList {
     if (this.isFollowing && !this.selected) {
       list.scrollTop = list.scrollHeight;
     }
+    if (this.isRevealing && this.selected) {
+      this.reveal(shown.indexOf(this.selected));
+    }
+    this.isRevealing = false;
     const size = Math.ceil(list.clientHeight / LIST_ROW_HEIGHT) + 2 * SPARE_ROWS;
     // A filter may have left fewer rows than the list was scrolled by.
     const top = Math.min(list.scrollTop, shown.length * LIST_ROW_HEIGHT - list.clientHeight);

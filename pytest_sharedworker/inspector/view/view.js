@@ -83,6 +83,7 @@ export const createView = () => {
         model.hiddenKinds.add(kind);
       }
       model.filter();
+      list.isRevealing = true;
       requestDraw();
     });
   }
@@ -91,6 +92,7 @@ export const createView = () => {
   search.addEventListener("input", () => {
     model.text = search.value;
     model.filter();
+    list.isRevealing = true;
     requestDraw();
   });
   for (const radio of document.querySelectorAll("input[name=axis]")) {
