@@ -11,7 +11,6 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Frame
 from playwright.sync_api import Error as PlaywrightError
 
-from pytest_sharedworker.control.titles import describe_worker
 from pytest_sharedworker.webkitgtk.context import WebKitGtkContext
 
 _READ = """async () => {
@@ -40,8 +39,8 @@ class TabPort:
 
     @property
     def label(self) -> str:
-        """A short description for messages, with the name or else the script's file name."""
-        return describe_worker(self.name, self.url)
+        """A short description for messages, with the name or else the script."""
+        return f"worker {self.name or self.url!r}"
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,11 @@ class Worker:
 def test_oldest_workers_that_have_ended_are_not_shown() -> None:
     first = Worker("alive", closed=False)
     ended = [Worker(f"ended {number}", closed=True) for number in range(MAX_CLOSED + 5)]
-    shown = select_shown(cast(Any, [first, *ended]))
+    shown: list[Any] = [*select_shown(cast(Any, [first, *ended]))]
     assert shown == [first, *ended[5:]]
 
 
 def test_few_workers_are_all_shown() -> None:
     workers = [Worker("ended", closed=True), Worker("alive", closed=False)]
-    assert select_shown(cast(Any, workers)) == workers
+    shown: list[Any] = [*select_shown(cast(Any, workers))]
+    assert shown == workers
