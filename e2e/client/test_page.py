@@ -6,9 +6,10 @@ workers that end; the numbered cases cover the worker's own behavior.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, expect
 
 from e2e.client.app import end_lingering_workers
@@ -43,6 +44,22 @@ def test_clicks_of_all_tabs_are_stored_by_one_post(
     assert [record["params"]["componentId"] for record in stored] == ["demo.search", "demo.create-run"] * 3
     assert len({record["session_id"] for record in stored}) == 1
     assert len({record["installation_id"] for record in stored}) == 1, "one browser is one installation"
+
+
+@pytest.mark.usefixtures("needs_locators")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_accessible(
+    gateway: Gateway, context: BrowserContext, scheme: Literal["light", "dark"]
+) -> None:
+    page = open_page(gateway, context)
+    page.emulate_media(color_scheme=scheme)
+    expect(page.locator("#state")).to_have_text(CONNECTED)
+    click(page)
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 844})
+        results = Axe().run(page)
+        assert results.violations_count == 0, results.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is cut off"
 
 
 def test_installation_id_outlives_the_session(

@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from e2e.conformance.paths import CHECKOUT
 
-TIMEOUT_SECONDS = 90
+TIMEOUT_SECONDS = 240
 
-pytestmark = pytest.mark.usefixtures("needs_locators")
+pytestmark = [pytest.mark.usefixtures("needs_locators"), pytest.mark.timeout(300)]
 
 
 @pytest.fixture
