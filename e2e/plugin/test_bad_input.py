@@ -7,6 +7,7 @@ browser, in unit/pytest_sharedworker.
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import Page
 
 from e2e.plugin.app import ECHO, PAGE, App
 from pytest_sharedworker import (
@@ -132,13 +133,27 @@ def test_unreachable_server_is_named(app: App) -> None:
         app.workers.wait_for()
 
 
+def connect_until_answered(page: Page) -> None:
+    """Connect to the worker, again where Firefox connects to the one that has just failed."""
+    page.evaluate("""async () => {
+        for (let isAnswered = false; !isAnswered;) {
+            const { port } = new SharedWorker("/worker.js");
+            isAnswered = await new Promise((resolve) => {
+                port.onmessage = () => resolve(true);
+                port.postMessage("");
+                setTimeout(resolve, 500, false);
+            });
+        }
+    }""")
+
+
 def test_worker_is_found_after_a_failed_start(app: App) -> None:
     page = app.open()
     app.connect(page)
     with pytest.raises(WorkerNotFoundError, match="the response to its script is 404"):
         app.workers.wait_for()
     app.gateway.serve("/worker.js", ECHO)
-    app.connect(page)
+    connect_until_answered(page)
     worker = app.workers.wait_for()
     worker.clock.run_for(1_000)
     assert worker.clock.now == 1_000
