@@ -87,7 +87,7 @@ def test_lock_released_at_the_end_of_a_move_is_granted_in_it(
 ) -> None:
     worker.evaluate(REQUEST)
     holder.evaluate(
-        "() => { new SharedWorker('/worker.js').port.start(); setTimeout(() => release(), 1000); }"
+        "() => { new SharedWorker('/worker.js', {}).port.start(); setTimeout(() => release(), 1000); }"
     )
     clock.run_for(1_000)
     assert read_log(worker) == [["timer", 5], ["granted", 1_000]]

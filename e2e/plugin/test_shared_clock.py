@@ -156,7 +156,7 @@ def test_tab_of_two_workers_is_read_once(app: App, worker_clock: Clock, reads: l
     second = app.start(path="/second.js")
     relay.evaluate(
         """() => {
-        const { port } = new SharedWorker("/second.js");
+        const { port } = new SharedWorker("/second.js", {});
         port.start();
         const post = () => port.postMessage(`relayed ${performance.now()}`);
         worker.port.onmessage = () => setTimeout(post, 50);
@@ -182,7 +182,7 @@ def test_tab_that_connects_while_time_passes_is_read_again(
     page.evaluate(
         """() => {
         setTimeout(() => {
-            const { port } = new SharedWorker("/second.js");
+            const { port } = new SharedWorker("/second.js", {});
             port.start();
             port.postMessage("hello");
         }, 100);
