@@ -59,7 +59,8 @@ class PollServer:
 
     async def _poll(self, request: web.Request) -> web.Response:
         await self._wait_for_news()
-        return web.Response(text="news")
+        # WebKit answers a repeated XMLHttpRequest from memory where nothing forbids it.
+        return web.Response(text="news", headers={"Cache-Control": "no-store"})
 
     async def _poll_in_pieces(self, request: web.Request) -> web.StreamResponse:
         """Send the headers and the begin of the body at once."""
