@@ -276,14 +276,16 @@ class Pipeline:
         if not is_handshake(request):
             return None
 
+        counts = control._open_socket()
+
         def end(how: SocketEnd) -> None:
             exchange.cut = how.how
+            counts.count_event("close")  # At once: the bridge itself notices it later than the worker may ask.
             if how.how == "reset":
                 reset_connection(request)
             else:
                 abort_connection(request)
 
-        counts = control._open_socket()
         toxics = SocketToxics(exchange, hit, self._toxics.in_force, control.hold, end)
         self._socket_toxics[exchange.number] = toxics
         rule = self._web_socket_router.find(exchange)
