@@ -18,14 +18,13 @@
 export function holdLock(name, signal, ifAvailable = false) {
   return new Promise((resolve) => {
     if (!navigator.locks) return resolve(name);
-    /** @type {unknown} */
-    let held;
     const onGranted = (/** @type {unknown} */ lock) => {
-      resolve((held = lock));
+      resolve(lock);
       return lock && new Promise((release) => signal.addEventListener("abort", release));
     };
     navigator.locks.request(name, ifAvailable ? { ifAvailable } : { signal }, onGranted).catch((error) => {
-      if (held && !signal.aborted) holdLock(name, signal);
+      // Stolen. WebKit may reject before it calls `onGranted`, with a lock that is not held any more.
+      if (error.name === "AbortError" && !signal.aborted) holdLock(name, signal);
       resolve(error);
     });
   });
