@@ -5,19 +5,27 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, PAGE, App
-from pytest_sharedworker import WaitTimeoutError, open_tabs, spawn_workers
+from pytest_sharedworker import UnsupportedError, WaitTimeoutError, open_tabs, spawn_workers
+from pytest_sharedworker.browsers.capabilities import get_capabilities
 
 WORKERS = 200
 TABS = 10
 
 
-def test_two_hundred_workers_start_and_respond(app: App) -> None:
+def test_many_workers_start_and_respond(app: App, browser_name: str) -> None:
+    count = get_capabilities(browser_name).max_workers or WORKERS
     app.gateway.serve("/worker.js", ECHO)
-    workers = spawn_workers(app.workers, app.open(), "/worker.js", WORKERS, prefix="echo")
-    assert [worker.name for worker in workers] == [f"echo-{number}" for number in range(WORKERS)]
-    assert workers[-1].evaluate("self.name") == f"echo-{WORKERS - 1}"
+    workers = spawn_workers(app.workers, app.open(), "/worker.js", count, prefix="echo")
+    assert [worker.name for worker in workers] == [f"echo-{number}" for number in range(count)]
+    assert workers[-1].evaluate("self.name") == f"echo-{count - 1}"
     app.workers.clock.run_for(1_000)
     assert {worker.clock.now for worker in workers} == {1_000}
+
+
+@pytest.mark.only_browser("webkit")
+def test_spawning_more_workers_than_the_plugin_reaches_is_an_error(app: App) -> None:
+    with pytest.raises(UnsupportedError, match="150 workers at a time in this browser, not 200"):
+        spawn_workers(app.workers, app.open(), "/worker.js", WORKERS)
 
 
 def test_spawning_a_missing_script_is_an_error(app: App) -> None:

@@ -26,6 +26,8 @@ class Capabilities:
     """A worker lives as long as any tab is connected to it, also when the tab that started it closes."""
     keeps_connect_order: bool
     """A worker reads what a tab has posted on one port before the `connect` of a port that it opens then."""
+    max_workers: int | None
+    """How many workers of a context the plugin reaches, each by a WebSocket; None: no known limit."""
 
 
 CAPABILITIES = MappingProxyType(
@@ -40,6 +42,7 @@ CAPABILITIES = MappingProxyType(
                 can_end_workers=True,
                 keeps_workers=True,
                 keeps_connect_order=True,
+                max_workers=None,
             ),
             Capabilities(
                 "firefox",
@@ -49,6 +52,7 @@ CAPABILITIES = MappingProxyType(
                 can_end_workers=True,
                 keeps_workers=True,
                 keeps_connect_order=True,
+                max_workers=None,
             ),
             Capabilities(
                 "webkit",
@@ -58,6 +62,7 @@ CAPABILITIES = MappingProxyType(
                 can_end_workers=False,
                 keeps_workers=False,
                 keeps_connect_order=False,
+                max_workers=150,
             ),
         )
     }

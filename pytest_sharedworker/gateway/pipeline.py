@@ -280,7 +280,7 @@ class Pipeline:
 
         def end(how: SocketEnd) -> None:
             exchange.cut = how.how
-            counts.count_event("close")  # At once: the bridge itself notices it later than the worker may ask.
+            counts.count_event("close")  # At once: the worker may ask before the bridge notices it.
             if how.how == "reset":
                 reset_connection(request)
             else:

@@ -6,7 +6,7 @@ import time
 
 from playwright.sync_api import BrowserContext, Page
 
-from pytest_sharedworker.errors import WaitTimeoutError
+from pytest_sharedworker.errors import UnsupportedError, WaitTimeoutError
 from pytest_sharedworker.workers.shared_worker import SharedWorker
 from pytest_sharedworker.workers.shared_workers import SharedWorkers
 
@@ -43,8 +43,12 @@ def spawn_workers(
     """Start `count` workers of one script from one page, named `<prefix>-0`, `<prefix>-1` and so on.
 
     `url` is relative to the page. Return the workers in this order when all have started.
-    Raise WaitTimeoutError after `timeout` ms.
+    Raise WaitTimeoutError after `timeout` ms,
+    UnsupportedError for more workers than the plugin reaches in this browser (WebKit: 150).
     """
+    limit = shared_workers._manager.max_workers
+    if limit is not None and count > limit:
+        raise UnsupportedError(f"the plugin reaches {limit} workers at a time in this browser, not {count}")
     names = [f"{prefix}-{number}" for number in range(count)]
     page.evaluate(_SPAWN, [url, names, {"type": "module" if module else "classic"}])
     deadline = time.monotonic() + timeout / 1000

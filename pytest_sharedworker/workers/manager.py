@@ -118,6 +118,11 @@ class WorkerManager:
         """Whether a prologue precedes the workers' scripts."""
         return self._clock_kind != "devtools"
 
+    @property
+    def max_workers(self) -> int | None:
+        """How many workers of a context the plugin reaches at a time; None: no limit is known."""
+        return self._capabilities.max_workers
+
     def watch(self, context: BrowserContext) -> None:
         """Follow the workers of a further context, before its first page opens."""
         self._tabs.add(context)
