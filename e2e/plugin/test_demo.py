@@ -58,6 +58,10 @@ class DemoPage:
         self.page.get_by_role("button", name=name, exact=True).click()
         expect(self.page.locator("#result")).to_contain_text(result)
 
+    def save(self, tabs: int = 3) -> None:
+        """Log an event in each tab."""
+        self.click("Save in each tab", f"an event of each of {tabs} tabs")
+
     def flush(self) -> None:
         """Move time to the next flush."""
         self.click("+30 s", "moved by 30000 ms")
@@ -88,7 +92,7 @@ def inspector(browser: Browser, demo: subprocess.Popen[str]) -> Iterator[DemoPag
 
 
 def test_demo_shows_a_flush_fail(inspector: DemoPage) -> None:
-    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.save()
     inspector.expect_watch("in the outbox on disk", "3")
     inspector.click("503", "every flush meets http_status status=503")
     inspector.flush()
@@ -99,13 +103,13 @@ def test_demo_shows_a_flush_fail(inspector: DemoPage) -> None:
     inspector.expect_watch("records in the store", "3")
     inspector.expect_watch("in the outbox on disk", "0")
     inspector.click("Open a tab", "a tab has opened")
-    inspector.click("Save in each tab", "an event of each of 4 tabs")
+    inspector.save(tabs=4)
     inspector.expect_watch("events of all tabs", "7")
 
 
 def test_demo_shows_a_flush_hang_and_the_countdown(inspector: DemoPage) -> None:
     inspector.click("Hang", "every flush meets timeout")
-    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.save()
     inspector.expect_watch("waiting in the queue", "3")
     inspector.expect_watch("next flush", "in 30.0 s")
     inspector.click("+1 s", "moved by 1000 ms")
@@ -127,7 +131,7 @@ def test_demo_changes_the_configuration(inspector: DemoPage) -> None:
     inspector.click("Rollout 0 %", "the configuration has changed")
     inspector.start_session()
     expect(inspector.events).to_contain_text('"ui_rollout_percentage":0')
-    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.save()
     inspector.expect_watch("events of all tabs", "3")
     inspector.expect_watch("waiting in the queue", "0")  # The worker drops what is not sampled.
     inspector.flush()
@@ -140,26 +144,26 @@ def test_demo_changes_the_configuration(inspector: DemoPage) -> None:
     expect(inspector.events).to_contain_text('"ui_rollout_percentage":100')
     inspector.click("Configuration gone", "the configuration is gone: the last one holds")
     inspector.start_session()
-    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.save()
     inspector.expect_watch("in the outbox on disk", "3")
     inspector.flush()
     inspector.expect_watch("records in the store", "3")
 
 
 def test_demo_opts_out(inspector: DemoPage) -> None:
-    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.save()
     inspector.expect_watch("in the outbox on disk", "3")
     inspector.click("Opt out", "Opt out: done")
     inspector.expect_watch("in the outbox on disk", "0")
     inspector.expect_watch("waiting in the queue", "0")
     inspector.expect_watch("next flush", "none")
-    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.save()
     inspector.expect_watch("events of all tabs", "3")  # The client takes none.
     inspector.flush()
     inspector.expect_watch("last flush", "none yet")
     inspector.expect_watch("records in the store", "0")
     inspector.click("Opt in", "Opt in: done")
-    inspector.click("Save in each tab", "an event of each of 3 tabs")
+    inspector.save()
     inspector.expect_watch("in the outbox on disk", "3")
     inspector.flush()
     inspector.expect_watch("records in the store", "3")

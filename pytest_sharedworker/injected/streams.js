@@ -3,6 +3,12 @@
 // limited real time. Time does not wait for a stream that a script fills: that script waits for a timer, or for
 // work that is pending itself.
 const streams = (() => {
+  /**
+   * Fulfills when the promise settles; nobody reports its rejection.
+   *
+   * @param {Promise<unknown>} promise
+   */
+  const ignoreError = (promise) => then(promise, () => {}, () => {});
   /** What fills a stream, for each that no script fills. @type {WeakMap<ReadableStream, "data" | "server">} */
   const sources = new WeakMap();
   /** @type {WeakMap<object, "data" | "server">} */
@@ -142,7 +148,7 @@ const streams = (() => {
     const writing = isToFile ? work.begin("writing a file") : undefined;
     const read = () => {
       const next = lock().read();
-      then(next, () => {}, () => {});
+      ignoreError(next);
       return next;
     };
     const copy = new NativeStream({
@@ -168,7 +174,7 @@ const streams = (() => {
       chunk = read();
       // An error ends the pipe before the next chunk is wanted, behind the chunk that is on its way.
       then(lock().closed, () => {}, async (error) => {
-        await (chunk && then(chunk, () => {}, () => {}));
+        await (chunk && ignoreError(chunk));
         controller?.error(error);
       });
     }
@@ -219,7 +225,7 @@ const streams = (() => {
     ) {
       return native(stream, args);
     }
-    then(pipeTo.call(stream, writable, { preventAbort, preventCancel, preventClose, signal }), () => {}, () => {});
+    ignoreError(pipeTo.call(stream, writable, { preventAbort, preventCancel, preventClose, signal }));
     if (transforms.some((Transform) => transform instanceof Transform)) {
       // Whoever prevents its end may write more later.
       sources.set(readable, preventAbort || preventClose ? "server" : source);
