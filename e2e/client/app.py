@@ -217,6 +217,15 @@ def drain(clock: Clock) -> None:
     clock.run_for(MAX_BACKOFF_MS)
 
 
+def replace_worker(workers: SharedWorkers, url: str = "**") -> None:
+    """End this worker, and wait for the one that its clients start in its place.
+
+    Their state alone does not tell: for a moment they are still connected to the worker that has ended.
+    """
+    with workers.expect_worker(url):
+        workers.wait_for(url).terminate()
+
+
 def end_lingering_workers(workers: SharedWorkers) -> None:
     """Let workers with an extended lifetime notice that no tab is left; others have ended already."""
     for _ in range(30):

@@ -20,6 +20,7 @@ from e2e.client.app import (
     log,
     open_devtools,
     read_outbox,
+    replace_worker,
     wait_for_outbox,
     wait_for_state,
 )
@@ -118,7 +119,7 @@ def test_cleared_site_data_is_written_again(
         log(page, f"after-{number}")
         expected += [f"before-{number}", f"after-{number}"]
         wait_for_outbox(page, shared_workers.clock, *expected)
-    shared_workers.wait_for().terminate()
+    replace_worker(shared_workers)
     wait_for_state(page, "worker")
     drain(shared_workers.clock)
     assert get_components(gateway) == sorted(expected)
@@ -188,7 +189,7 @@ def test_record_posted_beyond_the_quota_leaves_nothing_on_disk(
         drain(shared_workers.clock)
         assert get_components(gateway) == ["beyond/0", "beyond/1"]
     wait_for_outbox(page, shared_workers.clock)
-    shared_workers.wait_for().terminate()
+    replace_worker(shared_workers)
     wait_for_state(page, "worker")
     drain(shared_workers.clock)
     assert get_components(gateway) == ["beyond/0", "beyond/1"]
@@ -215,7 +216,7 @@ def test_database_of_another_build_is_shared(
     contents = blank.evaluate(READ_STORES, name)
     for store in stores:
         assert contents[store] >= before[store], "the other build's records are still there"
-    shared_workers.wait_for().terminate()
+    replace_worker(shared_workers)
     wait_for_state(page, "worker")
     drain(shared_workers.clock)
     assert get_components(gateway) == ["shared/0", "shared/1", "shared/2"]
@@ -249,7 +250,7 @@ def test_two_builds_share_one_outbox(app: App, gateway: Gateway, shared_workers:
     expected = [f"{build}-{number}" for number in range(3) for build in ("one", "other")]
     wait_for_outbox(page, shared_workers.clock, *expected)
     # Its records are recovered by its successor only, although the other build's worker runs.
-    shared_workers.wait_for(url="**/build-2/**").terminate()
+    replace_worker(shared_workers, "**/build-2/**")
     wait_for_state(other, "worker")
     drain(shared_workers.clock)
     assert Counter(get_components(gateway)) == Counter(expected)

@@ -5,13 +5,19 @@ The other tests of this folder run in WebKitGTK too.
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, BrowserType, Page
 from playwright.sync_api import Error as PlaywrightError
 
 from pytest_sharedworker import Clock, Gateway, ResetPeer, SharedWorkers, UnsupportedError
+from pytest_sharedworker.webkitgtk import session
+from pytest_sharedworker.webkitgtk.browser import WebKitGtkBrowserType
 from pytest_sharedworker.webkitgtk.page import WebKitGtkPage
 
 WORKER = """
@@ -28,6 +34,17 @@ onconnect = ({ ports: [port] }) => { port.onmessage = ({ data }) => queue.push(d
 POLICY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'nonce-a'; worker-src *; connect-src 'none'"
 }
+WEBKIT_DRIVER = shutil.which("WebKitWebDriver")
+# Its first start listens and never answers, as a driver whose browser does not connect to it.
+SILENT_AT_FIRST = """#!{python}
+import os, pathlib, socket, sys, time
+mark = pathlib.Path(__file__).with_name("was-silent")
+if mark.exists():
+    os.execv("{driver}", sys.argv)
+mark.touch()
+with socket.create_server(("127.0.0.1", int(sys.argv[1].removeprefix("--port=")))):
+    time.sleep(3600)
+"""
 PAGE = "<!doctype html><script nonce=a>window.port = new SharedWorker('/worker.js').port;</script>"
 
 
@@ -102,6 +119,26 @@ def test_contexts_share_neither_storage_nor_workers(
     assert first.evaluate("localStorage.count") == "1"
     with pytest.raises(PlaywrightError, match="closed"):
         second.evaluate("1")
+
+
+def test_driver_that_does_not_answer_is_started_again(
+    browser_type: BrowserType,
+    browser_type_launch_args: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not isinstance(browser_type, WebKitGtkBrowserType):
+        pytest.skip("Playwright has drivers of its own")
+    monkeypatch.setattr(session, "START_SECONDS", 5)
+    driver = tmp_path / "driver"
+    driver.write_text(SILENT_AT_FIRST.format(python=sys.executable, driver=WEBKIT_DRIVER))
+    driver.chmod(0o755)
+    browser = browser_type.launch(**browser_type_launch_args | {"executable_path": str(driver)})
+    try:
+        assert browser.new_page().evaluate("1 + 1") == 2
+        assert (tmp_path / "was-silent").exists()
+    finally:
+        browser.close()
 
 
 def test_unreachable_server_is_an_error(page: Page) -> None:

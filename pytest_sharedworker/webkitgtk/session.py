@@ -32,7 +32,11 @@ _ARGUMENTS = (
     "--enable-page-cache=false",
 )
 
-START_SECONDS = 30.0
+START_SECONDS = 30
+"""How long a driver may take until it listens, and then until its browser has connected to it.
+
+Rarely a browser never does: driver and browser each choose a free port that another process may take first.
+"""
 _START_ATTEMPTS = 3
 _POLL_SECONDS = 0.01
 _END_SECONDS = 5.0
@@ -63,7 +67,7 @@ class Session:
                 self._driver = self._start(executable, environment)
                 break
             except PlaywrightError:
-                # Another process may have taken the port, and may even answer on it.
+                # See START_SECONDS; another process may even answer on the port.
                 if attempt == _START_ATTEMPTS:
                     raise
         self._is_usable = True
@@ -229,8 +233,9 @@ class Session:
         for argument in self._arguments:
             options.add_argument(argument)
         url = f"http://127.0.0.1:{port}"
-        connection = RemoteConnection(client_config=ClientConfig(url, timeout=_COMMAND_SECONDS))
-        driver = WebDriver(connection, options=options)
+        config = ClientConfig(url, timeout=START_SECONDS)
+        driver = WebDriver(RemoteConnection(client_config=config), options=options)
+        config.timeout = _COMMAND_SECONDS
         driver.set_page_load_timeout(NAVIGATION_TIMEOUT_MS / 1000)
         return driver
 
