@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, App
+from pytest_sharedworker import Latency
 
 COUNTER = "self.n = 0; setInterval(() => n++, 1000);"
 
@@ -61,23 +62,36 @@ def test_time_waits_for_a_worker_that_listens_late(app: App) -> None:
 
 BROKER = """
 const ports = [];
-onconnect = ({ ports: [port] }) => {
+onconnect = async ({{ ports: [port] }}) => {{
+    if (ports.push(port) === 2) {{
+        {before}
+        ports[0].postMessage("a tab", [port]);
+    }}
     port.start();
-    if (ports.push(port) === 2) ports[0].postMessage("a tab", [port]);
-};
+}};
 """
+HEAR = """() => {
+    window.heard = [];
+    const hear = ({ data }) => { heard.push(data); };
+    worker.port.onmessage = ({ ports: [port] }) => { port.onmessage = hear; };
+}"""
 
 
-def test_who_gets_a_port_of_the_worker_sees_no_message_of_the_plugin(app: App) -> None:
-    worker = app.start(BROKER + COUNTER)
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param("port.start();", id="started"),
+        # Long enough for the other tab to post, and for time to be asked to move.
+        pytest.param("for (let turn = 0; turn < 5e8; turn++) ports.turn = turn;", id="after-a-long-task"),
+        pytest.param("await fetch('/slow');", id="after-a-response"),
+    ],
+)
+def test_who_gets_a_port_of_the_worker_sees_no_message_of_the_plugin(app: App, before: str) -> None:
+    app.gateway.serve("/slow", "")
+    app.gateway.add_toxic(Latency(latency=200), on="GET **/slow", optional=True)
+    worker = app.start(BROKER.format(before=before) + COUNTER)
     [receiver] = app.context.pages
-    receiver.evaluate(
-        """() => {
-            window.heard = [];
-            const hear = ({ data }) => { heard.push(data); };
-            worker.port.onmessage = ({ ports: [port] }) => { port.onmessage = hear; };
-        }"""
-    )
+    receiver.evaluate(HEAR)
     other = app.open()
     app.connect(other)
     receiver.evaluate("() => { worker.port.postMessage('to the worker'); }")
@@ -87,6 +101,27 @@ def test_who_gets_a_port_of_the_worker_sees_no_message_of_the_plugin(app: App) -
     receiver.wait_for_function("heard.length >= 2")
     assert receiver.evaluate("heard") == ["a", "b"]
     assert worker.evaluate("n") == 6
+
+
+@pytest.mark.virtual_tabs
+def test_who_gets_a_port_later_sees_no_message_of_the_plugin(app: App) -> None:
+    """The tab does not read its port when it is introduced, but when the worker has passed it on."""
+    worker = app.start(
+        "self.ports = []; onconnect = ({ ports: [port] }) => { ports.push(port); port.start(); };" + COUNTER
+    )
+    [receiver] = app.context.pages
+    receiver.evaluate(HEAR)
+    other = app.open()
+    other.evaluate(
+        "() => { window.worker = new SharedWorker('/worker.js', {}); worker.port.postMessage('early'); }"
+    )
+    worker.clock.run_for(1_000)
+    worker.evaluate("() => { ports[0].postMessage('a tab', [ports[1]]); }")
+    worker.clock.run_for(1_000)
+    other.evaluate("() => { worker.port.onmessage = () => {}; worker.port.postMessage('late'); }")
+    worker.clock.run_for(1_000)
+    receiver.wait_for_function("heard.length >= 1")
+    assert receiver.evaluate("heard") == ["late"]
 
 
 def test_time_passes_for_a_port_that_the_page_hands_on(app: App) -> None:

@@ -62,6 +62,10 @@ class ControlChannel:
     """The ms of the test's virtual time at which the worker's virtual time began."""
     ports: set[str] = field(default_factory=set)
     """The ids of the ports that tabs have introduced to the worker."""
+    ready_ports: int = 0
+    """How many ports it reads that no tab has introduced."""
+    unread_ports: int = 0
+    """How many it does not read, and has not passed on, among those."""
     has_passed_on_ports: bool = False
     """Whether it has given somebody else a port that no tab had introduced."""
     ignored_requests: list[RequestFilter] = field(default_factory=list)
@@ -226,6 +230,8 @@ class ControlChannel:
             return  # No wait is about these, and there may be thousands.
         elif event == "port":
             self.ports.add(message["port"])
+        elif event == "anonymousPorts":
+            self.ready_ports, self.unread_ports = message["ready"], message["unread"]
         elif event == "portPassedOn":
             self.has_passed_on_ports = True
         elif event == "resume":

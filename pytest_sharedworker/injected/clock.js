@@ -15,11 +15,12 @@
   // move of several workers, a tab without a due timer stays behind until the worker posts to it, or until the end.
   const tabs = (() => {
     /** @typedef {{ offsetMs: number, dueMs: number, nowMs: number, hasOtherPorts: boolean }} Clock on this worker's time */
-    /** @type {Map<string, Clock>} */
+    /** @type {Map<string, Clock>} by the ports that the worker has not passed on */
     let clocks = new Map();
     /** @type {Record<string, number>} what tabs have posted to all their workers, by port */
     let posted = {};
-    let awaited = 0;
+    /** @type {Set<string>} ports of the tabs that have not answered */
+    let awaited = new Set();
     let targetMs = Infinity;
     let isJump = false;
     let isPart = false;
@@ -36,11 +37,18 @@
       const clock = clocks.get(port);
       if (clock) {
         clock.dueMs = toDue(nextDueMs, clock.offsetMs);
-        awaited -= 1;
-        if (awaited === 0) {
-          resolveAll();
-        }
+        noteAnswer(port);
       }
+    };
+    const noteAnswer = (/** @type {string} */ port) => {
+      if (awaited.delete(port) && awaited.size === 0) {
+        resolveAll();
+      }
+    };
+    // The answer goes to the port's new owner.
+    control.onPassedOn = (port) => {
+      clocks.delete(port);
+      noteAnswer(port);
     };
     const makeOrder = (/** @type {number} */ toMs, /** @type {number} */ offsetMs) => (
       { runToMs: toMs - offsetMs, dateMs: timers.dateMs() - timers.nowMs() + toMs, isJump }
@@ -60,8 +68,8 @@
      */
     const run = async (toMs, isMoved) => {
       const moved = [...clocks].filter(([port, clock]) => isMoved(port, clock));
-      awaited = moved.length;
-      if (awaited === 0) {
+      awaited = new Set(moved.map(([port]) => port));
+      if (awaited.size === 0) {
         return false;
       }
       const done = new Promise((resolve) => { resolveAll = resolve; });
@@ -89,7 +97,8 @@
           return;
         }
         clocks = new Map();
-        for (const [port, { nowMs, nextDueMs, hasOtherPorts }] of Object.entries(states)) {
+        const kept = Object.entries(states).filter(([port]) => ports.isKept(port));
+        for (const [port, { nowMs, nextDueMs, hasOtherPorts }] of kept) {
           const offsetMs = timers.nowMs() - nowMs;
           const dueMs = toDue(nextDueMs, offsetMs);
           clocks.set(port, { offsetMs, dueMs, nowMs: timers.nowMs(), hasOtherPorts });

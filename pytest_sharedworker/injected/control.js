@@ -149,6 +149,8 @@ const control = (() => {
     onTabClock: () => {},
     /** @type {(port: string) => void} called before the worker posts on a port */
     beforePost: () => {},
+    /** @type {(port: string) => void} called after the worker has passed a port on */
+    onPassedOn: () => {},
     /** @type {() => number | null} */
     nowMs: () => null,
   };

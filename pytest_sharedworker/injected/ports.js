@@ -1,5 +1,6 @@
 // The worker's ports to tabs: how many messages the worker has read on each, so that time can wait until it has
-// read what the tabs posted. A tab introduces its port by one message of the plugin, which the app never sees.
+// read what the tabs posted. A tab introduces its port by one message of the plugin, which the app never sees: not
+// before the worker reads the port, because whom it passes an unread port on to reads what is on its way.
 const ports = (() => {
   // A worker that has not started a port so long after its connect event does not read it; real time.
   const START_PATIENCE_MS = 500;
@@ -13,6 +14,7 @@ const ports = (() => {
    * @property {MessagePort} ownPort on which the plugin posts to the tab: the same, unless the page does not read it
    * @property {number} readCount messages of the app that the worker has read
    * @property {boolean} isStarted whether the worker reads the port
+   * @property {boolean} isReady whether it has read the port at the end of a task
    * @property {boolean} isTransferred whether the worker has passed the port on to another realm
    * @property {number} connectedMs real time of the connect event
    * @property {boolean} hasPosted whether the worker has posted on it since the plugin did
@@ -39,11 +41,12 @@ const ports = (() => {
     const [port] = /** @type {MessageEvent} */ (event).ports;
     /** @type {PortState} */
     const state = {
-      port, ownPort: port, id: null, readCount: 0, isStarted: false, isTransferred: false, connectedMs: control.realNow(),
-      hasPosted: false,
+      port, ownPort: port, id: null, readCount: 0, isStarted: false, isReady: false, isTransferred: false,
+      connectedMs: control.realNow(), hasPosted: false,
     };
     states.push(state);
     byPort.set(port, state);
+    work.setRealTimeout(report, START_PATIENCE_MS + 10);
     wake();
     listen(port, "message", (message) => {
       const own = message.data && message.data[settings.mark];
@@ -54,6 +57,7 @@ const ports = (() => {
           state.ownPort = message.ports[0] ?? port;
           byId.set(own.port, state);
           control.send({ event: "port", port: own.port });
+          report();
         } else {
           control.onTabClock(own.port, own.nextDueMs, own.posted);
         }
@@ -68,13 +72,31 @@ const ports = (() => {
     });
   });
 
+  const isUnread = (/** @type {PortState} */ state) => state.isTransferred
+    || (!state.isStarted && control.realNow() - state.connectedMs > START_PATIENCE_MS);
+  let reported = "";
+  const report = () => {
+    const anonymous = states.filter(({ id, isTransferred }) => id === null && !isTransferred);
+    const ready = anonymous.filter(({ isReady }) => isReady).length;
+    const unread = anonymous.filter(isUnread).length;
+    if (reported !== `${ready} ${unread}`) {
+      reported = `${ready} ${unread}`;
+      control.send({ event: "anonymousPorts", ready, unread });
+    }
+  };
+
   // --- what the worker does with its ports ----------------------------------------------------
   const { prototype } = MessagePort;
   const nativePost = /** @type {Function} */ (prototype.postMessage);
   const noteStart = (/** @type {MessagePort} */ port) => {
     const state = byPort.get(port);
-    if (state) {
+    if (state && !state.isStarted) {
       state.isStarted = true;
+      // Not before the end of the task, in which the worker may pass it on.
+      work.setRealTimeout(() => {
+        state.isReady = true;
+        report();
+      }, 0);
     }
   };
   replace.method(prototype, "start", (native, port, args) => {
@@ -94,6 +116,12 @@ const ports = (() => {
           state.isTransferred = true;
           if (state.id === null) {
             control.send({ event: "portPassedOn" });
+            report();
+          } else {
+            control.onPassedOn(state.id);
+            if (state.ownPort !== state.port) {
+              nativePost.call(state.ownPort, { [settings.mark]: { isPassedOn: true } });
+            }
           }
         }
       }
@@ -112,8 +140,6 @@ const ports = (() => {
   }
 
   // --- waiting --------------------------------------------------------------------------------
-  const isUnread = (/** @type {PortState} */ state) => state.isTransferred
-    || (!state.isStarted && control.realNow() - state.connectedMs > START_PATIENCE_MS);
   // The number of anonymous ports whose messages have not come.
   const countMissing = (/** @type {Posted} */ { introduced, anonymous: counts }) => {
     // A port may have been introduced since the tabs were read.
@@ -148,6 +174,8 @@ const ports = (() => {
         state.hasPosted = false;
       }
     },
+    /** Whether the port is the worker's own. */
+    isKept: (/** @type {string} */ id) => !byId.get(id)?.isTransferred,
     /** Whether the worker has posted on the port since the plugin did. */
     hasPosted: (/** @type {string} */ id) => Boolean(byId.get(id)?.hasPosted),
     /** Waits until the worker has read what the tabs posted, on the ports that it reads. */

@@ -25,6 +25,7 @@
    * @property {number} dateMs
    * @property {boolean} isJump
    * @property {boolean} [isSilent] whether the worker waits for no answer
+   * @property {boolean} [isPassedOn] whether the worker tells only that it has passed the tab's port on
    */
   /** @type {Map<string, PortState>} */
   const ports = new Map();
@@ -111,6 +112,11 @@
       const order = event.data && event.data[settings.mark];
       if (order) {
         event.stopImmediatePropagation();
+        if (order.isPassedOn) {
+          // Somebody else would read another introduction.
+          state.ownPort = undefined;
+          return;
+        }
         await run(timers, order);
         if (order.isSilent) {
           return;

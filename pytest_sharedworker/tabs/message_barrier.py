@@ -2,7 +2,8 @@
 
 A tab counts what its page posts on a port; a worker with a prologue counts what it reads (`ports.js`).
 To compare the two, the tab introduces its port to the worker by one message, which the prologue takes out.
-This happens only where the page has posted something to a worker that has a prologue.
+This happens only where the page has posted something to a worker that has a prologue, and when the worker
+reads the port: it may pass an unread one on to somebody without a prologue, who would read the message.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ class MessageBarrier:
         self._is_same_script = is_same_script
         self._explain = explain
         self._introduced: set[str] = set()
+        self._late: set[str] = set()
+        """Ports that a worker did not read for so long that they are introduced without waiting for it."""
         self._skipped: set[str] = set()
         """Ports that no worker of a known script, or none at all, has been introduced to, or may be."""
         self._counted: set[str] = set()
@@ -108,7 +111,7 @@ class MessageBarrier:
             waited_seconds = time.monotonic() - begin
             if waited_seconds > timeout / 1000:
                 raise WaitTimeoutError(self._describe(timeout, missing))
-            self._wait_for_introductions(missing)
+            self._wait_for_introductions(missing, tabs)
             # Tabs may have gone meanwhile, and workers may have failed to start.
             tabs = self._tabs.read()
             missing = self._introduce(tabs, waited_seconds)
@@ -134,7 +137,7 @@ class MessageBarrier:
         if {port.context for _, port in ports} == {context}:
             return True
         for tab, port in ports:
-            if port.id not in self._introduced and not port.is_closed:
+            if port.id not in self._introduced and not port.is_closed and self._is_ready(port, tabs):
                 self._introduced.add(port.id)
                 tab.introduce([port.id])
         return any(self._tabs.contexts.get(port) is context for port in channel.ports)
@@ -148,19 +151,22 @@ class MessageBarrier:
                 if port.id in self._skipped or self._get_owner(port) is not None:
                     continue
                 candidates = self._get_candidates(port)
-                if candidates and port.is_closed:
-                    self._skipped.add(port.id)  # No introduction reaches the worker any more.
-                    continue
-                if candidates:
-                    if not port.posted and tab.clock is None:
-                        continue  # There is nothing to read on it.
-                    if any(channel.has_passed_on_ports for channel in candidates):
-                        self._skipped.add(port.id)  # This may be one, whose new owner would read the message.
-                        continue
-                    is_awaited = waited_seconds <= _INTRODUCTION_SECONDS
-                    new += [] if port.id in self._introduced else [port.id]
-                else:
+                if not candidates:
                     is_awaited = self._is_worker_starting(port)
+                elif port.is_closed or any(channel.has_passed_on_ports for channel in candidates):
+                    # No introduction reaches the worker any more, or one may reach somebody else.
+                    is_awaited = False
+                elif not port.posted and tab.clock is None:
+                    continue  # There is nothing to read on it.
+                else:
+                    is_in_time = waited_seconds <= _INTRODUCTION_SECONDS
+                    if port.id not in self._introduced and not self._is_ready(port, tabs):
+                        self._late |= set() if is_in_time else {port.id}
+                        if port.id not in self._late and not self._is_unread(port, tabs):
+                            missing.append(port)
+                        continue
+                    new += [] if port.id in self._introduced else [port.id]
+                    is_awaited = is_in_time
                 if is_awaited:
                     missing.append(port)
                 else:
@@ -169,6 +175,24 @@ class MessageBarrier:
                 self._introduced.update(new)
                 tab.introduce(new)
         return missing
+
+    def _is_ready(self, port: TabPort, tabs: list[TabState]) -> bool:
+        """Return whether the worker at the other end is known to read a port without an introduction."""
+        candidates = self._get_candidates(port)
+        ready = sum(channel.ready_ports for channel in candidates)
+        return bool(candidates) and ready >= self._count_anonymous(candidates, tabs)
+
+    def _is_unread(self, port: TabPort, tabs: list[TabState]) -> bool:
+        """Return whether this may be one of the ports that the worker has got and does not read."""
+        candidates = self._get_candidates(port)
+        known = sum(channel.ready_ports + channel.unread_ports for channel in candidates)
+        return known >= self._count_anonymous(candidates, tabs)
+
+    def _count_anonymous(self, candidates: list[ControlChannel], tabs: list[TabState]) -> int:
+        """Return how many ports without an introduction the tabs have to these workers."""
+        ids = {channel.id for channel in candidates}
+        ports = [port for tab in tabs for port in tab.ports if self._get_owner(port) is None]
+        return sum(any(each.id in ids for each in self._get_candidates(port)) for port in ports)
 
     def _is_worker_starting(self, port: TabPort) -> bool:
         """Return whether a port without a worker may still get one."""
@@ -180,12 +204,12 @@ class MessageBarrier:
         ]
         return self._count_requests(port.url, port.created_at) > sum(started)
 
-    def _wait_for_introductions(self, missing: list[TabPort]) -> None:
+    def _wait_for_introductions(self, missing: list[TabPort], tabs: list[TabState]) -> None:
         """Wait a moment for workers to start and to read introductions."""
 
         def is_changed() -> bool:
             return all(self._get_owner(port) is not None for port in missing) or any(
-                port.id not in self._introduced and self._get_candidates(port) for port in missing
+                port.id not in self._introduced and self._is_ready(port, tabs) for port in missing
             )
 
         with suppress(WaitTimeoutError):

@@ -135,11 +135,28 @@ def test_port_without_messages_is_not_introduced(
 
 
 def test_port_with_messages_is_introduced_once(make_barrier: MakeBarrier, make_channel: MakeChannel) -> None:
-    make_channel("worker")
+    make_channel("worker").ready_ports = 2
     tab = make_tab("a", make_port("1", posted=3), make_port("2"))
     barrier = make_barrier(tab)
     assert barrier.wait().posted == {"worker": {"introduced": {}, "anonymous": [3]}}
     assert barrier.wait().posted == {"worker": {"introduced": {}, "anonymous": [3]}}
+    assert get_introduced(tab) == ["1"]
+
+
+@pytest.mark.parametrize("ready", [0, 1])
+@pytest.mark.parametrize("unread", [0, 1])
+def test_port_is_introduced_when_the_worker_reads_its_ports(
+    make_barrier: MakeBarrier, make_channel: MakeChannel, ready: int, unread: int
+) -> None:
+    channel = make_channel("worker")
+    tab = make_tab("a", make_port("1", posted=3), make_port("2"))
+    barrier = make_barrier(tab)
+    # One of the two may be passed on, and nobody knows which.
+    channel.ready_ports, channel.unread_ports = ready, unread
+    assert barrier.wait().posted == {"worker": {"introduced": {}, "anonymous": [3]}}
+    assert get_introduced(tab) == []
+    channel.ready_ports, channel.unread_ports = 2, 0
+    barrier.wait()
     assert get_introduced(tab) == ["1"]
 
 
