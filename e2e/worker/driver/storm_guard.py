@@ -1,8 +1,8 @@
 """Respond to all requests of a kind in one way, for as long as a worker keeps within a limit.
 
 A worker in a storm sends its next request as soon as it has the last response: no virtual time passes, and a
-clock that waits for the worker to settle waits forever. Therefore requests beyond the limit stay pending, but
-only a few at a time: a browser holds back further ones, and the clock waits for those.
+clock that waits for the worker to settle waits forever. Therefore requests in a storm, and beyond the limit, stay
+pending, but only a few at a time: a browser holds back further ones, and the clock waits for those.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class StormGuard:
                 number = next(numbers)
                 if number > STORM_REQUESTS:
                     return
-                if number > max_requests or respond is hang:
+                if number > max_requests or respond is hang or self._find_burst():
                     suspend(route)
                     return
             respond(route)
@@ -89,17 +89,29 @@ class StormGuard:
             raise
 
     def expect_no_storm(self, what: str) -> int:
-        """Require few requests in all and few in a row; return how many.
+        """Require requests, few in all and few in a row; return how many.
 
-        Raise FindingError, or InconclusiveError if there was none at all."""
+        Raise FindingError, or InconclusiveError if there was none at all.
+        """
         times = self.times
         require_exercised(times, f"the worker sent no {what}")
+        self.expect_few(what)
+        return len(times)
+
+    def expect_few(self, what: str) -> None:
+        """Require few requests so far. Raise FindingError."""
+        times = self.times
         if len(times) > self._max_requests:
             raise FindingError(f"at most {self._max_requests} {what}", f"{len(times)} {what}, or more")
-        for first, last in zip(times, times[MAX_BURST:], strict=False):
-            if last - first < BURST_MS:
-                raise FindingError(
-                    f"at most {MAX_BURST} {what} in {BURST_MS // 1000} s",
-                    f"{MAX_BURST + 1} {what} from {first / 1000:.3f} to {last / 1000:.3f} s",
-                )
-        return len(times)
+        if burst := self._find_burst():
+            first, last = burst
+            raise FindingError(
+                f"at most {MAX_BURST} {what} in {BURST_MS // 1000} s",
+                f"{MAX_BURST + 1} {what} from {first / 1000:.3f} to {last / 1000:.3f} s",
+            )
+
+    def _find_burst(self) -> tuple[float, float] | None:
+        """Return the begin and the end of the first series of more requests than may leave in BURST_MS."""
+        times = self.times
+        bursts = zip(times, times[MAX_BURST:], strict=False)
+        return next(((first, last) for first, last in bursts if last - first < BURST_MS), None)
