@@ -19,6 +19,8 @@ FLUSH_INTERVAL_MS = 30_000
 MINUTE_MS = 60_000
 CONSENT_KEY = "mlflow.settings.telemetry.enabled_v1"
 INSTALLATION_ID_KEY = "mlflow-telemetry-installation-id"
+REPLACE_TIMEOUT_MS = 30_000
+"""Firefox may connect a new client to the worker that is just ending. The client then connects again."""
 BUILD = "/build-1/"
 OTHER_BUILD = "/build-2/"
 """Other script URL, other worker; the same endpoint, and so the same outbox."""
@@ -222,7 +224,7 @@ def replace_worker(workers: SharedWorkers, url: str = "**") -> None:
 
     Their state alone does not tell: for a moment they are still connected to the worker that has ended.
     """
-    with workers.expect_worker(url):
+    with workers.expect_worker(url, timeout=REPLACE_TIMEOUT_MS):
         workers.wait_for(url).terminate()
 
 

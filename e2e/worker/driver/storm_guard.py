@@ -1,7 +1,7 @@
 """Respond to all requests of a kind in one way, for as long as a worker keeps within a limit.
 
 A worker in a storm sends its next request as soon as it has the last response: no virtual time passes, and a
-clock that waits for the worker to settle waits forever. Therefore requests in a storm, and beyond the limit, stay
+clock that waits for the worker to settle waits forever. Such requests, and all beyond the limit, stay
 pending, but only a few at a time: a browser holds back further ones, and the clock waits for those.
 """
 
