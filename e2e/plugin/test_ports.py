@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from e2e.plugin.app import ECHO, App
-from pytest_sharedworker import Latency
+from pytest_sharedworker import ClockError, Latency
 
 COUNTER = "self.n = 0; setInterval(() => n++, 1000);"
 
@@ -130,6 +130,17 @@ def test_time_passes_for_a_port_that_the_page_hands_on(app: App) -> None:
     page.evaluate("() => { new MessageChannel().port1.postMessage(null, [worker.port]); }")
     worker.clock.run_for(3_000)
     assert worker.evaluate("n") == 3
+
+
+@pytest.mark.virtual_tabs
+def test_tab_that_hands_on_the_port_of_its_clock_is_named(app: App) -> None:
+    worker = app.start(ECHO + COUNTER)
+    [page] = app.context.pages
+    post(app, "a")
+    worker.clock.run_for(1_000)
+    page.evaluate("() => { new MessageChannel().port1.postMessage(null, [worker.port]); }")
+    with pytest.raises(ClockError, match=r"waits for 1 of its tabs to reply; .* passed on its port\?"):
+        worker.clock.run_for(1_000, timeout=1_000)
 
 
 def test_every_message_is_read_before_time_moves(app: App) -> None:

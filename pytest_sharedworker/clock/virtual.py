@@ -199,6 +199,11 @@ def _explain_delay(channel: ControlChannel) -> str:
             " transactions and streams end? clock.ignore_requests() exempts a long poll. A request that a"
             " toxic or a route delays does not stop the clock"
         )
+    if state["awaitedTabs"]:
+        return (
+            f"the {channel} still waits for {state['awaitedTabs']} of its tabs to reply; is one busy, or has"
+            " it passed on its port?"
+        )
     return f"the timers of the {channel} keep firing, its clock shows {state['nowMs']:g} ms"
 
 

@@ -120,6 +120,7 @@
       /** Waits for the tabs that the worker has posted to, which may have set timers; returns whether there were any. */
       follow: () => run(timers.nowMs(), ports.hasPosted),
       getPosted: () => posted,
+      countAwaited: () => awaited.size,
     };
   })();
 
@@ -268,6 +269,7 @@
     moving: isMoving,
     timers: timers.list(),
     pending: work.list(),
+    awaitedTabs: tabs.countAwaited(),
     unreadPorts: ports.listUnread(),
   });
 })();
