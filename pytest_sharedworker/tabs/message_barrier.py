@@ -162,7 +162,7 @@ class MessageBarrier:
                     is_in_time = waited_seconds <= _INTRODUCTION_SECONDS
                     if port.id not in self._introduced and not self._is_ready(port, tabs):
                         self._late |= set() if is_in_time else {port.id}
-                        if port.id not in self._late and not self._is_unread(port, tabs):
+                        if port.id not in self._late and not self._is_known(port, tabs):
                             missing.append(port)
                         continue
                     new += [] if port.id in self._introduced else [port.id]
@@ -178,21 +178,24 @@ class MessageBarrier:
 
     def _is_ready(self, port: TabPort, tabs: list[TabState]) -> bool:
         """Return whether the worker at the other end is known to read a port without an introduction."""
-        candidates = self._get_candidates(port)
-        ready = sum(channel.ready_ports for channel in candidates)
-        return bool(candidates) and ready >= self._count_anonymous(candidates, tabs)
+        ready = [channel.ready_ports for channel in self._get_candidates(port)]
+        return bool(ready) and sum(ready) >= self._count_anonymous(port, tabs)
 
-    def _is_unread(self, port: TabPort, tabs: list[TabState]) -> bool:
-        """Return whether this may be one of the ports that the worker has got and does not read."""
-        candidates = self._get_candidates(port)
-        known = sum(channel.ready_ports + channel.unread_ports for channel in candidates)
-        return known >= self._count_anonymous(candidates, tabs)
+    def _is_known(self, port: TabPort, tabs: list[TabState]) -> bool:
+        """Return whether the worker has told of a port without an introduction whether it reads it or not."""
+        known = [channel.ready_ports + channel.unread_ports for channel in self._get_candidates(port)]
+        return bool(known) and sum(known) >= self._count_anonymous(port, tabs)
 
-    def _count_anonymous(self, candidates: list[ControlChannel], tabs: list[TabState]) -> int:
-        """Return how many ports without an introduction the tabs have to these workers."""
-        ids = {channel.id for channel in candidates}
-        ports = [port for tab in tabs for port in tab.ports if self._get_owner(port) is None]
-        return sum(any(each.id in ids for each in self._get_candidates(port)) for port in ports)
+    def _count_anonymous(self, port: TabPort, tabs: list[TabState]) -> int:
+        """Return how many ports without an introduction the tabs have to the worker of this one."""
+        return sum(
+            each.name == port.name
+            and each.context is port.context
+            and self._is_same_script(each.url, port.url)
+            and self._get_owner(each) is None
+            for tab in tabs
+            for each in tab.ports
+        )
 
     def _is_worker_starting(self, port: TabPort) -> bool:
         """Return whether a port without a worker may still get one."""
@@ -209,7 +212,7 @@ class MessageBarrier:
 
         def is_changed() -> bool:
             return all(self._get_owner(port) is not None for port in missing) or any(
-                port.id not in self._introduced and self._is_ready(port, tabs) for port in missing
+                port.id not in self._introduced and self._is_known(port, tabs) for port in missing
             )
 
         with suppress(WaitTimeoutError):
