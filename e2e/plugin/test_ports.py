@@ -132,13 +132,61 @@ def test_time_passes_for_a_port_that_the_page_hands_on(app: App) -> None:
     assert worker.evaluate("n") == 3
 
 
+TO_A_CHANNEL = "const { port1, port2 } = new MessageChannel(); port1.postMessage(null, [worker.port]);"
+TO_A_WORKER = "window.child = new Worker('/child.js'); child.postMessage(null, [worker.port]);"
+TO_A_FRAME = "frames[0].postMessage(null, '*', [worker.port]);"
+CHILD = "onmessage = ({ ports: [port] }) => { port.onmessage = ({ data }) => postMessage(data); };"
+SPEAKER = (
+    "onconnect = ({ ports: [port] }) => { port.start(); setInterval(() => port.postMessage(n), 1000); };"
+)
+
+
 @pytest.mark.virtual_tabs
-def test_tab_that_hands_on_the_port_of_its_clock_is_named(app: App) -> None:
+@pytest.mark.parametrize("is_read", [True, False], ids=["read", "unread"])
+@pytest.mark.parametrize("hand_on", [TO_A_CHANNEL, TO_A_WORKER], ids=["channel", "worker"])
+def test_time_passes_for_a_tab_that_hands_on_the_port_of_its_clock(
+    app: App, hand_on: str, is_read: bool
+) -> None:
+    worker = app.start(SPEAKER + COUNTER)
+    app.gateway.serve("/child.js", CHILD)
+    other = app.open()
+    other.evaluate(
+        """(isRead) => {
+            window.worker = new SharedWorker("/worker.js", {});
+            if (isRead) worker.port.onmessage = () => {};
+            worker.port.postMessage(0);
+        }""",
+        is_read,
+    )
+    worker.clock.run_for(1_000)
+    other.evaluate(f"() => {{ {hand_on} }}")
+    worker.clock.run_for(3_000)
+    assert worker.evaluate("n") == 4
+
+
+@pytest.mark.virtual_tabs
+def test_who_gets_a_port_of_a_tab_sees_no_message_of_the_plugin(app: App) -> None:
+    worker = app.start(SPEAKER + COUNTER)
+    app.gateway.serve("/child.js", CHILD)
+    [page] = app.context.pages
+    post(app, 0)
+    worker.clock.run_for(1_000)
+    page.evaluate(
+        f"() => {{ {TO_A_WORKER} window.heard = []; child.onmessage = ({{ data }}) => heard.push(data); }}"
+    )
+    worker.clock.run_for(3_000)
+    page.wait_for_function("heard.length >= 3")
+    assert page.evaluate("heard") == [2, 3, 4]
+
+
+@pytest.mark.virtual_tabs
+def test_tab_that_hands_on_the_port_of_its_clock_unseen_is_named(app: App) -> None:
     worker = app.start(ECHO + COUNTER)
     [page] = app.context.pages
+    page.evaluate("() => { document.body.append(document.createElement('iframe')); }")
     post(app, "a")
     worker.clock.run_for(1_000)
-    page.evaluate("() => { new MessageChannel().port1.postMessage(null, [worker.port]); }")
+    page.evaluate(f"() => {{ {TO_A_FRAME} }}")
     with pytest.raises(ClockError, match=r"waits for 1 of its tabs to reply; .* passed on its port\?"):
         worker.clock.run_for(1_000, timeout=1_000)
 

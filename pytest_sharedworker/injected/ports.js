@@ -52,7 +52,11 @@ const ports = (() => {
       const own = message.data && message.data[settings.mark];
       if (own) {
         message.stopImmediatePropagation();
-        if (own.nextDueMs === undefined) {
+        if (own.isPassedOn) {
+          state.isTransferred = true;
+          state.readCount += 1;
+          control.onPassedOn(own.port);
+        } else if (own.nextDueMs === undefined) {
           state.id = own.port;
           state.ownPort = message.ports[0] ?? port;
           byId.set(own.port, state);

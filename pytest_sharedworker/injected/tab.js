@@ -17,6 +17,7 @@
    * @property {boolean} isClosed
    * @property {boolean} hasFailed whether the worker could not be started
    * @property {boolean} isRead whether the page reads the port
+   * @property {boolean} isIntroduced whether the worker knows whose port it is
    * @property {MessagePort} [ownPort] on which a worker moves the tab's clock as long as the page does not
    */
   /**
@@ -71,8 +72,31 @@
   };
 
   const nativePost = /** @type {Function} */ (MessagePort.prototype.postMessage);
+  // Whoever gets the port reads what comes on it: the worker moves this tab's clock on it no more.
+  const noteTransfer = (/** @type {any} */ options) => {
+    const transferred = Array.isArray(options) ? options : options?.transfer;
+    if (Array.isArray(transferred)) {
+      for (const each of transferred) {
+        const state = byPort.get(each);
+        if (state && state.isIntroduced) {
+          state.isIntroduced = false;
+          post(state, { isPassedOn: true });
+          state.postedCount += 1;
+        }
+      }
+    }
+  };
+  if (timers) {
+    replace.method(window.Worker?.prototype, "postMessage", (native, worker, args) => {
+      noteTransfer(args[1]);
+      native(worker, args);
+    });
+  }
   if (settings.countsMessages) {
     replace.method(MessagePort.prototype, "postMessage", (native, port, args) => {
+      if (timers) {
+        noteTransfer(args[1]);
+      }
       native(port, args);
       const state = byPort.get(port);
       if (state && !state.isClosed) {
@@ -134,6 +158,7 @@
   const { MessageChannel: NativeMessageChannel } = window;
   const nativeStart = MessagePort.prototype.start;
   const introduce = (/** @type {PortState} */ state) => {
+    state.isIntroduced = true;
     if (!timers || state.isRead) {
       post(state, {});
       return;
@@ -181,7 +206,7 @@
     /** @type {PortState} */
     const state = {
       port: worker.port, id: makeId(), url, name, createdMs: timeOrigin + performanceNow(),
-      postedCount: 0, isClosed: false, hasFailed: false, isRead: false,
+      postedCount: 0, isClosed: false, hasFailed: false, isRead: false, isIntroduced: false,
     };
     ports.set(state.id, state);
     byPort.set(worker.port, state);
