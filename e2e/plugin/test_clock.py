@@ -256,3 +256,16 @@ def test_set_system_time_accepts_the_types_of_playwright(clock: Clock) -> None:
 def test_invalid_system_time_is_an_error(clock: Clock) -> None:
     with pytest.raises(ClockError, match="is no date"):
         clock.set_system_time("tomorrow")
+
+
+def test_time_waits_for_a_worker_that_has_not_handled_connect(app: App) -> None:
+    """The page posts nothing; the worker's script goes on for a while when the worker is known already."""
+    app.gateway.serve(
+        "/slow.js",
+        "self.log = []; { let sum = 0; for (let turn = 0; turn < 5e8; turn++) sum += turn; self.sum = sum; }"
+        "onconnect = () => { setTimeout(() => log.push(performance.now()), 5); };",
+    )
+    app.connect(app.open(), "/slow.js")
+    worker = app.workers.wait_for("/slow.js")
+    worker.clock.run_for(10)
+    assert worker.evaluate("log") == [5]

@@ -62,10 +62,14 @@ class ControlChannel:
     """The ms of the test's virtual time at which the worker's virtual time began."""
     ports: set[str] = field(default_factory=set)
     """The ids of the ports that tabs have introduced to the worker."""
+    script_ran_at: float | None = None
+    """When its first task had ended, by the monotonic clock; it gets no port before."""
+    connected_ports: int = 0
+    """How many ports it has got that no tab has introduced, without those that it has passed on."""
     ready_ports: int = 0
-    """How many ports it reads that no tab has introduced."""
+    """How many of them it reads."""
     unread_ports: int = 0
-    """How many it does not read, and has not passed on, among those."""
+    """How many of them it does not read."""
     has_passed_on_ports: bool = False
     """Whether it has given somebody else a port that no tab had introduced."""
     ignored_requests: list[RequestFilter] = field(default_factory=list)
@@ -230,7 +234,10 @@ class ControlChannel:
             return  # No wait is about these, and there may be thousands.
         elif event == "port":
             self.ports.add(message["port"])
+        elif event == "scriptRan":
+            self.script_ran_at = time.monotonic()
         elif event == "anonymousPorts":
+            self.connected_ports = message["connected"]
             self.ready_ports, self.unread_ports = message["ready"], message["unread"]
         elif event == "portPassedOn":
             self.has_passed_on_ports = True

@@ -46,6 +46,7 @@ const ports = (() => {
     };
     states.push(state);
     byPort.set(port, state);
+    report();
     work.setRealTimeout(report, START_PATIENCE_MS + 10);
     wake();
     listen(port, "message", (message) => {
@@ -83,11 +84,15 @@ const ports = (() => {
     const anonymous = states.filter(({ id, isTransferred }) => id === null && !isTransferred);
     const ready = anonymous.filter(({ isReady }) => isReady).length;
     const unread = anonymous.filter(isUnread).length;
-    if (reported !== `${ready} ${unread}`) {
-      reported = `${ready} ${unread}`;
-      control.send({ event: "anonymousPorts", ready, unread });
+    const counts = { connected: anonymous.length, ready, unread };
+    if (reported !== JSON.stringify(counts)) {
+      reported = JSON.stringify(counts);
+      control.send({ event: "anonymousPorts", ...counts });
     }
   };
+
+  // What is on its way comes soon after this, and not before: the script has run, or waits for something.
+  work.setRealTimeout(() => control.send({ event: "scriptRan" }), 0);
 
   // --- what the worker does with its ports ----------------------------------------------------
   const { prototype } = MessagePort;

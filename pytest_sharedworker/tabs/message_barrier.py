@@ -4,6 +4,7 @@ A tab counts what its page posts on a port; a worker with a prologue counts what
 To compare the two, the tab introduces its port to the worker by one message, which the prologue takes out.
 This happens only where the page has posted something to a worker that has a prologue, and when the worker
 reads the port: it may pass an unread one on to somebody without a prologue, who would read the message.
+Where the page has posted nothing, the worker still has to handle `connect` before time moves.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from pytest_sharedworker.tabs.pages import TabPort, Tabs, TabState
 DELIVERY_TIMEOUT_MS = 10_000.0
 _RECHECK_SECONDS = 0.25
 _INTRODUCTION_SECONDS = 1.0
-"""How long a worker may take to read a port's introduction; later its messages are counted without it."""
+"""How long a worker may take to get a port and to read its introduction, once its script has run.
+
+Later the port's messages are counted without an introduction.
+"""
 _REQUEST_TIME = timedelta(seconds=1)
 """How long after a port's creation the browser may request the worker's script.
 
@@ -91,7 +95,7 @@ class MessageBarrier:
         self._explain = explain
         self._introduced: set[str] = set()
         self._late: set[str] = set()
-        """Ports that a worker did not read for so long that they are introduced without waiting for it."""
+        """Ports that a worker did not get or read for so long that it is not waited for any more."""
         self._skipped: set[str] = set()
         """Ports that no worker of a known script, or none at all, has been introduced to, or may be."""
         self._counted: set[str] = set()
@@ -156,17 +160,16 @@ class MessageBarrier:
                 elif port.is_closed or any(channel.has_passed_on_ports for channel in candidates):
                     # No introduction reaches the worker any more, or one may reach somebody else.
                     is_awaited = False
-                elif not port.posted and tab.clock is None:
-                    continue  # There is nothing to read on it.
-                else:
-                    is_in_time = waited_seconds <= _INTRODUCTION_SECONDS
-                    if port.id not in self._introduced and not self._is_ready(port, tabs):
-                        self._late |= set() if is_in_time else {port.id}
-                        if port.id not in self._late and not self._is_known(port, tabs):
-                            missing.append(port)
-                        continue
+                elif port.id in self._introduced or (
+                    _has_messages(port, tabs) and self._is_ready(port, tabs)
+                ):
                     new += [] if port.id in self._introduced else [port.id]
-                    is_awaited = is_in_time
+                    is_awaited = _is_in_time(candidates, waited_seconds)
+                else:
+                    self._late |= set() if _is_in_time(candidates, waited_seconds) else {port.id}
+                    if port.id not in self._late and not self._is_settled(port, tabs):
+                        missing.append(port)
+                    continue
                 if is_awaited:
                     missing.append(port)
                 else:
@@ -177,13 +180,17 @@ class MessageBarrier:
         return missing
 
     def _is_ready(self, port: TabPort, tabs: list[TabState]) -> bool:
-        """Return whether the worker at the other end is known to read a port without an introduction."""
+        """Return whether the worker is known to read a port without an introduction."""
         ready = [channel.ready_ports for channel in self._get_candidates(port)]
         return bool(ready) and sum(ready) >= self._count_anonymous(port, tabs)
 
-    def _is_known(self, port: TabPort, tabs: list[TabState]) -> bool:
-        """Return whether the worker has told of a port without an introduction whether it reads it or not."""
-        known = [channel.ready_ports + channel.unread_ports for channel in self._get_candidates(port)]
+    def _is_settled(self, port: TabPort, tabs: list[TabState]) -> bool:
+        """Return whether the worker has got the port, and has told whether it reads what is on its way."""
+        candidates = self._get_candidates(port)
+        if _has_messages(port, tabs):
+            known = [channel.ready_ports + channel.unread_ports for channel in candidates]
+        else:
+            known = [channel.connected_ports for channel in candidates]
         return bool(known) and sum(known) >= self._count_anonymous(port, tabs)
 
     def _count_anonymous(self, port: TabPort, tabs: list[TabState]) -> int:
@@ -212,7 +219,7 @@ class MessageBarrier:
 
         def is_changed() -> bool:
             return all(self._get_owner(port) is not None for port in missing) or any(
-                port.id not in self._introduced and self._is_known(port, tabs) for port in missing
+                port.id not in self._introduced and self._is_settled(port, tabs) for port in missing
             )
 
         with suppress(WaitTimeoutError):
@@ -264,3 +271,15 @@ class MessageBarrier:
         self._departed_documents += len(self._documents - documents)
         self._documents = documents
         return self._departed_documents + sum(channel.ended for channel in self._registry.channels)
+
+
+def _is_in_time(candidates: list[ControlChannel], waited_seconds: float) -> bool:
+    """Return whether one of these workers may still get or read a port that was waited for so long."""
+    now = time.monotonic()
+    ran_at = [now if each.script_ran_at is None else each.script_ran_at for each in candidates]
+    return min(waited_seconds, now - max(ran_at)) <= _INTRODUCTION_SECONDS
+
+
+def _has_messages(port: TabPort, tabs: list[TabState]) -> bool:
+    """Return whether a worker has to read something on a port: of the page, or of a tab on virtual time."""
+    return port.posted > 0 or any(tab.clock is not None and port in tab.ports for tab in tabs)

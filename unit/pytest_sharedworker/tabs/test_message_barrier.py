@@ -74,6 +74,7 @@ def make_channel(sharedworker_loop: LoopThread, registry: WorkerRegistry) -> Mak
     def make(channel: str, *ports: str, ended: bool = False) -> ControlChannel:
         made = ControlChannel(channel, "", URL, sharedworker_loop, registry.changes, ports=set(ports))
         made.ended = ended
+        made.script_ran_at = 0.0
         registry.channels.append(made)
         return made
 
@@ -128,10 +129,30 @@ def test_port_of_an_ended_worker_is_not_waited_for(
 def test_port_without_messages_is_not_introduced(
     make_barrier: MakeBarrier, make_channel: MakeChannel
 ) -> None:
-    make_channel("worker")
+    channel = make_channel("worker")
+    channel.connected_ports = channel.ready_ports = 1
     tab = make_tab("a", make_port("1"))
     assert make_barrier(tab).wait(timeout=10).posted == {"worker": {"introduced": {}, "anonymous": []}}
     assert get_introduced(tab) == []
+
+
+def test_port_is_waited_for_until_the_worker_has_got_it(
+    make_barrier: MakeBarrier, make_channel: MakeChannel
+) -> None:
+    channel = make_channel("worker")
+    barrier = make_barrier(make_tab("a", make_port("1"), make_port("2")))
+    channel.connected_ports = 1
+    with pytest.raises(WaitTimeoutError):
+        barrier.wait(timeout=10)
+    channel.connected_ports = 2
+    barrier.wait(timeout=10)
+    # The worker's script goes on for a while.
+    channel.connected_ports, channel.script_ran_at = 1, None
+    with pytest.raises(WaitTimeoutError):
+        barrier.wait(timeout=1_500)
+    channel.script_ran_at = 0.0
+    # A port that went to a worker that was just ending never comes.
+    barrier.wait()
 
 
 def test_port_with_messages_is_introduced_once(make_barrier: MakeBarrier, make_channel: MakeChannel) -> None:
