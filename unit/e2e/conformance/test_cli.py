@@ -328,6 +328,21 @@ def test_b(implementation): threading.Event().wait({ENDLESS_SECONDS})
     assert list(results(tmp_path / "out")) == ["flush/1/1"]
 
 
+def test_interrupt_in_a_hook_of_another_plugin_is_an_interrupt(
+    tmp_path: Path, write_suite: Callable[..., Path]
+) -> None:
+    suite = write_suite(tmp_path / "cases", PASSES)
+    with (suite / "conftest.py").open("a") as conftest:
+        conftest.write(
+            "\nimport pytest\n\n@pytest.hookimpl(hookwrapper=True)\n"
+            "def pytest_runtest_teardown(item):\n    yield\n    raise KeyboardInterrupt\n"
+        )
+    done = subprocess.run(
+        build_command(tmp_path), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 130, done.stdout + done.stderr
+
+
 def test_help_names_every_option_and_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert get_status("--help") == 0
     text = capsys.readouterr().out
