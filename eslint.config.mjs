@@ -10,7 +10,7 @@ const js = require("@eslint/js");
 const INJECTED = "pytest_sharedworker/injected";
 const [, read] = readFileSync(new URL(`${INJECTED}/globals.js`, import.meta.url), "utf8").split("const {");
 const shared = `announcements control evaluate eval formatConsoleText hideEntries inlineWorkers installDates
-  installXhrTimeouts listen locks makeTimers messages ownLocks ports readOnce replace requests restoreSocketUrl
+  installXhrTimeouts listTransferred listen locks makeTimers messages ownLocks ports readOnce replace requests restoreSocketUrl
   scope settings sockets streams then toTexts values work
   self window document undefined Infinity NaN`;
 const names = [...read.split("}")[0].matchAll(/\w+/g), ...shared.matchAll(/\w+/g)].map(String);

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -38,12 +37,12 @@ def demo(browser_name: str) -> Iterator[subprocess.Popen[str]]:
     timer = threading.Timer(TIMEOUT_SECONDS, process.kill)
     timer.start()
     yield process
+    process.send_signal(signal.SIGINT)
+    status = process.wait()
     timer.cancel()
-    with suppress(ProcessLookupError):
-        process.kill()
-    process.wait()
     assert process.stdout is not None
     process.stdout.close()
+    assert status == 0
 
 
 class DemoPage:
@@ -87,8 +86,6 @@ def inspector(browser: Browser, demo: subprocess.Popen[str]) -> Iterator[DemoPag
     page.goto(url)
     yield DemoPage(page)
     context.close()
-    demo.send_signal(signal.SIGINT)
-    assert demo.wait() == 0
 
 
 def test_demo_shows_a_flush_fail(inspector: DemoPage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 
 from e2e.plugin.app import ECHO, App
 from pytest_sharedworker import ClockError, Latency
@@ -177,6 +178,24 @@ def test_who_gets_a_port_of_a_tab_sees_no_message_of_the_plugin(app: App) -> Non
     worker.clock.run_for(3_000)
     page.wait_for_function("heard.length >= 3")
     assert page.evaluate("heard") == [2, 3, 4]
+
+
+@pytest.mark.virtual_tabs
+@pytest.mark.parametrize(
+    "sender", ["new MessageChannel().port1", "new Worker('/child.js')"], ids=["port", "worker"]
+)
+def test_tab_that_keeps_its_port_moves_along(app: App, sender: str) -> None:
+    """The browser refuses what cannot be copied, and the port stays the tab's."""
+    worker = app.start(ECHO + COUNTER)
+    app.gateway.serve("/child.js", CHILD)
+    [page] = app.context.pages
+    post(app, "a")
+    worker.clock.run_for(1_000)
+    page.evaluate("() => { window.times = []; setInterval(() => times.push(performance.now()), 1_000); }")
+    with pytest.raises(PlaywrightError, match="not be cloned"):
+        page.evaluate(f"() => {{ {sender}.postMessage(() => {{}}, [worker.port]); }}")
+    worker.clock.run_for(3_000)
+    assert page.evaluate("times.length") == 3
 
 
 @pytest.mark.virtual_tabs

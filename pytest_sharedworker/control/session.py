@@ -239,8 +239,7 @@ class ControlChannel:
         elif event == "anonymousPorts":
             self.connected_ports = message["connected"]
             self.ready_ports, self.unread_ports = message["ready"], message["unread"]
-        elif event == "portPassedOn":
-            self.has_passed_on_ports = True
+            self.has_passed_on_ports = message["passedOn"] > 0
         elif event == "resume":
             self._resumed.add(message["request"])
         elif event == "request":

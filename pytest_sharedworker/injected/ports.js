@@ -15,7 +15,7 @@ const ports = (() => {
    * @property {number} readCount messages of the app that the worker has read
    * @property {boolean} isStarted whether the worker reads the port
    * @property {boolean} isReady whether it has read the port at the end of a task
-   * @property {boolean} isTransferred whether the worker has passed the port on to another realm
+   * @property {boolean} isTransferred whether the worker or the tab has passed the port on to another realm
    * @property {number} connectedMs real time of the connect event
    * @property {boolean} hasPosted whether the worker has posted on it since the plugin did
    */
@@ -59,6 +59,7 @@ const ports = (() => {
           control.onPassedOn(own.port);
         } else if (own.nextDueMs === undefined) {
           state.id = own.port;
+          state.isTransferred = false;
           state.ownPort = message.ports[0] ?? port;
           byId.set(own.port, state);
           control.send({ event: "port", port: own.port });
@@ -81,10 +82,14 @@ const ports = (() => {
     || (!state.isStarted && control.realNow() - state.connectedMs > START_PATIENCE_MS);
   let reported = "";
   const report = () => {
-    const anonymous = states.filter(({ id, isTransferred }) => id === null && !isTransferred);
-    const ready = anonymous.filter(({ isReady }) => isReady).length;
-    const unread = anonymous.filter(isUnread).length;
-    const counts = { connected: anonymous.length, ready, unread };
+    const anonymous = states.filter(({ id }) => id === null);
+    const kept = anonymous.filter(({ isTransferred }) => !isTransferred);
+    const counts = {
+      connected: kept.length,
+      ready: kept.filter(({ isReady }) => isReady).length,
+      unread: kept.filter(isUnread).length,
+      passedOn: anonymous.length - kept.length,
+    };
     if (reported !== JSON.stringify(counts)) {
       reported = JSON.stringify(counts);
       control.send({ event: "anonymousPorts", ...counts });
@@ -116,24 +121,19 @@ const ports = (() => {
     native(port, args);
     noteStart(port);
   });
-  const noteTransfer = (/** @type {any} */ options) => {
-    const transferred = Array.isArray(options) ? options : options?.transfer;
-    if (Array.isArray(transferred)) {
-      for (const each of transferred) {
-        const state = byPort.get(each);
-        if (state && !state.isTransferred) {
-          state.isTransferred = true;
-          if (state.id === null) {
-            control.send({ event: "portPassedOn" });
-            report();
-          } else {
-            control.onPassedOn(state.id);
-            if (state.ownPort !== state.port) {
-              nativePost.call(state.ownPort, { [settings.mark]: { isPassedOn: true } });
-            }
-          }
-        }
-      }
+  const noteTransfer = (/** @type {any} */ port) => {
+    const state = byPort.get(port);
+    if (!state || state.isTransferred) {
+      return;
+    }
+    state.isTransferred = true;
+    if (state.id === null) {
+      report();
+      return;
+    }
+    control.onPassedOn(state.id);
+    if (state.ownPort !== state.port) {
+      nativePost.call(state.ownPort, { [settings.mark]: { isPassedOn: true } });
     }
   };
   for (const Sender of [MessagePort, self.Worker]) {
@@ -144,7 +144,7 @@ const ports = (() => {
         state.hasPosted = true;
       }
       native(sender, args);
-      noteTransfer(args[1]);
+      listTransferred(args[1]).forEach(noteTransfer);
     });
   }
 

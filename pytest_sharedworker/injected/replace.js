@@ -59,6 +59,16 @@ const readOnce = (dictionary, defaults = {}) => {
  * @param {number} count
  */
 const toTexts = (args, count) => args.map((each, index) => (index < count ? `${each}` : each));
+/**
+ * Returns what a call of `postMessage` transfers.
+ *
+ * @param {any} options its second argument
+ * @returns {any[]}
+ */
+const listTransferred = (options) => {
+  const transferred = Array.isArray(options) ? options : options?.transfer;
+  return Array.isArray(transferred) ? transferred : [];
+};
 
 const replace = (() => {
   const { apply, construct, defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Reflect;

@@ -72,32 +72,29 @@
   };
 
   const nativePost = /** @type {Function} */ (MessagePort.prototype.postMessage);
-  // Whoever gets the port reads what comes on it: the worker moves this tab's clock on it no more.
-  const noteTransfer = (/** @type {any} */ options) => {
-    const transferred = Array.isArray(options) ? options : options?.transfer;
-    if (Array.isArray(transferred)) {
-      for (const each of transferred) {
-        const state = byPort.get(each);
-        if (state && state.isIntroduced) {
-          state.isIntroduced = false;
-          post(state, { isPassedOn: true });
-          state.postedCount += 1;
-        }
-      }
+  // Whoever gets a port reads what comes on it: the worker moves this tab's clock on it no more. It has to hear of it
+  // before, on the port itself.
+  const passOn = (/** @type {NativeCall} */ native, /** @type {any} */ receiver, /** @type {any[]} */ args) => {
+    const states = timers ? listTransferred(args[1]).map((each) => byPort.get(each)) : [];
+    const introduced = states.filter((state) => state !== undefined).filter(({ isIntroduced }) => isIntroduced);
+    for (const state of introduced) {
+      state.isIntroduced = false;
+      post(state, { isPassedOn: true });
+      state.postedCount += 1;
+    }
+    try {
+      native(receiver, args);
+    } catch (error) {
+      introduced.forEach(introduce);
+      throw error;
     }
   };
   if (timers) {
-    replace.method(window.Worker?.prototype, "postMessage", (native, worker, args) => {
-      noteTransfer(args[1]);
-      native(worker, args);
-    });
+    replace.method(window.Worker?.prototype, "postMessage", passOn);
   }
   if (settings.countsMessages) {
     replace.method(MessagePort.prototype, "postMessage", (native, port, args) => {
-      if (timers) {
-        noteTransfer(args[1]);
-      }
-      native(port, args);
+      passOn(native, port, args);
       const state = byPort.get(port);
       if (state && !state.isClosed) {
         state.postedCount += 1;

@@ -160,15 +160,17 @@ class MessageBarrier:
                 elif port.is_closed or any(channel.has_passed_on_ports for channel in candidates):
                     # No introduction reaches the worker any more, or one may reach somebody else.
                     is_awaited = False
-                elif port.id in self._introduced or (
-                    _has_messages(port, tabs) and self._is_ready(port, tabs)
-                ):
-                    new += [] if port.id in self._introduced else [port.id]
+                elif port.id in self._introduced:
                     is_awaited = _is_in_time(candidates, waited_seconds)
+                elif _has_messages(port, tabs) and self._is_ready(port, tabs):
+                    new.append(port.id)
+                    is_awaited = True
+                elif port.id in self._late or self._is_settled(port, tabs):
+                    continue
+                elif _is_in_time(candidates, waited_seconds):
+                    is_awaited = True
                 else:
-                    self._late |= set() if _is_in_time(candidates, waited_seconds) else {port.id}
-                    if port.id not in self._late and not self._is_settled(port, tabs):
-                        missing.append(port)
+                    self._late.add(port.id)
                     continue
                 if is_awaited:
                     missing.append(port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,20 @@ class Batch:
     def session_ids(self) -> set[str]:
         """The session ids of its records."""
         return {str(record.get("session_id")) for record in self.records}
+
+
+def read_batches(exchanges: Iterable[Exchange], known: dict[int, Batch]) -> list[Batch]:
+    """Read the POSTs that the gateway has received, and keep those that have ended in `known`, by number.
+
+    The body of a large POST takes a while, and may break off: then it is no batch. Raise FindingError as
+    `read_batch` does.
+    """
+    received = [exchange for exchange in exchanges if exchange.received_seconds is not None]
+    for exchange in received:
+        batch = known.get(exchange.number)
+        if batch is None or not batch.ended:
+            known[exchange.number] = read_batch(exchange)
+    return [known[exchange.number] for exchange in received]
 
 
 def read_batch(exchange: Exchange) -> Batch:

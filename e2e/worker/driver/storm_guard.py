@@ -39,13 +39,11 @@ class StormGuard:
     """Responds to the requests that match `pattern`, at most `max_requests` of them."""
 
     def __init__(self, telemetry: Telemetry, pattern: str, respond: Respond, max_requests: int) -> None:
-        self._telemetry = telemetry
-        self._pattern = pattern
         self._max_requests = max_requests
-        self._sent_before = len(telemetry.gateway.journal.select(pattern))
+        self._sent: dict[tuple[str | None, int], float] = {}
+        self._lock = threading.Lock()
         numbers = count(1)
         pending: deque[Route] = deque()
-        lock = threading.Lock()
 
         def suspend(route: Route) -> None:
             """Leave the request pending; end the oldest pending one if there are many."""
@@ -57,11 +55,14 @@ class StormGuard:
                     pending.popleft().abort()
 
         def decide(route: Route) -> None:
-            with lock:
+            exchange = route.exchange
+            with self._lock:
+                key = exchange.worker_id, exchange.request_number or -exchange.number
+                self._sent[key] = exchange.virtual_time or 0.0
                 number = next(numbers)
                 if number > STORM_REQUESTS:
                     return
-                if number > max_requests or respond is hang or self._find_burst():
+                if number > max_requests or respond is hang or _find_burst(list(self._sent.values())):
                     suspend(route)
                     return
             respond(route)
@@ -71,12 +72,8 @@ class StormGuard:
     @property
     def times(self) -> list[float]:
         """The virtual time of each request so far, in milliseconds; a browser's own repeats do not count."""
-        exchanges = self._telemetry.gateway.journal.select(self._pattern)[self._sent_before :]
-        sent = {
-            (exchange.worker_id, exchange.request_number or -exchange.number): exchange.virtual_time or 0.0
-            for exchange in exchanges
-        }
-        return list(sent.values())
+        with self._lock:
+            return list(self._sent.values())
 
     @contextmanager
     def judge_clock_errors(self, what: str) -> Iterator[None]:
@@ -103,15 +100,15 @@ class StormGuard:
         times = self.times
         if len(times) > self._max_requests:
             raise FindingError(f"at most {self._max_requests} {what}", f"{len(times)} {what}, or more")
-        if burst := self._find_burst():
+        if burst := _find_burst(times):
             first, last = burst
             raise FindingError(
                 f"at most {MAX_BURST} {what} in {BURST_MS // 1000} s",
                 f"{MAX_BURST + 1} {what} from {first / 1000:.3f} to {last / 1000:.3f} s",
             )
 
-    def _find_burst(self) -> tuple[float, float] | None:
-        """Return the begin and the end of the first series of more requests than may leave in BURST_MS."""
-        times = self.times
-        bursts = zip(times, times[MAX_BURST:], strict=False)
-        return next(((first, last) for first, last in bursts if last - first < BURST_MS), None)
+
+def _find_burst(times: list[float]) -> tuple[float, float] | None:
+    """Return the begin and the end of the first series of more requests than may leave in BURST_MS."""
+    bursts = zip(times, times[MAX_BURST:], strict=False)
+    return next(((first, last) for first, last in bursts if last - first < BURST_MS), None)

@@ -17,7 +17,7 @@ from e2e.conformance.report.observations import Observations
 from e2e.conformance.report.timeline_recorder import TimelineRecorder
 from e2e.conformance.targets.worker import Implementation
 from e2e.worker.driver.app import TAB_PATH, serve_app
-from e2e.worker.driver.batch import Batch, read_batch
+from e2e.worker.driver.batch import Batch, read_batches
 from e2e.worker.driver.store_reader import StoredRecord, StoreReader, StoreUnreadError
 from e2e.worker.driver.tab import Tab
 from pytest_sharedworker import (
@@ -190,13 +190,8 @@ class Telemetry:
 
     @property
     def batches(self) -> list[Batch]:
-        """All POSTs to the endpoint, oldest first."""
-        exchanges = self.gateway.journal.select(self.posts_pattern)
-        for exchange in exchanges:
-            known = self._batches.get(exchange.number)
-            if known is None or not known.ended:
-                self._batches[exchange.number] = read_batch(exchange)
-        return [self._batches[exchange.number] for exchange in exchanges]
+        """All POSTs to the endpoint whose bodies have come, oldest first."""
+        return read_batches(self.gateway.journal.select(self.posts_pattern), self._batches)
 
     @property
     def config_requests(self) -> list[Exchange]:

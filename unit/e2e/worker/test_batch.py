@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 
 from e2e.conformance.case import FindingError
 from e2e.worker.driver.assertions import group_by_tab
-from e2e.worker.driver.batch import read_batch
+from e2e.worker.driver.batch import Batch, read_batch, read_batches
 from pytest_sharedworker import Exchange
 
 BODY = json.dumps(
@@ -63,6 +63,19 @@ def test_batch_has_the_records_of_its_post(post: Exchange) -> None:
 def test_post_without_a_list_of_records_is_a_finding(post: Exchange) -> None:
     with pytest.raises(FindingError, match="records"):
         read_batch(post)
+
+
+def test_post_is_no_batch_before_its_body_has_come() -> None:
+    post = exchange(b"")
+    known: dict[int, Batch] = {}
+    assert read_batches([post], known) == []
+    post.request_body, post.received_seconds = BODY, 1.0
+    [batch] = read_batches([post], known)
+    assert (len(batch.records), batch.ended) == (2, False)
+    post.ended_seconds = 2.0
+    [batch] = read_batches([post], known)
+    assert batch.ended
+    assert read_batches([post], known) == [batch]
 
 
 def test_group_by_tab_reads_sequence_numbers_from_keys() -> None:
