@@ -47,7 +47,7 @@ def read_console(worker: SharedWorker) -> list[str]:
     return [str(message) for message in worker.console_messages()]
 
 
-def wait_for_console(worker: SharedWorker, text: str, *, timeout: float = 5_000) -> ConsoleMessage:
+def wait_for_console(worker: SharedWorker, text: str, *, timeout: float = 30_000) -> ConsoleMessage:
     """Wait for a console message that contains `text`, written before or after this call."""
     deadline = time.monotonic() + timeout / 1000
     while time.monotonic() < deadline:

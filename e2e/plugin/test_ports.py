@@ -83,13 +83,14 @@ HEAR = """() => {
     [
         pytest.param("port.start();", id="started"),
         # Long enough for the other tab to post, and for time to be asked to move.
-        pytest.param("for (let turn = 0; turn < 5e8; turn++) ports.turn = turn;", id="after-a-long-task"),
+        pytest.param("importScripts('/slow.js');", id="after-a-long-task"),
         pytest.param("await fetch('/slow');", id="after-a-response"),
     ],
 )
 def test_who_gets_a_port_of_the_worker_sees_no_message_of_the_plugin(app: App, before: str) -> None:
-    app.gateway.serve("/slow", "")
-    app.gateway.add_toxic(Latency(latency=200), on="GET **/slow", optional=True)
+    for path, latency in (("/slow", 200), ("/slow.js", 2_000)):
+        app.gateway.serve(path, "")
+        app.gateway.add_toxic(Latency(latency), on=path, optional=True)
     worker = app.start(BROKER.format(before=before) + COUNTER)
     [receiver] = app.context.pages
     receiver.evaluate(HEAR)
