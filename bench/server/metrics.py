@@ -17,9 +17,9 @@ import aiohttp
 from bench.report import Samples
 from reference_server import ReferenceServer
 from reference_server.cli.stats import GAPS_SHOWN
-from reference_server.storage.accounting import add_new_records
+from reference_server.storage import accounting, sessions
 from reference_server.storage.readonly import open_readonly
-from reference_server.storage.stats import read_largest_gaps, read_summary
+from reference_server.storage.stats import read_largest_gaps, read_totals
 
 EVENTS_PER_TAB = 20
 EVENTS_PER_SESSION = 100
@@ -30,7 +30,7 @@ FILL = """
 WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ?)
 INSERT INTO records (installation_id, event_name, timestamp_ns, session_id, params, tab_id, seq, counted)
 SELECT 'an-installation', 'ui_event', n, printf('a-session-%d', n / ?), '{"componentId": "a.button"}',
-    printf('%036d', n / ?), n % ?, 1
+    printf('%036d', n / ?), n % ?, ?
 FROM numbers
 """
 
@@ -42,9 +42,12 @@ def fill_store(database: Path, size: int) -> None:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -256000"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.execute("BEGIN")
-        connection.execute(FILL, (size, EVENTS_PER_SESSION, EVENTS_PER_TAB, EVENTS_PER_TAB))
+        connection.execute(
+            FILL, (size, EVENTS_PER_SESSION, EVENTS_PER_TAB, EVENTS_PER_TAB, accounting.COUNTED)
+        )
         tabs = (f"{tab:036d}" for tab in range(size // EVENTS_PER_TAB))
-        add_new_records(connection, size, dict.fromkeys(tabs, range(EVENTS_PER_TAB)))
+        accounting.add_new_records(connection, size, dict.fromkeys(tabs, range(EVENTS_PER_TAB)))
+        sessions.count_new_records(connection, 0)
         connection.execute("COMMIT")
 
 
@@ -59,7 +62,7 @@ def measure_stats(database: Path) -> Samples:
     for _ in range(STATS_ROUNDS):
         began = time.thread_time()
         with open_readonly(database) as connection:
-            read_summary(connection)
+            read_totals(connection)
             read_largest_gaps(connection, GAPS_SHOWN)
         milliseconds.append((time.thread_time() - began) * 1000)
     return Samples(tuple(milliseconds))

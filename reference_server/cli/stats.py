@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reference_server.cli.common import add_database_option, create_parser, run
-from reference_server.model.losses import StoreSummary
+from reference_server.model.losses import Totals
 from reference_server.storage.readonly import open_readonly
-from reference_server.storage.stats import read_largest_gaps, read_summary
+from reference_server.storage.stats import read_largest_gaps, read_totals
 
 GAPS_SHOWN = 10
 
@@ -27,31 +27,31 @@ def main(arguments: Sequence[str]) -> int:
 def _print_stats(database: Path) -> None:
     with open_readonly(database) as connection:
         connection.execute("BEGIN")  # one snapshot for all figures, while the server writes
-        summary = read_summary(connection)
+        totals = read_totals(connection)
         gaps = read_largest_gaps(connection, GAPS_SHOWN)
-    for name, figure in _list_figures(summary):
+    for name, figure in _list_figures(totals):
         print(f"{name:<48}{figure:>14,}")
     for tab_id, missing in gaps:
         print(f"  tab {tab_id!a} misses {missing:,}")
-    if summary.tabs_with_gaps > len(gaps):
-        print(f"  and {summary.tabs_with_gaps - len(gaps):,} more tabs")
+    if totals.tabs_with_gaps > len(gaps):
+        print(f"  and {totals.tabs_with_gaps - len(gaps):,} more tabs")
 
 
-def _list_figures(summary: StoreSummary) -> list[tuple[str, int]]:
+def _list_figures(totals: Totals) -> list[tuple[str, int]]:
     return [
-        ("sessions", summary.sessions),
-        ("events stored", summary.events),
-        ("  of them without an identity", summary.events - summary.identified),
-        ("tabs", summary.tabs),
-        ("dropped, as sessions reported", summary.dropped),
-        ("filtered, as sessions reported", summary.filtered),
-        ("missing by gap", summary.missing),
-        ("  of them unexplained", summary.unexplained),
-        ("tabs with gaps", summary.tabs_with_gaps),
-        ("  of them implausible, not counted as missing", summary.implausible_tabs),
-        ("accepted, including duplicates", summary.accepted),
-        ("  of them duplicates", summary.duplicates),
-        ("rejected", summary.rejected),
-        ("deleted", summary.deleted),
-        ("dead letters", summary.dead_letters),
+        ("sessions", totals.sessions),
+        ("events stored", totals.events),
+        ("  of them without an identity", totals.events - totals.identified),
+        ("tabs", totals.tabs),
+        ("dropped, as sessions reported", totals.dropped),
+        ("filtered, as sessions reported", totals.filtered),
+        ("missing by gap", totals.missing),
+        ("  of them unexplained", totals.unexplained),
+        ("tabs with gaps", totals.tabs_with_gaps),
+        ("  of them implausible, not counted as missing", totals.implausible_tabs),
+        ("accepted, including duplicates", totals.accepted),
+        ("  of them duplicates", totals.duplicates),
+        ("rejected", totals.rejected),
+        ("deleted", totals.deleted),
+        ("dead letters", totals.dead_letters),
     ]

@@ -29,9 +29,11 @@ class Losses:
 class Totals(Losses):
     """The losses, and the other counters of a store.
 
-    `events` and `dead_letters` count what it holds now; all others count since the store exists.
+    `events`, `dead_letters` and `sessions` (those with a record or a report) count what it holds now; all
+    others count since the store exists.
     """
 
+    sessions: int = 0
     events: int = 0
     identified: int = 0
     accepted: int = 0
@@ -40,10 +42,3 @@ class Totals(Losses):
     deleted: int = 0
     dead_letters: int = 0
     dead_letters_discarded: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoreSummary(Totals):
-    """The counters, and the number of sessions whose records or reports are stored."""
-
-    sessions: int

@@ -21,6 +21,9 @@ NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
 
 SECONDS_PER_DAY = 86_400
 
+COUNTED = 2
+"""What a server writes as `counted` into the records that it counts; the triggers leave them out."""
+
 _TOTALS = (
     "events",  # stored now
     "identified",  # those of them with an identity
@@ -292,17 +295,17 @@ _ADD_EVENTS = "UPDATE totals SET events = events + ?, identified = identified + 
 # NOT INDEXED: the rows above an id are few, and an index on all tabs is not the way to them.
 _LAST_ID = "SELECT coalesce(max(id), 0) FROM records"
 _HAS_DELETIONS = "SELECT EXISTS (SELECT 1 FROM deleted_identities WHERE tab_id = ?)"
-_COUNT_TABS = """
+_COUNT_TABS = f"""
 INSERT INTO tabs (tab_id, stored, logged)
     SELECT tab_id, count(*), max(seq) + 1 FROM records NOT INDEXED
-    WHERE id > ? AND counted = 1 AND tab_id IS NOT NULL GROUP BY tab_id
+    WHERE id > ? AND counted = {COUNTED} AND tab_id IS NOT NULL GROUP BY tab_id
     ON CONFLICT (tab_id) DO UPDATE SET
         stored = stored + excluded.stored, logged = max(logged, excluded.logged)
 """
-_COUNT_EVENTS = """
+_COUNT_EVENTS = f"""
 UPDATE totals SET (events, identified) = (
     SELECT events + count(*), identified + count(tab_id) FROM records NOT INDEXED
-    WHERE id > ? AND counted = 1)
+    WHERE id > ? AND counted = {COUNTED})
 """
 
 RECOUNTS = {
@@ -339,7 +342,7 @@ def find_tabs_with_deletions(connection: sqlite3.Connection, tab_ids: Iterable[s
 
 
 def add_new_records(connection: sqlite3.Connection, count: int, seqs: Mapping[str, Sequence[int]]) -> None:
-    """Count records that the caller has inserted as `counted`, and knows. `seqs`: their numbers by tab."""
+    """Count records that the caller has inserted as COUNTED, and knows. `seqs`: their numbers by tab."""
     connection.executemany(
         _ADD_TO_TAB, ((tab_id, len(numbers), max(numbers) + 1) for tab_id, numbers in seqs.items())
     )
@@ -347,6 +350,6 @@ def add_new_records(connection: sqlite3.Connection, count: int, seqs: Mapping[st
 
 
 def count_new_records(connection: sqlite3.Connection, last_id: int) -> None:
-    """Count the records that a transaction has inserted as `counted`: their ids are above `last_id`."""
+    """Count the records that a transaction has inserted as COUNTED: their ids are above `last_id`."""
     connection.execute(_COUNT_TABS, (last_id,))
     connection.execute(_COUNT_EVENTS, (last_id,))

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
-from reference_server.storage import accounting, sizes
+from reference_server.storage import accounting, sessions, sizes
 from reference_server.storage.schema import SCHEMA_VERSION, migrate
 
 MAX_PROBLEMS = 100
@@ -24,6 +24,7 @@ _COUNTS = {
             WHERE tab_id IS NOT NULL GROUP BY tab_id
         ) AS found LEFT JOIN tabs USING (tab_id)
         WHERE tabs.tab_id IS NULL OR tabs.stored < found.present OR tabs.logged < found.logged""",
+    "{} sessions whose counters are not the number of their records": sessions.COUNT_WRONG,
     "{} records with half of an identity": """
         SELECT count(*) FROM records WHERE (tab_id IS NULL) <> (seq IS NULL)""",
     "{} records whose params are not JSON": "SELECT count(*) FROM records WHERE NOT json_valid(params)",
@@ -98,7 +99,7 @@ def _find_wrong_content(connection: sqlite3.Connection) -> Iterator[str]:
     if rows != 1:
         yield "the counters are missing"
         return
-    for name, query in {**accounting.RECOUNTS, **sizes.RECOUNTS}.items():
+    for name, query in {**accounting.RECOUNTS, **sizes.RECOUNTS, **sessions.RECOUNTS}.items():
         [(counted,)] = connection.execute(query)
         [(kept,)] = connection.execute(f"SELECT {name} FROM totals")
         if counted != kept:

@@ -2,16 +2,12 @@
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
 from reference_server.model.record import Record
-from reference_server.storage.accounting import (
-    add_new_records,
-    count_new_records,
-    find_tabs_with_deletions,
-    read_last_id,
-)
+from reference_server.storage import accounting, sessions
 from reference_server.storage.conflicts import find_conflicts
 from reference_server.storage.row_mapping import COUNT_RECEIVED, INSERTS, encode_records
 from reference_server.storage.store import Added
@@ -22,9 +18,10 @@ class Insertion:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._last_id = read_last_id(connection)
+        self._last_id = accounting.read_last_id(connection)
         self._received = self._duplicates = 0
-        self._new_count = 0
+        self._session_ids: list[str] = []
+        """The session of each new record."""
         self._seqs: dict[str, list[int]] = {}
         self._are_all_new = True
         """Whether all are new, and none is counted by the triggers: then no query has to tell which are."""
@@ -33,7 +30,7 @@ class Insertion:
         """Insert the records of one request, except repeats and conflicts."""
         now = int(time.time())
         tab_ids = {record.tab_id for record in records if record.tab_id is not None}
-        by_triggers = find_tabs_with_deletions(self._connection, tab_ids)
+        by_triggers = accounting.find_tabs_with_deletions(self._connection, tab_ids)
         parts = _split_by_counting(records, by_triggers)
         new_count = sum(self._insert_rows(part, now, counted) for counted, part in parts)
         conflicts: tuple[int, ...] = ()
@@ -50,16 +47,18 @@ class Insertion:
         if self._received:
             self._connection.execute(COUNT_RECEIVED, (self._received, self._duplicates))
         if not self._are_all_new:
-            count_new_records(self._connection, self._last_id)
-        elif self._new_count:
-            add_new_records(self._connection, self._new_count, self._seqs)
+            accounting.count_new_records(self._connection, self._last_id)
+            sessions.count_new_records(self._connection, self._last_id)
+        elif self._session_ids:
+            accounting.add_new_records(self._connection, len(self._session_ids), self._seqs)
+            sessions.add_new_records(self._connection, Counter(self._session_ids))
 
     def _note(self, records: Sequence[Record], *, are_new: bool) -> None:
         self._are_all_new &= are_new
         if not self._are_all_new:
             return
-        self._new_count += len(records)
         for record in records:
+            self._session_ids.append(record.session_id)
             if record.tab_id is not None and record.seq is not None:
                 self._seqs.setdefault(record.tab_id, []).append(record.seq)
 

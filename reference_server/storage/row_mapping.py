@@ -7,6 +7,7 @@ import msgspec
 
 from reference_server.model.batch import SessionReport
 from reference_server.model.record import Record
+from reference_server.storage.accounting import COUNTED
 
 COLUMNS = "installation_id, event_name, timestamp_ns, session_id, params, tab_id, seq"
 
@@ -47,7 +48,7 @@ COUNT_RECEIVED = "UPDATE totals SET accepted = accepted + ?, duplicates = duplic
 
 def encode_records(records: Iterable[Record], received_at: int, counted: bool) -> list[object]:
     """Return the values of one of INSERTS. `counted`: see `accounting.count_new_records`."""
-    values: list[object] = [received_at, counted]
+    values: list[object] = [received_at, COUNTED if counted else 0]
     for r in records:
         params = str(r.params, "utf-8")
         values += (

@@ -4,12 +4,12 @@ import sqlite3
 import time
 
 from reference_server.errors import StoreUnavailableError
-from reference_server.storage import accounting, sizes
+from reference_server.storage import accounting, sessions, sizes
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Stored in the database's `user_version`. Version 2 added the identity of records, and sessions; version 3
 the time of arrival, counters, deleted identities and dead letters; version 4 counting by the transaction;
-version 5 sizes, and the time of arrival of reports."""
+version 5 sizes, and the time of arrival of reports; version 6 the number of sessions."""
 
 APPLICATION_ID = 0x55495446
 """Stored in the database's `application_id` since version 3: the database is a store of this server."""
@@ -46,6 +46,7 @@ _MIGRATIONS = (
     (_ADD_ARRIVAL, *accounting.STATEMENTS),
     accounting.COUNT_TOGETHER_STATEMENTS,
     sizes.STATEMENTS,
+    sessions.STATEMENTS,
 )
 """The statements from each version to the next. A new database runs all of them."""
 

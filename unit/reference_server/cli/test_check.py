@@ -57,6 +57,10 @@ def test_sound_store_has_status_0(
             "INSERT INTO deleted_identities VALUES ('a-tab', 0, 1, 0)",
             "1 overlapping ranges of deleted identities",
         ),
+        (
+            "UPDATE session_records SET stored = 9",
+            "1 sessions whose counters are not the number of their records",
+        ),
         ("UPDATE tabs SET stored = 1", "1 tabs whose counters are below the number of their records"),
     ],
 )

@@ -72,7 +72,10 @@ async def test_counters_are_exact_whoever_writes(tmp_path: Path, seed: int) -> N
                     generator.choice(stores).add(
                         to_records(
                             make_record(99),
-                            *(make_record(seq, tab_id=tab_id, seq=seq) for tab_id, seq in batch),
+                            *(
+                                make_record(seq, tab_id=tab_id, seq=seq, session_id=f"session-{seq % 6}")
+                                for tab_id, seq in batch
+                            ),
                         )
                     )
                     for batch in batches

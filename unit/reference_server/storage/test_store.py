@@ -326,6 +326,7 @@ async def test_gaps_are_counted_per_tab(tmp_path: Path, database: str) -> None:
     await store.add([], SessionReport("s", dropped=2, filtered=1))
     losses = await store.read_totals()
     assert losses == Totals(
+        sessions=2,
         tabs=3,
         tabs_with_gaps=2,
         missing=3 + 4,
