@@ -9,6 +9,7 @@ from time import monotonic, sleep
 
 from reference_server import Record, SqliteStore
 from reference_server.model.batch import decode_batch
+from reference_server.storage import schema
 from unit.support.samples import encode_body
 
 WAIT_SECONDS = 30.0
@@ -53,6 +54,16 @@ def query(database: Path, statement: str) -> list[tuple[object, ...]]:
     """Return the rows of a query."""
     with closing(connect(database)) as connection:
         return connection.execute(statement).fetchall()
+
+
+def create_version(database: Path, version: int) -> None:
+    """Create an empty store as an earlier server did, of schema version 3 or later."""
+    with closing(connect(database)) as connection:
+        for statements in schema._MIGRATIONS[:version]:
+            for statement in statements:
+                connection.execute(statement.replace("{now}", "1700000000"))
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {version}")
 
 
 def to_records(*members: dict[str, object]) -> list[Record]:

@@ -11,12 +11,12 @@ import pytest
 
 from reference_server import SqliteStore
 from reference_server.model.batch import SessionReport
-from reference_server.storage import accounting, schema
+from reference_server.storage import accounting
 from reference_server.storage.check import find_problems
 from reference_server.storage.row_mapping import INSERTS, encode_records
 from reference_server.storage.stats import read_totals
 from unit.support.samples import make_record
-from unit.support.stores import connect, execute, fill, query, to_records
+from unit.support.stores import connect, create_version, execute, fill, query, to_records
 
 FOREIGN_INSERT = """
 INSERT OR IGNORE INTO records
@@ -28,16 +28,6 @@ VALUES ('an-installation', 'ui_event', 1700000000000000000, 'a-session', 'null',
 def expect_sound(database: Path) -> None:
     with closing(connect(database)) as connection:
         assert list(find_problems(connection)) == []
-
-
-def create_version_3(database: Path) -> None:
-    """Create a store as an earlier server did."""
-    with closing(connect(database)) as connection:
-        for statements in schema._MIGRATIONS[:3]:
-            for statement in statements:
-                connection.execute(statement.replace("{now}", "1700000000"))
-        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        connection.execute("PRAGMA user_version = 3")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -162,7 +152,7 @@ def test_records_that_a_crash_rolls_back_are_not_counted(tmp_path: Path) -> None
 def test_earlier_server_goes_on_after_the_migration(tmp_path: Path) -> None:
     """It had the database open, and does not know of the column: the triggers count for it."""
     database = tmp_path / "records.db"
-    create_version_3(database)
+    create_version(database, 3)
     execute_many(database, FOREIGN_INSERT, [("a-tab", 0), ("a-tab", 2)])
     with closing(connect(database)) as earlier:
         earlier.execute("SELECT count(*) FROM records").fetchone()

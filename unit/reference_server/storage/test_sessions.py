@@ -4,12 +4,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from reference_server.storage import schema
 from reference_server.storage.check import find_problems
 from reference_server.storage.schema import migrate
 from reference_server.storage.stats import read_largest_gaps, read_totals
 from unit.support.samples import make_record
-from unit.support.stores import VERSION_2, connect, execute, fill
+from unit.support.stores import VERSION_2, connect, create_version, execute, fill
 
 INSERT = """
 INSERT INTO records (installation_id, event_name, timestamp_ns, session_id, params, counted)
@@ -53,12 +52,9 @@ def test_migration_counts_sessions(tmp_path: Path) -> None:
 def test_records_of_an_earlier_server_are_counted(tmp_path: Path) -> None:
     """It had the store open while a later server migrated it, and counts all but the sessions by itself."""
     database = tmp_path / "records.db"
+    create_version(database, 5)
     with closing(connect(database)) as earlier:
-        for statements in schema._MIGRATIONS[:5]:
-            for statement in statements:
-                earlier.execute(statement.replace("{now}", "1700000000"))
-        earlier.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        earlier.execute("PRAGMA user_version = 5")
+        earlier.execute("SELECT count(*) FROM records").fetchone()
         fill(database, make_record(session_id="of-the-later-server"))
         earlier.execute("BEGIN IMMEDIATE")
         earlier.execute(INSERT.format(session="of-the-earlier-server", counted=1))
