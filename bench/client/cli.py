@@ -25,7 +25,9 @@ MEASURES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--only", metavar="NAMES", help="clients to measure, separated by commas")
+    parser.add_argument(
+        "--only", metavar="NAMES", type=_parse_names, help="clients to measure, separated by commas"
+    )
     parser.add_argument(
         "--against", metavar="COMMIT", help="measure this commit's client beside the checkout's"
     )
@@ -33,14 +35,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-traffic", action="store_true", help="do not count requests and bytes")
 
 
+def _parse_names(text: str) -> list[str]:
+    names, known = text.split(","), get_all_names()
+    unknown = ", ".join(repr(name) for name in names if name not in known)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no client is named {unknown}; there are {', '.join(known)}")
+    return names
+
+
 def run(options: argparse.Namespace) -> None:
     """Run the benchmark, print tables and write the results."""
     plan = QUICK if options.quick else FULL
     if options.rounds:
         plan = type(plan)(**{**vars(plan), "rounds": options.rounds})
-    names = list(QUICK_NAMES) if options.quick else get_all_names()
-    if options.only:
-        names = options.only.split(",")
+    names = options.only or (list(QUICK_NAMES) if options.quick else get_all_names())
     clients = build_clients(names, options.against)
     report = Report("client", options.quick)
     report.versions |= {client.name: client.version for client in clients if client.version}

@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 import sqlite3
+import subprocess
 import sys
 import urllib.request
 from contextlib import closing
@@ -56,6 +57,13 @@ def test_peers_have_an_entry_and_an_exact_version() -> None:
     for name, package in PACKAGES.items():
         assert package in (ENTRIES / f"{name}.js").read_text(encoding="utf-8")
         assert package in dependencies
+
+
+def test_unknown_client_is_refused_with_the_names() -> None:
+    command = [sys.executable, "-m", "bench", "client", "--only", "ours,our"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert f"no client is named 'our'; there are {', '.join(get_all_names())}" in result.stderr
 
 
 def test_samples_show_median_and_spread() -> None:
