@@ -20,8 +20,7 @@ class Insertion:
         self._connection = connection
         self._last_id = accounting.read_last_id(connection)
         self._received = self._duplicates = 0
-        self._session_ids: list[str] = []
-        """The session of each new record."""
+        self._new_by_session = Counter[str]()
         self._seqs: dict[str, list[int]] = {}
         self._are_all_new = True
         """Whether all are new, and none is counted by the triggers: then no query has to tell which are."""
@@ -49,16 +48,16 @@ class Insertion:
         if not self._are_all_new:
             accounting.count_new_records(self._connection, self._last_id)
             sessions.count_new_records(self._connection, self._last_id)
-        elif self._session_ids:
-            accounting.add_new_records(self._connection, len(self._session_ids), self._seqs)
-            sessions.add_new_records(self._connection, Counter(self._session_ids))
+        elif self._new_by_session:
+            accounting.add_new_records(self._connection, self._new_by_session.total(), self._seqs)
+            sessions.add_new_records(self._connection, self._new_by_session)
 
     def _note(self, records: Sequence[Record], *, are_new: bool) -> None:
         self._are_all_new &= are_new
         if not self._are_all_new:
             return
+        self._new_by_session.update(record.session_id for record in records)
         for record in records:
-            self._session_ids.append(record.session_id)
             if record.tab_id is not None and record.seq is not None:
                 self._seqs.setdefault(record.tab_id, []).append(record.seq)
 

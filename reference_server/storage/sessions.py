@@ -9,10 +9,13 @@ from collections.abc import Mapping
 
 from reference_server.storage.accounting import COUNTED
 
-RECOUNTS = {
-    "sessions": """
-        SELECT count(*) FROM (SELECT session_id FROM records UNION SELECT session_id FROM sessions)""",
-}
+
+def _count_all(table: str) -> str:
+    """Return SQL: how many sessions are in a table, or have a report."""
+    return f"SELECT count(*) FROM (SELECT session_id FROM {table} UNION SELECT session_id FROM sessions)"
+
+
+RECOUNTS = {"sessions": _count_all("records")}
 """As `accounting.RECOUNTS`."""
 
 _STORED = "SELECT session_id, count(*) FROM records GROUP BY session_id"
@@ -56,7 +59,7 @@ STATEMENTS = (
     """,
     f"INSERT INTO session_records {_STORED} ORDER BY session_id",
     "ALTER TABLE totals ADD COLUMN sessions INTEGER NOT NULL DEFAULT 0",
-    f"UPDATE totals SET sessions = ({RECOUNTS['sessions']})",
+    f"UPDATE totals SET sessions = ({_count_all('session_records')})",
     *_count_sessions("session_records", "sessions"),
     *_count_sessions("sessions", "session_records"),
     # An earlier server that still has the store open writes 1: it counts its records, but no sessions.

@@ -105,6 +105,15 @@ def damage(database: Path) -> None:
     database.write_bytes(content)
 
 
+def count_steps(connection: sqlite3.Connection, work: Callable[[], object]) -> int:
+    """Return how many instructions of SQLite's machine some work takes, whatever the load."""
+    steps: list[None] = []
+    connection.set_progress_handler(lambda: steps.append(None), 1)
+    work()
+    connection.set_progress_handler(None, 1)
+    return len(steps)
+
+
 @contextmanager
 def hold_snapshot(database: Path) -> Iterator[None]:
     """Read a snapshot of a database and keep it, as a slow export does."""

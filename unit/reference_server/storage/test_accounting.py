@@ -16,7 +16,7 @@ from reference_server.storage.check import find_problems
 from reference_server.storage.row_mapping import INSERTS, encode_records
 from reference_server.storage.stats import read_totals
 from unit.support.samples import make_record
-from unit.support.stores import connect, create_version, execute, fill, query, to_records
+from unit.support.stores import connect, count_steps, create_version, execute, fill, query, to_records
 
 FOREIGN_INSERT = """
 INSERT OR IGNORE INTO records
@@ -167,16 +167,17 @@ def test_earlier_server_goes_on_after_the_migration(tmp_path: Path) -> None:
 def test_counting_together_takes_less_work_than_the_triggers(tmp_path: Path, tab_id: str | None) -> None:
     """In instructions of SQLite's machine, which do not depend on the load of this one."""
     steps = [
-        count_steps(fill(tmp_path / f"{counted}.db"), tab_id, counted=counted) for counted in (True, False)
+        count_insertion_steps(fill(tmp_path / f"{counted}.db"), tab_id, counted=counted)
+        for counted in (True, False)
     ]
     assert steps[0] < 0.75 * steps[1]
 
 
 def test_cost_of_counting_does_not_grow_with_the_store(tmp_path: Path) -> None:
     database = fill(tmp_path / "records.db")
-    before = count_steps(database, "a-tab", counted=True)
+    before = count_insertion_steps(database, "a-tab", counted=True)
     execute_many(database, FOREIGN_INSERT, [(f"tab-{number}", 0) for number in range(2_000)])
-    assert count_steps(database, "b-tab", counted=True) < 1.1 * before
+    assert count_insertion_steps(database, "b-tab", counted=True) < 1.1 * before
 
 
 def execute_many(database: Path, statement: str, values: list[tuple[str, int]]) -> None:
@@ -198,13 +199,12 @@ def insert(
     accounting.count_new_records(connection, last_id)
 
 
-def count_steps(database: Path, tab_id: str | None, *, counted: bool) -> int:
-    steps: list[None] = []
+def count_insertion_steps(database: Path, tab_id: str | None, *, counted: bool) -> int:
     with closing(connect(database)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         insert(connection, tab_id, count=1, counted=counted)  # SQLite reads the schema once
-        connection.set_progress_handler(lambda: steps.append(None), 1)
-        insert(connection, tab_id and f"{tab_id}-2", count=100, counted=counted)
-        connection.set_progress_handler(None, 1)
+        steps = count_steps(
+            connection, lambda: insert(connection, tab_id and f"{tab_id}-2", count=100, counted=counted)
+        )
         connection.execute("ROLLBACK")
-    return len(steps)
+    return steps

@@ -4,7 +4,6 @@ test_store.py covers the migration from version 1, and a migration that fails.
 """
 
 import signal
-import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +16,7 @@ from reference_server.storage.schema import SCHEMA_VERSION, migrate
 from reference_server.storage.stats import read_totals
 from unit.support.command import Command, StartCommand, run
 from unit.support.samples import make_record
-from unit.support.stores import VERSION_2, connect, execute, fill, insert_padded, query
+from unit.support.stores import VERSION_2, connect, count_steps, execute, fill, insert_padded, query
 
 
 def test_migration_counts_what_the_store_holds(tmp_path: Path) -> None:
@@ -96,17 +95,8 @@ def test_later_version_is_left_alone(tmp_path: Path) -> None:
 def test_reading_the_counters_costs_the_same_for_any_number_of_records(tmp_path: Path) -> None:
     database = fill(tmp_path / "records.db")
     with closing(connect(database)) as connection:
-        before = count_steps(connection)
+        read_totals(connection)  # SQLite reads the schema once
+        before = count_steps(connection, lambda: read_totals(connection))
         insert_padded(database, 20_000, padding=1)
         assert read_totals(connection).events == 20_000
-        assert 0 < count_steps(connection) == before
-
-
-def count_steps(connection: sqlite3.Connection) -> int:
-    """Return how many instructions of SQLite's machine it takes to read the counters."""
-    read_totals(connection)  # SQLite reads the schema once
-    steps: list[None] = []
-    connection.set_progress_handler(lambda: steps.append(None), 1)
-    read_totals(connection)
-    connection.set_progress_handler(None, 1)
-    return len(steps)
+        assert 0 < count_steps(connection, lambda: read_totals(connection)) == before

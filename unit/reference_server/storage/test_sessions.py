@@ -2,13 +2,14 @@
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from reference_server.storage.check import find_problems
 from reference_server.storage.schema import migrate
 from reference_server.storage.stats import read_largest_gaps, read_totals
 from unit.support.samples import make_record
-from unit.support.stores import VERSION_2, connect, create_version, execute, fill
+from unit.support.stores import VERSION_2, connect, count_steps, create_version, execute, fill
 
 INSERT = """
 INSERT INTO records (installation_id, event_name, timestamp_ns, session_id, params, counted)
@@ -21,6 +22,12 @@ def count_sessions(connection: sqlite3.Connection) -> int:
     """Return the number of sessions; fail if any counter is wrong."""
     assert list(find_problems(connection)) == []
     return read_totals(connection).sessions
+
+
+def read_figures(connection: sqlite3.Connection) -> None:
+    """Read what `stats` prints."""
+    read_totals(connection)
+    read_largest_gaps(connection, 3)
 
 
 def test_session_lasts_as_long_as_a_record_or_a_report_of_it(tmp_path: Path) -> None:
@@ -69,15 +76,5 @@ def test_figures_cost_the_same_for_any_number_of_records(tmp_path: Path) -> None
         records = (make_record(n, session_id=f"session-{n}", tab_id=f"tab-{n}", seq=n) for n in range(size))
         with closing(connect(fill(tmp_path / f"{size}.db", *records))) as connection:
             assert read_totals(connection).sessions == size
-            steps.append(count_steps(connection))
+            steps.append(count_steps(connection, partial(read_figures, connection)))
     assert 0 < steps[0] == steps[1]
-
-
-def count_steps(connection: sqlite3.Connection) -> int:
-    """Return how many instructions of SQLite's machine the figures of `stats` take."""
-    steps: list[None] = []
-    connection.set_progress_handler(lambda: steps.append(None), 1)
-    read_totals(connection)
-    read_largest_gaps(connection, 3)
-    connection.set_progress_handler(None, 1)
-    return len(steps)
